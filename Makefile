@@ -1,0 +1,46 @@
+# Everything from nothing: `make demo` or `make test`. Each step is a target of its own; a step that
+# finds its work done says so and does nothing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup venv engine base image demo test check bench lock clean
+
+PYTHON_IN_VENV := .venv/bin/python
+export DO_NOT_TRACK ?= 1
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: venv engine base image  ## Do those of the four steps below that are not done yet
+
+venv:  ## Make .venv with the locked dependencies
+	@scripts/venv.sh
+
+engine:  ## Make sure that a Docker engine answers (as root on Debian or Ubuntu: install one)
+	@scripts/engine.sh
+
+base: engine  ## Get or make the base image, a Linux with Python 3.11
+	@scripts/base-image.sh
+
+image: venv base  ## Build the cell's image from the simulator as it is now
+	@$(PYTHON_IN_VENV) -m sandbox.image_build --work .assay-setup/image \
+		--base "$$(scripts/base-image.sh --name)"
+
+demo:  ## Set up, search for a policy for a minute or two, show what was found
+	@scripts/demo.sh
+
+test: setup  ## Set up, then run every check and every test
+	@scripts/check.sh
+	$(PYTHON_IN_VENV) -m pytest
+
+check: venv  ## Formatter, linter, type checker, and the tests that need no engine or server
+	@scripts/check.sh
+	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect"
+
+bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up
+	$(PYTHON_IN_VENV) -m benchmarks
+
+lock: venv  ## Resolve the dependencies anew and rewrite the lock files
+	@scripts/lock.sh --upgrade
+
+clean:  ## Remove what set-up and tests made here, and the cell's images; results stay
+	@scripts/clean.sh

@@ -1,0 +1,1 @@
+"""Runs one candidate safely: the screen, the locked cell, and what became of it."""

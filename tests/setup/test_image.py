@@ -1,0 +1,116 @@
+"""The image of a cell: its name follows its source, and building it needs no network inside."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.image import DOCKERFILE, WHEELS_LOCK, image_tag, simulator_files, source_hash
+from sandbox.image_build import BuildError, build_image, main
+from tests.setup.fake_programs import ROOT
+
+PROBE = "import numpy, msgspec, simulator, sys; print(simulator.__path__[0], hash('a') != 0)"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of everything that goes into the image."""
+    for name, path in simulator_files(ROOT):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, tmp_path / name)
+    for name in (DOCKERFILE, WHEELS_LOCK):
+        shutil.copy2(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_copy_of_the_simulator_has_the_same_hash(copy: Path) -> None:
+    assert source_hash(copy) == source_hash()
+    assert image_tag(copy) == f"assay-sim:{source_hash()[:12]}"
+
+
+@pytest.mark.parametrize("name", ["simulator/scenario.py", DOCKERFILE, WHEELS_LOCK])
+def test_a_changed_byte_changes_the_hash(copy: Path, name: str) -> None:
+    before = source_hash(copy)
+
+    with (copy / name).open("a") as changed:
+        changed.write(" ")
+
+    assert source_hash(copy) != before
+
+
+def test_a_renamed_file_changes_the_hash(copy: Path) -> None:
+    before = source_hash(copy)
+
+    (copy / "simulator" / "scenario.py").rename(copy / "simulator" / "scenery.py")
+
+    assert source_hash(copy) != before
+
+
+def test_caches_and_traces_are_not_source(copy: Path) -> None:
+    before = source_hash(copy)
+
+    for name in ("__pycache__/a.pyc", "_traces/a.csv", "cell/__pycache__/b.pyc", ".cache/c"):
+        path = copy / "simulator" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("anything")
+
+    assert source_hash(copy) == before
+
+
+def test_without_an_engine_the_build_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+
+    code = main(["--base", "assay-base:none"])
+
+    assert code == 4
+    assert "no Docker engine answers" in capsys.readouterr().err
+
+
+def docker(*arguments: str) -> str:
+    """Run a docker command and return what it printed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def built(copy: Path) -> Iterator[str]:
+    """The tag of an image built from a simulator that differs from ours, gone after the test."""
+    (copy / "simulator" / "extra.py").write_text('"""Makes this simulator another one."""\n')
+    name = [str(ROOT / "scripts" / "base-image.sh"), "--name"]
+    base = subprocess.run(name, capture_output=True, text=True, check=True).stdout.strip()
+    tag = build_image(base, ROOT / ".assay-setup" / "image", copy, latest=False)
+    yield tag
+    docker("image", "rm", tag)
+
+
+@pytest.mark.docker
+def test_an_image_is_named_and_labelled_by_its_source_and_runs_the_simulator(
+    built: str, copy: Path
+) -> None:
+    labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", built))
+    flags = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
+    told = docker("run", *flags, "--entrypoint", "python3", built, "-s", "-S", "-P", "-c", PROBE)
+
+    assert built == image_tag(copy)
+    assert labels["assay.source"] == source_hash(copy)
+    assert told == "/opt/assay/simulator True\n"
+
+
+@pytest.mark.docker
+def test_nothing_in_the_image_changes_its_user(built: str) -> None:
+    find = ("find", "/", "-xdev", "-type", "f", "-perm", "/6000")
+    told = docker("run", "--rm", "--network", "none", "--entrypoint", find[0], built, *find[1:])
+
+    assert told == ""
+
+
+@pytest.mark.docker
+def test_a_base_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="base image 'localhost:1/none' is not there"):
+        build_image("localhost:1/none", tmp_path)
