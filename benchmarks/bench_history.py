@@ -1,0 +1,111 @@
+"""The history's figures: appending, ingesting, asking; ``python -m benchmarks history``.
+
+Seconds are wall time unless they say CPU; sizes of rows are like those of a real search.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flows.journal import Journal
+from flows.records import Row
+from flows.store import ingest, query
+from tests.support.history_rows import candidate, evaluation, experiment, scenario
+
+SLOTS = 250
+SCENARIOS = 4
+PROMISED_RECORDS_PER_SECOND = 5_000
+VIEWS = (
+    "leaderboard improvement_curve failures_by_kind cost_per_improvement generalisation_gap lineage"
+).split()
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Print the figures; return 1 if the promised rate of records is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evaluations", type=int, default=20_000)
+    options = parser.parse_args(arguments)
+    with TemporaryDirectory() as folder:
+        _append_one_by_one(Path(folder) / "single")
+        good = _ingest_many(Path(folder) / "many", options.evaluations)
+        _timelines(Path(folder) / "timelines")
+    return 0 if good else 1
+
+
+def _append_one_by_one(home: Path) -> None:
+    with Journal(home, "night") as journal:
+        rows = [evaluation(attempt=number) for number in range(200)]
+        taken = sorted(_seconds(partial(journal.append, row)) for row in rows)
+    print(f"append, one wait for the disk each: median {1000 * taken[100]:.2f} ms")
+
+
+def _ingest_many(home: Path, evaluations: int) -> bool:
+    records = 0
+    for number in range(max(1, evaluations // (SLOTS * SCENARIOS))):
+        rows = list(_search(f"night-{number}"))
+        records += len(rows)
+        with Journal(home, f"night-{number}") as journal:
+            journal.append_all(rows)
+    cpu = time.process_time()
+    wall = _seconds(lambda: ingest(home))
+    cpu = time.process_time() - cpu
+    size = (home / "history.duckdb").stat().st_size / 1e6
+    print(
+        f"ingest: {records} records in {wall:.2f} s ({records / wall:.0f}/s), {cpu:.2f} CPU s "
+        f"({records / cpu:.0f}/s, promised {PROMISED_RECORDS_PER_SECOND}), {size:.0f} MB published"
+    )
+    print(f"query, nothing new: {1000 * _seconds(lambda: query(home, 'SELECT 1')):.0f} ms")
+    with Journal(home, "late") as journal:
+        journal.append(experiment(experiment_id="late"))
+    print(f"query, one new row: {1000 * _seconds(lambda: query(home, 'SELECT 1')):.0f} ms")
+    for view in VIEWS:
+        sql = f"SELECT count(*), max(COLUMNS(*)) FROM {view}"
+        print(f"view {view}: {1000 * _seconds(partial(query, home, sql)):.0f} ms")
+    return records / cpu >= PROMISED_RECORDS_PER_SECOND
+
+
+def _timelines(home: Path) -> None:
+    """Rows with the longest timeline that is kept."""
+    series = [number / 7 for number in range(600)]
+    metrics = {"timeline": dict.fromkeys("abcdef", series)}
+    with Journal(home, "night") as journal:
+        journal.append_all([evaluation(attempt=n, metrics=metrics) for n in range(500)])
+        size = journal.path.stat().st_size / 1e6
+    wall = _seconds(lambda: ingest(home))
+    print(f"ingest with full timelines: 500 records, {size:.0f} MB, {500 / wall:.0f}/s")
+
+
+def _search(name: str) -> Iterator[Row]:
+    """One search of many candidates, each from the one before."""
+    yield experiment(experiment_id=name, name=name)
+    for place in range(SCENARIOS):
+        yield scenario(experiment_id=name, scenario=f"s{place}")
+    source = "x = 1  # a line of the policy\n" * 60
+    metrics = {"latency": {"query": {"mean": 1.5, "p99": 9.5}}, "timeline": [1.5] * 60}
+    for number in range(SLOTS):
+        yield candidate(
+            experiment_id=name,
+            iteration=number,
+            candidate=f"c{number}",
+            parents=[f"c{number // 2}"],
+            source=source,
+            score=1 + number / 100,
+            improved=True,
+        )
+        for place in range(SCENARIOS):
+            yield evaluation(
+                experiment_id=name, iteration=number, scenario=f"s{place}", metrics=metrics
+            )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

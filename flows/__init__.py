@@ -1,0 +1,1 @@
+"""Decides what to try next and remembers everything: search, proposers, history, command line."""

@@ -1,0 +1,36 @@
+"""Where the history lives: the home folder and the names of the files inside it."""
+
+import os
+from pathlib import Path
+
+DEFAULT_HOME = ".assay"
+
+
+def home_folder() -> Path:
+    """The folder that ``ASSAY_HOME`` names, else ``.assay`` here; it need not exist."""
+    return Path(os.environ.get("ASSAY_HOME") or DEFAULT_HOME).expanduser().absolute()
+
+
+def journal_folder(home: Path) -> Path:
+    """The folder of the journals: the only files that cannot be rebuilt from others."""
+    return home / "journal"
+
+
+def build_path(home: Path) -> Path:
+    """The database that an ingest writes; nobody else opens it."""
+    return home / "build.duckdb"
+
+
+def published_path(home: Path) -> Path:
+    """The database that people read; it is only ever replaced, never changed."""
+    return home / "history.duckdb"
+
+
+def lock_path(home: Path) -> Path:
+    """The file whose lock says that an ingest is going on."""
+    return home / "ingest.lock"
+
+
+def experiment_folder(home: Path, experiment_id: str) -> Path:
+    """The folder of what one experiment leaves for people: its best policy and its report."""
+    return home / "experiments" / experiment_id

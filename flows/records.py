@@ -1,0 +1,256 @@
+"""The rows of the history: what a search writes to its journal and what SQL finds in tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRow:
+    """One search. Key: experiment_id. Written whole, at the start and when its status changes."""
+
+    experiment_id: str
+    name: str
+    created_at: str
+    """ISO 8601, UTC."""
+    status: str
+    """running | finished | budget_exhausted | finished_with_losses | interrupted | failed."""
+    status_detail: str = ""
+    seed: int
+    suite: str
+    objective: str
+    proposer: str
+    strategy: str
+    model: str | None
+    config: Json
+    config_sha256: str
+    assay_version: str
+    simulator_version: str
+    image_id: str | None
+    flow_run_id: str | None = None
+    finished_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioRow:
+    """One scenario of an experiment's suite. Key: (experiment_id, scenario)."""
+
+    experiment_id: str
+    scenario: str
+    family: str
+    split: str
+    sha256: str
+    pipelines: int
+    operators: int
+    duration_seconds: float
+    params: Json
+    baseline_policy: str
+    baseline_stats: Json
+    baseline_metrics: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRow:
+    """One attempt. Key: (experiment_id, iteration, slot). Baselines have iteration 0."""
+
+    experiment_id: str
+    iteration: int
+    slot: int
+    candidate: str | None
+    """sha256 of the source; None when the reply held no source (outcome malformed)."""
+    title: str
+    origin: str
+    """baseline | offline | model | replay."""
+    operator: str
+    """How it was made: baseline, seed, mutate, crossover, tune, sample, refine."""
+    parents: list[str]
+    """Candidate sha256s."""
+    source: str | None
+    outcome: str
+    score: float | None
+    """Geometric mean over scenarios of baseline / own weighted latency; higher is better."""
+    improved: bool
+    """Better than every earlier candidate of the experiment, baselines included."""
+    problem: str | None
+    problem_line: int | None
+    duplicate_of: str | None
+    """``iteration/slot`` of an earlier attempt with the same normalised source or behaviour."""
+    prompt_sha256: str | None
+    created_at: str
+    seconds: float
+    cell_seconds: float | None
+    image_id: str | None
+    isolation: str | None
+    findings: list[Json]
+    simulator_version: str = ""
+    config_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRow:
+    """One candidate on one scenario. Key: (experiment_id, iteration, slot, scenario, attempt)."""
+
+    experiment_id: str
+    iteration: int
+    slot: int
+    scenario: str
+    attempt: int
+    """0 is the scored try; higher numbers are repeats (determinism, audit)."""
+    candidate: str
+    split: str
+    outcome: str
+    score: float | None
+    weighted_latency_seconds: float
+    problem: str | None
+    problem_line: int | None
+    problem_tick: int | None
+    stats: Json | None
+    metrics: Json | None
+    policy_calls: int
+    policy_cpu_seconds: float
+    seconds: float
+    decision_sha256: str | None
+    prints: str
+    image_id: str | None
+    simulator_version: str
+    config_sha256: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRow:
+    """A prompt as sent. Key: prompt_sha256."""
+
+    prompt_sha256: str
+    template: str
+    template_sha256: str
+    messages: list[Json]
+    """[{"role": "system" | "user" | "assistant", "content": "..."}]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmCallRow:
+    """One request to a model, failed or not. Key: (experiment_id, iteration, slot, attempt)."""
+
+    experiment_id: str
+    iteration: int
+    slot: int
+    attempt: int
+    request_sha256: str
+    prompt_sha256: str
+    provider: str
+    """Host and port of the base URL, never a key."""
+    model: str
+    api: str
+    """chat | responses."""
+    outcome: str
+    """ok | rate_limited | server_error | timeout | connection_error | bad_reply | refused |
+    truncated | auth_error | bad_request."""
+    error: str | None
+    reply: str | None
+    finish_reason: str | None
+    request_id: str | None
+    input_tokens: int | None
+    cached_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    cost_usd: float | None
+    seconds: float
+    created_at: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """Something worth knowing later. Key: (experiment_id, sequence)."""
+
+    experiment_id: str
+    sequence: int
+    kind: str
+    """started | resumed | new_best | attempt_lost | budget | interrupted | finished | warning."""
+    iteration: int | None
+    slot: int | None
+    message: str
+    detail: Json
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactRow:
+    """A file that an experiment left. Key: (experiment_id, kind, path)."""
+
+    experiment_id: str
+    kind: str
+    """best_policy | report."""
+    path: str
+    """Relative to the home folder."""
+    sha256: str
+    size_bytes: int
+    created_at: str
+
+
+Row = (
+    ExperimentRow
+    | ScenarioRow
+    | CandidateRow
+    | EvaluationRow
+    | PromptRow
+    | LlmCallRow
+    | EventRow
+    | ArtifactRow
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowKind:
+    """What a kind of row is called in the journal, which table holds it, which fields name it."""
+
+    kind: str
+    row_type: type[Row]
+    table: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...] = field(init=False)
+    """The row's fields, which are the table's first columns, in order."""
+    moments: tuple[str, ...] = field(init=False)
+    """Those that hold a time."""
+    values: Callable[[Row], tuple[Any, ...]] = field(init=False)
+    """Gives the values of a row in the order of the columns."""
+
+    def __post_init__(self) -> None:
+        columns = tuple(each.name for each in fields(self.row_type))
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "moments", tuple(c for c in columns if c.endswith("_at")))
+        object.__setattr__(self, "values", attrgetter(*columns))
+
+
+_SLOT = ("experiment_id", "iteration", "slot")
+
+ROW_KINDS = (
+    RowKind(kind="experiment", row_type=ExperimentRow, table="experiments", key=("experiment_id",)),
+    RowKind(
+        kind="scenario",
+        row_type=ScenarioRow,
+        table="scenarios",
+        key=("experiment_id", "scenario"),
+    ),
+    RowKind(kind="candidate", row_type=CandidateRow, table="candidates", key=_SLOT),
+    RowKind(
+        kind="evaluation",
+        row_type=EvaluationRow,
+        table="evaluations",
+        key=(*_SLOT, "scenario", "attempt"),
+    ),
+    RowKind(kind="prompt", row_type=PromptRow, table="prompts", key=("prompt_sha256",)),
+    RowKind(kind="llm_call", row_type=LlmCallRow, table="llm_calls", key=(*_SLOT, "attempt")),
+    RowKind(kind="event", row_type=EventRow, table="events", key=("experiment_id", "sequence")),
+    RowKind(
+        kind="artifact",
+        row_type=ArtifactRow,
+        table="artifacts",
+        key=("experiment_id", "kind", "path"),
+    ),
+)
+"""Every kind of row. A field added later needs a default, so that older journals stay readable."""

@@ -1,0 +1,75 @@
+"""Takes secrets out of text before it is written anywhere that lasts."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+REDACTED = "[redacted]"
+
+MIN_SECRET_LENGTH = 6
+"""Shorter secrets are placeholders such as ``none``; taking them out would maim ordinary words."""
+
+_KEY_NAME = r"(?:api[-_ ]?key|access[-_ ]?token|auth[-_ ]?token|secret[-_ ]?key|password|passwd)"
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # Keys of model providers, code hosts and clouds, by their published prefixes.
+    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-*]{12,}"), REDACTED),
+    (re.compile(r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{20,}"), REDACTED),
+    (re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"), REDACTED),
+    (re.compile(r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_\-]{30,}"), REDACTED),
+    # An HTTP header or a quoted field that carries a credential.
+    (
+        re.compile(r"(?i)\b(bearer|authorization[\"']?\s*[:=]\s*[\"']?basic)\s+[\w.~+/\-]{8,}=*"),
+        rf"\1 {REDACTED}",
+    ),
+    (
+        re.compile(rf"(?i)(\b{_KEY_NAME}[\"']?\s*[:=]\s*[\"']?)[A-Za-z0-9._~+/\-]{{12,}}=*"),
+        rf"\1{REDACTED}",
+    ),
+    # A password inside an address: scheme://user:password@host.
+    (re.compile(r"(\b[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s/@]+@"), rf"\1{REDACTED}@"),
+)
+
+_SECRET_FIELDS = frozenset({"api_key", "apikey", "authorization", "password", "x-api-key"})
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """``text`` without the given secrets, in any form they travel in, and without known keys."""
+    for form in _forms(secrets):
+        text = text.replace(form, REDACTED)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact_value(value: Any, secrets: Iterable[str] = ()) -> Any:
+    """A copy of a JSON-like value with every string redacted, names of fields included."""
+    secrets = tuple(secrets)
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {redact(str(k), secrets): _field(str(k), v, secrets) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_value(item, secrets) for item in value]
+    return value
+
+
+def _field(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, str) and value and name.lower() in _SECRET_FIELDS:
+        return REDACTED
+    return redact_value(value, secrets)
+
+
+def _forms(secrets: Iterable[str]) -> list[str]:
+    """Each secret as it is, and as JSON, a URL or a header would write it; longest first."""
+    forms: set[str] = set()
+    for secret in secrets:
+        if len(secret) < MIN_SECRET_LENGTH:
+            continue
+        encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode("ascii")
+        forms |= {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], encoded}
+        forms.add(quote(secret, safe="", errors="surrogateescape"))
+    return sorted(forms, key=lambda form: (-len(form), form))

@@ -1,0 +1,175 @@
+"""What the views answer, on rows few enough to work out by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.records import Row
+from flows.store import query
+from tests.support.history_rows import call, candidate, evaluation, experiment, remember
+
+
+def test_leaderboard_ranks_every_attempt_within_its_experiment(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        experiment(),
+        candidate(iteration=0, slot=0, origin="baseline", title="naive", score=1.0),
+        candidate(iteration=0, slot=1, origin="baseline", title="priority", score=1.4),
+        candidate(iteration=1, title="better", score=1.6),
+        candidate(iteration=2, title="the same", score=1.6),
+        candidate(iteration=3, title="no source", score=None, outcome="malformed"),
+    ]
+    remember(tmp_path, rows)
+
+    found = query(tmp_path, "SELECT rank, title, experiment FROM leaderboard ORDER BY rank").rows
+
+    assert found == (
+        (1, "better", "night"),
+        (2, "the same", "night"),
+        (3, "priority", "night"),
+        (4, "naive", "night"),
+        (5, "no source", "night"),
+    )
+
+
+def test_leaderboard_starts_anew_for_each_experiment(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(), candidate(slot=1)])
+    remember(tmp_path, [candidate(experiment_id="day")], "day")
+
+    found = query(tmp_path, "SELECT experiment_id, rank FROM leaderboard ORDER BY ALL").rows
+
+    assert found == (("day", 1), ("night", 1), ("night", 2))
+
+
+def test_improvement_curve_never_falls_and_leaves_out_what_was_not_kept(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        experiment(),
+        candidate(iteration=0, slot=0, origin="baseline", score=1.0, improved=True),
+        candidate(iteration=0, slot=1, origin="baseline", score=1.5, improved=False),
+        candidate(iteration=1, score=1.2),
+        candidate(iteration=2, score=2.0, improved=True),
+        candidate(iteration=3, score=99.0, improved=False, problem="implausible"),
+        candidate(iteration=4, score=None, outcome="rejected"),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT tried, best_so_far, improved, gain FROM improvement_curve ORDER BY tried"
+
+    assert query(tmp_path, sql).rows == (
+        (1, 1.0, True, None),
+        (2, 1.5, True, 0.5),
+        (3, 1.5, False, None),
+        (4, 2.0, True, 0.5),
+        (5, 2.0, False, None),
+        (6, 2.0, False, None),
+    )
+
+
+def test_failures_are_counted_by_kind_with_the_latest_message(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        candidate(slot=0),
+        candidate(slot=1, outcome="policy_error", problem="first"),
+        candidate(iteration=2, outcome="policy_error", problem="second"),
+        candidate(iteration=3, outcome="call_timeout"),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT outcome, failures, percent_of_attempts, latest_problem FROM failures_by_kind"
+
+    assert query(tmp_path, f"{sql} ORDER BY ALL").rows == (
+        ("call_timeout", 1, 25.0, None),
+        ("policy_error", 2, 50.0, "second"),
+    )
+
+
+def test_cost_counts_what_was_paid_and_what_it_brought(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        experiment(model="any"),
+        candidate(iteration=0, origin="baseline", score=1.0, improved=True),
+        candidate(iteration=1, score=1.1, improved=True, seconds=4.0),
+        candidate(iteration=2, score=1.25, improved=True, seconds=6.0),
+        call(iteration=1, cost_usd=0.2),
+        call(iteration=2, cost_usd=None, outcome="rate_limited", output_tokens=None),
+        call(iteration=2, attempt=1, cost_usd=0.3),
+        call(iteration=3, cost_usd=9.0, replayed=True),
+    ]
+    remember(tmp_path, rows)
+
+    sql = (
+        "SELECT attempts, improvements, calls, output_tokens, cost_usd, usd_per_improvement, "
+        "usd_per_percent, seconds_per_improvement FROM cost_per_improvement"
+    )
+
+    (found,) = query(tmp_path, sql).rows
+    assert found == pytest.approx((2, 2, 4, 1500, 0.5, 0.25, 0.02, 5.0))
+
+
+def test_a_search_without_a_model_has_no_cost_but_seconds(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(improved=True, score=2.0, seconds=3.0)])
+
+    sql = "SELECT calls, cost_usd, usd_per_percent, seconds FROM cost_per_improvement"
+
+    assert query(tmp_path, sql).rows == ((None, None, None, 3.0),)
+
+
+def test_lineage_follows_first_parents_and_names_the_others(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        candidate(iteration=1, candidate="a", title="a"),
+        candidate(iteration=1, slot=1, candidate="b", title="b"),
+        candidate(iteration=2, candidate="c", title="c", parents=["a", "b"]),
+        candidate(iteration=3, candidate="d", title="d", parents=["c"]),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT ancestor_title, depth, on_main_line FROM lineage WHERE title = 'd'"
+
+    assert query(tmp_path, f"{sql} ORDER BY depth, ancestor_title").rows == (
+        ("d", 0, True),
+        ("c", 1, True),
+        ("a", 2, True),
+        ("b", 2, False),
+    )
+
+
+def test_lineage_ends_although_a_copy_names_itself_as_parent(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        candidate(iteration=1, candidate="a", parents=["gone"]),
+        candidate(iteration=2, candidate="a", parents=["a"]),
+        candidate(iteration=3, candidate="b", parents=["a"]),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT iteration, ancestor_iteration, depth FROM lineage ORDER BY ALL"
+
+    assert query(tmp_path, sql).rows == (
+        (1, 1, 0),
+        (2, 1, 1),
+        (2, 2, 0),
+        (3, 1, 1),
+        (3, 3, 0),
+    )
+
+
+def test_generalisation_gap_compares_geometric_means_of_the_splits(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        candidate(),
+        evaluation(scenario="t1", score=4.0),
+        evaluation(scenario="t2", score=1.0),
+        evaluation(scenario="v1", score=1.6, split="validation"),
+        evaluation(scenario="t1", attempt=1, score=100.0),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT train_score, validation_score, gap, gap_percent FROM generalisation_gap"
+
+    (found,) = query(tmp_path, sql).rows
+    assert found == pytest.approx((2.0, 1.6, 0.4, 25.0))
+
+
+@pytest.mark.parametrize(("worst", "expected"), [(0.0, 0.0), (None, None)])
+def test_a_scenario_without_a_good_score_is_never_left_out(
+    tmp_path: Path, worst: float | None, expected: float | None
+) -> None:
+    rows: list[Row] = [evaluation(scenario="t1", score=4.0), evaluation(scenario="t2", score=worst)]
+    remember(tmp_path, rows)
+
+    assert query(tmp_path, "SELECT train_score FROM generalisation_gap").rows == ((expected,),)

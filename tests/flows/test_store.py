@@ -1,0 +1,216 @@
+"""The database holds what the journals hold, once each, and questions never change it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.home import published_path
+from flows.store import (
+    QueryError,
+    StoreError,
+    Table,
+    UnwritableError,
+    connect_published,
+    ingest,
+    query,
+    rebuild,
+)
+from tests.support.history_rows import candidate, evaluation, experiment, one_of_each, remember
+
+TABLES = "artifacts candidates evaluations events experiments llm_calls prompts scenarios".split()
+
+
+def values(home: Path, sql: str) -> list[tuple]:
+    return list(query(home, sql).rows)
+
+
+def test_a_row_of_every_kind_arrives_in_its_table(tmp_path: Path) -> None:
+    remember(tmp_path, one_of_each())
+
+    counts = {name: values(tmp_path, f"SELECT count(*) FROM {name}")[0][0] for name in TABLES}
+
+    assert counts == dict.fromkeys(TABLES, 1)
+
+
+def test_values_arrive_as_they_were(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(parents=["a'", "b,]"], score=0.1 + 0.2, improved=True)])
+
+    found = values(tmp_path, "SELECT parents, score, improved, problem, created_at FROM candidates")
+
+    assert found[0][:4] == (["a'", "b,]"], 0.1 + 0.2, True, None)
+    assert found[0][4].isoformat() == "2026-03-01T20:00:00"
+
+
+def test_moments_are_kept_in_utc(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(created_at="2026-03-01T20:00:00+02:00")])
+
+    assert str(values(tmp_path, "SELECT created_at FROM candidates")[0][0]) == "2026-03-01 18:00:00"
+
+
+def test_nested_values_can_be_asked_for(tmp_path: Path) -> None:
+    remember(tmp_path, [evaluation()])
+
+    found = values(tmp_path, "SELECT (metrics->>'$.latency.query.p99')::DOUBLE FROM evaluations")
+
+    assert found == [(4.0,)]
+
+
+def test_every_row_says_where_and_when_it_was_recorded(tmp_path: Path) -> None:
+    path = remember(tmp_path, [candidate()])
+
+    assert values(tmp_path, "SELECT recorded_in FROM candidates") == [(path.name,)]
+
+
+def test_ingesting_again_changes_nothing(tmp_path: Path) -> None:
+    remember(tmp_path, one_of_each())
+    first = ingest(tmp_path)
+    before = published_path(tmp_path).stat()
+
+    second = ingest(tmp_path)
+
+    assert (first.lines, first.published) == (8, True)
+    assert (second.lines, second.published) == (0, False)
+    assert published_path(tmp_path).stat() == before
+
+
+def test_reading_a_journal_twice_doubles_nothing(tmp_path: Path) -> None:
+    path = remember(tmp_path, one_of_each())
+    ingest(tmp_path)
+    shutil.copy(path, path.with_name("night.copy.1.jsonl"))
+
+    ingest(tmp_path)
+
+    assert values(tmp_path, "SELECT count(*) FROM candidates") == [(1,)]
+
+
+def test_the_newest_row_counts_in_whatever_order_files_are_read(tmp_path: Path) -> None:
+    old = remember(tmp_path, [experiment(status="running")])
+    remember(tmp_path, [experiment(status="finished")])
+    aside = tmp_path / "aside"
+    old.rename(aside)
+    ingest(tmp_path)
+    aside.rename(old)
+
+    assert values(tmp_path, "SELECT status FROM experiments") == [("finished",)]
+
+
+def test_of_a_key_written_twice_at_once_the_later_counts(tmp_path: Path) -> None:
+    remember(tmp_path, [experiment(), experiment(status="interrupted")])
+
+    assert values(tmp_path, "SELECT status FROM experiments") == [("interrupted",)]
+
+
+def test_a_query_sees_what_was_appended_before_it(tmp_path: Path) -> None:
+    for slot in range(3):
+        remember(tmp_path, [candidate(slot=slot)])
+        assert values(tmp_path, "SELECT count(*) FROM candidates") == [(slot + 1,)]
+
+
+def test_a_query_without_refresh_answers_from_what_is_published(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate()])
+    ingest(tmp_path)
+    remember(tmp_path, [candidate(slot=1)])
+
+    found = query(tmp_path, "SELECT count(*) FROM candidates", refresh=False)
+
+    assert found.rows == ((1,),)
+
+
+def test_a_folder_without_history_answers_from_empty_tables(tmp_path: Path) -> None:
+    home = tmp_path / "nowhere"
+
+    found = query(home, "SELECT title, score FROM leaderboard")
+
+    assert found == Table(columns=("title", "score"), types=("VARCHAR", "DOUBLE"), rows=())
+    assert not home.exists()
+
+
+def test_parameters_and_several_statements_are_allowed(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(), candidate(slot=1)])
+
+    by_place = query(tmp_path, "SELECT slot FROM candidates WHERE slot = ?", [1])
+    by_name = query(tmp_path, "SET threads = 1; SELECT $x + 1 AS y", {"x": 1})
+
+    assert by_place.rows == ((1,),)
+    assert (by_name.columns, by_name.rows) == (("y",), ((2,),))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO candidates (iteration) VALUES (1)",
+        "UPDATE candidates SET score = 9",
+        "DELETE FROM candidates",
+        "DROP TABLE candidates",
+        "CREATE TABLE mine (a INT)",
+        "COPY candidates TO 'stolen.csv'",
+        "EXPORT DATABASE 'stolen'",
+        "ATTACH 'other.duckdb'",
+        "SELECT 1; DELETE FROM candidates",
+        "WITH x AS (INSERT INTO candidates (iteration) VALUES (1) RETURNING 1) FROM x",
+        "EXPLAIN ANALYZE DELETE FROM candidates",
+        "USE memory; WITH x AS (DELETE FROM history.candidates RETURNING 1) FROM x",
+    ],
+)
+def test_writing_is_refused(tmp_path: Path, sql: str) -> None:
+    remember(tmp_path, [candidate()])
+
+    with pytest.raises(QueryError, match="read-only"):
+        query(tmp_path, sql)
+
+    assert values(tmp_path, "SELECT count(*), max(score) FROM candidates") == [(1, 1.0)]
+
+
+@pytest.mark.parametrize("sql", ["", " ; ", "-- nothing"])
+def test_an_empty_query_is_explained(tmp_path: Path, sql: str) -> None:
+    with pytest.raises(QueryError, match="the query is empty"):
+        query(tmp_path, sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SELEC 1", "syntax error"),
+        ("SELECT nope FROM candidates", 'column "nope"'),
+        ("SELECT 'a'::INT", "Could not convert"),
+        ("SELECT ?", "parameter"),
+    ],
+)
+def test_a_bad_query_gives_the_words_of_duckdb(tmp_path: Path, sql: str, words: str) -> None:
+    with pytest.raises(QueryError, match=words):
+        query(tmp_path, sql)
+
+
+def test_a_reader_of_an_old_file_goes_on_and_a_new_one_sees_the_new_file(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate()])
+    ingest(tmp_path)
+    old = connect_published(tmp_path)
+    remember(tmp_path, [candidate(slot=1)])
+    ingest(tmp_path)
+
+    new = connect_published(tmp_path)
+
+    assert old.execute("SELECT count(*) FROM candidates").fetchall() == [(1,)]
+    assert new.execute("SELECT count(*) FROM candidates").fetchall() == [(2,)]
+
+
+def test_the_database_can_be_made_anew_from_the_journals(tmp_path: Path) -> None:
+    remember(tmp_path, one_of_each())
+    remember(tmp_path, [candidate(slot=n, score=n / 3) for n in range(20)])
+    before = {name: values(tmp_path, f"FROM {name} ORDER BY ALL") for name in TABLES}
+
+    report = rebuild(tmp_path)
+
+    assert (report.lines, report.rebuilt, report.published) == (28, True, True)
+    assert {name: values(tmp_path, f"FROM {name} ORDER BY ALL") for name in TABLES} == before
+
+
+def test_a_home_that_is_a_file_is_explained(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("")
+
+    with pytest.raises(StoreError, match="set ASSAY_HOME"):
+        query(home, "FROM candidates")
+    with pytest.raises(UnwritableError, match="set ASSAY_HOME"):
+        ingest(home)
