@@ -1,0 +1,131 @@
+"""Text for the report: hidden characters shown, numbers made readable, JSON made inert."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+MAX_TITLE_CHARS = 160
+MAX_MESSAGE_CHARS = 600
+
+# Everything that a reader cannot see, or that changes how the text around it is shown: control
+# characters, directional marks and overrides, zero-width and tag characters, separators, lone
+# surrogates and noncharacters.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with every character that could hide or reorder something written as ⟨U+202E⟩."""
+    plain = text.replace("\r\n", "\n")
+    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", plain)
+
+
+def clip(text: str, limit: int) -> str:
+    """At most ``limit`` characters, with a mark that says how many are missing."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]} … ({len(text) - limit:,} more characters)"
+
+
+def one_line(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
+    """The text on one line, unseen characters shown, at most ``limit`` characters."""
+    return clip(visible(" ".join(text.split())), limit)
+
+
+def short(text: str, limit: int) -> str:
+    """The text on one line for a label in a drawing, cut without ceremony."""
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
+def percent(share: float) -> str:
+    """``12 %`` of a share of 0.12; the space does not break."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def json_for_script(value: Any) -> str:
+    """JSON that can stand inside a script element: no character of it can end that element."""
+    text = json.dumps(_clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {visible(str(key)): _clean(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_clean(item) for item in value]
+        case _:
+            return value
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Significant digits for a table; a dash for nothing."""
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    shown = f"{value:.{digits}g}"
+    return f"{float(shown):f}".rstrip("0").rstrip(".") if "e" in shown else shown
+
+
+def score_text(value: float | None) -> str:
+    """A score with two decimals, more below 0.1; a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+def seconds_text(value: float | None) -> str:
+    """A duration as a person would say it."""
+    if value is None:
+        return "–"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 90:
+        return f"{number(value)} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def dollars(value: float | None) -> str:
+    """An amount in US dollars, with four decimals below one dollar."""
+    if value is None:
+        return "unknown"
+    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+
+
+def elapsed_seconds(start: str | None, end: str | None) -> float | None:
+    """Seconds between two ISO 8601 times; None if either is missing or unreadable."""
+    if not start or not end:
+        return None
+    try:
+        first, last = (datetime.fromisoformat(text) for text in (start, end))
+        return max(0.0, (last - first).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def moment(text: str | None) -> str:
+    """An ISO 8601 time in UTC to the second; empty for none, unchanged if unreadable."""
+    if not text:
+        return ""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return one_line(text, 40)
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def count(amount: int, noun: str, plural: str | None = None) -> str:
+    """``1 candidate``, ``2 candidates``."""
+    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
