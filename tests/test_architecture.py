@@ -26,7 +26,7 @@ def modules() -> list[Path]:
     return [path for path in found if path.parent != ROOT / "simulator" / "policies"]
 
 
-def test_files() -> list[Path]:
+def files_of_tests() -> list[Path]:
     """Return every Python file of the tests, stored data left out."""
     return [p for p in sorted((ROOT / "tests").rglob("*.py")) if "golden" not in p.parts]
 
@@ -88,7 +88,7 @@ def test_every_module_opens_with_a_sentence(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*modules(), *test_files()], ids=lambda p: str(p.relative_to(ROOT))
+    "path", [*modules(), *files_of_tests()], ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -1,0 +1,118 @@
+"""Measures what isolation costs: start-up of a cell, time per call of a policy, and a whole trial.
+
+Run it with ``python -m benchmarks.bench_cell [--rounds N]``. Every figure is measured in one run
+beside the thing it is compared with; on a busy machine compare rows, not absolute numbers.
+"""
+
+import argparse
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from sandbox.image import image_tag
+from sandbox.limits import Limits
+from sandbox.trial import Payload, Sandbox
+from simulator.engine import simulate
+from simulator.library import policy_source
+from simulator.local_policy import LocalPolicy
+from simulator.scenario import Scenario
+from simulator.scenario_codec import encode_scenario
+from simulator.suites import load_suite
+
+POLICY = "priority"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=12, help="trials for each row")
+    rounds = parser.parse_args().rounds
+    scenarios = load_suite("smoke").split("train")
+    print_start_up(rounds, scenarios[:1])
+    print_overhead(rounds, scenarios)
+
+
+def print_start_up(rounds: int, scenarios: Sequence[Scenario]) -> None:
+    """Compare a cell from nothing, a ready cell, and a plain ``docker run`` of the same Python."""
+    payloads = [payload_of(scenario) for scenario in scenarios]
+    source = policy_source("naive")
+    plain = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", image_tag()]
+    rows = {"docker run, hello from Python": timed(rounds, lambda: run([*plain, "-c", "print(1)"]))}
+    with Sandbox(Limits(), ready=False) as cold:
+        cold.try_policy(source, payloads)
+        rows["trial in a cold cell"] = timed(rounds, lambda: try_and_settle(cold, source, payloads))
+    with Sandbox(Limits(), ready=True) as ready:
+        ready.prepare(len(payloads))
+        ready.settle()
+        rows["trial in a ready cell"] = timed(
+            rounds, lambda: ready.try_policy(source, payloads), ready.settle
+        )
+    print(f"start-up, one scenario, milliseconds ({rounds} rounds)")
+    for name, seconds in rows.items():
+        print(f"  {name:32} {describe(seconds)}")
+
+
+def print_overhead(rounds: int, scenarios: Sequence[Scenario]) -> None:
+    """Compare one evaluation in the trusted process with the same one in a cell."""
+    source = policy_source(POLICY)
+    print(f"\none evaluation of {POLICY!r} on a scenario, milliseconds ({rounds} rounds)")
+    with Sandbox(Limits(), ready=True) as sandbox:
+        for scenario in scenarios:
+            payload = payload_of(scenario)
+            local = timed(rounds, partial(simulate_here, scenario, source))
+            inside, calls = [], 0
+            for _ in range(rounds):
+                (one,) = sandbox.try_policy(source, [payload]).evaluations
+                inside.append(one.seconds)
+                calls = one.policy_calls
+            ratio = statistics.median(inside) / statistics.median(local)
+            extra = (statistics.median(inside) - statistics.median(local)) / max(calls, 1)
+            print(f"  {scenario.name} ({calls} calls)")
+            print(f"    {'in process':30} {describe(local)}")
+            print(f"    {'in a cell, start-up left out':30} {describe(inside)}")
+            print(f"    {'ratio of medians':30} {ratio:.2f}, {extra * 1e6:.0f} us more per call")
+
+
+def simulate_here(scenario: Scenario, source: str) -> None:
+    simulate(scenario.workload, scenario.params, LocalPolicy(source))
+
+
+def try_and_settle(sandbox: Sandbox, source: str, payloads: Sequence[Payload]) -> None:
+    sandbox.try_policy(source, payloads)
+    sandbox.settle()
+
+
+def timed(
+    rounds: int, act: Callable[[], object], between: Callable[[], object] | None = None
+) -> list[float]:
+    """Return the seconds that each of ``rounds`` calls of ``act`` took."""
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        act()
+        taken.append(time.perf_counter() - started)
+        if between is not None:
+            between()
+    return taken
+
+
+def describe(seconds: Sequence[float]) -> str:
+    """Return median, 95th percentile and minimum in milliseconds."""
+    ordered = sorted(seconds)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
+    middle = statistics.median(ordered)
+    return f"median {middle * 1e3:8.1f}   p95 {p95 * 1e3:8.1f}   min {ordered[0] * 1e3:8.1f}"
+
+
+def run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def payload_of(scenario: Scenario) -> Payload:
+    return Payload(name=scenario.name, data=encode_scenario(scenario))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What runs inside a cell: the trusted simulator process and the sealed policy workers."""

@@ -1,0 +1,233 @@
+"""PID 1's side of the talk with one worker: bounded in size, in CPU time and in wall time."""
+
+import os
+import resource
+import select
+import signal
+import time
+from dataclasses import dataclass
+
+from simulator.cell.cleantext import clean_text
+from simulator.cell.crew import Member
+from simulator.cell.frames import CellLimits
+from simulator.cell.seal import CPU_SLACK_SECONDS
+from simulator.cell.wire import HEADER, Kind, frame
+from simulator.errors import Failure, PolicyFailure
+
+_CALLER_FD = 0
+"""The job came in here, and it stays open for as long as anyone waits for the report."""
+_CHUNK = 1 << 16
+_LAST_MOMENTS_SECONDS = 1.0
+
+
+class CallerGone(RuntimeError):
+    """Nobody waits for the report any more, so there is no use in going on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One frame from the worker, of unproven content."""
+
+    kind: int
+    payload: bytes
+
+
+class Channel:
+    """Asks one worker, one question at a time, and ends the worker when it outstays its limits."""
+
+    def __init__(self, member: Member, limits: CellLimits) -> None:
+        self._member = member
+        self._limits = limits
+        self._socket = member.socket_fd
+        self._poll = select.poll()
+        self._poll.register(member.socket_fd, select.POLLIN)
+        self._poll.register(member.prints_fd, select.POLLIN)
+        self._poll.register(_CALLER_FD, 0)  # only its end is reported
+        self._clock = (~member.pid << 3) | 2  # the kernel's number for a process's CPU clock
+        self._sequence = 0
+        self._cpu_at_start = time.clock_gettime(self._clock)
+        self._cpu_at_call = self._cpu_at_start
+        self._cpu_seconds = 0.0
+        self._wall_deadline = time.monotonic() + limits.wall_seconds
+        self._prints = bytearray()
+        self._prints_dropped = 0
+        self._wait_status: int | None = None
+        self._usage: resource.struct_rusage | None = None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the policy has used, as of its last answer or its end."""
+        return self._cpu_seconds
+
+    @property
+    def prints(self) -> str:
+        """What the policy printed, made safe to show: the head of it, and how much was dropped."""
+        text = clean_text(self._prints.decode("utf-8", "replace"), self._limits.print_bytes)
+        if self._prints_dropped:
+            text += f"\n[... {self._prints_dropped} more bytes were dropped]"
+        return text
+
+    def ask(self, kind: Kind, payload: bytes) -> Answer:
+        """Send a question that starts a call and return the worker's answer to it."""
+        self._cpu_at_call = self._cpu_at_start + self._cpu_seconds
+        self._sequence += 1
+        return self.tell(kind, payload)
+
+    def tell(self, kind: Kind, payload: bytes) -> Answer:
+        """Send a message within the open call and return the worker's next answer."""
+        self._send(frame(self._sequence, kind, payload))
+        answer = self._receive()
+        self._check_limits()
+        return answer
+
+    def close(self) -> None:
+        """End the worker, whatever it is doing, and collect its last prints and its CPU time."""
+        if self._wait_status is not None:
+            return
+        os.kill(self._member.pid, signal.SIGKILL)  # it is not reaped yet, so its number is its own
+        _, self._wait_status, self._usage = os.wait4(self._member.pid, 0)
+        self._cpu_seconds = max(self._cpu_seconds, self._used_at_end() - self._cpu_at_start)
+        while self._drain_prints():
+            pass
+        os.close(self._socket)
+        os.close(self._member.prints_fd)
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._socket, view) :]
+            except BlockingIOError:
+                self._await(select.POLLOUT)
+            except (BrokenPipeError, ConnectionResetError):
+                raise self._death() from None
+
+    def _receive(self) -> Answer:
+        data = bytearray()
+        needed = HEADER.size
+        length = sequence = kind = 0
+        while len(data) < needed:
+            self._await(select.POLLIN)
+            try:
+                chunk = os.read(self._socket, _CHUNK)
+            except BlockingIOError:
+                continue
+            except ConnectionResetError:
+                chunk = b""
+            if not chunk:
+                raise self._death()
+            data += chunk
+            if needed == HEADER.size and len(data) >= HEADER.size:
+                length, sequence, kind = HEADER.unpack_from(data)
+                self._check_header(length, sequence)
+                needed += length
+        if len(data) > needed:
+            raise _protocol(f"the worker sent {len(data) - needed} bytes more than its answer")
+        return Answer(kind=kind, payload=bytes(memoryview(data)[HEADER.size :]))
+
+    def _check_header(self, length: int, sequence: int) -> None:
+        if length > self._limits.message_bytes:
+            limit = self._limits.message_bytes
+            raise _protocol(f"an answer of {length} bytes is larger than the allowed {limit}")
+        if sequence != self._sequence:
+            told = f"an answer to call {sequence} came while call {self._sequence} was open"
+            raise _protocol(told)
+
+    def _await(self, event: int) -> None:
+        """Wait until the socket is ready, drain prints meanwhile, and keep the limits."""
+        self._poll.modify(self._socket, event) if event != select.POLLIN else None
+        try:
+            while True:
+                ready = self._poll.poll(self._patience_ms())
+                for fd, _ in ready:
+                    if fd == _CALLER_FD:
+                        raise CallerGone("whoever gave the job is gone")
+                    if fd != self._socket and not self._drain_prints():
+                        self._poll.unregister(fd)
+                if any(fd == self._socket for fd, _ in ready):
+                    return
+                self._check_limits()
+        finally:
+            if event != select.POLLIN:
+                self._poll.modify(self._socket, select.POLLIN)
+
+    def _patience_ms(self) -> float:
+        """How long nothing can go wrong: a process uses CPU time no faster than time passes."""
+        limits = self._limits
+        call_left = self._cpu_at_call + limits.call_cpu_seconds - self._cpu_at_start
+        cpu_left = min(call_left, limits.policy_cpu_seconds) - self._cpu_seconds
+        wall_left = self._wall_deadline - time.monotonic()
+        return max(1.0, 1000.0 * min(cpu_left, wall_left) + 1.0)
+
+    def _check_limits(self) -> None:
+        limits = self._limits
+        cpu = time.clock_gettime(self._clock)
+        self._cpu_seconds = cpu - self._cpu_at_start
+        if cpu - self._cpu_at_call > limits.call_cpu_seconds:
+            used = f"one call used more than {limits.call_cpu_seconds:g} CPU seconds"
+            raise _failed("call_timeout", used)
+        if self._cpu_seconds > limits.policy_cpu_seconds:
+            used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds in all"
+            raise _failed("cpu_limit", used)
+        if time.monotonic() > self._wall_deadline:
+            raise wall_limit_reached(limits)
+
+    def _drain_prints(self) -> bool:
+        """Take what the policy printed; False when nothing more will come now."""
+        try:
+            chunk = os.read(self._member.prints_fd, _CHUNK)
+        except BlockingIOError:
+            return False
+        room = self._limits.print_bytes - len(self._prints)
+        self._prints += chunk[:room]
+        self._prints_dropped += len(chunk[room:])
+        return bool(chunk)
+
+    def _death(self) -> PolicyFailure:
+        """Return why the worker is gone; a worker that only hung up is ended first."""
+        natural = self._await_natural_death()
+        self.close()
+        status = self._wait_status or 0
+        if not natural:
+            return _failed("worker_died", "the policy's process closed its connection")
+        if os.WIFEXITED(status):
+            code = os.WEXITSTATUS(status)
+            return _failed("worker_died", f"the policy's process ended itself (exit {code})")
+        return self._killed_by(os.WTERMSIG(status))
+
+    def _killed_by(self, number: int) -> PolicyFailure:
+        limits = self._limits
+        hard_limit = int(limits.policy_cpu_seconds) + CPU_SLACK_SECONDS
+        if number in (signal.SIGKILL, signal.SIGXCPU) and self._used_at_end() >= hard_limit:
+            used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds in all"
+            return _failed("cpu_limit", used)
+        if number == signal.SIGKILL:
+            return _failed("memory_limit", "the kernel killed the policy's process for its memory")
+        name = signal.Signals(number).name
+        return _failed("worker_died", f"signal {number} ({name}) killed the policy's process")
+
+    def _await_natural_death(self) -> bool:
+        deadline = time.monotonic() + _LAST_MOMENTS_SECONDS
+        while time.monotonic() < deadline:
+            done = os.waitid(os.P_PID, self._member.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if done is not None:
+                return True
+            time.sleep(0.002)
+        return False
+
+    def _used_at_end(self) -> float:
+        return self._usage.ru_utime + self._usage.ru_stime if self._usage else 0.0
+
+
+def wall_limit_reached(limits: CellLimits) -> PolicyFailure:
+    """Return the failure of a policy that outstayed the wall limit."""
+    told = f"the scenario was not done after {limits.wall_seconds:g} s of wall time"
+    return _failed("wall_limit", told)
+
+
+def _failed(kind: str, message: str) -> PolicyFailure:
+    return PolicyFailure(Failure(kind=kind, message=message))
+
+
+def _protocol(message: str) -> PolicyFailure:
+    return _failed("protocol_error", message)

@@ -1,0 +1,109 @@
+"""A policy in a sealed worker, as the engine sees it; no word of what comes back is trusted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from simulator.cell.channel import Answer, Channel
+from simulator.cell.cleantext import clean_text
+from simulator.cell.frames import CellLimits
+from simulator.cell.wire import Kind
+from simulator.errors import Failure, PolicyFailure
+from simulator.messages import (
+    Decision,
+    MemoryReading,
+    MessageError,
+    Observation,
+    Setup,
+    decode,
+    encode,
+)
+
+T = TypeVar("T")
+
+ADMITTED = ("load_error", "policy_error", "invalid_decision", "memory_limit")
+"""The failures that a worker may report of itself; every other kind is found by PID 1."""
+
+
+class SealedPolicy:
+    """Stands where an in-process policy stands; see ``simulator.engine.Policy``."""
+
+    def __init__(self, source: str, channel: Channel, limits: CellLimits) -> None:
+        self._source = source
+        self._channel = channel
+        self._limits = limits
+        self._tick: int | None = None
+        self.calls = 0
+        """How many times the policy says it was called; for information only."""
+
+    def start(self, setup: Setup) -> None:
+        """Load the policy in the worker and tell it about the cluster."""
+        self._expect_ready(self._exchange(self._channel.ask, Kind.LOAD, self._source.encode()))
+        self._expect_ready(self._exchange(self._channel.ask, Kind.START, encode(setup)))
+
+    def decide(
+        self, observation: Observation, read_memory: Callable[[int], MemoryReading]
+    ) -> Decision:
+        """Return the policy's decision on ``observation``, well-formed but not yet judged."""
+        self._tick = observation.tick
+        answer = self._exchange(self._channel.ask, Kind.DECIDE, encode(observation))
+        if answer.kind == Kind.NEED_MEMORY:
+            reading = read_memory(self._memory_tick(answer, observation))
+            answer = self._exchange(self._channel.tell, Kind.MEMORY, encode(reading))
+        if answer.kind != Kind.DECISION:
+            raise self._unexpected(answer)
+        decision = self._decoded(answer.payload, Decision)
+        self._check(decision, observation)
+        self.calls += decision.calls
+        return decision
+
+    def _exchange(self, talk: Callable[[Kind, bytes], Answer], kind: Kind, data: bytes) -> Answer:
+        try:
+            return talk(kind, data)
+        except PolicyFailure as error:
+            raise PolicyFailure(replace(error.failure, tick=self._tick)) from None
+
+    def _memory_tick(self, answer: Answer, observation: Observation) -> int:
+        tick = self._decoded(answer.payload, int)
+        if not observation.tick <= tick <= observation.quiet_until:
+            raise self._failed("protocol_error", f"memory was asked for at the closed tick {tick}")
+        return tick
+
+    def _check(self, decision: Decision, observation: Observation) -> None:
+        first, last = observation.tick, observation.quiet_until
+        if not first <= decision.tick <= last:
+            told = f"a decision for tick {decision.tick}, outside {first} to {last}"
+            raise self._failed("protocol_error", told)
+        if not 0 <= decision.calls <= last - first + 1:
+            told = f"{decision.calls} calls reported for {last - first + 1} ticks"
+            raise self._failed("protocol_error", told)
+        size = len(decision.assignments) + len(decision.suspensions)
+        if size > self._limits.decisions_per_call:
+            told = f"one call made {size} decisions; {self._limits.decisions_per_call} are allowed"
+            raise self._failed("invalid_decision", told)
+
+    def _expect_ready(self, answer: Answer) -> None:
+        if answer.kind != Kind.READY or answer.payload:
+            raise self._unexpected(answer)
+
+    def _unexpected(self, answer: Answer) -> PolicyFailure:
+        if answer.kind != Kind.FAILURE:
+            return self._failed("protocol_error", f"an answer of the wrong kind ({answer.kind})")
+        failure = self._decoded(answer.payload, Failure)
+        if failure.kind not in ADMITTED:
+            return self._failed("protocol_error", "the worker reported an impossible failure")
+        return self._failed(failure.kind, failure.message, line=self._line(failure))
+
+    def _line(self, failure: Failure) -> int | None:
+        lines = self._source.count("\n") + 1
+        return failure.line if failure.line and 1 <= failure.line <= lines else None
+
+    def _decoded(self, payload: bytes, kind: type[T]) -> T:
+        try:
+            return decode(payload, kind)
+        except MessageError as error:
+            raise self._failed("protocol_error", str(error)) from None
+
+    def _failed(self, kind: str, message: str, line: int | None = None) -> PolicyFailure:
+        text = clean_text(message, self._limits.failure_text_chars)
+        return PolicyFailure(Failure(kind=kind, message=text, tick=self._tick, line=line))

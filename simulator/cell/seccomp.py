@@ -1,0 +1,166 @@
+"""The worker's system-call filter: an allow-list per architecture, as data, and its BPF program.
+
+A sealed worker may read and write what it already holds, manage memory that is not executable,
+wait on its own locks and read clocks. It cannot open, create, start, connect, signal or sleep.
+Calls that are not listed fail with EPERM; calls of a foreign architecture kill the process.
+"""
+
+import ctypes
+import platform
+from dataclasses import dataclass
+
+from simulator.cell.kernel import PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, prctl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """What the filter needs to know of a machine: its audit number and its system-call numbers."""
+
+    audit: int
+    numbers: dict[str, int]
+    foreign_from: int | None = None
+    """Numbers from here on belong to another calling convention (x32) and kill the process."""
+
+
+NOT_EXECUTABLE = ("mmap", "mprotect")
+"""Allowed only without PROT_EXEC: no code can be written and then run."""
+
+X86_64 = Architecture(
+    audit=0xC000003E,
+    foreign_from=0x40000000,
+    numbers={
+        "read": 0,
+        "write": 1,
+        "close": 3,
+        "fstat": 5,
+        "lseek": 8,
+        "mmap": 9,
+        "mprotect": 10,
+        "munmap": 11,
+        "brk": 12,
+        "rt_sigaction": 13,
+        "rt_sigprocmask": 14,
+        "rt_sigreturn": 15,
+        "sched_yield": 24,
+        "mremap": 25,
+        "madvise": 28,
+        "getpid": 39,
+        "exit": 60,
+        "gettimeofday": 96,
+        "getrusage": 98,
+        "times": 100,
+        "sigaltstack": 131,
+        "gettid": 186,
+        "futex": 202,
+        "restart_syscall": 219,
+        "clock_gettime": 228,
+        "clock_getres": 229,
+        "exit_group": 231,
+    },
+)
+
+AARCH64 = Architecture(
+    audit=0xC00000B7,
+    numbers={
+        "close": 57,
+        "lseek": 62,
+        "read": 63,
+        "write": 64,
+        "fstat": 80,
+        "exit": 93,
+        "exit_group": 94,
+        "futex": 98,
+        "clock_gettime": 113,
+        "clock_getres": 114,
+        "sched_yield": 124,
+        "restart_syscall": 128,
+        "sigaltstack": 132,
+        "rt_sigaction": 134,
+        "rt_sigprocmask": 135,
+        "rt_sigreturn": 139,
+        "times": 153,
+        "getrusage": 165,
+        "gettimeofday": 169,
+        "getpid": 172,
+        "gettid": 178,
+        "brk": 214,
+        "munmap": 215,
+        "mremap": 216,
+        "mmap": 222,
+        "mprotect": 226,
+        "madvise": 233,
+    },
+)
+
+ARCHITECTURES = {"x86_64": X86_64, "aarch64": AARCH64, "arm64": AARCH64}
+
+Instruction = tuple[int, int, int, int]
+
+_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _KILL, _EPERM = 0x7FFF0000, 0x80000000, 0x00050001
+_OFFSET_NUMBER, _OFFSET_ARCHITECTURE, _OFFSET_ARGUMENTS = 0, 4, 16
+_PROT_EXEC = 4
+_FILTER_MODE = 2
+
+
+def install_filter() -> None:
+    """Put this process under the filter of its machine, for good."""
+    program = filter_program(architecture_of(platform.machine()))
+    entries = (_Entry * len(program))(*(_Entry(*entry) for entry in program))
+    header = _Program(len(program), entries)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_SECCOMP, _FILTER_MODE, ctypes.addressof(header))
+
+
+def architecture_of(machine: str) -> Architecture:
+    """Return the table for a machine name as uname gives it."""
+    try:
+        return ARCHITECTURES[machine]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise OSError(
+            f"no system-call table for the machine {machine!r}: cells run on {known}"
+        ) from None
+
+
+def filter_program(architecture: Architecture) -> list[Instruction]:
+    """Return the BPF program that admits the calls of ``architecture`` and nothing else."""
+    program: list[Instruction] = [
+        (_LOAD, 0, 0, _OFFSET_ARCHITECTURE),
+        (_JUMP_EQUAL, 1, 0, architecture.audit),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _OFFSET_NUMBER),
+    ]
+    if architecture.foreign_from is not None:
+        program += [(_JUMP_AT_LEAST, 0, 1, architecture.foreign_from), (_RETURN, 0, 0, _KILL)]
+    for name, number in architecture.numbers.items():
+        if name in NOT_EXECUTABLE:
+            program += _allow_unless_executable(number)
+        else:
+            program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
+    program.append((_RETURN, 0, 0, _EPERM))
+    return program
+
+
+def _allow_unless_executable(number: int) -> list[Instruction]:
+    third_argument = _OFFSET_ARGUMENTS + 2 * 8
+    return [
+        (_JUMP_EQUAL, 0, 4, number),
+        (_LOAD, 0, 0, third_argument),
+        (_JUMP_BITS, 0, 1, _PROT_EXEC),
+        (_RETURN, 0, 0, _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+class _Entry(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_ushort),
+        ("if_true", ctypes.c_ubyte),
+        ("if_false", ctypes.c_ubyte),
+        ("operand", ctypes.c_uint),
+    )
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("entries", ctypes.POINTER(_Entry)))

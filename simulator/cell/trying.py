@@ -1,0 +1,104 @@
+"""Tries one candidate on the scenarios of a job, each in a worker of its own; reports on all."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from simulator import __version__
+from simulator.cell.channel import Channel, wall_limit_reached
+from simulator.cell.cleantext import clean_text
+from simulator.cell.crew import Member
+from simulator.cell.frames import CellLimits, CellReport, Job, Tried
+from simulator.cell.sealed_policy import SealedPolicy
+from simulator.cell.standing import isolation_report, standing_of, worker_gaps
+from simulator.engine import Run, simulate
+from simulator.errors import Failure, PolicyFailure
+from simulator.scenario import Scenario
+from simulator.scenario_codec import decode_scenario
+
+_ALARM_GRACE_SECONDS = 5.0
+
+
+class CellFault(RuntimeError):
+    """The cell cannot do its job as asked; nobody's policy is to blame."""
+
+
+def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
+    """Return how the candidate did on every scenario of ``job``, in their order."""
+    facts: dict[str, Any] = {}
+    tried: list[Tried] = []
+    fault = None
+    try:
+        if len(members) != len(job.scenarios):
+            raise CellFault(f"{len(job.scenarios)} scenarios for {len(members)} workers")
+        for payload, member in zip(job.scenarios, members, strict=True):
+            facts = _require_seal(isolation, member)
+            tried.append(_try_scenario(decode_scenario(payload), job, member))
+    except Exception as error:  # a fault of ours must be told, and never scored
+        fault = f"{type(error).__name__}: {error}"
+    return CellReport(simulator_version=__version__, isolation=facts, tried=tried, fault=fault)
+
+
+def _require_seal(isolation: str, member: Member) -> dict[str, Any]:
+    """Return what protects us from this worker; raise where that is less than was asked."""
+    worker, trusted = standing_of(member.pid), standing_of(os.getpid())
+    gaps = worker_gaps(isolation, worker, trusted)
+    if gaps:
+        raise CellFault(f"a worker is not sealed as asked ({isolation}): {'; '.join(gaps)}")
+    return isolation_report(isolation, worker, trusted)
+
+
+def _try_scenario(scenario: Scenario, job: Job, member: Member) -> Tried:
+    started = time.monotonic()
+    channel = Channel(member, job.limits)
+    policy = SealedPolicy(job.source, channel, job.limits)
+    ended: Run | Failure
+    try:
+        with _wall_alarm(job.limits):
+            ended = simulate(scenario.workload, scenario.params, policy)
+    except PolicyFailure as error:
+        ended = error.failure
+    finally:
+        channel.close()
+    common: dict[str, Any] = {
+        "scenario": scenario.name,
+        "policy_cpu_seconds": channel.cpu_seconds,
+        "seconds": time.monotonic() - started,
+        "prints": channel.prints,
+    }
+    if isinstance(ended, Failure):
+        return Tried(
+            outcome=ended.kind,
+            message=clean_text(ended.message, job.limits.failure_text_chars),
+            line=ended.line,
+            tick=ended.tick,
+            policy_calls=policy.calls,
+            **common,
+        )
+    return Tried(
+        outcome="ok",
+        stats=ended.stats,
+        metrics=ended.metrics,
+        policy_calls=ended.policy_calls,
+        decision_sha256=ended.decision_sha256,
+        **common,
+    )
+
+
+@contextmanager
+def _wall_alarm(limits: CellLimits) -> Iterator[None]:
+    """Break off a scenario that outstays its wall limit between two calls of the policy."""
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise wall_limit_reached(limits)
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + _ALARM_GRACE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,56 @@
+"""Frames between PID 1 and a worker: a fixed header (length, sequence number, kind) and a message.
+
+The exchange is strict: PID 1 asks, the worker answers with the same sequence number and nothing
+more. Only bytes cross; their meaning is decoded by type, from a closed set of kinds.
+"""
+
+import os
+import struct
+from enum import IntEnum
+
+HEADER = struct.Struct("<IIB")
+
+
+class Kind(IntEnum):
+    """What a frame carries."""
+
+    LOAD = 1
+    """PID 1: the policy's source, as UTF-8."""
+    START = 2
+    """PID 1: Setup."""
+    DECIDE = 3
+    """PID 1: Observation."""
+    MEMORY = 4
+    """PID 1: MemoryReading, the answer to NEED_MEMORY."""
+    READY = 16
+    """Worker: sealed, loaded or started, with an empty message."""
+    DECISION = 17
+    """Worker: Decision."""
+    NEED_MEMORY = 18
+    """Worker: the tick at which the policy reads memory."""
+    FAILURE = 19
+    """Worker: Failure."""
+
+
+def frame(sequence: int, kind: int, payload: bytes) -> bytes:
+    """Return the bytes of one frame."""
+    return HEADER.pack(len(payload), sequence, kind) + payload
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write ``data`` to a blocking file descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_exactly(fd: int, count: int) -> bytes:
+    """Read ``count`` bytes from a blocking file descriptor; raise EOFError where they end early."""
+    parts = []
+    while count:
+        part = os.read(fd, min(count, 1 << 20))
+        if not part:
+            raise EOFError("the other side closed the connection")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

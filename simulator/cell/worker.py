@@ -1,0 +1,112 @@
+"""The sealed process that runs a policy: it answers PID 1 and holds nothing worth stealing."""
+
+import contextlib
+import io
+import os
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from simulator.cell.wire import HEADER, Kind, frame, read_exactly, write_all
+from simulator.driver import PolicyDriver
+from simulator.errors import Failure, PolicyFailure
+from simulator.messages import MemoryReading, Observation, Setup, decode, encode
+
+RANDOM_SEED = 0
+"""What ``random`` is seeded with before a policy is loaded, so that equal trials are equal."""
+
+
+def serve(fd: int) -> None:
+    """Answer messages on ``fd`` until it closes; the process must be sealed already."""
+    prints = _own_standard_streams()
+    random.seed(RANDOM_SEED)
+    write_all(fd, frame(0, Kind.READY, b""))
+    worker = _Worker(fd)
+    while True:
+        length, sequence, kind = HEADER.unpack(read_exactly(fd, HEADER.size))
+        answer = worker.answer(sequence, kind, read_exactly(fd, length))
+        with contextlib.suppress(OSError, ValueError):  # a policy may have closed its own prints
+            prints.flush()
+        write_all(fd, answer)
+
+
+class _Worker:
+    """Turns each message of PID 1 into one answer."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._driver: PolicyDriver | None = None
+
+    def answer(self, sequence: int, kind: int, payload: bytes) -> bytes:
+        try:
+            return self._act(sequence, kind, payload)
+        except BaseException as error:  # whatever a policy raises must become its failure
+            return frame(sequence, Kind.FAILURE, encode(failure_of(error)))
+
+    def _act(self, sequence: int, kind: int, payload: bytes) -> bytes:
+        if kind == Kind.LOAD:
+            self._driver = PolicyDriver(payload.decode())
+            self._driver.load()
+            return frame(sequence, Kind.READY, b"")
+        if self._driver is None:
+            raise RuntimeError("asked to run a policy before one was loaded")
+        if kind == Kind.START:
+            self._driver.start(decode(payload, Setup))
+            return frame(sequence, Kind.READY, b"")
+        if kind == Kind.DECIDE:
+            decision = self._driver.decide(decode(payload, Observation), self._reader(sequence))
+            return frame(sequence, Kind.DECISION, encode(decision))
+        raise RuntimeError(f"a message of unknown kind {kind}")
+
+    def _reader(self, sequence: int) -> Callable[[int], MemoryReading]:
+        def read_memory(tick: int) -> MemoryReading:
+            write_all(self._fd, frame(sequence, Kind.NEED_MEMORY, encode(tick)))
+            length, _, _ = HEADER.unpack(read_exactly(self._fd, HEADER.size))
+            return decode(read_exactly(self._fd, length), MemoryReading)
+
+        return read_memory
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the failure that ``error`` stands for; running out of memory is one of its own."""
+    failure = Failure(kind="policy_error", message=f"{type(error).__name__}: {error}")
+    if isinstance(error, PolicyFailure):
+        failure = error.failure
+    if _comes_of_memory(error):
+        failure = replace(failure, kind="memory_limit", message="the policy ran out of memory")
+    plain = failure.message.encode("utf-8", "backslashreplace").decode()
+    return replace(failure, message=plain)
+
+
+def _comes_of_memory(error: BaseException) -> bool:
+    link: Any = error
+    for _ in range(16):
+        if link is None:
+            return False
+        if isinstance(link, MemoryError):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
+
+
+def _own_standard_streams() -> io.TextIOWrapper:
+    """Replace standard output and error by one stream that takes any text and is flushed by us."""
+    raw = io.FileIO(1, "w", closefd=False)
+    stream = io.TextIOWrapper(
+        io.BufferedWriter(raw, 1 << 15), encoding="utf-8", errors="backslashreplace"
+    )
+    sys.stdout = sys.stderr = stream
+    sys.stdin = io.StringIO()
+    return stream
+
+
+def end_of_service(fd: int) -> None:
+    """Serve until PID 1 hangs up, then end without running anything that a policy left behind."""
+    try:
+        serve(fd)
+    except (EOFError, ConnectionError, BrokenPipeError):
+        os._exit(0)
+    finally:
+        os._exit(4)

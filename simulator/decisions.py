@@ -1,0 +1,103 @@
+"""Checks of a policy's decision against the engine's own state; nothing in it is taken on trust."""
+
+import math
+from collections.abc import Sequence
+from typing import Never
+
+from simulator.containers import Pool
+from simulator.errors import Failure, PolicyFailure
+from simulator.jobs import Jobs
+from simulator.messages import Decision, NewAssignment, Number
+from simulator.states import FAILED, PENDING, STATE_NAMES
+
+Suspension = tuple[str, int]
+
+
+def refuse(tick: int, message: str) -> Never:
+    """End the simulation: what the policy decided at ``tick`` cannot be carried out."""
+    raise PolicyFailure(Failure(kind="invalid_decision", message=message, tick=tick))
+
+
+def by_pool(
+    decision: Decision, num_pools: int
+) -> dict[int, tuple[list[Suspension], list[NewAssignment]]]:
+    """Return suspensions and assignments by pool; refuse pools that do not exist."""
+    grouped: dict[int, tuple[list[Suspension], list[NewAssignment]]] = {}
+    for suspension in decision.suspensions:
+        _check_pool(decision.tick, "suspension", suspension[1], num_pools)
+        grouped.setdefault(suspension[1], ([], []))[0].append(suspension)
+    for assignment in decision.assignments:
+        _check_pool(decision.tick, "assignment", assignment.pool, num_pools)
+        grouped.setdefault(assignment.pool, ([], []))[1].append(assignment)
+    return grouped
+
+
+def take_operators(decision: Decision, jobs: Jobs, multi_operator_containers: bool) -> None:
+    """Check the assignments of a decision one by one and move their operators to ASSIGNED."""
+    tick = decision.tick
+    for assignment in decision.assignments:
+        _check_size(tick, assignment, "cpu", assignment.cpu)
+        _check_size(tick, assignment, "ram", assignment.ram)
+        count = len(assignment.operators)
+        if count == 0:
+            refuse(tick, f"assignment to pool {assignment.pool} has no operators, needs at least 1")
+        if count > 1 and not multi_operator_containers:
+            refuse(
+                tick,
+                f"assignment to pool {assignment.pool} has {count} operators, must have exactly 1 "
+                "as multi_operator_containers is false",
+            )
+        if assignment.priority not in (1, 2, 3):
+            refuse(tick, f"assignment has priority {assignment.priority!r}, expected 1, 2 or 3")
+        for operator in assignment.operators:
+            _take(tick, operator, jobs)
+
+
+def check_free(
+    tick: int, pool: Pool, assignments: Sequence[NewAssignment], overcommit: bool
+) -> None:
+    """Refuse assignments to one pool that ask for more than is free in it."""
+    cpu: Number = 0
+    ram: Number = 0
+    for assignment in assignments:
+        cpu += assignment.cpu
+        ram += assignment.ram
+    if cpu > pool.free_cpu:
+        refuse(
+            tick,
+            f"overallocated CPU: the assignments to pool {pool.index} ask for {cpu} cpus, "
+            f"{pool.free_cpu} are free",
+        )
+    if ram > pool.free_ram and not overcommit:
+        refuse(
+            tick,
+            f"overallocated RAM: the assignments to pool {pool.index} ask for {ram} GB, "
+            f"{pool.free_ram} are free and memory must not be overcommitted",
+        )
+
+
+def _check_pool(tick: int, what: str, pool: int, num_pools: int) -> None:
+    if not 0 <= pool < num_pools:
+        refuse(tick, f"{what} names pool {pool!r}, expected 0 to {num_pools - 1}")
+
+
+def _check_size(tick: int, assignment: NewAssignment, name: str, value: Number) -> None:
+    if not (value > 0 and (isinstance(value, int) or math.isfinite(value))):
+        refuse(
+            tick,
+            f"assignment to pool {assignment.pool} has {name}={value!r}, "
+            "expected a positive finite number",
+        )
+
+
+def _take(tick: int, operator: int, jobs: Jobs) -> None:
+    if not 0 <= operator < len(jobs.states):
+        refuse(tick, f"assignment names operator number {operator}, which has not arrived")
+    state = jobs.states[operator]
+    if state not in (PENDING, FAILED):
+        refuse(
+            tick,
+            f"cannot assign operator {jobs.name(operator)}: it is {STATE_NAMES[state]}, "
+            "expected pending or failed",
+        )
+    jobs.assign(operator)

@@ -1,0 +1,1 @@
+"""Readers of public workload formats, each written from the published field description."""

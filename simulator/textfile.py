@@ -1,0 +1,73 @@
+"""Reading and writing small files of text with errors that name the file and what to do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import InputError
+
+
+def read_text(path: Path, error: type[InputError], max_bytes: int) -> str:
+    """Return the UTF-8 text of a file of at most ``max_bytes``; raise ``error`` with one line."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be read: {_reason(problem)}") from None
+    if len(data) > max_bytes:
+        raise error(f"{path}: larger than {max_bytes} bytes, expected a smaller file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path}: byte {problem.start} is not UTF-8, save the file as UTF-8") from None
+
+
+def read_json(path: Path, error: type[InputError], max_bytes: int) -> dict[str, Any]:
+    """Return the object in a JSON file; raise ``error`` with one line on anything else."""
+    text = read_text(path, error, max_bytes)
+    try:
+        value = json.loads(text, object_pairs_hook=_without_repeats)
+    except RecursionError:
+        raise error(f"{path}: nested too deeply, expected plain keys and values") from None
+    except ValueError as problem:
+        raise error(f"{path}: not valid JSON: {one_line(str(problem))}") from None
+    if not isinstance(value, dict):
+        raise error(f"{path}: top level is {show(value)}, expected an object")
+    return value
+
+
+def write_text(path: Path, text: str, error: type[InputError]) -> None:
+    """Write ``text`` as UTF-8 without touching its line ends; raise ``error`` with one line."""
+    try:
+        path.write_bytes(text.encode())
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be written: {_reason(problem)}") from None
+
+
+def show(value: object) -> str:
+    """Return a value as one short line of ASCII for an error message."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def one_line(text: str) -> str:
+    """Return a text of several lines as one, cut to a length that can be read."""
+    return " ".join(text.split())[:300]
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"key {show(key)} is given twice, remove one")
+        result[key] = value
+    return result
+
+
+def _reason(problem: OSError | ValueError) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror.lower()
+    return str(problem)

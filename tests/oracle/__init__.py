@@ -1,0 +1,1 @@
+"""A deliberately naive tick-by-tick simulator, written from the rules, to check the engine."""

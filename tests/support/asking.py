@@ -1,0 +1,117 @@
+"""Asks the model proposer for a policy, with a local server and a clock that stands still."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.config import ProposerConfig
+from flows.model_proposer import OpenAiProposer
+from flows.proposing import (
+    Attempt,
+    Prompt,
+    Proposal,
+    ProposalRequest,
+    ProposerRefused,
+    ProposerUnavailable,
+)
+from flows.records import LlmCallRow
+from tests.support.model_server import Behaviour, ModelServer
+
+KEY = "sk-test-0123456789abcdefghij"
+SOURCE = '''"""Queries first."""
+
+
+@register_scheduler_init(key="q")
+def init(s):
+    s.queue = []
+
+
+@register_scheduler(key="q")
+def step(s, results, pipelines):
+    return [], []
+'''
+
+
+@dataclass
+class StillClock:
+    """A clock that moves only when it is waited on."""
+
+    passed: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    def seconds(self) -> float:
+        return self.passed
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.passed += seconds
+
+
+@dataclass
+class Asked:
+    """What came of one proposal."""
+
+    proposal: Proposal | None
+    error: Exception | None
+    calls: list[LlmCallRow]
+    server: ModelServer
+    clock: StillClock
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [call.outcome for call in self.calls]
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        return [request.body for request in self.server.requests]
+
+
+def ask(
+    *script: Behaviour, recorded: Sequence[LlmCallRow] = (), times: int = 1, **settings: Any
+) -> Asked:
+    """Ask a server with this script for a proposal, ``times`` times with one proposer."""
+    clock, calls = StillClock(), list[LlmCallRow]()
+    with ModelServer(*script) as running:
+        config = ProposerConfig(
+            kind="openai", base_url=running.url, model="any", **{"timeout_seconds": 5, **settings}
+        )
+        proposer = OpenAiProposer(config, KEY, clock)
+        proposal, error = None, None
+        for number in range(times):
+            try:
+                proposal = proposer.propose(request(calls, recorded, number))
+            except (ProposerRefused, ProposerUnavailable) as raised:
+                error = raised
+    return Asked(proposal, error, calls, running, clock)
+
+
+def request(
+    calls: list[LlmCallRow], recorded: Sequence[LlmCallRow] = (), iteration: int = 1
+) -> ProposalRequest:
+    best = Attempt(
+        iteration=0,
+        slot=0,
+        candidate="ab" * 32,
+        origin="baseline",
+        operator="baseline",
+        outcome="ok",
+        score=1.0,
+    )
+    prompt = Prompt(
+        system="the job", user="the past", sha256="p", template="t", template_sha256="h"
+    )
+    return ProposalRequest(
+        experiment_id="e",
+        seed=3,
+        iteration=iteration,
+        slot=0,
+        prompt=prompt,
+        attempts=(best,),
+        best=best,
+        record_call=calls.append,
+        recorded_calls=tuple(recorded),
+    )

@@ -1,0 +1,28 @@
+"""Runs the command line as a user does: another process, a home folder of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+NO_ENGINE = "unix:///nonexistent/docker.sock"
+
+
+def assay(
+    *arguments: str | Path, home: Path, timeout: float = 280, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "OPENAI_", "ASSAY_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        env={**inherited, "ASSAY_HOME": str(home), **environment},
+        check=False,
+    )

@@ -1,0 +1,43 @@
+"""A suite file of two short scenarios, for tests that run whole searches in real cells."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from simulator.generate import generate_workload
+from simulator.params import Params
+from simulator.tracefile import write_trace
+
+PARAMS: dict[str, Any] = {
+    "duration": 40,
+    "ticks_per_second": 10,
+    "num_pools": 1,
+    "cpus_per_pool": 16,
+    "ram_gb_per_pool": 256,
+    "waiting_seconds_mean": 4.0,
+    "num_pipelines": 3,
+    "num_operators": 3,
+    "multi_operator_containers": False,
+}
+
+
+def write_suite(folder: Path) -> Path:
+    """Return the path of the suite file; its traces are beside it."""
+    shared = "\n".join(f"{key} = {_toml(value)}" for key, value in PARAMS.items())
+    text = f'name = "small"\ndescription = "two short scenarios"\n[params]\n{shared}\n'
+    for seed in (1, 2):
+        params = Params(**PARAMS, random_seed=seed)
+        trace = folder / f"small-{seed}.csv"
+        write_trace(generate_workload(params), trace, params.ticks_per_second)
+        digest = hashlib.sha256(trace.read_bytes()).hexdigest()
+        text += (
+            f'[[scenarios]]\nname = "small-{seed}"\nfamily = "small"\nsplit = "train"\n'
+            f'trace = "{trace.name}"\nsha256 = "{digest}"\n'
+        )
+    path = folder / "small.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
