@@ -22,6 +22,16 @@ from simulator.scenario_codec import encode_scenario
 from simulator.suites import load_suite
 
 POLICY = "priority"
+CALLED_OFTEN = """
+@register_scheduler_init(key="often")
+def init(s):
+    pass
+
+@register_scheduler(key="often")
+def step(s, results, pipelines):
+    s.wake_in(1 / s.params["ticks_per_second"])
+    return [], []
+"""
 
 
 def main() -> None:
@@ -31,6 +41,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     scenarios = load_suite("smoke").split("train")
     print_start_up(rounds, scenarios[:1])
+    print_calls(rounds, scenarios[0])
     print_overhead(rounds, scenarios)
 
 
@@ -52,6 +63,22 @@ def print_start_up(rounds: int, scenarios: Sequence[Scenario]) -> None:
     print(f"start-up, one scenario, milliseconds ({rounds} rounds)")
     for name, seconds in rows.items():
         print(f"  {name:32} {describe(seconds)}")
+
+
+def print_calls(rounds: int, scenario: Scenario) -> None:
+    """Compare what a call of a policy that does nothing costs here and in a cell."""
+    here, inside = [], []
+    with Sandbox(Limits(), ready=True) as sandbox:
+        for _ in range(rounds):
+            started = time.perf_counter()
+            run_ = simulate(scenario.workload, scenario.params, LocalPolicy(CALLED_OFTEN))
+            here.append((time.perf_counter() - started) / run_.policy_calls)
+            (one,) = sandbox.try_policy(CALLED_OFTEN, [payload_of(scenario)]).evaluations
+            inside.append(one.seconds / one.policy_calls)
+    print(f"\na call on every tick of {scenario.name}, microseconds per call ({rounds} rounds)")
+    for name, taken in (("in process", here), ("in a cell", inside)):
+        middle, least = statistics.median(taken) * 1e6, min(taken) * 1e6
+        print(f"  {name:32} median {middle:8.1f}   min {least:8.1f}")
 
 
 def print_overhead(rounds: int, scenarios: Sequence[Scenario]) -> None:

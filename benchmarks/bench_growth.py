@@ -1,149 +1,156 @@
-"""How the engine's time and memory grow: ``python -m benchmarks.bench_growth``.
+"""How the engine's time and memory grow: ``python -m benchmarks growth``.
 
 Time should grow with events and with nothing else: not with ticks per second, with a duration in
-which nothing arrives, or with pipelines that wait in a queue. Times are CPU seconds, on change.
+which nothing arrives, or with pipelines that wait. Each group of rows varies one thing; the ratio
+compares a row with the first of its group. Times are CPU seconds, on change, the least of three.
 """
 
-import sys
-import time
-import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 
+from benchmarks.growth_workloads import (
+    BASE,
+    GROWING,
+    PACKER,
+    WORK,
+    at_once,
+    bytes_per_operator,
+    spread,
+    with_runners,
+)
+from benchmarks.measure import least_cpu_seconds, missed
 from simulator.engine import simulate
 from simulator.local_policy import LocalPolicy
 from simulator.params import Params
-from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
+from simulator.workload import Segment, Workload
 
-PACKER = """
-from collections import deque
+Case = tuple[str, Workload, Params]
 
+SECONDS_APART = 0.05
+"""Between two arrivals, where their number grows: about 40 containers run at any time."""
 
-@register_scheduler_init(key="packer")
-def init(s):
-    s.queue = deque()
-
-
-@register_scheduler(key="packer")
-def step(s, results, pipelines):
-    s.queue.extend(pipelines)
-    out = []
-    for pool in s.executor.pools:
-        free = pool.avail_cpu_pool
-        while s.queue and free >= 1:
-            p = s.queue.popleft()
-            ops = p.runtime_status().get_ops(ASSIGNABLE_STATES)
-            out.append(Assignment(ops, 1, 1, p.priority, pool.pool_id, p.pipeline_id))
-            free -= 1
-    return [], out
-"""
-LOOK = """
-
-def keep(s, pipelines):
-    for p in pipelines:
-        assert len(p.runtime_status().get_ops(ASSIGNABLE_STATES)) == len(p.values)
-    s.queue.extend(pipelines)
-"""
-BASE = Params(
-    duration=600,
-    ticks_per_second=1000,
-    num_pools=1,
-    cpus_per_pool=64,
-    ram_gb_per_pool=100_000,
-    policy_calls="on_change",
-)
-WORK = Segment(baseline_cpu_seconds=1.5, memory_gb=0.5, storage_read_gb=10)
-LONG = replace(WORK, baseline_cpu_seconds=1e6)
-MAX_BYTES_PER_OPERATOR = 1024
+MOST_BYTES = 1024
+"""Promised for an operator that waits."""
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Print the curves; return 1 if a pending operator takes more memory than is promised."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print one table; a curve that bends more than is promised ends the program with status 1."""
+    del arguments
+    print(
+        f"{'what grows':42} {'CPU s':>8} {'events':>8} {'us each':>8} {'ratio':>6} {'at most':>8}"
+    )
+    bad = [
+        *_group(_by_events(), 2.0),
+        *_group(_by_rate(WORK, "fixed memory"), 1.5),
+        *_group(_by_rate(GROWING, "growing memory"), None),
+        *_group(_by_duration(), 1.5),
+        *_queue(2.0),
+        *_group(_by_pools(), 2.0),
+        *_group(_by_running(), None),
+        *_memory(),
+    ]
+    if bad:
+        missed("; ".join(bad))
+
+
+def _by_events() -> list[Case]:
+    """More and more work on a cluster that keeps up with it."""
+    cases = []
     for count in (1_000, 10_000, 100_000):
-        _line(f"{count} pipelines over 600 s", _spread(count, 600_000), BASE)
-    for pools in (1, 8, 64):
-        params = replace(BASE, num_pools=pools, cpus_per_pool=256 // pools)
-        _line(f"{pools} pools, 10 000 pipelines", _spread(10_000, 600_000), params)
-    for running in (10, 100, 1_000):
-        params = replace(BASE, cpus_per_pool=running + 64)
-        workload = _with_runners(running, _spread(5_000, 600_000))
-        _line(f"{running} containers always running", workload, params)
-    for rate in (10, 1_000, 100_000, 10_000_000):
+        seconds = SECONDS_APART * count
+        cases.append((f"{count} pipelines", spread(count, WORK, BASE, seconds), _lasting(seconds)))
+    return cases
+
+
+def _by_rate(work: Segment, memory: str) -> list[Case]:
+    """The same events at the same times, with finer and finer ticks."""
+    cases = []
+    for rate in (10, 100, 1_000, 10_000):
         params = replace(BASE, ticks_per_second=rate)
-        _line(f"{rate} ticks per second", _spread(5_000, 600 * rate), params)
-    for seconds in (600, 6_000, 60_000):
-        params = replace(BASE, duration=seconds)
-        _line(f"600 s of arrivals in {seconds} s", _spread(5_000, 600_000), params)
-    for queued in (1_000, 10_000, 100_000):
-        params = replace(BASE, cpus_per_pool=10)
-        _line(f"{queued} pipelines queued at once", _spread(queued, 1), params)
-    return _memory()
+        cases.append((f"{rate} ticks/s, {memory}", spread(3_000, work, params, 600.0), params))
+    return cases
 
 
-def _line(title: str, workload: Workload, params: Params) -> None:
-    before = time.process_time()
-    run = simulate(workload, params, LocalPolicy(PACKER))
-    seconds = time.process_time() - before
-    done = run.stats["containers_completed"]
-    micro = 1e6 * seconds / max(done, 1)
-    print(f"{title:36} {seconds:8.3f} s {done:8} containers {micro:8.1f} us each", flush=True)
+def _by_duration() -> list[Case]:
+    return [
+        (f"600 s of arrivals in {seconds} s", spread(3_000, WORK, BASE, 600.0), _lasting(seconds))
+        for seconds in (600, 6_000, 60_000)
+    ]
 
 
-def _memory() -> int:
-    """Measure what an operator takes while it waits, in one pipeline or in a hundred thousand."""
-    looked_at = PACKER.replace("s.queue.extend(", "keep(s, ") + LOOK
-    worst = 0.0
+def _by_pools() -> list[Case]:
+    return [
+        (
+            f"{pools} pools",
+            spread(5_000, WORK, BASE, 600.0),
+            replace(BASE, num_pools=pools, cpus_per_pool=128 // pools),
+        )
+        for pools in (1, 4, 16, 64)
+    ]
+
+
+def _by_running() -> list[Case]:
+    """Containers that never end beside those that come and go, in one pool."""
+    work = spread(3_000, WORK, BASE, 600.0)
+    return [
+        (
+            f"{running} containers always running",
+            with_runners(running, work),
+            replace(BASE, cpus_per_pool=running + 64),
+        )
+        for running in (1, 10, 100, 1_000)
+    ]
+
+
+def _queue(most: float) -> list[str]:
+    """What an event costs while so many pipelines wait: a long run without a very short one."""
+    params = replace(BASE, cpus_per_pool=10)
+    first, bad = 0.0, []
+    for waiting in (1_000, 10_000, 100_000):
+        workload = at_once(waiting + 3_000, WORK)
+        short, _ = _measure(workload, replace(params, duration=0.01))
+        long, events = _measure(workload, params)
+        each = 1e6 * (long - short) / events
+        first = first or each
+        name = f"{waiting} pipelines waiting"
+        bad += _row(name, long - short, events, each / first, most)
+        print(f"{'  their arrival':42} {short:8.3f} {waiting:8} {1e6 * short / waiting:8.1f}")
+    return bad
+
+
+def _group(cases: list[Case], most: float | None) -> list[str]:
+    first, bad = 0.0, []
+    for name, workload, params in cases:
+        seconds, events = _measure(workload, params)
+        each = seconds / events
+        first = first or each
+        bad += _row(name, seconds, events, each / first, most)
+    return bad
+
+
+def _row(name: str, seconds: float, events: int, ratio: float, most: float | None) -> list[str]:
+    """Print one line; return what is wrong with it, if anything."""
+    promise = "" if most is None else f"{most:.1f}"
+    each = 1e6 * seconds / events
+    print(f"{name:42} {seconds:8.3f} {events:8} {each:8.1f} {ratio:6.2f} {promise:>8}", flush=True)
+    return [] if most is None or ratio <= most else [f"{name}: {ratio:.2f} times the first"]
+
+
+def _measure(workload: Workload, params: Params) -> tuple[float, int]:
+    """Return CPU seconds and the number of containers that ended."""
+    seconds, run = least_cpu_seconds(lambda: simulate(workload, params, LocalPolicy(PACKER)))
+    return seconds, max(run.stats["containers_completed"], 1)
+
+
+def _memory() -> list[str]:
+    bad = []
     for count, length in ((100_000, 1), (10_000, 10), (1_000, 100)):
-        workload = _chains(count, length)
-        params = replace(BASE, cpus_per_pool=1, duration=2)
-        tracemalloc.start()
-        simulate(workload, params, LocalPolicy(looked_at))
-        each = tracemalloc.get_traced_memory()[1] / (count * length)
-        tracemalloc.stop()
-        # A pipeline of one operator carries a whole pipeline's objects for it.
-        worst = max(worst, each if length > 1 else 0.0)
-        print(f"{each:6.0f} bytes an operator: {count} pending pipelines of {length} operators")
-    return 0 if worst < MAX_BYTES_PER_OPERATOR else 1
+        each = bytes_per_operator(count, length)
+        print(f"{count} pipelines of {length} operators waiting: {each:.0f} bytes an operator")
+        if each > MOST_BYTES:
+            bad.append(f"{each:.0f} bytes an operator, promised {MOST_BYTES}")
+    return bad
 
 
-def _spread(count: int, ticks: int) -> Workload:
-    """Return pipelines of one operator each, at equal distances over so many ticks."""
-    operators = (Operator(id="op1", segments=(WORK,)),)
-    return Workload(
-        pipelines=tuple(
-            Pipeline(
-                id=f"p{number}",
-                priority=Priority.BATCH_PIPELINE,
-                arrival_tick=number * ticks // count,
-                operators=operators,
-            )
-            for number in range(count)
-        )
-    )
-
-
-def _with_runners(count: int, workload: Workload) -> Workload:
-    """Return the workload with so many pipelines before it that never end."""
-    operators = (Operator(id="op1", segments=(LONG,)),)
-    runners = tuple(
-        Pipeline(id=f"r{number}", priority=Priority.QUERY, arrival_tick=0, operators=operators)
-        for number in range(count)
-    )
-    return Workload(pipelines=runners + workload.pipelines)
-
-
-def _chains(count: int, length: int) -> Workload:
-    operators = tuple(
-        Operator(id=f"op{place}", parents=(place - 1,) if place else (), segments=(WORK,))
-        for place in range(length)
-    )
-    return Workload(
-        pipelines=tuple(
-            Pipeline(id=f"p{number}", priority=Priority.QUERY, arrival_tick=0, operators=operators)
-            for number in range(count)
-        )
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _lasting(seconds: float) -> Params:
+    return replace(BASE, duration=seconds)

@@ -1,0 +1,180 @@
+"""The one door to the Docker engine: whatever it raises leaves here as one of our errors."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.context import ContextAPI
+
+from sandbox.engine_facts import EngineFacts, facts_from
+from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
+
+_START = "start the engine (on this machine: `make engine`) and check with `docker version`"
+_PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
+_BUILD = "run `make image` to build it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedContainer:
+    """A container that carries a label, as the engine lists it."""
+
+    id: str
+    labels: Mapping[str, str]
+    running: bool
+
+
+class Daemon:
+    """A connection to the engine that the environment or the selected Docker context names.
+
+    One thread at a time may use it; each thread that needs one opens its own.
+    """
+
+    def __init__(self, timeout_seconds: float = 60.0) -> None:
+        with _our_errors("connecting"):
+            self._api = docker.APIClient(timeout=timeout_seconds, use_ssh_client=True, **_address())
+
+    def facts(self) -> EngineFacts:
+        """Return what the engine says of itself."""
+        with _our_errors("asking the engine about itself"):
+            return facts_from(self._api.info(), self._api.version())
+
+    def image_id(self, name: str) -> str:
+        """Return the id of the image ``name``; raise ImageMissing where the engine has none."""
+        with _our_errors("looking for the image"):
+            try:
+                return str(self._api.inspect_image(name)["Id"])
+            except docker.errors.ImageNotFound:
+                problem = f"the image {name} of this version is missing"
+                raise ImageMissing(problem, _BUILD) from None
+
+    def create(self, options: Mapping[str, Any]) -> str:
+        """Create a container and return its id."""
+        with _our_errors("creating a cell"):
+            try:
+                return str(self._api.create_container_from_config(dict(options))["Id"])
+            except docker.errors.ImageNotFound:
+                problem = f"the image {options.get('Image')} has gone"
+                raise ImageMissing(problem, _BUILD) from None
+
+    def attach(self, container: str) -> socket.socket:
+        """Return a socket to a container's standard streams; call it before ``start``."""
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        with _our_errors("attaching to a cell"):
+            stream = self._api.attach_socket(container, params=wanted)
+        raw = getattr(stream, "_sock", stream)
+        # The HTTP objects that own the connection must live as long as the socket does.
+        return _OwnedSocket(raw, stream)  # type: ignore[return-value]
+
+    def start(self, container: str) -> None:
+        """Start a created container."""
+        with _our_errors("starting a cell"):
+            self._api.start(container)
+
+    def exists(self, container: str) -> bool:
+        """Tell whether the engine still knows a container."""
+        with _our_errors("looking at a cell"):
+            try:
+                self._api.inspect_container(container)
+            except docker.errors.NotFound:
+                return False
+            return True
+
+    def ran_out_of_memory(self, container: str, since: int, until: int) -> bool:
+        """Tell whether the engine saw the kernel kill something in a container for its memory."""
+        seen = {"container": container, "event": "oom"}
+        with _our_errors("asking for events"):
+            events = self._api.events(since=since, until=until, filters=seen, decode=True)
+            return any(True for _ in events)
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container; it is no error if that has happened or is under way."""
+        with _our_errors("removing a cell"):
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+
+    def containers_with(self, label: str) -> list[ListedContainer]:
+        """Return all containers, running or not, that carry ``label``."""
+        with _our_errors("listing cells"):
+            listed = self._api.containers(all=True, filters={"label": label})
+        return [
+            ListedContainer(
+                id=str(one["Id"]),
+                labels=dict(one.get("Labels") or {}),
+                running=one.get("State") == "running",
+            )
+            for one in listed
+        ]
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._api.close()
+
+
+class _OwnedSocket:
+    """A socket together with the objects that would close it when they are collected."""
+
+    def __init__(self, raw: Any, owner: Any) -> None:
+        self._raw = raw
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def close(self) -> None:
+        """Close the connection, through the response that owns it where there is one."""
+        response = getattr(self._owner, "_response", None)
+        if response is not None:
+            response.close()
+        self._raw.close()
+
+
+def _address() -> dict[str, Any]:
+    """Return where the engine is: DOCKER_HOST first, then the selected context, then here."""
+    if os.environ.get("DOCKER_HOST"):
+        return dict(docker.utils.kwargs_from_env()) | {"version": "auto"}
+    context = ContextAPI.get_current_context()
+    if context is None or context.name == "default":
+        return {"version": "auto"}
+    return {"base_url": context.Host, "tls": context.TLSConfig, "version": "auto"}
+
+
+@contextmanager
+def _our_errors(doing: str) -> Iterator[None]:
+    """Turn whatever the client library raises into one of our errors, with a remedy."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        problem = f"the Docker engine refused ({doing}: {_first_line(error.explanation)})"
+        raise CellFailed(problem, "try again, then look at `assay doctor`") from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        cause = _cause_of(error)
+        remedy = _PERMIT if isinstance(cause, PermissionError) else _START
+        problem = f"no Docker engine answers ({doing}: {_first_line(cause)})"
+        raise SandboxUnavailable(problem, remedy) from error
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    """Return the operating system's error behind ``error``, or ``error`` where there is none."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.strerror:
+            return link
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def _first_line(error: object) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = text.splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,0 +1,134 @@
+"""Examines whether this machine can hold a cell: engine, image, and canaries in a real cell."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sandbox.canaries import Canary, canaries, canary_scenario
+from sandbox.daemon import Daemon
+from sandbox.engine_facts import EngineFacts, shortcomings, warnings_about
+from sandbox.errors import SandboxError
+from sandbox.image import image_tag
+from sandbox.limits import Limits
+from sandbox.trial import Payload, Sandbox
+
+_OLDEST_ENGINE = "20.10"
+_CANARY_LIMITS = Limits(
+    call_cpu_seconds=1.0, policy_cpu_seconds=2.0, wall_seconds=30.0, memory_mb=64, idle_seconds=60
+)
+_REPORT_A_HOLE = "do not run untrusted policies here; see docs/security.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at; ``remedy`` says what to do where it is not well."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All checks, in the order in which they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether cells hold on this machine."""
+        return all(check.ok for check in self.checks)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
+
+
+def examine(limits: Limits = _CANARY_LIMITS) -> Report:
+    """Look at everything a cell relies on; a check that others need ends the examination."""
+    checks = [_machine()]
+    try:
+        with closing(Daemon()) as daemon:
+            checks += _engine(daemon.facts())
+            checks.append(_image(daemon))
+        if all(check.ok for check in checks):
+            checks += _in_cells(limits)
+    except SandboxError as error:
+        checks.append(_failed("sandbox", error))
+    return Report(checks=tuple(checks))
+
+
+def _machine() -> Check:
+    system = f"{platform.system()} {platform.release()} on {platform.machine()}"
+    return Check(
+        name="machine",
+        ok=platform.system() == "Linux",
+        detail=f"{system}, Python {platform.python_version()}",
+        remedy="" if platform.system() == "Linux" else "run Assay on Linux",
+    )
+
+
+def _engine(facts: EngineFacts) -> Iterator[Check]:
+    described = f"Docker Engine {facts.server_version}, kernel {facts.kernel}"
+    yield Check(name="engine", ok=True, detail=f"{described}, runtime {facts.default_runtime}")
+    cgroups = f"cgroup v{facts.cgroup_version}, driver {facts.cgroup_driver}"
+    lacking = shortcomings(facts)
+    yield Check(
+        name="engine protections",
+        ok=not lacking,
+        detail="; ".join(lacking) or f"{cgroups}, security {', '.join(facts.security)}",
+        remedy="use an engine that has what is missing" if lacking else "",
+    )
+    for warning in warnings_about(facts):
+        yield Check(name="engine advice", ok=True, detail=warning)
+
+
+def _image(daemon: Daemon) -> Check:
+    try:
+        return Check(
+            name="image", ok=True, detail=f"{image_tag()} is {daemon.image_id(image_tag())}"
+        )
+    except SandboxError as error:
+        return _failed("image", error)
+
+
+def _in_cells(limits: Limits) -> Iterator[Check]:
+    scenario = canary_scenario()
+    with Sandbox(limits) as sandbox:
+        sandbox.prepare(1)
+        for canary in canaries():
+            yield _try_canary(sandbox, canary, scenario)
+        trial, facts = sandbox.try_with_facts(canaries()[0].source, [scenario])
+        yield _protections(facts)
+        if trial.cell is not None:
+            yield Check(name="cell", ok=True, detail=f"a trial took {trial.cell.seconds:.2f} s")
+
+
+def _try_canary(sandbox: Sandbox, canary: Canary, scenario: Payload) -> Check:
+    (evaluation,) = sandbox.try_unscreened(canary.source, [scenario]).evaluations
+    held = canary.is_contained(evaluation)
+    said = evaluation.prints.strip() or (evaluation.problem.message if evaluation.problem else "")
+    return Check(
+        name=f"canary {canary.name}",
+        ok=held,
+        detail=f"{evaluation.outcome}: {said}"[:200],
+        remedy="" if held else _REPORT_A_HOLE,
+    )
+
+
+def _protections(facts: Any) -> Check:
+    """Report what the kernel says; a cell that is weaker than asked is refused before this."""
+    shown = (
+        "worker_seccomp worker_filters no_new_privs worker_uid trusted_uid worker_capabilities "
+        "trusted_capabilities read_only_root own_pid_namespace interfaces"
+    ).split()
+    told = ", ".join(f"{name}={facts.get(name)}" for name in shown)
+    return Check(name="protections in force", ok=bool(facts), detail=told)
+
+
+def _failed(name: str, error: SandboxError) -> Check:
+    remedy = error.remedy or "try again, and see docs/security.md"
+    return Check(name=name, ok=False, detail=error.problem, remedy=remedy)

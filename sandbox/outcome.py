@@ -1,0 +1,85 @@
+"""What can become of a candidate: outcomes are values, stored, scored and shown to the proposer."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How an evaluation ended. Everything but ``ok`` is the policy's failure, never ours."""
+
+    OK = "ok"
+    MALFORMED = "malformed"
+    REJECTED = "rejected"
+    LOAD_ERROR = "load_error"
+    POLICY_ERROR = "policy_error"
+    INVALID_DECISION = "invalid_decision"
+    CALL_TIMEOUT = "call_timeout"
+    CPU_LIMIT = "cpu_limit"
+    WALL_LIMIT = "wall_limit"
+    MEMORY_LIMIT = "memory_limit"
+    PROTOCOL_ERROR = "protocol_error"
+    WORKER_DIED = "worker_died"
+    NONDETERMINISTIC = "nondeterministic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing the screen refuses; lines and columns count from 1, 0 means the whole file."""
+
+    line: int
+    column: int
+    code: str
+    message: str
+    source_line: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an evaluation failed, in one message, with the policy's line where one is known."""
+
+    message: str
+    line: int | None = None
+    tick: int | None = None
+    source_line: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One candidate on one scenario."""
+
+    scenario: str
+    outcome: Outcome
+    problem: Problem | None = None
+    stats: dict[str, Any] | None = None
+    metrics: dict[str, Any] | None = None
+    policy_calls: int = 0
+    policy_cpu_seconds: float = 0.0
+    seconds: float = 0.0
+    decision_sha256: str | None = None
+    prints: str = ""
+    """Untrusted text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellInfo:
+    """Where an evaluation ran, for the record."""
+
+    image_id: str
+    runtime: str
+    isolation: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One candidate on all scenarios of a list, in their order; no scenario is ever left out."""
+
+    candidate: str
+    """sha256 of the source, in hex."""
+    outcome: Outcome
+    """``ok`` if all evaluations are, else the first failure."""
+    evaluations: tuple[Evaluation, ...]
+    findings: tuple[Finding, ...] = ()
+    cell: CellInfo | None = None
+    """None when the screen refused the source, so that no cell was needed."""

@@ -1,0 +1,200 @@
+# ruff: noqa: N802, N815 - the names of the visit methods are those of the syntax nodes
+"""Looks a policy over before a cell is paid for: a second wall, never the wall.
+
+RestrictedPython decides what of the language is out of bounds; what ordinary scheduling code needs
+is let in again. Nothing is run, and the tree that RestrictedPython rewrites is thrown away.
+"""
+
+import ast
+import threading
+import warnings
+from dataclasses import replace
+
+from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTransformer
+
+from sandbox.outcome import Finding
+from sandbox.screen_rules import (
+    FORMATTERS,
+    GETTERS,
+    METHODS,
+    MODULE_DUNDERS,
+    READABLE_DUNDERS,
+    UNAVAILABLE_BUILTINS,
+    import_refused_because,
+    is_dunder,
+    public_names,
+)
+from sandbox.source import source_line
+
+SYNTAX_CODE = "syntax"
+MAX_NODES = 20_000
+MAX_FINDINGS = 50
+LANGUAGE = (3, 11)
+"""The Python of the cell; newer syntax would not load there."""
+_LINE_CHARS = 160
+_parsing = threading.Lock()
+
+
+def screen(source: str) -> tuple[Finding, ...]:
+    """Return all that a policy may not use, in the order of its lines; nothing means it passes."""
+    try:
+        tree = _parse(source)
+    except SyntaxError as error:
+        return _with_source([_syntax_finding(error)], source)
+    except (RecursionError, MemoryError, ValueError):
+        return (_whole("the source is too deeply nested"),)
+    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
+        return (_whole(f"the source has more than {MAX_NODES} syntax nodes"),)
+    checker = _Checker(_bound_names(tree))
+    try:
+        checker.visit(tree)
+    except RecursionError:
+        return (_whole("the source is too deeply nested"),)
+    found = sorted(checker.findings, key=lambda one: (one.line, one.column))
+    return _with_source(found[:MAX_FINDINGS], source)
+
+
+def _parse(source: str) -> ast.Module:
+    with _parsing, warnings.catch_warnings():  # warnings are settings of the whole process
+        warnings.simplefilter("ignore")
+        return ast.parse(source, "policy.py", feature_version=LANGUAGE)
+
+
+class _Checker(RestrictingNodeTransformer):
+    """RestrictedPython's refusals, less those of ordinary code, plus rules on imports and names."""
+
+    def __init__(self, bound: frozenset[str]) -> None:
+        super().__init__()
+        self.findings: list[Finding] = []
+        self._bound = bound
+        self._modules: dict[str, str] = {}
+
+    def error(self, node: ast.AST, info: str) -> None:
+        self._find(node, "construct", info)
+
+    def not_allowed(self, node: ast.AST) -> None:
+        self._find(node, "construct", f"{type(node).__name__} is not allowed in a policy")
+
+    def check_name(
+        self, node: ast.AST, name: str | None, allow_magic_methods: bool = False
+    ) -> None:
+        if name is not None and is_dunder(name) and name not in METHODS | MODULE_DUNDERS:
+            self._find(node, "name", f'the name "{name}" is reserved')
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in UNAVAILABLE_BUILTINS - self._bound:
+            self._find(node, "name", f'"{node.id}" is not available to a policy')
+        else:
+            self.check_name(node, node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self._check_attribute(node, node.attr)
+        if isinstance(node.value, ast.Name) and node.value.id in self._modules:
+            self._check_public(node, self._modules[node.value.id], node.attr)
+        return self._inside(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        called = node.func
+        name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+        if name in GETTERS:
+            for text in _texts(node.args):
+                for part in text.split("."):
+                    self._check_attribute(node, part)
+        if name in FORMATTERS and isinstance(called, ast.Attribute):
+            for text in _texts([called.value]):
+                if ".__" in text or "[__" in text:
+                    self._find(node, "attribute", "a format text may not reach reserved attributes")
+        return self._inside(node)
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        for alias in node.names:
+            refusal = import_refused_because(alias.name)
+            if refusal is not None:
+                self._find(node, "import", refusal)
+            elif alias.asname is not None:
+                self._modules[alias.asname] = alias.name
+            else:
+                top = alias.name.split(".")[0]
+                self._modules[top] = top
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        module = "." * node.level + (node.module or "")
+        refusal = import_refused_because(module)
+        if refusal is not None:
+            self._find(node, "import", refusal)
+            return node
+        for alias in node.names:
+            if alias.name == "*":
+                self._find(node, "import", '"*" imports are not allowed; name what you need')
+            else:
+                self._check_public(node, module, alias.name)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        self.check_name(node, node.name)
+        for keyword in node.keywords:
+            if keyword.arg == "metaclass":
+                self._find(node, "construct", "metaclasses are not allowed in a policy")
+        return self._inside(node)
+
+    def _inside(self, node: ast.AST) -> ast.AST:
+        """Look at what a node holds, and let the node itself pass as it is."""
+        contents: ast.AST = self.node_contents_visit(node)
+        return contents
+
+    visit_Assign = visit_AugAssign = visit_AnnAssign = visit_Nonlocal = visit_Delete = _inside
+    visit_For = visit_With = visit_Subscript = visit_comprehension = visit_NamedExpr = _inside
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Starred = _inside
+    visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _inside
+    visit_MatchSequence = visit_MatchMapping = visit_MatchClass = visit_MatchStar = _inside
+    visit_MatchAs = visit_MatchOr = visit_Try = visit_ExceptHandler = _inside
+
+    def _check_attribute(self, node: ast.AST, name: str) -> None:
+        allowed = METHODS | READABLE_DUNDERS
+        if (is_dunder(name) and name not in allowed) or name in INSPECT_ATTRIBUTES:
+            self._find(node, "attribute", f'the attribute "{name}" is not allowed')
+
+    def _check_public(self, node: ast.AST, module: str, name: str) -> None:
+        public = public_names(module)
+        if public is not None and name not in public:
+            self._find(node, "import", f'"{module}.{name}" is not for policies to use')
+
+    def _find(self, node: ast.AST, code: str, message: str) -> None:
+        line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
+        self.findings.append(Finding(line=line, column=column, code=code, message=message))
+
+
+def _bound_names(tree: ast.AST) -> frozenset[str]:
+    """Return every name that the source gives a meaning of its own, anywhere."""
+    bound = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+    return frozenset(bound)
+
+
+def _syntax_finding(error: SyntaxError) -> Finding:
+    told = f"syntax error: {error.msg}"
+    line, column = error.lineno or 0, error.offset or 0
+    return Finding(line=line, column=column, code=SYNTAX_CODE, message=told)
+
+
+def _texts(nodes: list[ast.expr]) -> list[str]:
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return [value for value in constants if isinstance(value, str)]
+
+
+def _whole(message: str) -> Finding:
+    return Finding(line=0, column=0, code="size", message=message)
+
+
+def _with_source(found: list[Finding], source: str) -> tuple[Finding, ...]:
+    return tuple(
+        replace(one, source_line=source_line(source, one.line)[:_LINE_CHARS]) for one in found
+    )

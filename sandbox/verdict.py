@@ -1,0 +1,114 @@
+"""Turns what a cell left behind into evaluations or into an error of ours, by evidence alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sandbox.cell import Ended
+from sandbox.errors import CellFailed
+from sandbox.outcome import Evaluation, Outcome, Problem
+from sandbox.source import source_line
+from simulator.cell.frames import CellReport, FrameError, Tried, unpack_report
+from simulator.cell.seal import SPLIT
+
+_TAIL_CHARS = 500
+_FILTER = 2
+_FOUND_ON_THE_HOST = frozenset(
+    {Outcome.MALFORMED, Outcome.REJECTED, Outcome.NONDETERMINISTIC},
+)
+OUTCOMES_OF_A_CELL = frozenset(Outcome) - _FOUND_ON_THE_HOST
+
+
+def judge(
+    ended: Ended, *, nonce: bytes, scenarios: Sequence[str], isolation: str, source: str
+) -> tuple[CellReport | None, tuple[Evaluation, ...]]:
+    """Return the report and an evaluation of each scenario; raise CellFailed where it is our fault.
+
+    Without an authentic report only one thing is ever held against a policy: that the kernel killed
+    the cell for its memory.
+    """
+    try:
+        report = unpack_report(ended.stdout, nonce)
+    except FrameError as error:
+        return None, _without_report(ended, scenarios, error)
+    if report.fault is not None:
+        raise CellFailed(f"the cell could not do its job: {report.fault}")
+    _require_all(report, scenarios)
+    gaps = weaknesses(report.isolation, isolation)
+    if gaps:
+        raise CellFailed(f"the cell was weaker than asked ({isolation}): {'; '.join(gaps)}")
+    return report, tuple(evaluation_of(tried, source) for tried in report.tried)
+
+
+def weaknesses(facts: Mapping[str, Any], isolation: str) -> list[str]:
+    """Return which protections of a container cell are missing from ``facts``."""
+    wanted: dict[str, Any] = {
+        "asked": isolation,
+        "worker_seccomp": _FILTER,
+        "trusted_seccomp": _FILTER,
+        "own_filter": True,
+        "no_new_privs": True,
+        "own_pid_namespace": True,
+        "read_only_root": True,
+        "interfaces": ["lo"],
+    }
+    if isolation == SPLIT:
+        wanted |= {"uid_split": True, "worker_capabilities": "0x0"}
+    return [
+        f"{name} is {facts.get(name)!r}, not {value!r}"
+        for name, value in wanted.items()
+        if facts.get(name) != value
+    ]
+
+
+def evaluation_of(tried: Tried, source: str) -> Evaluation:
+    """Return the host's record of one scenario."""
+    try:
+        outcome = Outcome(tried.outcome)
+    except ValueError:
+        outcome = Outcome.MALFORMED
+    if outcome not in OUTCOMES_OF_A_CELL:
+        raise CellFailed(f"the cell reported the outcome {tried.outcome!r}, which no cell can have")
+    return Evaluation(
+        scenario=tried.scenario,
+        outcome=outcome,
+        problem=_problem(tried, source) if outcome is not Outcome.OK else None,
+        stats=tried.stats,
+        metrics=tried.metrics,
+        policy_calls=tried.policy_calls,
+        policy_cpu_seconds=tried.policy_cpu_seconds,
+        seconds=tried.seconds,
+        decision_sha256=tried.decision_sha256,
+        prints=tried.prints,
+    )
+
+
+def _problem(tried: Tried, source: str) -> Problem:
+    return Problem(
+        message=tried.message or tried.outcome,
+        line=tried.line,
+        tick=tried.tick,
+        source_line=source_line(source, tried.line),
+    )
+
+
+def _require_all(report: CellReport, scenarios: Sequence[str]) -> None:
+    names = [tried.scenario for tried in report.tried]
+    if names != list(scenarios):
+        raise CellFailed(f"the cell reported on the scenarios {names}, not on {list(scenarios)}")
+
+
+def _without_report(
+    ended: Ended, scenarios: Sequence[str], error: FrameError
+) -> tuple[Evaluation, ...]:
+    if ended.out_of_memory:
+        problem = Problem(message="the kernel killed the whole cell for its memory")
+        return tuple(
+            Evaluation(scenario=name, outcome=Outcome.MEMORY_LIMIT, problem=problem)
+            for name in scenarios
+        )
+    if ended.overdue:
+        raise CellFailed("the cell gave no report before the host's deadline", "try again")
+    if ended.flooded:
+        raise CellFailed("the cell wrote more than a report can hold", "try again")
+    said = ended.stderr.strip()[-_TAIL_CHARS:] or "nothing"
+    raise CellFailed(f"the cell gave no authentic report ({error}); its last words: {said}")

@@ -1,0 +1,191 @@
+"""Attacks on the machine: to take more than one's share, or never to end."""
+
+from sandbox.outcome import Outcome
+from tests.attacks.attack import Attack, fatal, hidden, module
+
+LOCKED = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire()"
+
+EXHAUSTING: tuple[Attack, ...] = (
+    fatal("spin", "while True: pass", Outcome.CALL_TIMEOUT),
+    module("spin-while-loading", "while True: pass\n", Outcome.CALL_TIMEOUT),
+    fatal(
+        "spin-and-catch-everything",
+        """
+        while True:
+            try:
+                while True: pass
+            except BaseException:
+                pass
+        """,
+        Outcome.CALL_TIMEOUT,
+    ),
+    fatal("spin-in-one-instruction", "x = 9 ** 9 ** 9", Outcome.CALL_TIMEOUT, Outcome.MEMORY_LIMIT),
+    fatal(
+        "backtrack-in-a-pattern",
+        "import re; re.match(r'(a+)+$', 'a' * 64 + 'b')",
+        Outcome.CALL_TIMEOUT,
+    ),
+    module(
+        "stay-just-below-the-limit-of-a-call",
+        """
+        import enum
+        time = enum.sys.modules["time"]
+
+        @register_scheduler_init(key="slow")
+        def init(s):
+            pass
+
+        @register_scheduler(key="slow")
+        def step(s, results, pipelines):
+            end = time.process_time() + 0.7
+            while time.process_time() < end:
+                pass
+            s.wake_in(0.1)
+            return [], []
+        """,
+        Outcome.CPU_LIMIT,
+    ),
+    fatal(
+        "ignore-every-signal-and-spin",
+        """
+        signal = sys.modules["signal"]
+        for number in range(1, 65):
+            try:
+                signal.signal(number, signal.SIG_IGN)
+            except (OSError, ValueError):
+                pass
+        while True: pass
+        """,
+        Outcome.CALL_TIMEOUT,
+    ),
+    fatal(
+        "take-all-memory",
+        "kept = []\nwhile True: kept.append(bytearray(1 << 20))",
+        Outcome.MEMORY_LIMIT,
+    ),
+    fatal("take-all-memory-in-one-piece", "kept = bytearray(1 << 40)", Outcome.MEMORY_LIMIT),
+    module("take-all-memory-while-loading", "kept = [0] * (1 << 34)\n", Outcome.MEMORY_LIMIT),
+    fatal(
+        "take-all-memory-and-catch",
+        """
+        kept = []
+        while True:
+            try:
+                kept.append(bytearray(1 << 20))
+            except MemoryError:
+                pass
+        """,
+        Outcome.CALL_TIMEOUT,
+        Outcome.MEMORY_LIMIT,
+    ),
+    fatal(
+        "an-integer-of-a-tebibit", "x = 1 << (1 << 43)", Outcome.MEMORY_LIMIT, Outcome.POLICY_ERROR
+    ),
+    hidden("fork", "held(os.fork)"),
+    hidden(
+        "fork-bomb-and-catch",
+        """
+        refused = 0
+        for _ in range(200):
+            try:
+                os.fork()
+            except OSError:
+                refused += 1
+        print("refused", refused)
+        """,
+        says="refused 200",
+    ),
+    hidden(
+        "start-a-thread",
+        "held(lambda: sys.modules['threading'].Thread(target=print).start())",
+        says="held: RuntimeError",
+    ),
+    hidden(
+        "start-a-process", "held(lambda: sys.modules['os'].posix_spawn('/bin/true', ['x'], {}))"
+    ),
+    hidden("use-up-the-files", "held(lambda: [os.dup(1) for _ in range(10_000)])"),
+    hidden("make-a-memory-file", "held(lambda: os.memfd_create('x'))"),
+    hidden("write-a-huge-file", "held(lambda: open('/tmp/x', 'wb').truncate(1 << 50))"),
+    fatal(
+        "flood-stdout",
+        "while True: print('x' * 10_000)",
+        Outcome.CALL_TIMEOUT,
+        says="more bytes were dropped",
+    ),
+    fatal(
+        "flood-stderr-directly",
+        "while True: os.write(2, b'x' * 65_536)",
+        Outcome.CALL_TIMEOUT,
+        says="more bytes were dropped",
+    ),
+    hidden(
+        "print-ten-megabytes-and-go-on",
+        "for _ in range(100): print('y' * 100_000)",
+        says="more bytes were dropped",
+    ),
+    hidden("drip-output", "for _ in range(20_000): os.write(1, b'.')", says="...."),
+    fatal("recurse-without-end", "def f(): f()\nf()", Outcome.POLICY_ERROR, says="RecursionError"),
+    fatal(
+        "recurse-without-limit",
+        "sys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
+        Outcome.MEMORY_LIMIT,
+        Outcome.WORKER_DIED,
+        Outcome.CALL_TIMEOUT,
+        Outcome.POLICY_ERROR,
+    ),
+    fatal(
+        "recurse-in-c",
+        """
+        sys.setrecursionlimit(10**9)
+        deep = []
+        for _ in range(200_000): deep = [deep]
+        repr(deep)
+        """,
+        Outcome.WORKER_DIED,
+        Outcome.MEMORY_LIMIT,
+        Outcome.POLICY_ERROR,
+    ),
+    hidden("sleep", "held(lambda: sys.modules['time'].sleep(3600))"),
+    hidden("stop-oneself", "held(lambda: os.kill(os.getpid(), 19))"),
+    fatal("wait-for-ever", LOCKED, Outcome.WALL_LIMIT),
+    fatal(
+        "read-the-socket-dry", "while True: os.read(3, 1)", Outcome.WALL_LIMIT, Outcome.WORKER_DIED
+    ),
+    fatal(
+        "a-message-of-100-mb",
+        "raise ValueError('x' * 10_000_000)",
+        Outcome.POLICY_ERROR,
+        Outcome.PROTOCOL_ERROR,
+        Outcome.MEMORY_LIMIT,
+    ),
+    module(
+        "twenty-thousand-decisions-in-a-call",
+        """
+        @register_scheduler_init(key="many")
+        def init(s):
+            pass
+
+        @register_scheduler(key="many")
+        def step(s, results, pipelines):
+            return [Suspend(f"c{i}", 0) for i in range(20_000)], []
+        """,
+        Outcome.INVALID_DECISION,
+    ),
+    module(
+        "a-decision-without-end",
+        """
+        import itertools
+
+        @register_scheduler_init(key="endless")
+        def init(s):
+            pass
+
+        @register_scheduler(key="endless")
+        def step(s, results, pipelines):
+            return itertools.repeat(1), itertools.repeat(2)
+        """,
+        Outcome.INVALID_DECISION,
+        Outcome.MEMORY_LIMIT,
+        Outcome.CALL_TIMEOUT,
+    ),
+)

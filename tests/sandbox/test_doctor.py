@@ -1,0 +1,53 @@
+"""The doctor: well on a machine that holds cells, and not well where anything is missing."""
+
+import json
+
+import pytest
+
+from sandbox.canaries import canaries
+from sandbox.doctor import Check, Report, examine
+from sandbox.outcome import Evaluation, Outcome
+
+
+@pytest.mark.docker
+def test_this_machine_holds_its_cells() -> None:
+    report = examine()
+
+    assert report.ok, [check for check in report.checks if not check.ok]
+    names = [check.name for check in report.checks]
+    assert [f"canary {canary.name}" for canary in canaries()] == [
+        name for name in names if name.startswith("canary ")
+    ]
+    assert "protections in force" in names
+    json.dumps(report.to_mapping())
+
+
+def test_without_an_engine_the_doctor_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+
+    report = examine()
+
+    assert not report.ok
+    (bad,) = [check for check in report.checks if not check.ok]
+    assert "no Docker engine answers" in bad.detail
+    assert bad.remedy
+
+
+def test_one_bad_check_is_enough_to_be_unwell() -> None:
+    good, bad = (Check(name="x", ok=ok, detail="y") for ok in (True, False))
+
+    assert Report(checks=(good, good)).ok
+    assert not Report(checks=(good, bad)).ok
+
+
+def test_a_canary_that_got_through_is_not_contained() -> None:
+    (fork,) = [canary for canary in canaries() if canary.name == "fork"]
+
+    def said(prints: str, outcome: Outcome = Outcome.OK) -> Evaluation:
+        return Evaluation(scenario="canary", outcome=outcome, prints=prints)
+
+    assert fork.is_contained(said("held: PermissionError\n"))
+    assert not fork.is_contained(said("done\n"))
+    assert not fork.is_contained(said("held: NameError\n"))
+    assert not fork.is_contained(said("held: PermissionError\n", Outcome.WORKER_DIED))
+    assert not fork.is_contained(said(""))
