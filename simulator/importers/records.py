@@ -1,15 +1,14 @@
 """What every importer gives, and how it reads files of any size, with one line for each error."""
 
 import csv
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.errors import TraceError
-from simulator.textfile import show, write_text
-from simulator.tracefile import MAX_TRACE_NUMBER, render_trace
+from simulator.textfile import show
+from simulator.tracefile import MAX_TRACE_NUMBER
 from simulator.workload import MAX_OPERATORS, Operator, Pipeline, Priority, Segment, Workload
 
 MAX_LINE_CHARS = 1 << 20
@@ -92,22 +91,6 @@ def check_size(place: str, operators: int) -> None:
         )
 
 
-def write_import(imported: Imported, path: Path, ticks_per_second: int) -> None:
-    """Write the trace to ``path`` (``.csv``) and its header beside it (``.toml``)."""
-    text = render_trace(imported.workload, ticks_per_second)
-    assumptions = "".join(f"  {_quoted(each)},\n" for each in imported.assumptions)
-    header = (
-        f"source = {_quoted(imported.source)}\n"
-        f"licence = {_quoted(imported.licence)}\n"
-        f"pipelines = {len(imported.workload.pipelines)}\n"
-        f"skipped_rows = {imported.skipped}\n"
-        f'sha256 = "{hashlib.sha256(text.encode()).hexdigest()}"\n'
-        f"assumptions = [\n{assumptions}]\n"
-    )
-    write_text(path, text, TraceError)
-    write_text(path.with_suffix(".toml"), header, TraceError)
-
-
 def read_lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
     """Yield the lines of a file with their ends, one at a time: the file may be of any size."""
     line = 0
@@ -176,7 +159,3 @@ def number(
 def _listed(columns: tuple[str, ...]) -> str:
     shown = columns if len(columns) <= 10 else (*columns[:8], "...", columns[-1])
     return ", ".join(shown)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,7 +1,6 @@
 """Importers of public formats, on small files written by hand from the published descriptions."""
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from simulator.importers.alibaba_2018 import import_alibaba_2018
 from simulator.importers.azure_2019 import import_azure_2019
 from simulator.importers.azure_2021 import import_azure_2021
 from simulator.importers.graphs import ordered_operators
-from simulator.importers.records import write_import
 from simulator.importers.swf import import_swf
 from simulator.importers.wfcommons import import_wfcommons
-from simulator.tracefile import read_trace
 from simulator.workload import Priority, Segment
 
 MINUTES = ",".join(str(minute) for minute in range(1, 1441))
@@ -169,20 +166,6 @@ def test_swf_lines_become_single_operators(tmp_path: Path) -> None:
     assert interactive.operators[0].segments[0].memory_gb == 0.5
     assert interactive.arrival_tick == 200
     assert imported.skipped == 1
-
-
-def test_an_import_is_written_as_a_trace_with_a_header_that_states_its_assumptions(
-    tmp_path: Path,
-) -> None:
-    path = write(tmp_path, "w.json", json.dumps(workflow()))
-    imported = import_wfcommons([path])
-
-    write_import(imported, tmp_path / "t.csv", 100)
-
-    header = tomllib.loads((tmp_path / "t.toml").read_text())
-    assert read_trace(tmp_path / "t.csv", 100) == imported.workload
-    assert header["assumptions"] == list(imported.assumptions)
-    assert {"source", "licence", "pipelines", "skipped_rows", "sha256"} <= set(header)
 
 
 MALFORMED = [

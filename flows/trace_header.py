@@ -1,0 +1,104 @@
+"""The header of a trace: a TOML file beside it that says where the trace comes from."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.errors import UserError
+from simulator.errors import TraceError
+from simulator.params import read_mapping
+from simulator.textfile import write_text
+from simulator.tracefile import parse_trace, render_trace
+from simulator.workload import Workload
+
+Header = Mapping[str, Any]
+
+
+def header_path(trace: Path) -> Path:
+    """Return where the header of a trace file is."""
+    return trace.with_suffix(".toml")
+
+
+def read_header(trace: Path) -> dict[str, Any] | None:
+    """Return the header beside a trace file, or None if there is none."""
+    path = header_path(trace)
+    return read_mapping(path) if path.is_file() else None
+
+
+def write_with_header(
+    workload: Workload, out: Path, ticks_per_second: int, header: Header
+) -> dict[str, Any]:
+    """Write a trace and its header; return the header with counts and checksum filled in.
+
+    Nothing is written that could not be read back.
+    """
+    text = render_trace(workload, ticks_per_second)
+    parse_trace(text, ticks_per_second, str(out))
+    full = {
+        **header,
+        "ticks_per_second": ticks_per_second,
+        "pipelines": len(workload.pipelines),
+        "operators": count_operators(workload),
+        "sha256": text_sha256(text),
+    }
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out.parent} cannot be made: {error.strerror}") from None
+    write_text(out, text, TraceError)
+    write_text(header_path(out), render_header(full), TraceError)
+    return full
+
+
+def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a name for a new trace whose header would have no place of its own."""
+    if out.suffix != ".csv" or out.is_dir():
+        raise UserError(
+            f"--out is {str(out)!r}, expected a file name ending in .csv: the header is written "
+            "beside it as .toml"
+        )
+    beside = header_path(out)
+    for path in inputs:
+        if path.resolve() in (out.resolve(), beside.resolve()):
+            raise UserError(f"--out would overwrite the input {path}: choose another name")
+    if beside.exists() and "sha256" not in read_mapping(beside):
+        raise UserError(f"{beside} would be overwritten, but is no trace's header: rename --out")
+
+
+def count_operators(workload: Workload) -> int:
+    """Return the number of operators of all pipelines."""
+    return sum(len(pipeline.operators) for pipeline in workload.pipelines)
+
+
+def text_sha256(text: str) -> str:
+    """Return the checksum that a header and a suite file give for a trace's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def render_header(header: Header) -> str:
+    """Return a header as TOML: plain values first, tables at the end."""
+    plain = {key: value for key, value in header.items() if not isinstance(value, Mapping)}
+    tables = {key: value for key, value in header.items() if isinstance(value, Mapping) and value}
+    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[\n" + "".join(f"  {_value(each)},\n" for each in value) + "]"
+    return repr(value)
+
+
+def _quoted(text: str) -> str:
+    clean = text.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007F")
