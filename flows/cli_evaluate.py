@@ -1,0 +1,164 @@
+"""``assay evaluate``: one policy through screen and cell, with what came of it."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.cell_choice import check_cell
+from flows.cli_errors import POLICY_FAILED
+from flows.errors import UserError
+from flows.policy_file import PolicyText, read_policy
+from flows.scenarios import naive_references, suite_scenarios, trace_scenario
+from flows.scoring import Judged, Verdict, judge
+from flows.terminal import print_line, print_table
+from sandbox.outcome import Evaluation, Outcome, Problem, Trial
+from sandbox.trial import Payload, Sandbox
+from simulator.scenario import Scenario
+from simulator.suites import encode_scenario
+
+
+def evaluate_policy(
+    policy: str,
+    suite: str | None,
+    trace: Path | None,
+    params: Path | None,
+    split: str,
+    policy_calls: str | None,
+    cell: str,
+    as_json: bool,
+) -> int:
+    """Print how ``policy`` did; return the exit code."""
+    check_cell(cell)
+    scenarios = _scenarios(suite, trace, params, split, policy_calls)
+    text = read_policy(policy)
+    trial = _try(text, scenarios)
+    verdict = judge(trial, naive_references(scenarios))
+    if as_json:
+        print_line(json.dumps(_as_json(trial, verdict), allow_nan=False))
+    else:
+        _print(text, trial, verdict)
+    return 0 if verdict.outcome is Outcome.OK else POLICY_FAILED
+
+
+def _scenarios(
+    suite: str | None, trace: Path | None, params: Path | None, split: str, calls: str | None
+) -> tuple[Scenario, ...]:
+    if suite is not None and (trace is not None or params is not None):
+        raise UserError("--suite and --trace/--params exclude each other: give one of them")
+    if trace is not None or params is not None:
+        return (trace_scenario(trace, params, calls),)
+    return suite_scenarios(suite or "smoke", split, calls)
+
+
+def _try(text: PolicyText, scenarios: Sequence[Scenario]) -> Trial:
+    """Try the policy; the first scenario comes twice, for the determinism check."""
+    if text.source is None:
+        return _never_tried(text, scenarios)
+    payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
+    with Sandbox(slots=1, ready=False) as sandbox:
+        return sandbox.try_policy(text.source, [*payloads, payloads[0]])
+
+
+def _never_tried(text: PolicyText, scenarios: Sequence[Scenario]) -> Trial:
+    problem = Problem(message=text.problem or "not a policy")
+    return Trial(
+        candidate=hashlib.sha256(text.data).hexdigest(),
+        outcome=Outcome.MALFORMED,
+        evaluations=tuple(
+            Evaluation(scenario=each.name, outcome=Outcome.MALFORMED, problem=problem)
+            for each in scenarios
+        ),
+    )
+
+
+def _as_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:
+    cell = trial.cell
+    return {
+        "candidate": trial.candidate,
+        "outcome": str(verdict.outcome),
+        "score": verdict.score,
+        "problem": verdict.problem.message if verdict.problem is not None else None,
+        "evaluations": [_evaluation_json(each) for each in verdict.judged],
+        "findings": [
+            {"line": f.line, "column": f.column, "code": f.code, "message": f.message}
+            for f in trial.findings
+        ],
+        "cell": None
+        if cell is None
+        else {
+            "image_id": cell.image_id,
+            "seconds": cell.seconds,
+            "runtime": cell.runtime,
+            "isolation": cell.isolation,
+        },
+    }
+
+
+def _evaluation_json(judged: Judged) -> dict[str, Any]:
+    tried = judged.evaluation
+    problem = tried.problem
+    return {
+        "scenario": tried.scenario,
+        "outcome": str(tried.outcome),
+        "score": judged.score,
+        "weighted_latency_seconds": judged.weighted_latency_seconds,
+        "stats": tried.stats,
+        "metrics": tried.metrics,
+        "policy_calls": tried.policy_calls,
+        "policy_cpu_seconds": tried.policy_cpu_seconds,
+        "decision_sha256": tried.decision_sha256,
+        "error": None
+        if problem is None
+        else {
+            "kind": str(tried.outcome),
+            "message": problem.message,
+            "tick": problem.tick,
+            "line": problem.line,
+            "source_line": problem.source_line,
+        },
+    }
+
+
+def _print(text: PolicyText, trial: Trial, verdict: Verdict) -> None:
+    if trial.cell is not None:
+        print_table(
+            f"{text.title}  {trial.candidate[:12]}",
+            ("scenario", "outcome", "score", "completed", "weighted latency", "oom kills"),
+            [_cells(each) for each in verdict.judged],
+        )
+    for line in _problem_lines(trial, verdict):
+        print_line(line)
+    score = "none" if verdict.score is None else f"{verdict.score:.4f} (naive = 1.0)"
+    print_line(f"outcome: {verdict.outcome}   score: {score}")
+
+
+def _cells(judged: Judged) -> tuple[str, ...]:
+    metrics = judged.evaluation.metrics or {}
+    arrived, completed = metrics.get("pipelines_arrived"), metrics.get("pipelines_completed")
+    return (
+        judged.evaluation.scenario,
+        str(judged.evaluation.outcome),
+        f"{judged.score:.4f}",
+        "" if completed is None else f"{completed}/{arrived}",
+        f"{judged.weighted_latency_seconds:.2f} s",
+        str(metrics.get("oom_kills", "")),
+    )
+
+
+def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
+    lines = []
+    for finding in trial.findings:
+        lines.append(f"line {finding.line}, column {finding.column}: {finding.message}")
+        if finding.source_line.strip():
+            lines.append(f"    {finding.source_line.strip()}")
+    if lines or verdict.problem is None:
+        return lines
+    problem = verdict.problem
+    where = [f"line {problem.line}"] if problem.line is not None else []
+    where += [f"tick {problem.tick}"] if problem.tick is not None else []
+    lines.append(f"{', '.join(where)}{': ' if where else ''}{problem.message}")
+    if problem.source_line.strip():
+        lines.append(f"    {problem.source_line.strip()}")
+    return lines

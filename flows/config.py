@@ -1,0 +1,147 @@
+"""The configuration of a search: one model, read from a TOML file, overridden by flags."""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flows.errors import ConfigError
+from sandbox.limits import Limits
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProposerConfig(_Section):
+    """Who proposes policies; all but ``kind`` is about models behind OpenAI-compatible servers."""
+
+    kind: Literal["offline", "openai"] = "offline"
+    base_url: str | None = Field(None, description="server's address; None is OpenAI's own")
+    model: str | None = Field(None, description="the model's name at that server")
+    api: Literal["auto", "chat", "responses"] = "auto"
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="name of the environment variable that holds the key",
+    )
+    temperature: float | None = Field(None, ge=0, le=2)
+    reasoning_effort: str | None = None
+    max_output_tokens: int = Field(16_000, ge=256)
+    timeout_seconds: float = Field(120.0, gt=0, description="of one request")
+    tries: int = Field(4, ge=1, le=20, description="requests for one proposal before it is lost")
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> "ProposerConfig":
+        if self.kind == "openai" and not self.model:
+            raise ValueError("the openai proposer needs a model: set proposer.model or --model")
+        return self
+
+
+class BudgetConfig(_Section):
+    """Where a search stops, whichever comes first; None is no limit of that kind."""
+
+    candidates: int = Field(24, ge=1, le=1_000_000, description="attempts, baselines not counted")
+    minutes: float | None = Field(None, gt=0, description="wall minutes over all runs together")
+    dollars: float | None = Field(None, gt=0, description="for a model's replies")
+    tokens: int | None = Field(None, ge=1, description="input and output of a model together")
+
+
+class FeedbackConfig(_Section):
+    """What a model is told about earlier attempts."""
+
+    attempts: int = Field(8, ge=0, description="the last attempts shown with their diagnoses")
+    best: int = Field(3, ge=0, description="the best attempts shown with their source")
+    prompt_tokens: int = Field(24_000, ge=2_000, description="bound on the prompt, 4 chars a token")
+
+
+class SearchConfig(_Section):
+    """Everything that shapes a search. Unknown keys are refused."""
+
+    name: str = Field("search", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$")
+    suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
+    seed: int = Field(0, ge=0, lt=2**63)
+    objective: Literal["weighted_latency"] = "weighted_latency"
+    strategy: Literal["refine"] = "refine"
+    slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
+    policy_calls: Literal["every_tick", "on_change"] | None = Field(
+        None, description="None leaves what the suite says"
+    )
+    baselines: tuple[str, ...] = Field(
+        ("naive", "priority", "shortest-first", "right-size"),
+        description="library policies tried first; naive is always among them",
+    )
+    proposer: ProposerConfig = ProposerConfig()
+    budget: BudgetConfig = BudgetConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
+    limits: Limits = Limits()
+
+
+def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SearchConfig:
+    """Return the configuration in ``path`` with ``overrides`` (``{"proposer.kind": "openai"}``)."""
+    settings = _read_toml(path) if path is not None else {}
+    for dotted, value in overrides.items():
+        *sections, key = dotted.split(".")
+        table = settings
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{path}: {section} must be a table ([{section}]), got {table!r}")
+        table[key] = value
+    try:
+        return SearchConfig.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from None
+
+
+def config_sha256(config: SearchConfig) -> str:
+    """Return the hash of a configuration without its budget, so that a budget can be raised."""
+    settings = config.model_dump(mode="json", exclude={"budget"})
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def experiment_id(config: SearchConfig) -> str:
+    """Return the experiment's id: equal configurations are one experiment, which is continued."""
+    slug = re.sub(r"[^a-z0-9]+", "-", config.name.lower()).strip("-")
+    return f"{slug}-{config_sha256(config)[:8]}"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not a text file in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown key {key!r}{_suggestion(problem['loc'])}")
+            continue
+        message = problem["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+        lines.append(f"{key or 'configuration'}: {message}{given}")
+    where = f"{path}: " if path is not None else ""
+    return "\n".join(where + line for line in lines)
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    known = list(SearchConfig.model_fields)
+    section = SearchConfig.model_fields.get(str(location[0])) if len(location) > 1 else None
+    if section is not None and isinstance(section.annotation, type):
+        known = list(getattr(section.annotation, "model_fields", {}))
+    near = get_close_matches(str(location[-1]), known, n=1)
+    return f": did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"

@@ -1,0 +1,171 @@
+"""One experiment from its configuration to the files that it leaves."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.baselines import check_baselines
+from flows.budget import spend_of
+from flows.clock import SystemClock, stamp
+from flows.config import SearchConfig, experiment_id
+from flows.errors import AlreadyRunning
+from flows.happenings import SearchResult
+from flows.home import experiment_folder
+from flows.journal import Journal, read_rows
+from flows.ledger import Ledger
+from flows.proposer_choice import api_key, make_proposer
+from flows.records import ArtifactRow, CandidateRow, Row
+from flows.report import write_report
+from flows.scenarios import suite_scenarios
+from flows.search import Around, run_search
+from flows.session import Services, Watch, ended
+from flows.version import assay_version
+from sandbox.image import source_hash
+from sandbox.trial import Sandbox
+
+SPLIT = "train"
+"""Feedback and scores come from this split only; the others are kept for later questions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A search that ended and the files that it left."""
+
+    result: SearchResult
+    best_policy: Path | None
+    report: Path | None
+
+
+def run_experiment(
+    config: SearchConfig,
+    home: Path,
+    watch: Watch,
+    *,
+    around: Around | None = None,
+    environment: Mapping[str, str] = os.environ,
+    flow_run_id: str | None = None,
+) -> Finished:
+    """Run or continue the experiment that ``config`` describes; report one that has ended."""
+    check_baselines(config.baselines)
+    scenarios = suite_scenarios(config.suite, SPLIT, config.policy_calls)
+    key = api_key(config.proposer, environment)
+    identity = experiment_id(config)
+    with _only_one(home, identity):
+        earlier = tuple(read_rows(home, identity))
+        done = _already_done(config, earlier)
+        if done is not None:
+            return _leave(home, done, None)
+        with (
+            Sandbox(limits=config.limits, slots=config.slots, ready=True) as sandbox,
+            Journal(home, identity, secrets=[key] if key else []) as journal,
+        ):
+            sandbox.prepare(len(scenarios) + 1)
+            services = Services(
+                scenarios=scenarios,
+                sandbox=sandbox,
+                proposer=make_proposer(config, key),
+                journal=journal,
+                clock=SystemClock(),
+                assay_version=assay_version(),
+                simulator_version=source_hash()[:12],
+                image_id=sandbox.info().get("image_id"),
+                earlier=earlier,
+                flow_run_id=flow_run_id,
+            )
+            try:
+                result = run_search(config, services, watch, around)
+            except BaseException:
+                _keep_best(home, identity, Ledger(read_rows(home, identity)).best, journal)
+                raise
+            return _leave(home, result, journal)
+
+
+def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse at once what could not work: names, scenarios, key, engine and image."""
+    check_baselines(config.baselines)
+    suite_scenarios(config.suite, SPLIT, config.policy_calls)
+    make_proposer(config, api_key(config.proposer, environment))
+    with Sandbox(limits=config.limits, ready=False):
+        pass
+
+
+def is_done(config: SearchConfig, home: Path) -> bool:
+    """Return whether the experiment has ended, so that a run would only show it again."""
+    return _already_done(config, tuple(read_rows(home, experiment_id(config)))) is not None
+
+
+def _leave(home: Path, result: SearchResult, journal: Journal | None) -> Finished:
+    """Write the best policy and the report; without a journal they are only found again."""
+    best = _keep_best(home, result.experiment_id, result.best, journal)
+    report = write_report(home, result.experiment_id)
+    if journal is not None:
+        journal.append(_artifact(home, result.experiment_id, "report", report))
+    return Finished(result=result, best_policy=best, report=report)
+
+
+def _keep_best(
+    home: Path, identity: str, best: CandidateRow | None, journal: Journal | None
+) -> Path | None:
+    if best is None or best.source is None:
+        return None
+    path = experiment_folder(home, identity) / "best_policy.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(best.source, encoding="utf-8")
+    partial.replace(path)
+    if journal is not None:
+        journal.append(_artifact(home, identity, "best_policy", path))
+    return path
+
+
+def _artifact(home: Path, identity: str, kind: str, path: Path) -> ArtifactRow:
+    data = path.read_bytes()
+    return ArtifactRow(
+        experiment_id=identity,
+        kind=kind,
+        path=str(path.relative_to(home)),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        created_at=stamp(SystemClock()),
+    )
+
+
+def _already_done(config: SearchConfig, earlier: Sequence[Row]) -> SearchResult | None:
+    ledger = Ledger(earlier)
+    experiment = ledger.experiment
+    if experiment is None or not ended(experiment, ledger.tried(), config):
+        return None
+    return SearchResult(
+        experiment_id=experiment.experiment_id,
+        status=experiment.status,
+        status_detail=experiment.status_detail,
+        candidates=tuple(ledger.candidates[key] for key in sorted(ledger.candidates)),
+        best=ledger.best,
+        lost=ledger.lost(),
+        spend=spend_of(earlier),
+        already_done=True,
+    )
+
+
+@contextmanager
+def _only_one(home: Path, identity: str) -> Iterator[None]:
+    """Hold the experiment's lock, which a process that dies gives back by itself."""
+    folder = experiment_folder(home, identity)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise AlreadyRunning(
+                f"experiment {identity} is being worked on by process {file.read().strip()}: wait "
+                "for it, or give this search another --name"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,135 @@
+"""What is printed: tables, lines and the live view of a search, on a terminal or into a file."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from flows.happenings import Happening, Lost, Notice
+from flows.progress import (
+    Progress,
+    advance,
+    attempt_line,
+    plain_line,
+    sparkline,
+    spend_text,
+    time_left_seconds,
+)
+
+FILE_WIDTH = 120
+
+
+def print_line(text: str = "") -> None:
+    """Print one line to standard output, exactly as it is."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, columns of numbers to the right."""
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, header in enumerate(headers):
+        cells = [row[place] for row in rows if row[place]]
+        right = bool(cells) and all(_numeric(cell) for cell in cells)
+        table.add_column(escape(header), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(visible(cell)) for cell in row))
+    _console().print(table)
+
+
+@contextmanager
+def watching(quiet: bool = False) -> Iterator[Callable[[Happening], None]]:
+    """Show a search while it runs: live on a terminal, else a line for each attempt."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stdout.isatty() and _console().is_terminal and not _console().is_dumb_terminal:
+        with _LiveView() as view:
+            yield view.show
+    else:
+        yield _PlainView().show
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with control characters made harmless: it may come from a policy."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+class _PlainView:
+    def __init__(self) -> None:
+        self._progress = Progress()
+
+    def show(self, happening: Happening) -> None:
+        self._progress = advance(self._progress, happening)
+        line = plain_line(self._progress, happening)
+        if line is not None:
+            print_line(visible(line))
+
+
+class _LiveView:
+    """Redraws a few lines in place; what is lost or said stays above them."""
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+        self._live = Live(console=_console(), refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "_LiveView":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, happening: Happening) -> None:
+        self._progress = advance(self._progress, happening)
+        if isinstance(happening, Lost | Notice):
+            line = plain_line(self._progress, happening)
+            self._live.console.print(Text(visible(line or "")))
+        self._live.update(_drawing(self._progress))
+
+
+def _drawing(progress: Progress) -> Group:
+    wanted = progress.config.budget.candidates if progress.config is not None else 0
+    head = Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates")
+    if progress.best is not None and progress.best.score is not None:
+        head.append(f"  best {progress.best.score:.3f}", style="bold green")
+        head.append(f" {visible(progress.best.title)}")
+    lines = [head, Text(f"best so far  {sparkline(progress.curve)}")]
+    for row in progress.recent:
+        style = "green" if row.improved else "" if row.outcome == "ok" else "red"
+        lines.append(Text(visible(attempt_line(row)), style=style, no_wrap=True))
+    for key, doing in progress.working.items():
+        lines.append(Text(visible(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
+    lines.append(Text(_footer(progress), style="dim"))
+    return Group(*lines)
+
+
+def _footer(progress: Progress) -> str:
+    parts = [f"{progress.spend.seconds:.0f} s"]
+    left = time_left_seconds(progress)
+    if left is not None:
+        parts.append(f"about {left:.0f} s left")
+        parts.append(f"{60 * progress.spend.candidates / progress.spend.seconds:.1f} a minute")
+    if spend_text(progress.spend):
+        parts.append(spend_text(progress.spend))
+    if progress.lost:
+        parts.append(f"{progress.lost} lost")
+    return "   ".join(parts)
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else FILE_WIDTH
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def _numeric(text: str) -> bool:
+    try:
+        float(text.replace("/", " ").partition(" ")[0])
+    except ValueError:
+        return False
+    return True

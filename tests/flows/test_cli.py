@@ -1,0 +1,132 @@
+"""The command line without a sandbox: usage, bad input, exit codes and messages."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.cli_errors import leave_with
+from tests.support.command import NO_ENGINE, assay
+
+HEAVY = ("prefect", "duckdb", "docker", "openai", "numpy", "pydantic", "rich", "jinja2")
+
+
+def test_help_imports_nothing_slow() -> None:
+    code = f"import flows.cli, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "command", ["evaluate", "run", "demo", "sql", "report", "export", "doctor", "reap"]
+)
+def test_every_command_has_help(tmp_path: Path, command: str) -> None:
+    done = assay(command, "--help", home=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: assay {command}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["run", "--colour", "red"], "No such option"),
+        (["run", "--candidates", "many"], "is not a valid integer"),
+        (["run", "--candidates", "0"], "budget.candidates: input should be greater than"),
+        (["run", "--suite", "nope"], "unknown suite"),
+        (["run", "--config", "missing.toml"], "missing.toml: cannot be read"),
+        (["run", "--proposer", "oracle"], "proposer.kind: input should be 'offline' or 'openai'"),
+        (["run", "--proposer", "openai"], "needs a model: set proposer.model or --model"),
+        (["run", "--proposer", "openai", "--model", "m"], "OPENAI_API_KEY holds no key"),
+        (["evaluate", "nope.py"], "nope.py does not exist"),
+        (["evaluate", "."], "is a directory"),
+        (["evaluate", "naive", "--suite", "smoke", "--trace", "t.csv"], "exclude each other"),
+        (["evaluate", "naive", "--trace", "missing.csv"], "missing.csv"),
+        (["evaluate", "naive", "--split", "exam"], "is not one of 'train', 'validation', 'test'"),
+        (["report"], "there is no experiment"),
+        (["report", "nope"], "experiment 'nope' is not in the history"),
+        (["sql", "selct 1"], "Parser Error: syntax error at or near"),
+        (["sql", "create table x(a int)"], "read-only"),
+        (["sql", "delete from candidates"], "read-only"),
+        (["sql", "select 1", "--format", "parquet"], "--out FILE"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    done = assay(*arguments, home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b" \n\t\n", "the file is empty"),
+        (b"\x7fELF\x02\x01\x01\x00\xff", "is not UTF-8 text"),
+        (b"x = 1\n\0", "is NUL"),
+    ],
+)
+def test_a_file_that_is_no_text_is_malformed(tmp_path: Path, content: bytes, problem: str) -> None:
+    policy = tmp_path / "policy.py"
+    policy.write_bytes(content)
+
+    done = assay("evaluate", policy, "--json", home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+
+    answer = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert (answer["outcome"], answer["cell"]) == ("malformed", None)
+    assert problem in answer["evaluations"][0]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "naive"], ["run"], ["run", "--direct"], ["doctor"], ["reap"]]
+)
+def test_without_an_engine_nothing_is_recorded_and_the_exit_code_is_4(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    done = assay(*arguments, home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+
+    assert done.returncode == 4
+    assert "Docker" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_an_empty_history_answers_questions(tmp_path: Path) -> None:
+    done = assay("sql", "select count(*) as n from candidates", "--format", "json", home=tmp_path)
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, [{"n": 0}])
+
+
+def test_an_answer_can_go_to_a_file(tmp_path: Path) -> None:
+    for style in ("csv", "json", "table", "parquet"):
+        out = tmp_path / f"answer.{style}"
+
+        done = assay("sql", "select 7 as n", "--format", style, "--out", out, home=tmp_path / "h")
+
+        assert (done.returncode, done.stdout) == (0, f"1 rows are in {out}\n")
+        assert out.stat().st_size > 0
+
+
+def test_an_unexpected_error_is_one_line_and_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path))
+
+    code = leave_with(ZeroDivisionError("division by zero\nsecond line"))
+
+    said = capsys.readouterr().err
+    [log] = tmp_path.rglob("crash-*.log")
+    assert code == 1
+    assert "internal error: ZeroDivisionError: division by zero\n" in said
+    assert str(log) in said
+    assert "ZeroDivisionError" in log.read_text(encoding="utf-8")

@@ -1,0 +1,124 @@
+"""Scores: charges for failures, the mean over all scenarios, and what is never promoted."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from flows.scoring import (
+    Reference,
+    behaviour,
+    geometric_mean,
+    judge,
+    normalised_sha256,
+    worst_score,
+)
+from sandbox.outcome import Evaluation, Outcome
+from tests.support.search_fakes import evaluation, failure, trial
+
+REFERENCES = {
+    "one": Reference(weighted_latency_seconds=50.0, duration_seconds=100.0),
+    "two": Reference(weighted_latency_seconds=20.0, duration_seconds=100.0),
+}
+
+
+def test_the_score_is_the_geometric_mean_of_naive_over_own() -> None:
+    verdict = judge(trial("p", [evaluation("one", 25.0), evaluation("two", 40.0)]), REFERENCES)
+
+    assert verdict.outcome is Outcome.OK
+    assert [each.score for each in verdict.judged] == [2.0, 0.5]
+    assert verdict.score == pytest.approx(1.0)
+
+
+def test_a_failed_scenario_is_charged_its_whole_duration_and_never_dropped() -> None:
+    verdict = judge(trial("p", [evaluation("one", 25.0), failure("two")]), REFERENCES)
+
+    assert verdict.outcome is Outcome.POLICY_ERROR
+    assert [each.weighted_latency_seconds for each in verdict.judged] == [25.0, 100.0]
+    assert verdict.score == pytest.approx(math.sqrt(2.0 * 0.2))
+    assert verdict.problem is not None and verdict.problem.message == "ValueError: no"
+
+
+def test_the_worst_score_is_that_of_failing_everywhere() -> None:
+    verdict = judge(trial("p", [failure("one"), failure("two")]), REFERENCES)
+
+    assert verdict.score == pytest.approx(worst_score(REFERENCES))
+
+
+def test_other_decisions_on_the_same_scenario_are_nondeterministic() -> None:
+    tried = [evaluation("one", 25.0, "a"), evaluation("two", 10.0), evaluation("one", 25.0, "b")]
+
+    verdict = judge(trial("p", tried), REFERENCES)
+
+    assert verdict.outcome is Outcome.NONDETERMINISTIC
+    assert [each.evaluation.scenario for each in verdict.judged] == ["one", "two"]
+    assert verdict.judged[0].weighted_latency_seconds == 100.0
+
+
+def test_a_repeat_that_fails_is_nondeterministic_too() -> None:
+    tried = [evaluation("one", 25.0), evaluation("two", 10.0), failure("one")]
+
+    verdict = judge(trial("p", tried), REFERENCES)
+
+    assert verdict.outcome is Outcome.NONDETERMINISTIC
+
+
+def test_the_same_decisions_again_change_nothing() -> None:
+    tried = [evaluation("one", 25.0), evaluation("two", 10.0), evaluation("one", 25.0)]
+
+    verdict = judge(trial("p", tried), REFERENCES)
+
+    assert verdict.outcome is Outcome.OK
+    assert verdict.score == pytest.approx(2.0)
+
+
+def test_better_than_the_provable_bound_is_implausible_and_has_no_score() -> None:
+    tried = [evaluation("one", 25.0, bound=30.0), evaluation("two", 10.0)]
+
+    verdict = judge(trial("p", tried), REFERENCES)
+
+    assert (verdict.outcome, verdict.score) == (Outcome.OK, None)
+    assert verdict.problem is not None and verdict.problem.message.startswith("implausible")
+
+
+def test_exactly_the_bound_is_plausible() -> None:
+    tried = [evaluation("one", 25.0, bound=25.0 * (1 + 1e-12)), evaluation("two", 10.0)]
+
+    assert judge(trial("p", tried), REFERENCES).score is not None
+
+
+def test_a_scenario_without_arrivals_counts_as_even() -> None:
+    empty = {"one": Reference(weighted_latency_seconds=0.0, duration_seconds=100.0)}
+    nothing = replace(evaluation("one"), metrics={"weighted_latency_seconds": None})
+
+    assert judge(trial("p", [nothing]), empty).score == 1.0
+
+
+def test_geometric_mean_of_nothing_is_one() -> None:
+    assert geometric_mean([]) == 1.0
+    assert geometric_mean([4.0, 1.0]) == pytest.approx(2.0)
+
+
+def test_layout_comments_and_docstrings_do_not_make_a_new_policy() -> None:
+    plain = "def step(s):\n    return s\n"
+    dressed = '"""Doc."""\n# why\n\ndef step( s ):\n    """More."""\n\n    return (s)\n'
+
+    assert normalised_sha256(plain) == normalised_sha256(dressed)
+    assert normalised_sha256(plain) != normalised_sha256(plain.replace("return s", "return 1"))
+
+
+@pytest.mark.parametrize("source", ["def (", "\0", "(" * 5000, "-" * 50_000 + "1"])
+def test_a_source_that_does_not_parse_still_has_a_hash(source: str) -> None:
+    assert len(normalised_sha256(source)) == 64
+
+
+def test_behaviour_is_told_apart_by_decisions_and_only_of_good_runs() -> None:
+    def marks(*evaluations: Evaluation) -> object:
+        return behaviour(evaluations)
+
+    assert marks(evaluation("one"), evaluation("two")) == marks(
+        evaluation("one"), evaluation("two")
+    )
+    assert marks(evaluation("one")) != marks(evaluation("one", decisions="other"))
+    assert marks(evaluation("one"), failure("two")) is None
+    assert marks() is None

@@ -1,0 +1,158 @@
+"""The small parts of a search: calls side by side, the leaderboard, and the lines of a log."""
+
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from flows.budget import Spend
+from flows.happenings import Began, Happening, Lost, Notice, Settled, Working
+from flows.leaderboard import HEADERS, leaderboard, verdict
+from flows.progress import (
+    Progress,
+    advance,
+    plain_line,
+    sparkline,
+    spend_text,
+    time_left_seconds,
+)
+from flows.records import CandidateRow
+from flows.side_by_side import side_by_side
+from flows.terminal import visible
+from tests.support.search_fakes import config
+
+
+def row(iteration: int, slot: int = 0, **changes: Any) -> CandidateRow:
+    fields: dict[str, Any] = {
+        "experiment_id": "e",
+        "iteration": iteration,
+        "slot": slot,
+        "candidate": f"{iteration}{slot}" * 8,
+        "title": f"policy {iteration}",
+        "origin": "offline" if iteration else "baseline",
+        "operator": "mutate" if iteration else "baseline",
+        "parents": [],
+        "source": "x",
+        "outcome": "ok",
+        "score": 1.0,
+        "improved": False,
+        "problem": None,
+        "problem_line": None,
+        "duplicate_of": None,
+        "prompt_sha256": None,
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "seconds": 1.0,
+        "cell_seconds": 1.0,
+        "image_id": None,
+        "isolation": None,
+        "findings": [],
+        **changes,
+    }
+    return CandidateRow(**fields)
+
+
+def test_calls_run_at_the_same_time_and_answer_in_order() -> None:
+    together = threading.Barrier(3, timeout=20)
+    where: ContextVar[str] = ContextVar("where", default="nowhere")
+    where.set("here")
+
+    def call(number: int) -> str:
+        together.wait()
+        return f"{number} {where.get()}"
+
+    answers = side_by_side([lambda n=n: call(n) for n in range(3)])  # type: ignore[misc]
+
+    assert answers == ["0 here", "1 here", "2 here"]
+
+
+def test_the_first_failure_in_order_is_raised_when_all_have_ended() -> None:
+    ended = []
+
+    def fail(number: int) -> None:
+        ended.append(number)
+        raise ValueError(f"call {number}")
+
+    with pytest.raises(ValueError, match="call 0"):
+        side_by_side([lambda n=n: fail(n) for n in range(3)])  # type: ignore[misc]
+
+    assert sorted(ended) == [0, 1, 2]
+
+
+def test_the_leaderboard_has_the_best_and_every_baseline_but_no_repeats() -> None:
+    rows = [row(0), row(0, 1, score=0.5)]
+    rows += [row(n, score=1.0 + n / 10) for n in range(1, 15)]
+    rows += [row(20, score=9.0, duplicate_of="1/0"), row(21, score=None)]
+    rows += [row(22, score=5.0, outcome="policy_error")]
+
+    board = leaderboard(rows, top=3)
+
+    shown = [dict(zip(HEADERS, cells, strict=True)) for cells in board]
+    assert [line["attempt"] for line in shown] == ["14/0", "13/0", "12/0", "0/0", "0/1"]
+    assert [line["rank"] for line in shown] == ["1", "2", "3", "15", "16"]
+
+
+def test_the_verdict_measures_the_search_against_naive_and_the_best_baseline() -> None:
+    naive, bar = row(0, title="naive"), row(0, 1, title="bar", score=2.0)
+    found, failed = row(1, score=3.0), row(2, score=9.0, outcome="policy_error")
+
+    assert verdict([naive, failed]) == "no candidate ended well in every scenario"
+    assert verdict([naive, found]) == "best candidate: 3.00 times the score of naive"
+    assert verdict([naive, bar, found, failed]) == (
+        "best candidate: 3.00 times the score of naive, 1.50 times of the best baseline, bar"
+    )
+
+
+HAPPENINGS: list[tuple[Happening, str | None]] = [
+    (
+        Began(experiment_id="e-1", config=config(), scenarios=2, recorded=3, resumed=True),
+        "experiment e-1 continues after 3 attempts: suite smoke (2 scenarios), 4 candidates from "
+        "the offline proposer, 1 at a time",
+    ),
+    (Working(iteration=1, slot=0, hop="try", title="p"), None),
+    (
+        Settled(row=row(1, improved=True), best=row(1), spend=Spend(candidates=1, seconds=9)),
+        "   1/0  ok                1.000* best 1.000  policy 1",
+    ),
+    (
+        Settled(
+            row=row(2, outcome="load_error", score=0.2, problem="no\n step", problem_line=4),
+            best=row(1),
+            spend=Spend(candidates=2, seconds=20),
+        ),
+        "   2/0  load_error        0.200  best 1.000  policy 2  (line 4: no step)",
+    ),
+    (
+        Lost(iteration=3, slot=1, message="gone"),
+        "   3/1  lost (ours, not held against a policy): gone",
+    ),
+    (Notice(message="wait"), "wait"),
+]
+
+
+def test_a_log_has_one_line_for_each_attempt() -> None:
+    progress, lines = Progress(), []
+    for happening, _ in HAPPENINGS:
+        progress = advance(progress, happening)
+        lines.append(plain_line(progress, happening))
+
+    assert lines == [line for _, line in HAPPENINGS]
+    assert (progress.tried, progress.lost, progress.working) == (2, 1, {})
+    assert time_left_seconds(progress) == 20.0
+
+
+def test_the_curve_of_the_best_rises_to_the_right() -> None:
+    assert sparkline([1.0, 1.5, 2.0]) == "▁▅█"
+    assert sparkline([]) == ""
+    assert len(sparkline([1.0] * 99, width=40)) == 40
+
+
+def test_what_a_model_cost_is_said_and_what_is_not_known_too() -> None:
+    assert spend_text(Spend()) == ""
+    assert spend_text(Spend(calls=2, tokens=30, dollars=0.5, unpriced_calls=1)) == (
+        "2 calls, 30 tokens, $0.5000 and 1 calls of unknown price"
+    )
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert visible("a\x1b[31m\nb\u202e") == "a\ufffd[31m b\ufffd"
