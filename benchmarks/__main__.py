@@ -1,25 +1,41 @@
-"""Takes every measurement, or those named: ``python -m benchmarks [engine] [cell] [history] ...``."""
+"""Takes all measurements, or those that are named: ``python -m benchmarks [engine] [cell] ...``."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 
+def main(wanted: Sequence[str]) -> int:
+    """Run the wanted measurements, all if none is named; return 1 if a promise was missed."""
+    known = names()
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        print(
+            f"no measurement {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr
+        )
+        return 2
+    missed = [name for name in wanted or known if not _measure(name)]
+    if missed:
+        print(f"not as promised: {', '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
 def names() -> list[str]:
     """Return what can be measured: the modules ``bench_*`` of this folder."""
-    return sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+    found = Path(__file__).parent.glob("bench_*.py")
+    return sorted(path.stem.removeprefix("bench_") for path in found)
 
 
-def main(wanted: list[str]) -> int:
-    """Run the wanted measurements, all of them if none is named."""
-    unknown = sorted(set(wanted) - set(names()))
-    if unknown:
-        print(f"no measurement {', '.join(unknown)}; there are: {', '.join(names())}", file=sys.stderr)
-        return 2
-    for name in wanted or names():
-        print(f"== {name} ==", flush=True)
+def _measure(name: str) -> bool:
+    """Print the tables of one measurement; tell whether its promises were kept."""
+    print(f"== {name} ==", flush=True)
+    try:
         import_module(f"benchmarks.bench_{name}").main()
-    return 0
+    except SystemExit as stop:
+        print(stop, file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 
+from benchmarks.measure import missed
 from simulator.engine import simulate
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
@@ -55,8 +56,9 @@ def waits(status):
 """
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Print a table of scores; return 1 unless what learns is clearly ahead on both suites."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print a table of scores; what learns is promised to be clearly ahead on both suites."""
+    del arguments
     suites = {
         "smoke": load_suite("smoke").scenarios,
         "mixed, train": load_suite("mixed").split("train"),
@@ -73,8 +75,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         min(doubled[number], learnt[number]) > 1.5 * max(scores[number] for scores in fixed)
         for number in range(len(suites))
     )
-    print("what learns is clearly ahead" if ahead else "WHAT LEARNS IS NOT CLEARLY AHEAD")
-    return 0 if ahead else 1
+    if not ahead:
+        missed("what learns is ahead of every hard-coded size by half on both suites")
 
 
 def fixed_size(cpu: int, ram: int) -> str:
@@ -112,4 +114,4 @@ def _latencies(source: str, scenarios: Sequence[Scenario]) -> list[float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

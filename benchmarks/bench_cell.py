@@ -7,6 +7,7 @@ beside the thing it is compared with; on a busy machine compare rows, not absolu
 import argparse
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -34,11 +35,11 @@ def step(s, results, pipelines):
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=12, help="trials for each row")
-    rounds = parser.parse_args().rounds
+    rounds = parser.parse_args(arguments).rounds
     scenarios = load_suite("smoke").split("train")
     print_start_up(rounds, scenarios[:1])
     print_calls(rounds, scenarios[0])
@@ -142,4 +143,4 @@ def payload_of(scenario: Scenario) -> Payload:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,12 +4,14 @@ Seconds are wall time unless they say CPU; sizes of rows are like those of a rea
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.measure import missed
 from flows.journal import Journal
 from flows.records import Row
 from flows.store import ingest, query
@@ -23,8 +25,8 @@ VIEWS = (
 ).split()
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Print the figures; return 1 if the promised rate of records is missed."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print the figures; a rate of records below the promised one ends with status 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--evaluations", type=int, default=20_000)
     options = parser.parse_args(arguments)
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         _append_one_by_one(Path(folder) / "single")
         good = _ingest_many(Path(folder) / "many", options.evaluations)
         _timelines(Path(folder) / "timelines")
-    return 0 if good else 1
+    if not good:
+        missed(f"{PROMISED_RECORDS_PER_SECOND} records ingested per CPU second")
 
 
 def _append_one_by_one(home: Path) -> None:
@@ -108,4 +111,4 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main(sys.argv[1:])

@@ -1,10 +1,12 @@
 """Workloads of any size for the growth curves, and a policy whose calls take constant time."""
 
+import time
 import tracemalloc
 from dataclasses import replace
 
-from simulator.engine import simulate
+from simulator.engine import ReadMemory, simulate
 from simulator.local_policy import LocalPolicy
+from simulator.messages import Decision, Observation, Setup
 from simulator.params import Params
 from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
@@ -58,6 +60,23 @@ BASE = Params(
 WORK = Segment(baseline_cpu_seconds=1.5, memory_gb=0.5, storage_read_gb=10)
 GROWING = Segment(baseline_cpu_seconds=1.5, storage_read_gb=0.9)
 ENDLESS = Segment(baseline_cpu_seconds=1e6, memory_gb=0.5)
+
+
+class ClockedPolicy(LocalPolicy):
+    """A policy that notes the CPU time at its start, after its first decision and its last."""
+
+    def start(self, setup: Setup) -> None:
+        """Load the policy."""
+        super().start(setup)
+        self.begun = time.process_time()
+        self.first = self.last = 0.0
+
+    def decide(self, observation: Observation, read_memory: ReadMemory) -> Decision:
+        """Ask the policy."""
+        decision = super().decide(observation, read_memory)
+        self.last = time.process_time()
+        self.first = self.first or self.last
+        return decision
 
 
 def spread(count: int, work: Segment, params: Params, seconds: float) -> Workload:

@@ -1,4 +1,4 @@
-"""What the measurements share: CPU time of the best of a few runs, and promises that are checked."""
+"""What measurements share: the CPU time of the best of a few runs, and promises."""
 
 import gc
 import time

@@ -1,4 +1,4 @@
-"""The shape of the project: which way imports point, who may import what, and how large things grow."""
+"""The shape of the project: where imports point, who may import what, how large things grow."""
 
 import ast
 from collections.abc import Iterator

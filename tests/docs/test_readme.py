@@ -12,9 +12,7 @@ from tests.support.model_server import ModelServer, policy
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
-COMMANDS = [
-    line.split(" #")[0].strip() for line in SHELL.splitlines() if line.startswith("assay ")
-]
+COMMANDS = [line.split(" #")[0].strip() for line in SHELL.splitlines() if line.startswith("assay ")]
 WITH_A_MODEL = [command for command in COMMANDS if "--base-url" in command]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")

@@ -68,12 +68,12 @@ def search(name: str, model: str | None, number: int) -> Iterator[Row]:
     for wording, sha256 in WORDINGS.items():
         yield prompt(prompt_sha256=f"p-{wording}", template=wording, template_sha256=sha256)
     best = 1.1
-    for iteration, score, parents, operator in STEPS:
-        score = score and round(score * lift, 3)
-        row = attempt(name, day, iteration, score, parents, operator, model, best)
-        best = max(best, score or 0.0)
+    for iteration, reached, parents, operator in STEPS:
+        lifted = reached and round(reached * lift, 3)
+        row = attempt(name, day, iteration, lifted, parents, operator, model, best)
+        best = max(best, lifted or 0.0)
         yield row
-        yield from tries(row, score)
+        yield from tries(row, lifted)
         if model:
             yield from calls(row)
     yield event(experiment_id=name, sequence=0, kind="started", created_at=f"{day}T20:00:00+00:00")
