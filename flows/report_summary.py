@@ -147,7 +147,7 @@ def _time_tile(data: ReportData) -> Tile:
     return Tile(
         label="wall time",
         value=seconds_text(elapsed_seconds(row.created_at, last)),
-        note=f"{seconds_text(cell)} of it in cells" if cell else "",
+        note=f"{seconds_text(cell)} in cells, all slots together" if cell else "",
     )
 
 
