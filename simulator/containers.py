@@ -21,7 +21,8 @@ class Container:
     __slots__ = (
         "bound_base", "bound_rate", "cap_gb", "cpu", "created", "deadline", "end", "error",
         "event", "gb", "gone",
-        "next_start", "number", "oom", "ops", "phases", "pool", "position", "ram", "suspendable",
+        "next_start", "number", "oom", "ops", "phases", "pool", "position", "ram", "settled",
+        "suspendable",
         "suspended",
     )  # fmt: skip
 
@@ -48,9 +49,12 @@ class Container:
         self.bound_base = 0.0
         self.bound_rate = 0.0
         self.phases: list[PlacedPhase] = []
+        self.settled = False
+        """Whether ``gb`` stays as it is until the next operator begins."""
 
     def begin(self, plan: Plan, tick: int) -> None:
         """Lay out the course of the next operator, which begins at ``tick``."""
+        self.settled = False
         self.next_start = NEVER
         self.end = tick + plan.ticks - 1
         self.oom = tick + plan.oom

@@ -58,8 +58,10 @@ class Jobs:
             self._unnoticed.append(number)
         else:
             self.queued[pipeline.priority] += 1
+        known = self._described
         operators = [
-            self._describe(operator, estimate)
+            (known.get(id(operator)) if estimate is None else None)
+            or self._describe(operator, estimate)
             for operator, estimate in zip(pipeline.operators, estimates, strict=True)
         ]
         return NewPipeline(
@@ -158,11 +160,8 @@ class Jobs:
             self.queued[self.pipelines[number].priority] += 1
 
     def _describe(self, operator: Operator, estimate: float | None) -> NewOperator:
-        """Return the message for an operator; those of equal operators are one object."""
-        if estimate is not None:
-            return NewOperator(operator.id, list(operator.parents), estimate)
-        known = self._described.get(id(operator))
-        if known is None:
-            known = NewOperator(operator.id, list(operator.parents), None)
-            self._described[id(operator)] = known
-        return known
+        """Return the message for an operator; without an estimate, remember it for its next use."""
+        described = NewOperator(operator.id, list(operator.parents), estimate)
+        if estimate is None:
+            self._described[id(operator)] = described
+        return described

@@ -62,7 +62,8 @@ class MemoryAccounts:
     def _sum(self, pool: Pool) -> None:
         tick, length = pool.base_tick, self.tick_seconds
         for container in pool.active:
-            container.gb = container.memory_at(tick, length)
+            if not container.settled:
+                container.gb = container.memory_at(tick, length)
         pool.consumed = float_sum([container.gb for container in pool.active])
         pool.unsummed = False
 
@@ -79,6 +80,8 @@ class MemoryAccounts:
         growing: list[Container] = []
         change = NEVER
         for container in pool.active:
+            if container.settled:
+                continue
             phases = container.phases
             if len(phases) > 1 and phases[1][0] <= tick:
                 container.forget_phases(tick)
@@ -88,6 +91,9 @@ class MemoryAccounts:
             if start <= tick:
                 if gb is None:
                     growing.append(container)
+                elif len(phases) == 1:
+                    # The account has passed the step to its last memory, so gb holds that.
+                    container.settled = True
                 if len(phases) > 1 and phases[1][0] < change:
                     change = phases[1][0]
             elif start < change:
@@ -98,9 +104,10 @@ class MemoryAccounts:
         """Add one tick container by container, as some begin a new phase in it."""
         consumed, length = pool.consumed, self.tick_seconds
         for container in pool.active:
-            gb = container.memory_at(tick, length)
-            consumed += gb - container.gb
-            container.gb = gb
+            if not container.settled:
+                gb = container.memory_at(tick, length)
+                consumed += gb - container.gb
+                container.gb = gb
         pool.consumed = consumed
 
     def _grow(self, pool: Pool, growing: Sequence[Container], last: int) -> None:

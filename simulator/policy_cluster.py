@@ -88,9 +88,6 @@ class Container:
     def __hash__(self) -> int:
         return self._number
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
     def __repr__(self) -> str:
         size = f"cpu={self.assignment.cpu}, ram={self.assignment.ram}"
         return f"Container({self.container_id}, {len(self.operators)} operators, {size})"

@@ -87,9 +87,6 @@ class Operator:
     def __hash__(self) -> int:
         return self._number
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
     def __repr__(self) -> str:
         return f"Operator({self.id})"
 
@@ -266,23 +263,22 @@ class Pipeline:
     def __hash__(self) -> int:
         return self._number
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
     def __repr__(self) -> str:
         return f"Pipeline({self.pipeline_id}, {self.priority.name}, {len(self.values)} operators)"
 
 
 def _breadth_first(operators: tuple[Operator, ...]) -> tuple[Operator, ...]:
-    """Return the operators from the roots on, each when its last parent was returned."""
+    """Return operators numbered in a row from the roots on, each after its last parent."""
     order = [operator for operator in operators if not operator._parents]
     if len(order) == len(operators):
         return operators
-    missing = {operator: operator._waiting for operator in operators}
+    first = operators[0]._number
+    missing = [operator._waiting for operator in operators]
     for operator in order:
         for child in operator._children or ():
-            missing[child] -= 1
-            if not missing[child]:
+            place = child._number - first
+            missing[place] -= 1
+            if not missing[place]:
                 order.append(child)
     same = all(map(is_, order, operators))
     return operators if same else tuple(order)
