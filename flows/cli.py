@@ -24,15 +24,17 @@ def main(arguments: list[str] | None = None) -> None:
     from flows.cli_errors import bear_any_terminal, leave_with
 
     bear_any_terminal()
+    output = sys.stdout
     try:
         code = assay.main(args=arguments, prog_name="assay", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except click.Abort:
-        sys.exit(130)
+        sys.exit(leave_with(KeyboardInterrupt()))
     except BaseException as error:
-        sys.exit(leave_with(error))
+        unread = sys.stdout is not output  # click puts another there when nobody reads it
+        sys.exit(leave_with(BrokenPipeError() if unread else error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -99,6 +101,8 @@ def evaluate(**options: Any) -> int:
 def run(**options: Any) -> int:
     """Search for a policy; the same command again continues an interrupted search.
 
+    Exit code 1 says that every attempt was lost to failures that are not a policy's.
+
     \b
       assay run --candidates 100 --slots 2
       assay run --proposer openai --model gpt-5-mini --dollars 2
@@ -124,7 +128,18 @@ def demo(**options: Any) -> int:
     return run_demo(**options)
 
 
-@assay.command()
+class _Statement(click.Command):
+    """A command whose argument may begin with a comment in SQL, which looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {a}" if _begins_with_comment(a) else a for a in args])
+
+
+def _begins_with_comment(argument: str) -> bool:
+    return argument.startswith("-- ") or (argument.startswith("--") and "\n" in argument)
+
+
+@assay.command(cls=_Statement)
 @click.argument("statement")
 @click.option(
     "--format",
@@ -150,7 +165,7 @@ def sql(**options: Any) -> int:
 @click.argument("experiment", required=False)
 @click.option("--out", type=FILE, metavar="HTML", help="Where to write the page.")
 def report(**options: Any) -> int:
-    """Write one HTML page about an EXPERIMENT; the newest one if none is named."""
+    """Write one HTML page about an EXPERIMENT, its name or id; the newest if none is given."""
     from flows.cli_history import make_report
 
     return make_report(**options)

@@ -6,6 +6,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from flows.errors import OrchestratorUnavailable, UserError
 
@@ -19,14 +20,14 @@ def leave_with(error: BaseException) -> int:
     from simulator.errors import InputError
 
     match error:
+        case SystemExit(__context__=BrokenPipeError()) | BrokenPipeError():
+            _drop_output()
+            return 0
         case SystemExit():
             return error.code if isinstance(error.code, int) else INTERNAL
         case KeyboardInterrupt():
-            say("assay: interrupted; everything recorded so far is kept")
+            say("assay: interrupted")
             return INTERRUPTED
-        case BrokenPipeError():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         case UserError() | InputError() | ProposerRefused():
             say(f"assay: {error}")
             return BAD_INPUT
@@ -36,6 +37,10 @@ def leave_with(error: BaseException) -> int:
         case SandboxError():
             say(f"assay: {error}")
             return NO_SANDBOX
+        case OSError(filename=None) if _output_fails():
+            say(f"assay: the output cannot be written: {error.strerror}")
+            _drop_output()
+            return INTERNAL
         case _:
             say(f"assay: internal error: {_first_line(error)}")
             say(f"please report it with {_keep_traceback(error)}")
@@ -43,7 +48,9 @@ def leave_with(error: BaseException) -> int:
 
 
 def bear_any_terminal() -> None:
-    """Print a substitute for what a terminal that is not UTF-8 cannot show."""
+    """Print a substitute for what cannot be shown; where an output is closed, print nowhere."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -52,6 +59,24 @@ def bear_any_terminal() -> None:
 def say(text: str) -> None:
     """Print to standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _output_fails() -> bool:
+    """Return whether standard output takes not even an empty line: what failed was to print."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Let what is left to print go nowhere, so that the interpreter's end does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _first_line(error: BaseException) -> str:

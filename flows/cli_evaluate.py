@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from flows.cell_choice import check_cell
-from flows.cli_errors import POLICY_FAILED
+from flows.cli_errors import POLICY_FAILED, say
 from flows.errors import UserError
 from flows.policy_file import PolicyText, read_policy
 from flows.scenarios import naive_references, suite_scenarios, trace_scenario
 from flows.scoring import Judged, Verdict, judge
-from flows.terminal import print_line, print_table
+from flows.terminal import excerpt, print_line, print_table, visible
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload, Sandbox
+from simulator.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import encode_scenario
 
@@ -48,8 +49,19 @@ def _scenarios(
     if suite is not None and (trace is not None or params is not None):
         raise UserError("--suite and --trace/--params exclude each other: give one of them")
     if trace is not None or params is not None:
-        return (trace_scenario(trace, params, calls),)
+        scenario = trace_scenario(trace, params, calls)
+        if params is None:
+            say(f"assay: no --params, so the default ones hold: {_cluster(scenario.params)}")
+        return (scenario,)
     return suite_scenarios(suite or "smoke", split, calls)
+
+
+def _cluster(params: Params) -> str:
+    pools = f"{params.num_pools} pool{'' if params.num_pools == 1 else 's'}"
+    return (
+        f"{pools} of {params.cpus_per_pool:g} cpus and {params.ram_gb_per_pool:g} GB, "
+        f"{params.duration:g} s"
+    )
 
 
 def _try(text: PolicyText, scenarios: Sequence[Scenario]) -> Trial:
@@ -122,9 +134,12 @@ def _evaluation_json(judged: Judged) -> dict[str, Any]:
 
 
 def _print(text: PolicyText, trial: Trial, verdict: Verdict) -> None:
-    if trial.cell is not None:
+    title = f"{visible(text.title)}  {trial.candidate[:12]}"
+    if trial.cell is None:
+        print_line(title)
+    else:
         print_table(
-            f"{text.title}  {trial.candidate[:12]}",
+            title,
             ("scenario", "outcome", "score", "completed", "weighted latency", "oom kills"),
             [_cells(each) for each in verdict.judged],
         )
@@ -150,15 +165,20 @@ def _cells(judged: Judged) -> tuple[str, ...]:
 def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
     lines = []
     for finding in trial.findings:
-        lines.append(f"line {finding.line}, column {finding.column}: {finding.message}")
+        lines.append(_told(finding.message, line=finding.line, column=finding.column))
         if finding.source_line.strip():
-            lines.append(f"    {finding.source_line.strip()}")
-    if lines or verdict.problem is None:
-        return lines
+            lines.append(excerpt(finding.source_line, finding.column))
     problem = verdict.problem
-    where = [f"line {problem.line}"] if problem.line is not None else []
-    where += [f"tick {problem.tick}"] if problem.tick is not None else []
-    lines.append(f"{', '.join(where)}{': ' if where else ''}{problem.message}")
+    if lines or problem is None:
+        return lines
+    lines.append(_told(problem.message, line=problem.line, tick=problem.tick))
     if problem.source_line.strip():
-        lines.append(f"    {problem.source_line.strip()}")
+        lines.append(excerpt(problem.source_line))
     return lines
+
+
+def _told(message: str, **where: int | None) -> str:
+    """Return a message behind the places that are known; lines and columns count from 1."""
+    known = [f"{name} {at}" for name, at in where.items() if at or (name == "tick" and at == 0)]
+    text = "\n".join(visible(line) for line in message.split("\n"))
+    return f"{', '.join(known)}{': ' if known else ''}{text}"

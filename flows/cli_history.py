@@ -11,6 +11,10 @@ from flows.report import write_report
 from flows.store import copy_to_parquet, query
 from flows.terminal import print_line
 
+NAMED = """
+SELECT experiment_id FROM experiments WHERE experiment_id = ? OR name = ?
+ORDER BY experiment_id = ? DESC, created_at DESC, experiment_id LIMIT 1
+"""
 NEWEST = "SELECT experiment_id FROM experiments ORDER BY created_at DESC, experiment_id LIMIT 1"
 
 
@@ -36,13 +40,13 @@ def run_sql(
 
 
 def make_report(experiment: str | None, out: Path | None) -> int:
-    """Write the page of one experiment, the newest if none is named, and print its path."""
+    """Write the page of one experiment, the newest of its name or of all, and print its path."""
     home = home_folder()
+    found = query(home, NAMED, [experiment] * 3) if experiment else query(home, NEWEST)
+    if found.rows:
+        experiment = str(found.rows[0][0])
     if experiment is None:
-        rows = query(home, NEWEST).rows
-        if not rows:
-            raise UserError(f"there is no experiment in {home} yet: start one with assay run")
-        experiment = str(rows[0][0])
+        raise UserError(f"there is no experiment in {home} yet: start one with assay run")
     print_line(str(write_report(home, experiment, out)))
     return 0
 

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from flows.cell_choice import check_cell
-from flows.cli_errors import say
+from flows.cli_errors import INTERNAL, INTERRUPTED, say
 from flows.config import SearchConfig, experiment_id, load_config
 from flows.experiment import Finished, is_done, preflight, run_experiment
-from flows.home import home_folder
-from flows.leaderboard import HEADERS, leaderboard, verdict
+from flows.happenings import SearchResult
+from flows.home import home_folder, make_folder
+from flows.leaderboard import EXPENDABLE, HEADERS, leaderboard, verdict
 from flows.prefect_settings import START_SECONDS, prepare_prefect, uses_a_server
 from flows.progress import spend_text
 from flows.session import Watch
 from flows.terminal import print_line, print_table, watching
 
+QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 KEYS = {
     "name": "name",
     "suite": "suite",
@@ -44,8 +46,7 @@ def run_command(
     check_cell(cell)
     chosen = load_config(config, overrides(flags))
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet)
-    print_end(finished)
-    return 0
+    return print_end(finished)
 
 
 def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def run_shown(
 ) -> Finished:
     """Run the search with its progress on the terminal; say how to go on when it is interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
-    home = home_folder()
+    home = make_folder(home_folder())
     direct = direct or is_done(config, home)
     if not direct:
         preflight(config)
@@ -72,14 +73,18 @@ def run_shown(
         with watching(quiet) as watch:
             return search(config, home, watch)
     except KeyboardInterrupt:
-        say(f"assay: {experiment_id(config)} is interrupted: type the same command to continue")
-        raise
+        say(
+            f"assay: {experiment_id(config)} is interrupted, everything recorded is kept: type the "
+            "same command to continue"
+        )
+        raise SystemExit(INTERRUPTED) from None
 
 
-def print_end(finished: Finished) -> None:
-    """Print how the search ended: leaderboard, files, and a question to try."""
+def print_end(finished: Finished) -> int:
+    """Print how the search ended: leaderboard, files, a question to try; return the exit code."""
     result = finished.result
-    print_table(f"leaderboard of {result.experiment_id}", HEADERS, leaderboard(result.candidates))
+    title = f"leaderboard of {result.experiment_id}"
+    print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
     again = " in an earlier run" if result.already_done else ""
     print_line(f"{result.status.replace('_', ' ')}{again}: {result.status_detail}")
     if spend_text(result.spend):
@@ -87,12 +92,11 @@ def print_end(finished: Finished) -> None:
     if result.lost:
         print_line(f"lost: {result.lost} attempts, to failures that are not a policy's")
     print_line(verdict(result.candidates))
-    print_line(f"best policy: {_short(finished.best_policy)}")
+    print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
-    print_line(
-        'try:         assay sql "select rank, score, title from leaderboard '
-        f"where experiment_id = '{result.experiment_id}' order by rank limit 10\""
-    )
+    print_line(f'try:         assay sql "{QUESTION}"')
+    nothing_tried = not any(row.iteration > 0 for row in result.candidates)
+    return INTERNAL if result.lost and nothing_tried else 0
 
 
 def _through_prefect(
@@ -122,6 +126,14 @@ def _close_stderr() -> None:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _whose(result: SearchResult) -> str:
+    """Return whose policy the file holds where it is no candidate's."""
+    best = result.best
+    if best is None or best.origin != "baseline":
+        return ""
+    return f" (the baseline {best.title}: no candidate did better)"
 
 
 def _short(path: Path | None) -> str:

@@ -29,8 +29,7 @@ def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
         f"{config.budget.candidates} policies from the offline proposer, each tried in a locked "
         "container"
     )
-    print_end(_search(config, direct, verbose))
-    return 0
+    return print_end(_search(config, direct, verbose))
 
 
 def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:

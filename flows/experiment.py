@@ -14,7 +14,7 @@ from flows.clock import SystemClock, stamp
 from flows.config import SearchConfig, experiment_id
 from flows.errors import AlreadyRunning
 from flows.happenings import SearchResult
-from flows.home import experiment_folder
+from flows.home import experiment_folder, make_folder
 from flows.journal import Journal, read_rows
 from flows.ledger import Ledger
 from flows.proposer_choice import api_key, make_proposer
@@ -154,8 +154,7 @@ def _already_done(config: SearchConfig, earlier: Sequence[Row]) -> SearchResult 
 @contextmanager
 def _only_one(home: Path, identity: str) -> Iterator[None]:
     """Hold the experiment's lock, which a process that dies gives back by itself."""
-    folder = experiment_folder(home, identity)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(experiment_folder(home, identity))
     with (folder / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,12 +3,32 @@
 import os
 from pathlib import Path
 
+from flows.errors import UserError
+
 DEFAULT_HOME = ".assay"
 
 
 def home_folder() -> Path:
     """The folder that ``ASSAY_HOME`` names, else ``.assay`` here; it need not exist."""
     return Path(os.environ.get("ASSAY_HOME") or DEFAULT_HOME).expanduser().absolute()
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder under home, or home itself; refuse one in which nothing can be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UserError(f"{path} is not a folder: set ASSAY_HOME to one") from None
+    except OSError as error:
+        raise UserError(
+            f"the folder {path} cannot be made ({error.strerror}): set ASSAY_HOME to a folder "
+            "that can be written"
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UserError(
+            f"the folder {path} cannot be written: make it writable, or set ASSAY_HOME to another"
+        )
+    return path
 
 
 def journal_folder(home: Path) -> Path:

@@ -6,6 +6,8 @@ from flows.ledger import format_key
 from flows.records import CandidateRow
 
 HEADERS = ("rank", "score", "outcome", "attempt", "made by", "candidate", "title")
+EXPENDABLE = ("candidate", "made by", "attempt", "outcome")
+"""The columns that a narrow terminal goes without, the first ones first."""
 
 
 def leaderboard(candidates: Sequence[CandidateRow], top: int = 10) -> list[tuple[str, ...]]:
@@ -27,13 +29,14 @@ def verdict(candidates: Sequence[CandidateRow]) -> str:
     usable = [row for row in candidates if row.outcome == "ok" and row.score is not None]
     found = max((r for r in usable if r.iteration > 0), key=_score, default=None)
     bar = max((r for r in usable if r.iteration == 0), key=_score, default=None)
+    if not any(row.iteration > 0 for row in candidates):
+        return "no candidate was tried"
     if found is None or bar is None:
         return "no candidate ended well in every scenario"
     against = "naive"
     if bar.title != "naive":
-        against = (
-            f"naive, {_score(found) / _score(bar):.2f} times of the best baseline, {bar.title}"
-        )
+        times = _score(found) / _score(bar)
+        against = f"naive, {times:.2f} times that of the best baseline, {bar.title}"
     return f"best candidate: {_score(found):.2f} times the score of {against}"
 
 

@@ -21,6 +21,11 @@ class PolicyText:
 
 def read_policy(name: str) -> PolicyText:
     """Return what ``name`` holds; a missing or unreadable file is bad input, odd content is not."""
+    if not name.strip():
+        raise UserError(
+            "the name of the policy is empty, expected a Python file or a library policy: "
+            f"{', '.join(policy_names())}"
+        )
     path = Path(name)
     if path.is_dir():
         raise UserError(f"{name} is a directory, expected a Python file with one policy")

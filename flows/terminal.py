@@ -1,8 +1,10 @@
 """What is printed: tables, lines and the live view of a search, on a terminal or into a file."""
 
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from rich import box
 from rich.console import Console, Group
@@ -23,6 +25,10 @@ from flows.progress import (
 )
 
 FILE_WIDTH = 120
+INDENT = "    "
+GAP = 3
+FOLDED_WIDTH = 12
+"""The narrowest that a column of text may become."""
 
 
 def print_line(text: str = "") -> None:
@@ -31,15 +37,28 @@ def print_line(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, columns of numbers to the right."""
+def print_table(
+    title: str,
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    expendable: Sequence[str] = (),
+) -> None:
+    """Print a table, columns of numbers to the right and whole, without what does not fit."""
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, header in enumerate(headers):
-        cells = [row[place] for row in rows if row[place]]
-        right = bool(cells) and all(_numeric(cell) for cell in cells)
-        table.add_column(escape(header), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(visible(cell)) for cell in row))
+    columns = {
+        header: [visible(row[place]) for row in rows] for place, header in enumerate(headers)
+    }
+    for header in expendable:
+        if _least_width(columns) > screen_width():
+            del columns[header]
+    fits = _least_width(columns) <= screen_width()
+    for header, cells in columns.items():
+        right = _numbers(cells)
+        justify: Literal["left", "right"] = "right" if right else "left"
+        whole = right and fits
+        table.add_column(escape(header), justify=justify, overflow="fold", no_wrap=whole)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*map(escape, row))
     _console().print(table)
 
 
@@ -58,6 +77,23 @@ def watching(quiet: bool = False) -> Iterator[Callable[[Happening], None]]:
 def visible(text: str) -> str:
     """Return ``text`` with control characters made harmless: it may come from a policy."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+def excerpt(line: str, column: int = 0) -> str:
+    """Return one line of a policy, safe to print and cut to the screen around ``column``."""
+    text, room = visible(line.strip()), max(20, screen_width() - len(INDENT))
+    if len(text) <= room:
+        return INDENT + text
+    begin = max(0, min(column - room // 2, len(text) - room))
+    shown = text[begin : begin + room]
+    head = "…" if begin > 0 else ""
+    tail = "…" if begin + room < len(text) else ""
+    return f"{INDENT}{head}{shown[len(head) : room - len(tail)]}{tail}"
+
+
+def screen_width() -> int:
+    """Return how many characters fit on a line of standard output."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else FILE_WIDTH
 
 
 class _PlainView:
@@ -125,6 +161,19 @@ def _footer(progress: Progress) -> str:
 def _console() -> Console:
     width = None if sys.stdout.isatty() else FILE_WIDTH
     return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def _least_width(columns: Mapping[str, Sequence[str]]) -> int:
+    """Return how wide a table is at least, with whole numbers and folded text."""
+    total = 0
+    for header, cells in columns.items():
+        natural = max(map(len, (header, *cells)))
+        total += GAP + (natural if _numbers(cells) else min(FOLDED_WIDTH, natural))
+    return total
+
+
+def _numbers(cells: Sequence[str]) -> bool:
+    return any(cells) and all(_numeric(cell) for cell in cells if cell)
 
 
 def _numeric(text: str) -> bool:

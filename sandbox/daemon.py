@@ -15,7 +15,10 @@ from docker.context import ContextAPI
 from sandbox.engine_facts import EngineFacts, facts_from
 from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
 
+ANSWER_SECONDS = 15.0
+"""How long an engine may take for its first answer; one that hangs is as good as none."""
 _START = "start the engine (on this machine: `make engine`) and check with `docker version`"
+_NAMED = "start the engine that DOCKER_HOST names, or unset it to use the one of this machine"
 _PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
 _BUILD = "run `make image` to build it"
 
@@ -37,7 +40,7 @@ class Daemon:
 
     def __init__(self, timeout_seconds: float = 60.0) -> None:
         with _our_errors("connecting"):
-            self._api = docker.APIClient(timeout=timeout_seconds, use_ssh_client=True, **_address())
+            self._api = _client(timeout_seconds, _address())
 
     def facts(self) -> EngineFacts:
         """Return what the engine says of itself."""
@@ -139,6 +142,13 @@ class _OwnedSocket:
         self._raw.close()
 
 
+def _client(timeout_seconds: float, address: Mapping[str, Any]) -> docker.APIClient:
+    """Return a client of the version that the engine tells, which it has to do soon."""
+    with docker.APIClient(timeout=ANSWER_SECONDS, use_ssh_client=True, **address) as first:
+        agreed = {**address, "version": first.api_version}
+    return docker.APIClient(timeout=timeout_seconds, use_ssh_client=True, **agreed)
+
+
 def _address() -> dict[str, Any]:
     """Return where the engine is: DOCKER_HOST first, then the selected context, then here."""
     if os.environ.get("DOCKER_HOST"):
@@ -159,8 +169,10 @@ def _our_errors(doing: str) -> Iterator[None]:
         raise CellFailed(problem, "try again, then look at `assay doctor`") from error
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         cause = _cause_of(error)
-        remedy = _PERMIT if isinstance(cause, PermissionError) else _START
-        problem = f"no Docker engine answers ({doing}: {_first_line(cause)})"
+        host = os.environ.get("DOCKER_HOST", "")
+        named, start = (f"DOCKER_HOST={host}, ", _NAMED) if host else ("", _START)
+        remedy = _PERMIT if isinstance(cause, PermissionError) else start
+        problem = f"no Docker engine answers ({named}{doing}: {_first_line(cause)})"
         raise SandboxUnavailable(problem, remedy) from error
 
 

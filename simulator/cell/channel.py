@@ -18,6 +18,7 @@ _CALLER_FD = 0
 """The job came in here, and it stays open for as long as anyone waits for the report."""
 _CHUNK = 1 << 16
 _LAST_MOMENTS_SECONDS = 1.0
+_CALLS = {Kind.LOAD: "loading the policy", Kind.START: "its init function"}
 
 
 class CallerGone(RuntimeError):
@@ -45,6 +46,7 @@ class Channel:
         self._poll.register(_CALLER_FD, 0)  # only its end is reported
         self._clock = (~member.pid << 3) | 2  # the kernel's number for a process's CPU clock
         self._sequence = 0
+        self._call = ""
         self._cpu_at_start = time.clock_gettime(self._clock)
         self._cpu_at_call = self._cpu_at_start
         self._cpu_seconds = 0.0
@@ -71,6 +73,7 @@ class Channel:
         """Send a question that starts a call and return the worker's answer to it."""
         self._cpu_at_call = self._cpu_at_start + self._cpu_seconds
         self._sequence += 1
+        self._call = _CALLS.get(kind, "one call")
         return self.tell(kind, payload)
 
     def tell(self, kind: Kind, payload: bytes) -> Answer:
@@ -164,7 +167,7 @@ class Channel:
         cpu = time.clock_gettime(self._clock)
         self._cpu_seconds = cpu - self._cpu_at_start
         if cpu - self._cpu_at_call > limits.call_cpu_seconds:
-            used = f"one call used more than {limits.call_cpu_seconds:g} CPU seconds"
+            used = f"{self._call} used more than {limits.call_cpu_seconds:g} CPU seconds"
             raise _failed("call_timeout", used)
         if self._cpu_seconds > limits.policy_cpu_seconds:
             used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds in all"

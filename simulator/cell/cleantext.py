@@ -1,6 +1,6 @@
 """Makes text that came from a policy safe to store and show: capped, without control characters."""
 
-CUT = "\n[... {count} more characters were dropped]"
+CUT = "\n[... at least {count} more characters were dropped]"
 _KEPT_CONTROLS = "\n\t"
 _FORMAT_CONTROLS = {
     *range(0x200B, 0x2010),

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from simulator.cell.channel import Answer, Channel
-from simulator.cell.cleantext import clean_text
 from simulator.cell.frames import CellLimits
 from simulator.cell.wire import Kind
 from simulator.errors import Failure, PolicyFailure
@@ -33,19 +32,23 @@ class SealedPolicy:
         self._channel = channel
         self._limits = limits
         self._tick: int | None = None
+        self._quiet_until = 0
         self.calls = 0
         """How many times the policy says it was called; for information only."""
+        self.loaded = False
+        """Whether the policy got as far as being told about the scenario."""
 
     def start(self, setup: Setup) -> None:
         """Load the policy in the worker and tell it about the cluster."""
         self._expect_ready(self._exchange(self._channel.ask, Kind.LOAD, self._source.encode()))
+        self.loaded = True
         self._expect_ready(self._exchange(self._channel.ask, Kind.START, encode(setup)))
 
     def decide(
         self, observation: Observation, read_memory: Callable[[int], MemoryReading]
     ) -> Decision:
         """Return the policy's decision on ``observation``, well-formed but not yet judged."""
-        self._tick = observation.tick
+        self._tick, self._quiet_until = observation.tick, observation.quiet_until
         answer = self._exchange(self._channel.ask, Kind.DECIDE, encode(observation))
         if answer.kind == Kind.NEED_MEMORY:
             reading = read_memory(self._memory_tick(answer, observation))
@@ -92,7 +95,15 @@ class SealedPolicy:
         failure = self._decoded(answer.payload, Failure)
         if failure.kind not in ADMITTED:
             return self._failed("protocol_error", "the worker reported an impossible failure")
+        self._tick = self._tick_of(failure)
         return self._failed(failure.kind, failure.message, line=self._line(failure))
+
+    def _tick_of(self, failure: Failure) -> int | None:
+        """Return the tick of the call that failed, if it lies in the stretch that was open."""
+        first, told = self._tick, failure.tick
+        if first is None or told is None:
+            return first
+        return told if first <= told <= self._quiet_until else first
 
     def _line(self, failure: Failure) -> int | None:
         lines = self._source.count("\n") + 1
@@ -105,5 +116,4 @@ class SealedPolicy:
             raise self._failed("protocol_error", str(error)) from None
 
     def _failed(self, kind: str, message: str, line: int | None = None) -> PolicyFailure:
-        text = clean_text(message, self._limits.failure_text_chars)
-        return PolicyFailure(Failure(kind=kind, message=text, tick=self._tick, line=line))
+        return PolicyFailure(Failure(kind=kind, message=message, tick=self._tick, line=line))

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -28,8 +29,12 @@ class CellFault(RuntimeError):
 
 
 def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
-    """Return how the candidate did on every scenario of ``job``, in their order."""
+    """Return how the candidate did on every scenario of ``job``, in their order.
+
+    A policy that the first worker cannot load fails everywhere: loading sees no scenario.
+    """
     facts: dict[str, Any] = {}
+    unloadable: Tried | None = None
     tried: list[Tried] = []
     fault = None
     try:
@@ -37,7 +42,15 @@ def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
             raise CellFault(f"{len(job.scenarios)} scenarios for {len(members)} workers")
         for payload, member in zip(job.scenarios, members, strict=True):
             facts = _require_seal(isolation, member)
-            tried.append(_try_scenario(decode_scenario(payload), job, member))
+            scenario = decode_scenario(payload)
+            if unloadable is not None:
+                Channel(member, job.limits).close()
+                tried.append(replace(unloadable, scenario=scenario.name))
+                continue
+            ended, loaded = _try_scenario(scenario, job, member)
+            if not tried and not loaded:
+                unloadable = replace(ended, policy_cpu_seconds=0.0, seconds=0.0, prints="")
+            tried.append(ended)
     except Exception as error:  # a fault of ours must be told, and never scored
         fault = f"{type(error).__name__}: {error}"
     return CellReport(simulator_version=__version__, isolation=facts, tried=tried, fault=fault)
@@ -52,7 +65,8 @@ def _require_seal(isolation: str, member: Member) -> dict[str, Any]:
     return isolation_report(isolation, worker, trusted)
 
 
-def _try_scenario(scenario: Scenario, job: Job, member: Member) -> Tried:
+def _try_scenario(scenario: Scenario, job: Job, member: Member) -> tuple[Tried, bool]:
+    """Return how it went, and whether the policy could be loaded."""
     started = time.monotonic()
     channel = Channel(member, job.limits)
     policy = SealedPolicy(job.source, channel, job.limits)
@@ -71,7 +85,7 @@ def _try_scenario(scenario: Scenario, job: Job, member: Member) -> Tried:
         "prints": channel.prints,
     }
     if isinstance(ended, Failure):
-        return Tried(
+        failed = Tried(
             outcome=ended.kind,
             message=clean_text(ended.message, job.limits.failure_text_chars),
             line=ended.line,
@@ -79,7 +93,8 @@ def _try_scenario(scenario: Scenario, job: Job, member: Member) -> Tried:
             policy_calls=policy.calls,
             **common,
         )
-    return Tried(
+        return failed, policy.loaded
+    done = Tried(
         outcome="ok",
         stats=ended.stats,
         metrics=ended.metrics,
@@ -87,6 +102,7 @@ def _try_scenario(scenario: Scenario, job: Job, member: Member) -> Tried:
         decision_sha256=ended.decision_sha256,
         **common,
     )
+    return done, True
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from simulator.messages import MemoryReading, Observation, Setup, decode, encode
 
 RANDOM_SEED = 0
 """What ``random`` is seeded with before a policy is loaded, so that equal trials are equal."""
+MAX_TOLD_CHARS = 20_000
+"""How much of a failure's text leaves the worker, so that no text is too long for a message."""
 
 
 def serve(fd: int) -> None:
@@ -76,7 +78,8 @@ def failure_of(error: BaseException) -> Failure:
         failure = error.failure
     if _comes_of_memory(error):
         failure = replace(failure, kind="memory_limit", message="the policy ran out of memory")
-    plain = failure.message.encode("utf-8", "backslashreplace").decode()
+    told = failure.message[:MAX_TOLD_CHARS]
+    plain = told.encode("utf-8", "backslashreplace").decode()
     return replace(failure, message=plain)
 
 

@@ -1,6 +1,7 @@
 """The command line without a sandbox: usage, bad input, exit codes and messages."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
         (["run", "--proposer", "openai", "--model", "m"], "OPENAI_API_KEY holds no key"),
         (["evaluate", "nope.py"], "nope.py does not exist"),
         (["evaluate", "."], "is a directory"),
+        (["evaluate", ""], "the name of the policy is empty"),
         (["evaluate", "naive", "--suite", "smoke", "--trace", "t.csv"], "exclude each other"),
         (["evaluate", "naive", "--trace", "missing.csv"], "missing.csv"),
         (["evaluate", "naive", "--split", "exam"], "is not one of 'train', 'validation', 'test'"),
@@ -99,6 +101,66 @@ def test_without_an_engine_nothing_is_recorded_and_the_exit_code_is_4(
     assert "Docker" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_missing_engine_is_named_as_the_environment_names_it(tmp_path: Path) -> None:
+    done = assay("evaluate", "naive", home=tmp_path, DOCKER_HOST=NO_ENGINE)
+
+    assert f"no Docker engine answers (DOCKER_HOST={NO_ENGINE}, connecting: " in done.stderr
+    assert "unset it" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_home_that_cannot_be_a_folder_is_told_before_anything_starts(
+    tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    for home, told in [(file, "is not a folder"), (file / "below", "cannot be made")]:
+        done = assay(command, "--direct", home=home, DOCKER_HOST=NO_ENGINE)
+
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sql", "select 1"], ["traces", "list"]])
+def test_output_that_cannot_be_written_is_said_in_one_line(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = assay(*arguments, home=tmp_path, stdout=full)
+
+    told = "assay: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sql", "select 1"], ["traces", "list"]])
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with os.fdopen(writing, "w") as broken:
+        done = assay(*arguments, home=tmp_path, stdout=broken)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_statement_may_begin_with_a_comment(tmp_path: Path) -> None:
+    done = assay("sql", "-- one\nselect 7 as n", "--format=csv", home=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "n\n7\n")
+
+
+def test_a_refused_policy_is_named_and_its_line_is_cut_and_made_harmless(tmp_path: Path) -> None:
+    policy = tmp_path / "nested.py"
+    policy.write_text(f'"\u202e"; x = {"(" * 6000}\n', encoding="utf-8")
+
+    done = assay("evaluate", policy, home=tmp_path / "home")
+
+    title, told, line, _ = done.stdout.splitlines()
+    assert title.startswith("nested  ")
+    assert told.startswith("line 1, column 2")
+    assert (len(line), "\u202e" in line) == (120, False)
 
 
 def test_an_empty_history_answers_questions(tmp_path: Path) -> None:

@@ -106,6 +106,16 @@ def test_a_person_sees_a_table_and_the_offending_line(tmp_path: Path, suite: Pat
     assert done.stdout.rstrip().splitlines()[-1].startswith("outcome: policy_error   score: ")
 
 
+def test_a_policy_that_loops_while_it_is_loaded_says_so(tmp_path: Path, suite: Path) -> None:
+    policy = tmp_path / "policy.py"
+    policy.write_text("while True: pass\n", encoding="utf-8")
+
+    done = assay("evaluate", policy, "--suite", suite, home=tmp_path / "home")
+
+    assert done.returncode == 3
+    assert "\nloading the policy used more than 5 CPU seconds\n" in done.stdout
+
+
 def test_a_trace_and_parameters_can_stand_for_a_suite(tmp_path: Path, suite: Path) -> None:
     params = tmp_path / "params.toml"
     params.write_text("duration = 40\nticks_per_second = 10\nnum_pools = 1\n", encoding="utf-8")

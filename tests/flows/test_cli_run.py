@@ -41,6 +41,9 @@ def test_a_search_leaves_a_history_a_policy_and_a_report(tmp_path: Path, suite: 
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "finished: all 3 candidates were tried" in done.stdout
+    assert assay("report", "search", home=tmp_path).stdout.endswith("report.html\n")
+    question = done.stdout.rsplit('assay sql "', 1)[1].partition('"')[0]
+    assert ask(tmp_path, question)[0]["rank"] == 1
     [experiment] = ask(tmp_path, "from experiments")
     folder = tmp_path / "experiments" / experiment["experiment_id"]
     assert (experiment["status"], experiment["proposer"]) == ("finished", "offline")

@@ -96,10 +96,11 @@ def test_the_verdict_measures_the_search_against_naive_and_the_best_baseline() -
     naive, bar = row(0, title="naive"), row(0, 1, title="bar", score=2.0)
     found, failed = row(1, score=3.0), row(2, score=9.0, outcome="policy_error")
 
+    assert verdict([naive, bar]) == "no candidate was tried"
     assert verdict([naive, failed]) == "no candidate ended well in every scenario"
     assert verdict([naive, found]) == "best candidate: 3.00 times the score of naive"
     assert verdict([naive, bar, found, failed]) == (
-        "best candidate: 3.00 times the score of naive, 1.50 times of the best baseline, bar"
+        "best candidate: 3.00 times the score of naive, 1.50 times that of the best baseline, bar"
     )
 
 

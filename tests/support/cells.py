@@ -43,7 +43,9 @@ def step(s, results, pipelines):
 """
 
 
-def small_scenario(name: str = "small", duration: int = 10) -> Payload:
+def small_scenario(
+    name: str = "small", duration: int = 10, policy_calls: str = "on_change"
+) -> Payload:
     """Return eight pipelines of two operators on one small pool."""
     params = Params(
         duration=duration,
@@ -51,7 +53,7 @@ def small_scenario(name: str = "small", duration: int = 10) -> Payload:
         num_pools=1,
         cpus_per_pool=4,
         ram_gb_per_pool=16,
-        policy_calls="on_change",
+        policy_calls=policy_calls,
         multi_operator_containers=False,
     )
     work = (Segment(baseline_cpu_seconds=0.4, memory_gb=1.0, storage_read_gb=2.0),)

@@ -4,12 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 
 def assay(
-    *arguments: str | Path, home: Path, timeout: float = 280, **environment: str
+    *arguments: str | Path,
+    home: Path,
+    timeout: float = 280,
+    stdout: int | IO[str] = subprocess.PIPE,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited."""
     inherited = {
@@ -19,7 +24,8 @@ def assay(
     }
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *map(str, arguments)],
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=timeout,
         stdin=subprocess.DEVNULL,

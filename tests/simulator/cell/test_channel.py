@@ -50,6 +50,18 @@ def test_a_failure_names_the_tick_of_the_call() -> None:
     assert tried("1 / 0").tick == 0
 
 
+def test_a_failure_in_a_quiet_stretch_names_its_own_tick() -> None:
+    scenario = small_scenario(policy_calls="every_tick")
+    source = HONEST.replace("s.waiting = []", "s.waiting, s.calls = [], 0").replace(
+        "    s.waiting.extend(pipelines)",
+        "    s.calls += 1\n    s.calls == 3 and 1 / 0\n    s.waiting.extend(pipelines)",
+    )
+
+    [ended] = try_in_process(source, [scenario]).tried
+
+    assert (ended.outcome, ended.tick) == ("policy_error", 2), ended
+
+
 def test_prints_keep_their_head_and_say_what_was_dropped() -> None:
     limits = dataclasses.replace(LIMITS, print_bytes=10)
 
@@ -65,6 +77,33 @@ def test_a_message_is_cut_to_its_limit() -> None:
 
     assert ended.message is not None
     assert len(ended.message) < 200
+
+
+def test_a_message_larger_than_any_frame_is_still_the_policys_error() -> None:
+    ended = tried("raise ValueError('\U0001f600' * 3_000_000)")
+
+    assert (ended.outcome, ended.line is not None) == ("policy_error", True), ended
+    assert "at least 18000 more characters were dropped" in (ended.message or "")
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "told"),
+    [
+        ("while True: pass\n", "call_timeout", "loading the policy used more than 1 CPU seconds"),
+        ("print('x')\n1 / 0\n", "load_error", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_policy_that_cannot_be_loaded_is_loaded_once(
+    source: str, outcome: str, told: str
+) -> None:
+    first, *others = try_in_process(source, [small_scenario(name) for name in "abc"]).tried
+
+    assert (first.outcome, first.message) == (outcome, told)
+    assert first.policy_cpu_seconds > 0
+    assert [(t.scenario, t.outcome, t.message, t.line) for t in others] == [
+        (name, outcome, told, first.line) for name in "bc"
+    ]
+    assert [(t.policy_cpu_seconds, t.prints) for t in others] == [(0.0, "")] * 2
 
 
 def test_more_decisions_than_allowed_are_refused() -> None:

@@ -21,7 +21,7 @@ def test_direction_marks_and_surrogates_are_replaced() -> None:
 
 
 def test_long_text_is_cut_and_says_so() -> None:
-    assert clean_text("x" * 12, 10) == "x" * 10 + "\n[... 2 more characters were dropped]"
+    assert clean_text("x" * 12, 10) == "x" * 10 + "\n[... at least 2 more characters were dropped]"
 
 
 @given(st.text(st.characters(), max_size=50))
