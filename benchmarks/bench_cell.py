@@ -55,6 +55,11 @@ def print_start_up(rounds: int, scenarios: Sequence[Scenario]) -> None:
     with Sandbox(Limits(), ready=False) as cold:
         cold.try_policy(source, payloads)
         rows["trial in a cold cell"] = timed(rounds, lambda: try_and_settle(cold, source, payloads))
+    with Sandbox(Limits(), ready=False, cell="process") as embedded:
+        embedded.try_policy(source, payloads)
+        rows["trial in a cold embedded cell"] = timed(
+            rounds, lambda: try_and_settle(embedded, source, payloads)
+        )
     with Sandbox(Limits(), ready=True) as ready:
         ready.prepare(len(payloads))
         ready.settle()

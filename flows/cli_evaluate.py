@@ -34,7 +34,7 @@ def evaluate_policy(
     check_cell(cell)
     scenarios = _scenarios(suite, trace, params, split, policy_calls)
     text = read_policy(policy)
-    trial = _try(text, scenarios)
+    trial = _try(text, scenarios, cell)
     verdict = judge(trial, naive_references(scenarios))
     if as_json:
         print_line(json.dumps(_as_json(trial, verdict), allow_nan=False))
@@ -64,12 +64,12 @@ def _cluster(params: Params) -> str:
     )
 
 
-def _try(text: PolicyText, scenarios: Sequence[Scenario]) -> Trial:
+def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
     """Try the policy; the first scenario comes twice, for the determinism check."""
     if text.source is None:
         return _never_tried(text, scenarios)
     payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
-    with Sandbox(slots=1, ready=False) as sandbox:
+    with Sandbox(slots=1, ready=False, cell=cell) as sandbox:
         return sandbox.try_policy(text.source, [*payloads, payloads[0]])
 
 

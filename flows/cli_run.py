@@ -19,6 +19,7 @@ from flows.prefect_settings import START_SECONDS, prepare_prefect, uses_a_server
 from flows.progress import spend_text
 from flows.session import Watch
 from flows.terminal import print_line, print_table, watching
+from sandbox.provider import DOCKER
 
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 KEYS = {
@@ -43,8 +44,9 @@ def run_command(
     config: Path | None, direct: bool, cell: str, verbose: bool, quiet: bool, **flags: Any
 ) -> int:
     """Search as the configuration and the flags say."""
-    check_cell(cell)
-    chosen = load_config(config, overrides(flags))
+    named = {"cell": cell} if cell != DOCKER else {}
+    chosen = load_config(config, {**overrides(flags), **named})
+    check_cell(chosen.cell)
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet)
     return print_end(finished)
 

@@ -69,6 +69,7 @@ class SearchConfig(_Section):
     seed: int = Field(0, ge=0, lt=2**63)
     objective: Literal["weighted_latency"] = "weighted_latency"
     strategy: Literal["refine"] = "refine"
+    cell: Literal["docker", "process"] = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
     policy_calls: Literal["every_tick", "on_change"] | None = Field(
         None, description="None leaves what the suite says"

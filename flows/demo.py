@@ -13,6 +13,7 @@ from flows.journal import read_rows
 from flows.ledger import Ledger
 from flows.session import ended
 from flows.terminal import print_line
+from sandbox.provider import DOCKER
 
 PATIENCE_SECONDS = 75
 """How long a demo waits for Prefect's server before it goes on without."""
@@ -24,10 +25,10 @@ SETTINGS = {"name": "demo", "suite": "smoke", "seed": SEED, "slots": 2, "budget.
 def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
     """Search with the offline proposer; an interrupted demo goes on unless ``fresh``."""
     check_cell(cell)
-    config = demo_config(home_folder(), fresh)
+    config = demo_config(home_folder(), fresh, cell)
+    where = "a locked container" if cell == DOCKER else "an embedded cell"
     print_line(
-        f"{config.budget.candidates} policies from the offline proposer, each tried in a locked "
-        "container"
+        f"{config.budget.candidates} policies from the offline proposer, each tried in {where}"
     )
     return print_end(_search(config, direct, verbose))
 
@@ -43,14 +44,15 @@ def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
         return run_shown(config, direct=True)
 
 
-def demo_config(home: Path, fresh: bool) -> SearchConfig:
+def demo_config(home: Path, fresh: bool, cell: str = DOCKER) -> SearchConfig:
     """Return the first demo that has not ended, by number; a fresh one has not even begun."""
-    config = load_config(None, SETTINGS)
+    settings = {**SETTINGS, "cell": cell}
+    config = load_config(None, settings)
     for number in count(2):
         ledger = Ledger(read_rows(home, experiment_id(config)))
         begun = ledger.experiment is not None
         if not begun or not (fresh or ended(ledger.experiment, ledger.tried(), config)):
             break
         changed = {"name": f"demo-{number}", "seed": SEED + number}
-        config = load_config(None, {**SETTINGS, **changed})
+        config = load_config(None, {**settings, **changed})
     return config

@@ -60,7 +60,9 @@ def run_experiment(
         if done is not None:
             return _leave(home, done, None)
         with (
-            Sandbox(limits=config.limits, slots=config.slots, ready=True) as sandbox,
+            Sandbox(
+                limits=config.limits, slots=config.slots, ready=True, cell=config.cell
+            ) as sandbox,
             Journal(home, identity, secrets=[key] if key else []) as journal,
         ):
             sandbox.prepare(len(scenarios) + 1)
@@ -89,7 +91,7 @@ def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ)
     check_baselines(config.baselines)
     suite_scenarios(config.suite, SPLIT, config.policy_calls)
     make_proposer(config, api_key(config.proposer, environment))
-    with Sandbox(limits=config.limits, ready=False):
+    with Sandbox(limits=config.limits, ready=False, cell=config.cell):
         pass
 
 

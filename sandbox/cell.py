@@ -3,12 +3,12 @@
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.daemon import Daemon
 from sandbox.errors import CellFailed
+from sandbox.provider import Ended
 from sandbox.stream import OutputParts, TooMuchOutput
 
 _log = logging.getLogger(__name__)
@@ -16,41 +16,40 @@ _CHUNK = 1 << 16
 _GONE_POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """What a cell left behind, before anyone has judged it."""
-
-    stdout: bytes
-    stderr: str
-    overdue: bool = False
-    """The host's deadline passed before the cell was done."""
-    flooded: bool = False
-    """More came than the host takes in."""
-    out_of_memory: bool = False
-    """The kernel killed something in the cell for its memory."""
-
-
 class Cell:
-    """A container whose workers wait behind their seals; good for one job."""
+    """A container whose workers wait behind their seals; good for one job.
 
-    def __init__(self, daemon: Daemon, options: Mapping[str, Any], workers: int, cpu: int) -> None:
+    ``engine`` returns the connection of the thread that calls, ``release`` is called at the end.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[], Daemon],
+        options: Mapping[str, Any],
+        workers: int,
+        *,
+        patience_seconds: float,
+        release: Callable[[], None],
+    ) -> None:
         """Create, attach to and start the container; leave nothing behind where that fails."""
         self.workers = workers
-        self.cpu = cpu
-        self.started_at = time.time()
-        self._daemon = daemon
+        self._started_at = time.time()
+        self._engine = engine
+        self._patience_seconds = patience_seconds
+        self._release = release
+        daemon = engine()
         self._container = daemon.create(options)
         try:
             self._stream = daemon.attach(self._container)
             daemon.start(self._container)
         except BaseException:
-            self.destroy(daemon, 0.0)
+            self._remove(0.0)
             raise
 
     @property
     def age_seconds(self) -> float:
         """How long ago the cell was started."""
-        return time.time() - self.started_at
+        return time.time() - self._started_at
 
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
         """Hand in the job and wait for the end of the output, but not beyond ``deadline``."""
@@ -70,16 +69,23 @@ class Cell:
             stderr=output.stderr.decode("utf-8", "replace"),
             overdue=overdue,
             flooded=flooded,
+            out_of_memory=not output.stdout and not overdue and self._was_killed_for_memory(),
         )
 
-    def with_memory_evidence(self, daemon: Daemon, ended: Ended) -> Ended:
-        """Return ``ended`` with the engine's word on whether the kernel killed here for memory."""
-        until = int(time.time()) + 1
-        seen = daemon.ran_out_of_memory(self._container, int(self.started_at) - 1, until)
-        return replace(ended, out_of_memory=seen)
-
-    def destroy(self, daemon: Daemon, patience_seconds: float) -> None:
+    def destroy(self) -> None:
         """Kill and remove the container, and wait until the engine no longer knows it."""
+        try:
+            self._remove(self._patience_seconds)
+        finally:
+            self._release()
+
+    def _was_killed_for_memory(self) -> bool:
+        """Tell whether the engine says that the kernel killed something here for its memory."""
+        since, until = int(self._started_at) - 1, int(time.time()) + 1
+        return self._engine().ran_out_of_memory(self._container, since, until)
+
+    def _remove(self, patience_seconds: float) -> None:
+        daemon = self._engine()
         stream = getattr(self, "_stream", None)
         if stream is not None:
             with contextlib.suppress(OSError):

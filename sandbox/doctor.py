@@ -12,6 +12,8 @@ from sandbox.engine_facts import EngineFacts, shortcomings, warnings_about
 from sandbox.errors import SandboxError
 from sandbox.image import image_tag
 from sandbox.limits import Limits
+from sandbox.process_cells import ProcessCells
+from sandbox.provider import DOCKER
 from sandbox.trial import Payload, Sandbox
 
 _OLDEST_ENGINE = "20.10"
@@ -47,15 +49,22 @@ class Report:
         return {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
-def examine(limits: Limits = _CANARY_LIMITS) -> Report:
-    """Look at everything a cell relies on; a check that others need ends the examination."""
+def examine(limits: Limits = _CANARY_LIMITS, cell: str = DOCKER) -> Report:
+    """Look at everything a kind of cell relies on; a check that others need ends the examination.
+
+    Whether embedded cells could be had is told in any case, and decides only where they are asked.
+    """
     checks = [_machine()]
     try:
-        with closing(Daemon()) as daemon:
-            checks += _engine(daemon.facts())
-            checks.append(_image(daemon))
+        if cell == DOCKER:
+            checks.append(_embedded(limits, needed=False))
+            with closing(Daemon()) as daemon:
+                checks += _engine(daemon.facts())
+                checks.append(_image(daemon))
+        else:
+            checks.append(_embedded(limits, needed=True))
         if all(check.ok for check in checks):
-            checks += _in_cells(limits)
+            checks += _in_cells(limits, cell)
     except SandboxError as error:
         checks.append(_failed("sandbox", error))
     return Report(checks=tuple(checks))
@@ -95,9 +104,24 @@ def _image(daemon: Daemon) -> Check:
         return _failed("image", error)
 
 
-def _in_cells(limits: Limits) -> Iterator[Check]:
+def _embedded(limits: Limits, *, needed: bool) -> Check:
+    """Tell which isolation a cell without a container would have here."""
+    try:
+        setting = ProcessCells(limits).open()
+    except SandboxError as error:
+        if needed:
+            return _failed("embedded cell", error)
+        return Check(name="embedded cell", ok=True, detail=f"not here: {error.problem}")
+    return Check(
+        name="embedded cell",
+        ok=True,
+        detail=f"--cell process would be {setting.isolation}; {'; '.join(setting.warnings)}",
+    )
+
+
+def _in_cells(limits: Limits, cell: str) -> Iterator[Check]:
     scenario = canary_scenario()
-    with Sandbox(limits) as sandbox:
+    with Sandbox(limits, cell=cell) as sandbox:
         sandbox.prepare(1)
         for canary in canaries():
             yield _try_canary(sandbox, canary, scenario)

@@ -41,7 +41,7 @@ def container_options(
     return {
         "Image": image_id,
         "Entrypoint": list(ENTRYPOINT),
-        "Cmd": _arguments(workers, isolation, limits),
+        "Cmd": trusted_arguments(workers, isolation, limits),
         "User": "0:0" if isolation == SPLIT else f"{TRUSTED_UID}:{TRUSTED_UID}",
         "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
         "WorkingDir": "/",
@@ -102,7 +102,8 @@ def _ulimits(workers: int) -> list[dict[str, Any]]:
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 
-def _arguments(workers: int, isolation: str, limits: Limits) -> list[str]:
+def trusted_arguments(workers: int, isolation: str, limits: Limits) -> list[str]:
+    """Return the arguments of the trusted process, in whatever kind of cell it runs."""
     given = {
         "--workers": workers,
         "--isolation": isolation,

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from sandbox.cell import Cell
 from sandbox.errors import SandboxError
+from sandbox.provider import Handle
 
 _log = logging.getLogger(__name__)
 
@@ -17,8 +17,8 @@ class Stock:
     def __init__(
         self,
         *,
-        start: Callable[[int], Cell],
-        destroy: Callable[[Cell], None],
+        start: Callable[[int], Handle],
+        destroy: Callable[[Handle], None],
         ahead: int,
         max_age_seconds: float,
     ) -> None:
@@ -28,7 +28,7 @@ class Stock:
         self._max_age_seconds = max_age_seconds
         self._helpers = ThreadPoolExecutor(max(2, 2 * ahead), thread_name_prefix="assay-cells")
         self._lock = threading.Lock()
-        self._waiting: list[tuple[int, Future[Cell]]] = []
+        self._waiting: list[tuple[int, Future[Handle]]] = []
         self._clearing: set[Future[None]] = set()
         self._closed = False
 
@@ -42,7 +42,7 @@ class Stock:
         for future in unfit:
             self._throw_away(future)
 
-    def take(self, workers: int) -> tuple[Cell, bool]:
+    def take(self, workers: int) -> tuple[Handle, bool]:
         """Return a cell for ``workers`` scenarios and whether it was started ahead."""
         cell = self._take_waiting(workers)
         if cell is not None:
@@ -52,7 +52,7 @@ class Stock:
         self.prepare(workers)
         return cell, False
 
-    def give_back(self, cell: Cell) -> None:
+    def give_back(self, cell: Handle) -> None:
         """Have a used cell killed and removed, without waiting for it."""
         future = self._helpers.submit(self._clear, cell)
         with self._lock:
@@ -76,7 +76,7 @@ class Stock:
         self.settle()
         self._helpers.shutdown(wait=True)
 
-    def _take_waiting(self, workers: int) -> Cell | None:
+    def _take_waiting(self, workers: int) -> Handle | None:
         while True:
             with self._lock:
                 fit = [entry for entry in self._waiting if entry[0] == workers]
@@ -92,7 +92,7 @@ class Stock:
                 return cell
             self.give_back(cell)
 
-    def _throw_away(self, future: Future[Cell]) -> None:
+    def _throw_away(self, future: Future[Handle]) -> None:
         if future.cancel():
             return
         try:
@@ -100,7 +100,7 @@ class Stock:
         except SandboxError as error:
             _log.info("a cell could not be started ahead: %s", error)
 
-    def _clear(self, cell: Cell) -> None:
+    def _clear(self, cell: Handle) -> None:
         try:
             self._destroy(cell)
         except SandboxError as error:

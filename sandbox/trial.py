@@ -1,6 +1,5 @@
 """Tries a candidate on scenarios in a locked cell: the one call that everything else needs."""
 
-import os
 import secrets
 import threading
 import time
@@ -9,18 +8,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox.cell import Cell, Ended
-from sandbox.daemon import Daemon
-from sandbox.engine_facts import shortcomings, warnings_about
-from sandbox.errors import CellFailed, SandboxUnavailable
-from sandbox.hardening import container_options
-from sandbox.image import image_tag
+from sandbox.docker_cells import DockerCells
+from sandbox.errors import CellFailed
 from sandbox.limits import Limits
 from sandbox.outcome import CellInfo, Evaluation, Finding, Outcome, Problem, Trial
-from sandbox.owner import labels_for
-from sandbox.reaper import reap
+from sandbox.process_cells import ProcessCells
+from sandbox.provider import DOCKER, KINDS, Handle, Provider
 from sandbox.screen import SYNTAX_CODE, screen
-from sandbox.seccomp import seccomp_profile
 from sandbox.source import candidate_id, malformed_because, source_line
 from sandbox.stock import Stock
 from sandbox.verdict import judge
@@ -40,7 +34,9 @@ class Sandbox:
     """Tries candidates in cells; a context manager, safe to use from ``slots`` threads at once.
 
     With ``ready``, cells are started ahead for as many scenarios as the last trial had. The
-    ``isolation`` may be weakened by name to ``one-uid``; it is never weaker than asked for.
+    ``isolation`` may be weakened by name to ``one-uid``; it is never weaker than asked for. The
+    ``cell`` is a Docker container unless a ``process`` is named; without a named isolation that
+    gives the strongest that this machine grants, and every result says which that was.
     """
 
     def __init__(
@@ -49,33 +45,30 @@ class Sandbox:
         slots: int = 1,
         ready: bool = True,
         *,
-        isolation: str = SPLIT,
+        cell: str | Provider = DOCKER,
+        isolation: str | None = None,
         image: str | None = None,
         runtime: str | None = None,
     ) -> None:
-        if isolation not in SEALED:
-            raise ValueError(f"isolation is {isolation!r}, expected one of {', '.join(SEALED)}")
         self.limits = limits or Limits()
-        self._isolation = isolation
-        self._image_name = image or image_tag()
-        self._runtime = runtime
+        self._cells = (
+            _provider(cell, self.limits, isolation, image, runtime)
+            if isinstance(cell, str)
+            else cell
+        )
         self._slots = threading.BoundedSemaphore(slots)
         self._slot_count = slots
-        self._local = threading.local()
-        self._daemons: list[Daemon] = []
-        self._lock = threading.Lock()
-        self._cells_on_cpu: dict[int, int] = {}
         self._stock = Stock(
-            start=self._start_cell,
-            destroy=self._destroy_cell,
+            start=self._cells.start,
+            destroy=lambda used: used.destroy(),
             ahead=slots if ready else 0,
             max_age_seconds=self.limits.idle_seconds / 2,
         )
 
     def __enter__(self) -> Self:
-        """Connect, refuse an engine that cannot protect, find the image, remove stale cells."""
+        """Find out what can be had here, and refuse what cannot protect."""
         try:
-            self._open()
+            self._setting = self._cells.open()
         except BaseException:
             self.close()
             raise
@@ -92,18 +85,17 @@ class Sandbox:
     def close(self) -> None:
         """Remove every cell and wait until they are gone."""
         self._stock.close()
-        for daemon in self._daemons:
-            daemon.close()
+        self._cells.close()
 
     def info(self) -> dict[str, Any]:
         """Return what trials run on, for the record."""
         return {
-            "engine": self._facts.server_version,
-            "runtime": self._runtime or self._facts.default_runtime,
-            "image": self._image_name,
-            "image_id": self._image_id,
-            "isolation": f"docker/{self._isolation}",
-            "warnings": list(warnings_about(self._facts)),
+            "engine": self._setting.engine,
+            "runtime": self._setting.runtime,
+            "image": self._setting.image,
+            "image_id": self._setting.image_id,
+            "isolation": self._setting.isolation,
+            "warnings": list(self._setting.warnings),
             "slots": self._slot_count,
             "limits": self.limits.model_dump(),
         }
@@ -144,22 +136,10 @@ class Sandbox:
                 if not ready:
                     raise
             # It may have died while it waited, for instance with the engine: a fresh one decides.
-            return self._try_in(self._start_cell(len(scenarios)), source, scenarios)
-
-    def _open(self) -> None:
-        daemon = self._daemon()
-        self._facts = daemon.facts()
-        lacking = shortcomings(self._facts, self._runtime)
-        if lacking:
-            problem = f"this Docker engine cannot hold a cell: {'; '.join(lacking)}"
-            raise SandboxUnavailable(problem, "`assay doctor` tells more")
-        self._image_id = daemon.image_id(self._image_name)
-        self._seccomp = seccomp_profile(self._facts.architecture)
-        self._cells_on_cpu = dict.fromkeys(_processors(self._facts.cpus), 0)
-        reap(daemon)
+            return self._try_in(self._cells.start(len(scenarios)), source, scenarios)
 
     def _try_in(
-        self, cell: Cell, source: str, scenarios: Sequence[Payload]
+        self, cell: Handle, source: str, scenarios: Sequence[Payload]
     ) -> tuple[Trial, Mapping[str, Any]]:
         started = time.monotonic()
         try:
@@ -170,10 +150,15 @@ class Sandbox:
                 scenarios=[scenario.data for scenario in scenarios],
                 limits=self.limits.for_cell(),
             )
-            ended = self._run(cell, pack_job(job), len(scenarios))
-            names = [scenario.name for scenario in scenarios]
+            count = len(scenarios)
+            deadline = time.monotonic() + self.limits.job_seconds(count)
+            ended = cell.run(pack_job(job), deadline, self.limits.report_bytes * count)
             report, evaluations = judge(
-                ended, nonce=nonce, scenarios=names, isolation=self._isolation, source=source
+                ended,
+                nonce=nonce,
+                scenarios=[scenario.name for scenario in scenarios],
+                protections=self._cells.protections(),
+                source=source,
             )
         finally:
             self._stock.give_back(cell)
@@ -182,69 +167,27 @@ class Sandbox:
             outcome=_first_failure(evaluations),
             evaluations=evaluations,
             cell=CellInfo(
-                image_id=self._image_id,
-                runtime=self._runtime or self._facts.default_runtime,
-                isolation=f"docker/{self._isolation}",
+                image_id=self._setting.image_id,
+                runtime=self._setting.runtime,
+                isolation=self._setting.isolation,
                 seconds=time.monotonic() - started,
             ),
         )
         return trial, report.isolation if report else {}
 
-    def _run(self, cell: Cell, job: bytes, scenarios: int) -> Ended:
-        deadline = time.monotonic() + self.limits.job_seconds(scenarios)
-        ended = cell.run(job, deadline, self.limits.report_bytes * scenarios)
-        if ended.stdout or ended.overdue:
-            return ended
-        return cell.with_memory_evidence(self._daemon(), ended)
 
-    def _start_cell(self, workers: int) -> Cell:
-        cpu = self._least_used_cpu()
-        try:
-            options = container_options(
-                image_id=self._image_id,
-                workers=workers,
-                isolation=self._isolation,
-                limits=self.limits,
-                seccomp=self._seccomp,
-                cpu=cpu if self._facts.cpuset else None,
-                labels=labels_for(self.limits.lifetime_seconds(workers)),
-                runtime=self._runtime,
-            )
-            return Cell(self._daemon(), options, workers, cpu)
-        except BaseException:
-            self._release_cpu(cpu)
-            raise
-
-    def _destroy_cell(self, cell: Cell) -> None:
-        try:
-            cell.destroy(self._daemon(), self.limits.start_seconds)
-        finally:
-            self._release_cpu(cell.cpu)
-
-    def _least_used_cpu(self) -> int:
-        with self._lock:
-            cpu = min(self._cells_on_cpu, key=lambda one: (self._cells_on_cpu[one], one))
-            self._cells_on_cpu[cpu] += 1
-            return cpu
-
-    def _release_cpu(self, cpu: int) -> None:
-        with self._lock:
-            self._cells_on_cpu[cpu] -= 1
-
-    def _daemon(self) -> Daemon:
-        """Return this thread's own connection to the engine."""
-        daemon: Daemon | None = getattr(self._local, "daemon", None)
-        if daemon is None:
-            daemon = self._local.daemon = Daemon()
-            with self._lock:
-                self._daemons.append(daemon)
-        return daemon
-
-
-def _processors(count: int) -> list[int]:
-    """Return the processors that cells may be put on: ours, where the engine has them too."""
-    ours = sorted(os.sched_getaffinity(0) & set(range(count)))
-    return ours or list(range(max(1, count)))
+def _provider(
+    cell: str, limits: Limits, isolation: str | None, image: str | None, runtime: str | None
+) -> Provider:
+    if cell not in KINDS:
+        raise ValueError(f"cell is {cell!r}, expected one of {', '.join(KINDS)}")
+    if isolation is not None and isolation not in SEALED:
+        raise ValueError(f"isolation is {isolation!r}, expected one of {', '.join(SEALED)}")
+    if cell == DOCKER:
+        return DockerCells(limits, isolation or SPLIT, image, runtime)
+    if image is not None or runtime is not None:
+        raise ValueError("an embedded cell has neither image nor runtime; leave both out")
+    return ProcessCells(limits, isolation)
 
 
 def _screened_out(

@@ -1,11 +1,11 @@
 """Turns what a cell left behind into evaluations or into an error of ours, by evidence alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sandbox.cell import Ended
 from sandbox.errors import CellFailed
 from sandbox.outcome import Evaluation, Outcome, Problem
+from sandbox.provider import Ended
 from sandbox.source import source_line
 from simulator.cell.frames import CellReport, FrameError, Tried, unpack_report
 from simulator.cell.seal import SPLIT
@@ -19,12 +19,17 @@ OUTCOMES_OF_A_CELL = frozenset(Outcome) - _FOUND_ON_THE_HOST
 
 
 def judge(
-    ended: Ended, *, nonce: bytes, scenarios: Sequence[str], isolation: str, source: str
+    ended: Ended,
+    *,
+    nonce: bytes,
+    scenarios: Sequence[str],
+    protections: Mapping[str, Any],
+    source: str,
 ) -> tuple[CellReport | None, tuple[Evaluation, ...]]:
     """Return the report and an evaluation of each scenario; raise CellFailed where it is our fault.
 
     Without an authentic report only one thing is ever held against a policy: that the kernel killed
-    the cell for its memory.
+    the cell for its memory. With one, the cell must have had all ``protections``.
     """
     try:
         report = unpack_report(ended.stdout, nonce)
@@ -33,29 +38,41 @@ def judge(
     if report.fault is not None:
         raise CellFailed(f"the cell could not do its job: {report.fault}")
     _require_all(report, scenarios)
-    gaps = weaknesses(report.isolation, isolation)
+    gaps = weaknesses(report.isolation, protections)
     if gaps:
-        raise CellFailed(f"the cell was weaker than asked ({isolation}): {'; '.join(gaps)}")
+        asked = protections.get("asked")
+        raise CellFailed(f"the cell was weaker than asked ({asked}): {'; '.join(gaps)}")
     return report, tuple(evaluation_of(tried, source) for tried in report.tried)
 
 
-def weaknesses(facts: Mapping[str, Any], isolation: str) -> list[str]:
-    """Return which protections of a container cell are missing from ``facts``."""
-    wanted: dict[str, Any] = {
-        "asked": isolation,
-        "worker_seccomp": _FILTER,
+def container_protections(isolation: str) -> dict[str, Any]:
+    """Return what the report of a container must say was in force."""
+    return {
+        **_seal_protections(isolation),
         "trusted_seccomp": _FILTER,
-        "own_filter": True,
-        "no_new_privs": True,
         "own_pid_namespace": True,
         "read_only_root": True,
         "interfaces": ["lo"],
     }
-    if isolation == SPLIT:
-        wanted |= {"uid_split": True, "worker_capabilities": "0x0"}
+
+
+def process_protections(isolation: str, walls: Collection[str]) -> dict[str, Any]:
+    """Return what the report of an embedded cell behind ``walls`` must say was in force."""
+    wanted = _seal_protections(isolation)
+    if "pid" in walls:
+        wanted["own_pid_namespace"] = True
+    if "mount" in walls:
+        wanted["read_only_root"] = True
+    if "net" in walls:
+        wanted["interfaces"] = ["lo"]
+    return wanted
+
+
+def weaknesses(facts: Mapping[str, Any], protections: Mapping[str, Any]) -> list[str]:
+    """Return which of ``protections`` are missing from ``facts``."""
     return [
         f"{name} is {facts.get(name)!r}, not {value!r}"
-        for name, value in wanted.items()
+        for name, value in protections.items()
         if facts.get(name) != value
     ]
 
@@ -80,6 +97,18 @@ def evaluation_of(tried: Tried, source: str) -> Evaluation:
         decision_sha256=tried.decision_sha256,
         prints=tried.prints,
     )
+
+
+def _seal_protections(isolation: str) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "asked": isolation,
+        "worker_seccomp": _FILTER,
+        "own_filter": True,
+        "no_new_privs": True,
+    }
+    if isolation == SPLIT:
+        wanted |= {"uid_split": True, "worker_capabilities": "0x0"}
+    return wanted
 
 
 def _problem(tried: Tried, source: str) -> Problem:

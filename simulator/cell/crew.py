@@ -1,5 +1,6 @@
 """Forks the workers of a cell, sealed and waiting, before anything worth hiding is in memory."""
 
+import codecs
 import fcntl
 import gc
 import importlib
@@ -38,7 +39,7 @@ def preload() -> None:
     for name in STANDARD_MODULES:
         importlib.import_module(name)
     for name in PRELOADED_ENCODINGS:
-        "".encode(name)
+        codecs.lookup(name)  # an encoder found by itself may be a shortcut past the lookup
     for name in ("linecache", "traceback", "unicodedata", "simulator.cell.worker"):
         importlib.import_module(name)
 

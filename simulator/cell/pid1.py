@@ -2,6 +2,7 @@
 
 The order of its steps is the design: the workers are forked and sealed before the simulator is
 loaded and before the job is read, so that nothing worth stealing was ever in memory they share.
+The simulator is loaded before rights are given up, since its files may be the caller's alone.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import signal
 import sys
 import traceback
 from types import FrameType
+from typing import NoReturn
 
 from simulator.cell import crew, seal
 from simulator.cell.frames import LENGTH, MAX_JOB_BYTES, CellReport, pack_report, unpack_job
@@ -18,6 +20,20 @@ from simulator.cell.wire import read_exactly, write_all
 
 EXIT_FAULT = 70
 EXIT_IDLE = 75
+
+
+def run(arguments: list[str] | None = None) -> NoReturn:
+    """Do one job, say on standard error what went wrong, and end the process."""
+    code = EXIT_FAULT
+    try:
+        code = main(arguments)
+    except Exception:
+        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else EXIT_FAULT
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     members = crew.fork_workers(
         options.workers, options.isolation, options.memory_mb << 20, options.cpu_seconds
     )
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # rights are given up by each thread for itself
+    trying = importlib.import_module("simulator.cell.trying")
     seal.shed_privileges(options.isolation)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    trying = importlib.import_module("simulator.cell.trying")
 
     (length,) = LENGTH.unpack(read_exactly(0, LENGTH.size))
     if length > MAX_JOB_BYTES:
@@ -65,13 +81,4 @@ def _end_if_idle_for(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    code = EXIT_FAULT
-    try:
-        code = main()
-    except Exception:
-        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
-    except SystemExit as exit_:
-        code = exit_.code if isinstance(exit_.code, int) else EXIT_FAULT
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
+    run()

@@ -1,5 +1,6 @@
 """Gives up what a process does not need: nearly all for a worker, nearly as much for PID 1."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -45,7 +46,7 @@ def seal_worker(seal: Seal) -> None:
     if seal.isolation == SPLIT:
         _become(seal.uid)
     if seal.isolation == ONE_UID:
-        kernel.set_capabilities()
+        drop_capabilities()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     if seal.isolation != UNSEALED:
@@ -61,7 +62,7 @@ def shed_privileges(isolation: str) -> None:
         kernel.set_capabilities(kernel.CAP_KILL)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # a change of user sets it again
     if isolation == ONE_UID:
-        kernel.set_capabilities()
+        drop_capabilities()
     if isolation != UNSEALED:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
@@ -71,6 +72,13 @@ def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def drop_capabilities() -> None:
+    """Give up every right beyond those of the user id, for good."""
+    with contextlib.suppress(PermissionError):  # only who holds the right to may do this
+        kernel.drop_bounding_set()
+    kernel.set_capabilities()
 
 
 def _limit_resources(seal: Seal) -> None:

@@ -144,6 +144,7 @@ EXHAUSTING: tuple[Attack, ...] = (
         Outcome.WORKER_DIED,
         Outcome.MEMORY_LIMIT,
         Outcome.POLICY_ERROR,
+        Outcome.CALL_TIMEOUT,
     ),
     hidden("sleep", "held(lambda: sys.modules['time'].sleep(3600))"),
     hidden("stop-oneself", "held(lambda: os.kill(os.getpid(), 19))"),

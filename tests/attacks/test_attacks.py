@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,19 +23,34 @@ ATTACKS = (*FORGING, *PEEKING, *EXHAUSTING, *ESCAPING, *CONFUSING)
 BATCH = 12
 SMALL = small_scenario()
 
-pytestmark = pytest.mark.docker
+SETUPS: dict[str, dict[str, Any]] = {
+    "docker-full": {"cell": "docker"},
+    "docker-one-uid": {"cell": "docker", "isolation": "one-uid"},
+    "process": {"cell": "process"},
+}
+"""The embedded cell is attacked behind all walls that this machine grants, never behind fewer."""
+
+KINDS = [
+    pytest.param(name, marks=[pytest.mark.docker] if setup["cell"] == "docker" else [])
+    for name, setup in SETUPS.items()
+]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def setup(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return SETUPS[request.param]
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(TIGHT) as opened:
+def sandbox(setup: dict[str, Any]) -> Iterator[Sandbox]:
+    with Sandbox(TIGHT, **setup) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def impatient() -> Iterator[Sandbox]:
+def impatient(setup: dict[str, Any]) -> Iterator[Sandbox]:
     """Cells for attacks that use no CPU time, which only the wall limit ends."""
-    with Sandbox(TIGHT.model_copy(update={"wall_seconds": 3.0})) as opened:
+    with Sandbox(TIGHT.model_copy(update={"wall_seconds": 3.0}), **setup) as opened:
         yield opened
 
 
@@ -46,7 +62,7 @@ def honest(sandbox: Sandbox) -> Evaluation:
 
 
 @pytest.fixture(scope="module")
-def attempts() -> list[str]:
+def attempts(setup: dict[str, Any]) -> list[str]:
     """Names of the attacks made so far, to look at the honest policy after each batch."""
     return []
 
@@ -86,16 +102,17 @@ def test_after_all_attacks_an_honest_policy_scores_what_it_scores_alone(
     assert_same_figures(again, honest)
 
 
-def test_a_scenario_finds_nothing_of_the_one_before() -> None:
+def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> None:
     (attack,) = [one for one in PEEKING if one.name == "find-what-an-earlier-scenario-left"]
     scenarios = [small_scenario("first"), small_scenario("second"), small_scenario("third")]
 
-    with Sandbox(TIGHT, ready=False) as own:
+    with Sandbox(TIGHT, ready=False, **setup) as own:
         ended = own.try_unscreened(attack.source, scenarios).evaluations
 
     assert [one.prints.strip() for one in ended] == ["left None"] * 3
 
 
+@pytest.mark.docker
 def test_no_container_is_left() -> None:
     daemon = Daemon()
     before = our_cells(daemon)

@@ -9,16 +9,16 @@ from sandbox.doctor import Check, Report, examine
 from sandbox.outcome import Evaluation, Outcome
 
 
-@pytest.mark.docker
-def test_this_machine_holds_its_cells() -> None:
-    report = examine()
+@pytest.mark.parametrize("cell", [pytest.param("docker", marks=pytest.mark.docker), "process"])
+def test_this_machine_holds_its_cells(cell: str) -> None:
+    report = examine(cell=cell)
 
     assert report.ok, [check for check in report.checks if not check.ok]
     names = [check.name for check in report.checks]
     assert [f"canary {canary.name}" for canary in canaries()] == [
         name for name in names if name.startswith("canary ")
     ]
-    assert "protections in force" in names
+    assert {"embedded cell", "protections in force"} <= set(names)
     json.dumps(report.to_mapping())
 
 
@@ -31,6 +31,13 @@ def test_without_an_engine_the_doctor_says_what_to_do(monkeypatch: pytest.Monkey
     (bad,) = [check for check in report.checks if not check.ok]
     assert "no Docker engine answers" in bad.detail
     assert bad.remedy
+
+
+def test_the_doctor_names_the_isolation_that_an_embedded_cell_would_have() -> None:
+    (told,) = [check for check in examine(cell="process").checks if check.name == "embedded cell"]
+
+    assert told.detail.startswith("--cell process would be process/")
+    assert "no limit on the memory of a cell as a whole" in told.detail
 
 
 def test_one_bad_check_is_enough_to_be_unwell() -> None:

@@ -4,10 +4,16 @@ from typing import Any
 
 import pytest
 
-from sandbox.cell import Ended
 from sandbox.errors import CellFailed
 from sandbox.outcome import Evaluation, Outcome
-from sandbox.verdict import OUTCOMES_OF_A_CELL, judge, weaknesses
+from sandbox.provider import Ended
+from sandbox.verdict import (
+    OUTCOMES_OF_A_CELL,
+    container_protections,
+    judge,
+    process_protections,
+    weaknesses,
+)
 from simulator.cell.frames import CellReport, Tried, pack_report
 from simulator.cell.seal import ONE_UID, SPLIT
 
@@ -35,7 +41,8 @@ def ended(
 
 
 def evaluations(what: Ended, *scenarios: str, isolation: str = SPLIT) -> tuple[Evaluation, ...]:
-    return judge(what, nonce=NONCE, scenarios=scenarios, isolation=isolation, source=SOURCE)[1]
+    wanted = container_protections(isolation)
+    return judge(what, nonce=NONCE, scenarios=scenarios, protections=wanted, source=SOURCE)[1]
 
 
 def test_a_good_report_is_taken_as_it_is() -> None:
@@ -120,11 +127,37 @@ def test_a_report_from_a_weaker_cell_is_refused(name: str, weaker: Any) -> None:
 
 
 def test_a_fact_that_is_missing_counts_as_missing_protection() -> None:
-    assert len(weaknesses({}, SPLIT)) == len(LOCKED)
+    assert len(weaknesses({}, container_protections(SPLIT))) == len(LOCKED)
 
 
 def test_one_user_id_is_enough_only_where_it_was_asked_for() -> None:
     facts = LOCKED | {"asked": ONE_UID, "uid_split": False}
 
-    assert weaknesses(facts, ONE_UID) == []
-    assert len(weaknesses(facts, SPLIT)) == 2
+    assert weaknesses(facts, container_protections(ONE_UID)) == []
+    assert len(weaknesses(facts, container_protections(SPLIT))) == 2
+
+
+@pytest.mark.parametrize(
+    ("wall", "name", "weaker"),
+    [
+        ("pid", "own_pid_namespace", False),
+        ("mount", "read_only_root", False),
+        ("net", "interfaces", ["eth0", "lo"]),
+    ],
+)
+def test_a_wall_that_an_embedded_cell_has_must_be_in_its_report(
+    wall: str, name: str, weaker: Any
+) -> None:
+    facts = LOCKED | {"trusted_seccomp": 0, name: weaker}
+    others = {"pid", "mount", "net"} - {wall}
+
+    assert weaknesses(facts, process_protections(SPLIT, others)) == []
+    assert len(weaknesses(facts, process_protections(SPLIT, {*others, wall}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "weaker"),
+    [("uid_split", False), ("worker_seccomp", 0), ("own_filter", False), ("no_new_privs", False)],
+)
+def test_no_embedded_cell_is_without_its_seal(name: str, weaker: Any) -> None:
+    assert len(weaknesses(LOCKED | {name: weaker}, process_protections(SPLIT, ()))) == 1

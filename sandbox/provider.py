@@ -1,0 +1,70 @@
+"""What a kind of cell must offer: to be opened, to start cells, and to say what they can give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+DOCKER = "docker"
+PROCESS = "process"
+KINDS = (DOCKER, PROCESS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a cell left behind, before anyone has judged it."""
+
+    stdout: bytes
+    stderr: str
+    overdue: bool = False
+    """The host's deadline passed before the cell was done."""
+    flooded: bool = False
+    """More came than the host takes in."""
+    out_of_memory: bool = False
+    """The kernel killed something in the cell for its memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where the cells of one provider run, for the record."""
+
+    engine: str
+    runtime: str
+    image: str
+    image_id: str
+    isolation: str
+    """The kind of cell and how far its policy is shut in, as in ``docker/full``."""
+    warnings: tuple[str, ...] = ()
+
+
+class Handle(Protocol):
+    """A started cell whose workers wait behind their seals; good for one job."""
+
+    @property
+    def workers(self) -> int:
+        """How many scenarios it can try."""
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was started."""
+
+    def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
+        """Hand in the job and wait for the end of the output, but not beyond ``deadline``."""
+
+    def destroy(self) -> None:
+        """End the cell, whatever it is doing, and wait until nothing of it is left."""
+
+
+class Provider(Protocol):
+    """Starts cells of one kind; safe to use from several threads once it is open."""
+
+    def open(self) -> Setting:
+        """Find out what can be had here; raise SandboxUnavailable where that is not enough."""
+
+    def start(self, workers: int) -> Handle:
+        """Return a cell for ``workers`` scenarios; raise SandboxError where none can be had."""
+
+    def protections(self) -> Mapping[str, Any]:
+        """Return what every cell's report must say was in force, or the report is refused."""
+
+    def close(self) -> None:
+        """Give up whatever was opened."""

@@ -1,0 +1,250 @@
+"""Embedded cells: the same trials without a container, and no process left of any of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.errors import CellFailed, SandboxUnavailable
+from sandbox.outcome import Outcome
+from sandbox.process_cell import ProcessCell
+from sandbox.process_cells import ProcessCells, environment
+from sandbox.trial import Payload, Sandbox
+from tests.support.cells import HONEST, ROOT, TIGHT, small_scenario, try_in_process
+
+SMALL = small_scenario()
+SPIN = "while True: pass\n"
+LOSE_ALL_RIGHTS = "from simulator.cell import seal\nseal.drop_capabilities()\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(TIGHT, slots=2, cell="process") as opened:
+        yield opened
+
+
+def test_a_good_policy_is_measured_on_every_scenario(sandbox: Sandbox) -> None:
+    trial, facts = sandbox.try_with_facts(HONEST, [SMALL, small_scenario("again")])
+
+    assert trial.outcome is Outcome.OK
+    assert [one.scenario for one in trial.evaluations] == ["small", "again"]
+    assert trial.cell is not None
+    assert trial.cell.isolation.startswith(f"process/{facts['asked']}")
+    assert trial.cell.image_id.startswith("installed:")
+    assert (facts["worker_seccomp"], facts["own_filter"]) == (2, True)
+
+
+def test_the_figures_are_those_of_the_trusted_process_by_itself(sandbox: Sandbox) -> None:
+    (ended,) = sandbox.try_policy(HONEST, [SMALL]).evaluations
+    alone = try_in_process(HONEST, [SMALL]).tried[0]
+
+    assert (ended.metrics, ended.stats) == (alone.metrics, alone.stats)
+    assert ended.decision_sha256 == alone.decision_sha256
+
+
+def test_the_weakest_embedded_cell_says_all_that_it_lacks() -> None:
+    bare = ProcessCells(TIGHT, "one-uid", walls=())
+
+    with Sandbox(TIGHT, ready=False, cell=bare) as opened:
+        trial = opened.try_policy(HONEST, [SMALL])
+        warnings = opened.info()["warnings"]
+
+    assert trial.cell is not None
+    assert trial.cell.isolation == "process/one-uid/no-net/no-pid/no-mount"
+    assert len(warnings) == 4
+
+
+def test_a_user_without_rights_cannot_have_users_split_by_name() -> None:
+    script = (
+        f"{LOSE_ALL_RIGHTS}from sandbox.trial import Sandbox\n"
+        "Sandbox(cell='process', isolation='full').__enter__()\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert "SandboxUnavailable: an embedded cell cannot give policies users" in ended.stderr
+
+
+def test_a_user_without_rights_gets_the_filter_and_is_told_so() -> None:
+    script = (
+        f"{LOSE_ALL_RIGHTS}from sandbox.trial import Sandbox\n"
+        "from tests.support.cells import HONEST, TIGHT, small_scenario\n"
+        "with Sandbox(TIGHT, cell='process', ready=False) as box:\n"
+        "    trial = box.try_policy(HONEST, [small_scenario()])\n"
+        "    print(trial.outcome, trial.cell.isolation)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert ended.stdout.startswith("ok process/one-uid"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"cell": "jar"}, "cell is 'jar', expected one of docker, process"),
+        ({"cell": "process", "isolation": "none"}, "isolation is 'none'"),
+        ({"cell": "process", "image": "x"}, "neither image nor runtime"),
+    ],
+)
+def test_a_cell_that_cannot_be_had_is_a_mistake_of_the_caller(
+    named: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Sandbox(TIGHT, **named)  # type: ignore[arg-type]
+
+
+def test_a_scenario_that_cannot_be_read_is_our_error(sandbox: Sandbox) -> None:
+    with pytest.raises(CellFailed, match="not an encoded scenario"):
+        sandbox.try_policy(HONEST, [Payload(name="broken", data=b"noise")])
+
+
+def test_a_program_that_is_missing_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    with (
+        pytest.raises(SandboxUnavailable, match="no embedded cell can be started"),
+        Sandbox(TIGHT, cell="process"),
+    ):
+        pass
+
+
+def test_a_cell_that_dies_while_it_waits_is_replaced() -> None:
+    with Sandbox(TIGHT, cell="process") as own:
+        own.prepare(1)
+        own.settle()
+        for pid in enclosures_of(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+
+        assert own.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
+
+    assert enclosures_of(os.getpid()) == set()
+
+
+@pytest.mark.parametrize("walls", [None, ()], ids=["all walls", "no walls"])
+def test_no_process_is_left_of_a_cell_that_is_destroyed_at_work(walls: tuple[()] | None) -> None:
+    isolation = None if walls is None else "one-uid"
+    cells = ProcessCells(TIGHT, isolation, walls)
+    cells.open()
+    cell = cells.start(3)
+    assert until(lambda: len(session_of(cell.pid)) >= 5)  # enclosure, trusted process, workers
+
+    cell.destroy()
+
+    assert session_of(cell.pid) == set()
+
+
+def test_a_cell_that_does_not_listen_is_ended_by_force() -> None:
+    deaf = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(1, flush=True)\n"
+        "signal.pause()\n"
+    )
+    released: list[bool] = []
+    cell = ProcessCell(
+        [sys.executable, "-c", deaf],
+        environment(),
+        1,
+        patience_seconds=0.5,
+        release=lambda: released.append(True),
+    )
+    assert cell.run(b"", time.monotonic() + 1.0, 1 << 20).overdue
+
+    cell.destroy()
+
+    assert session_of(cell.pid) == set()
+    assert released == [True]
+
+
+@pytest.mark.parametrize("doing", ["box.prepare(2); box.settle()", "work.start()"])
+def test_a_killed_caller_leaves_no_process(doing: str) -> None:
+    script = (
+        "import threading\n"
+        "from sandbox.limits import Limits\n"
+        "from sandbox.trial import Sandbox\n"
+        "from tests.support.cells import small_scenario\n"
+        "limits = Limits(call_cpu_seconds=900, policy_cpu_seconds=900, wall_seconds=900)\n"
+        "box = Sandbox(limits, cell='process').__enter__()\n"
+        f"spin = ({SPIN!r}, [small_scenario()])\n"
+        "work = threading.Thread(target=box.try_unscreened, args=spin, daemon=True)\n"
+        f"{doing}\nprint('ready', flush=True)\ninput()\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert caller.stdout is not None
+    assert caller.stdout.readline() == b"ready\n"
+    assert until(lambda: any(len(session_of(one)) >= 3 for one in enclosures_of(caller.pid)))
+    started = enclosures_of(caller.pid)
+
+    caller.send_signal(signal.SIGKILL)
+    caller.communicate()
+
+    assert until(lambda: not any(session_of(one) for one in started))
+
+
+def test_two_threads_may_try_at_once(sandbox: Sandbox) -> None:
+    outcomes: list[Outcome] = []
+    threads = [
+        threading.Thread(
+            target=lambda: outcomes.append(sandbox.try_policy(HONEST, [SMALL]).outcome)
+        )
+        for _ in range(4)
+    ]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert outcomes == [Outcome.OK] * 4
+
+
+def test_a_cell_sees_nothing_of_the_callers_environment() -> None:
+    assert set(environment()) <= {
+        "PATH",
+        "PYTHONPATH",
+        "PYTHONHASHSEED",
+        "PYTHONDONTWRITEBYTECODE",
+        "LANG",
+    }
+
+
+def enclosures_of(pid: int) -> set[int]:
+    """Return the children of ``pid`` that lead a session of their own."""
+    return {one for one, (parent, session) in processes() if parent == pid and session == one}
+
+
+def session_of(leader: int) -> set[int]:
+    return {one for one, (_, session) in processes() if session == leader}
+
+
+def processes() -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield the number of each live process with those of its parent and its session."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stat = path.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        status, parent, _, session = stat.rpartition(")")[2].split()[:4]
+        if status not in "ZX":
+            yield int(path.parent.name), (int(parent), int(session))
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+    return True
