@@ -101,8 +101,6 @@ def evaluate(**options: Any) -> int:
 def run(**options: Any) -> int:
     """Search for a policy; the same command again continues an interrupted search.
 
-    Exit code 1 says that every attempt was lost to failures that are not a policy's.
-
     \b
       assay run --candidates 100 --slots 2
       assay run --proposer openai --model gpt-5-mini --dollars 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cell_choice import check_cell
-from flows.cli_errors import INTERNAL, INTERRUPTED, say
+from flows.cli_errors import INTERRUPTED, say
 from flows.config import SearchConfig, experiment_id, load_config
 from flows.experiment import Finished, is_done, preflight, run_experiment
 from flows.happenings import SearchResult
@@ -97,8 +97,7 @@ def print_end(finished: Finished) -> int:
     print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
-    nothing_tried = not any(row.iteration > 0 for row in result.candidates)
-    return INTERNAL if result.lost and nothing_tried else 0
+    return 0
 
 
 def _through_prefect(

@@ -11,7 +11,6 @@ OFFICIAL=${ASSAY_OFFICIAL_IMAGE:-python:3.11-slim-bookworm}
 SUITE=bookworm
 # Raised when this script puts something else into the image, so that it is made anew.
 RECIPE=1
-DEBIAN_MIRROR=http://deb.debian.org/debian
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 CACHE=${XDG_CACHE_HOME:-${HOME:-$SETUP_DIR}/.cache}/assay
 NO_ANSWER_S=20
@@ -80,10 +79,10 @@ from_packages() {
     TARGET=$(mktemp -d "${TMPDIR:-/var/tmp}/assay-base.XXXXXX")
     # shellcheck disable=SC2064
     trap "$prefix rm -rf '$TARGET'" EXIT
-    say "running debootstrap $SUITE from $mirror (about a minute; log: $log)"
+    say "running debootstrap $SUITE${mirror:+ from $mirror} (about a minute; log: $log)"
     # shellcheck disable=SC2046
     if ! $prefix env $(proxy_settings) debootstrap --variant=minbase --include=python3 \
-        --keyring="$KEYRING" "$SUITE" "$TARGET" "$mirror" >"$log" 2>&1 </dev/null 9>&-; then
+        --keyring="$KEYRING" "$SUITE" "$TARGET" ${mirror:+"$mirror"} >"$log" 2>&1 </dev/null 9>&-; then
         tail -n 20 "$log" >&2
         give_up "debootstrap could not make a base image (all of its log: $log)."
     fi
@@ -114,7 +113,7 @@ debian_mirror() {
     fi
     case $mirror in
         http://* | https://*) printf '%s' "$mirror" ;;
-        *) printf '%s' "$DEBIAN_MIRROR" ;;
+        *) ;; # debootstrap knows Debian's own
     esac
 }
 
