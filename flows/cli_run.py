@@ -48,7 +48,8 @@ def run_command(
     chosen = load_config(config, {**overrides(flags), **named})
     check_cell(chosen.cell)
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet)
-    return print_end(finished)
+    print_end(finished)
+    return 0
 
 
 def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,8 +83,8 @@ def run_shown(
         raise SystemExit(INTERRUPTED) from None
 
 
-def print_end(finished: Finished) -> int:
-    """Print how the search ended: leaderboard, files, a question to try; return the exit code."""
+def print_end(finished: Finished) -> None:
+    """Print how the search ended: leaderboard, files, a question to try."""
     result = finished.result
     title = f"leaderboard of {result.experiment_id}"
     print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
@@ -97,7 +98,6 @@ def print_end(finished: Finished) -> int:
     print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
-    return 0
 
 
 def _through_prefect(

@@ -30,7 +30,8 @@ def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
     print_line(
         f"{config.budget.candidates} policies from the offline proposer, each tried in {where}"
     )
-    return print_end(_search(config, direct, verbose))
+    print_end(_search(config, direct, verbose))
+    return 0
 
 
 def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:

@@ -141,16 +141,7 @@ def _already_done(config: SearchConfig, earlier: Sequence[Row]) -> SearchResult 
     experiment = ledger.experiment
     if experiment is None or not ended(experiment, ledger.tried(), config):
         return None
-    return SearchResult(
-        experiment_id=experiment.experiment_id,
-        status=experiment.status,
-        status_detail=experiment.status_detail,
-        candidates=tuple(ledger.candidates[key] for key in sorted(ledger.candidates)),
-        best=ledger.best,
-        lost=ledger.lost(),
-        spend=spend_of(earlier),
-        already_done=True,
-    )
+    return ledger.result(spend_of(earlier), already_done=True)
 
 
 @contextmanager

@@ -48,11 +48,6 @@ def kind_of(row: Row) -> RowKind:
     return _KIND_BY_TYPE[type(row)]
 
 
-def row_key(row: Row) -> tuple[Any, ...]:
-    """What names the row among the rows of its kind."""
-    return tuple(getattr(row, name) for name in kind_of(row).key)
-
-
 def row_values(row: Row) -> dict[str, Any]:
     """A row as plain JSON-like values."""
     return asdict(row)

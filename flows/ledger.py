@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from flows.budget import Spend, spend_of
+from flows.happenings import SearchResult
 from flows.proposing import Attempt
 from flows.records import (
     CandidateRow,
@@ -38,6 +39,20 @@ class Ledger:
         self._spending: list[Row] = []
         for row in sorted(rows, key=_recording_order):
             self.absorb(row)
+
+    def result(self, spend: Spend, *, already_done: bool = False) -> SearchResult:
+        """Return how the recorded experiment stands, with everything it tried."""
+        assert self.experiment is not None, "an experiment is recorded before anything else"
+        return SearchResult(
+            experiment_id=self.experiment.experiment_id,
+            status=self.experiment.status,
+            status_detail=self.experiment.status_detail,
+            candidates=tuple(self.candidates[key] for key in sorted(self.candidates)),
+            best=self.best,
+            lost=self.lost(),
+            spend=spend,
+            already_done=already_done,
+        )
 
     def absorb(self, row: Row) -> None:
         """Remember one row; evaluations come before the candidate that they belong to."""

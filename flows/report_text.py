@@ -5,7 +5,6 @@ import re
 from datetime import datetime
 from typing import Any
 
-MAX_TITLE_CHARS = 160
 MAX_MESSAGE_CHARS = 600
 
 # Everything that a reader cannot see, or that changes how the text around it is shown: control

@@ -51,7 +51,7 @@ def run_search(
     except TooManyLosses as error:
         stop = Stop(planned=False, reason=str(error))
         session.end("finished_with_losses", stop.reason)
-        return _result(session)
+        return session.ledger.result(session.spend())
     except Exception as error:
         session.end("failed", f"{type(error).__name__}: {error}")
         raise
@@ -65,7 +65,7 @@ def run_search(
         session.end("finished_with_losses", f"{stop.reason}; {lost} attempts were lost")
     else:
         session.end("finished", stop.reason)
-    return _result(session)
+    return session.ledger.result(session.spend())
 
 
 def _search(session: Session, around: Around) -> Stop:
@@ -207,17 +207,3 @@ def _try(session: Session, around: Around, draft: Draft) -> Draft:
     except CellFailed as error:
         return replace(draft, lost=f"the cell failed: {error}")
     return replace(draft, trial=trial, seconds=draft.seconds + session.seconds() - began)
-
-
-def _result(session: Session) -> SearchResult:
-    experiment, ledger = session.ledger.experiment, session.ledger
-    assert experiment is not None, "a search that ended was recorded"
-    return SearchResult(
-        experiment_id=session.experiment_id,
-        status=experiment.status,
-        status_detail=experiment.status_detail,
-        candidates=tuple(ledger.candidates[key] for key in sorted(ledger.candidates)),
-        best=ledger.best,
-        lost=ledger.lost(),
-        spend=session.spend(),
-    )

@@ -16,7 +16,6 @@ from sandbox.process_cells import ProcessCells
 from sandbox.provider import DOCKER
 from sandbox.trial import Payload, Sandbox
 
-_OLDEST_ENGINE = "20.10"
 _CANARY_LIMITS = Limits(
     call_cpu_seconds=1.0, policy_cpu_seconds=2.0, wall_seconds=30.0, memory_mb=64, idle_seconds=60
 )

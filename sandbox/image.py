@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = "assay-sim"
-SOURCE_LABEL = "assay.source"
 DOCKERFILE = "Dockerfile.sim"
 WHEELS_LOCK = "requirements-image.lock"
 
