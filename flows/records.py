@@ -63,7 +63,7 @@ class CandidateRow:
     """sha256 of the source; None when the reply held no source (outcome malformed)."""
     title: str
     origin: str
-    """baseline | offline | model | replay."""
+    """baseline | offline | model; a replayed proposal keeps what it was."""
     operator: str
     """How it was made: baseline, seed, mutate, crossover, tune, sample, refine."""
     parents: list[str]
@@ -73,7 +73,7 @@ class CandidateRow:
     score: float | None
     """Geometric mean over scenarios of baseline / own weighted latency; higher is better."""
     improved: bool
-    """Better than every earlier candidate of the experiment, baselines included."""
+    """Promoted: it became the experiment's best, as ``standing`` tells."""
     problem: str | None
     problem_line: int | None
     duplicate_of: str | None
@@ -87,6 +87,17 @@ class CandidateRow:
     findings: list[Json]
     simulator_version: str = ""
     config_sha256: str = ""
+    validation_score: float | None = None
+    """The same mean over the validation scenarios; None when it was not tried on them."""
+    standing: str = ""
+    """"" (never better on train) | promoted | refused | barred; the last two are not the best."""
+    standing_detail: str = ""
+    """Why, in words: the interval, or the guard that barred it."""
+    gain_low_percent: float | None = None
+    gain_high_percent: float | None = None
+    """Interval of its gain over the best before it, paired over the validation scenarios."""
+    gap_percent: float | None = None
+    """How far train is above validation, beyond the same for the best baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,7 @@ class EvaluationRow:
     slot: int
     scenario: str
     attempt: int
-    """0 is the scored try; higher numbers are repeats (determinism, audit)."""
+    """0 is the scored try; higher numbers are repeats, as ``purpose`` tells."""
     candidate: str
     split: str
     outcome: str
@@ -118,6 +129,8 @@ class EvaluationRow:
     simulator_version: str
     config_sha256: str
     created_at: str
+    purpose: str = "score"
+    """score | repeat (determinism) | elite (tried again before promotion) | audit (every_tick)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +183,8 @@ class EventRow:
     experiment_id: str
     sequence: int
     kind: str
-    """started | resumed | new_best | attempt_lost | budget | interrupted | finished | warning."""
+    """started | resumed | new_best | refused | gap_alarm | audit | test | attempt_lost | budget |
+    interrupted | finished | warning."""
     iteration: int | None
     slot: int | None
     message: str
@@ -213,11 +227,11 @@ class RowKind:
     table: str
     key: tuple[str, ...]
     columns: tuple[str, ...] = field(init=False)
-    """The row's fields, which are the table's first columns, in order."""
+    """The row's fields; the table has a column for each."""
     moments: tuple[str, ...] = field(init=False)
     """Those that hold a time."""
     values: Callable[[Row], tuple[Any, ...]] = field(init=False)
-    """Gives the values of a row in the order of the columns."""
+    """Gives the values of a row, in the order of columns."""
 
     def __post_init__(self) -> None:
         columns = tuple(each.name for each in fields(self.row_type))
