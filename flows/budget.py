@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flows.config import BudgetConfig
+from flows.config_sections import BudgetConfig
 from flows.records import CandidateRow, EventRow, ExperimentRow, LlmCallRow, Row
 
 START_KINDS = ("started", "resumed")

@@ -9,66 +9,31 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
+from flows.config_sections import (
+    BudgetConfig,
+    EvolveConfig,
+    FeedbackConfig,
+    GuardConfig,
+    ProposerConfig,
+    RunnerConfig,
+    Section,
+)
 from flows.errors import ConfigError
 from sandbox.limits import Limits
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ProposerConfig(_Section):
-    """Who proposes policies; all but ``kind`` is about models behind OpenAI-compatible servers."""
-
-    kind: Literal["offline", "openai"] = "offline"
-    base_url: str | None = Field(None, description="server's address; None is OpenAI's own")
-    model: str | None = Field(None, description="the model's name at that server")
-    api: Literal["auto", "chat", "responses"] = "auto"
-    api_key_env: str = Field(
-        "OPENAI_API_KEY",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="name of the environment variable that holds the key",
-    )
-    temperature: float | None = Field(None, ge=0, le=2)
-    reasoning_effort: str | None = None
-    max_output_tokens: int = Field(16_000, ge=256)
-    timeout_seconds: float = Field(120.0, gt=0, description="of one request")
-    tries: int = Field(4, ge=1, le=20, description="requests for one proposal before it is lost")
-
-    @model_validator(mode="after")
-    def _names_a_model(self) -> "ProposerConfig":
-        if self.kind == "openai" and not self.model:
-            raise ValueError("the openai proposer needs a model: set proposer.model or --model")
-        return self
-
-
-class BudgetConfig(_Section):
-    """Where a search stops, whichever comes first; None is no limit of that kind."""
-
-    candidates: int = Field(24, ge=1, le=1_000_000, description="attempts, baselines not counted")
-    minutes: float | None = Field(None, gt=0, description="wall minutes over all runs together")
-    dollars: float | None = Field(None, gt=0, description="for a model's replies")
-    tokens: int | None = Field(None, ge=1, description="input and output of a model together")
-
-
-class FeedbackConfig(_Section):
-    """What a model is told about earlier attempts."""
-
-    attempts: int = Field(8, ge=0, description="the last attempts shown with their diagnoses")
-    best: int = Field(3, ge=0, description="the best attempts shown with their source")
-    prompt_tokens: int = Field(24_000, ge=2_000, description="bound on the prompt, 4 chars a token")
-
-
-class SearchConfig(_Section):
+class SearchConfig(Section):
     """Everything that shapes a search. Unknown keys are refused."""
 
     name: str = Field("search", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$")
     suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
     seed: int = Field(0, ge=0, lt=2**63)
-    objective: Literal["weighted_latency"] = "weighted_latency"
-    strategy: Literal["refine"] = "refine"
+    objective: Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"] = (
+        "weighted_latency"
+    )
+    strategy: Literal["refine", "best_of_n", "evolve"] = "refine"
     cell: Literal["docker", "process"] = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
     policy_calls: Literal["every_tick", "on_change"] | None = Field(
@@ -79,9 +44,12 @@ class SearchConfig(_Section):
         description="library policies tried first; naive is always among them",
     )
     proposer: ProposerConfig = ProposerConfig()
+    evolve: EvolveConfig = EvolveConfig()
+    guards: GuardConfig = GuardConfig()
     budget: BudgetConfig = BudgetConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     limits: Limits = Limits()
+    runner: RunnerConfig = RunnerConfig()
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SearchConfig:
@@ -102,8 +70,8 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SearchConfig
 
 
 def config_sha256(config: SearchConfig) -> str:
-    """Return the hash of a configuration without its budget, so that a budget can be raised."""
-    settings = config.model_dump(mode="json", exclude={"budget"})
+    """Return the hash of what shapes a search: its budget can be raised, its runner changed."""
+    settings = config.model_dump(mode="json", exclude={"budget", "runner"})
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

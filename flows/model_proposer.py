@@ -8,7 +8,7 @@ from typing import Any
 import openai
 
 from flows.clock import Clock, SystemClock, stamp
-from flows.config import ProposerConfig
+from flows.config_sections import ProposerConfig
 from flows.errors import ConfigError
 from flows.model_bodies import ModelReply, Refusal, complaint, read_body, read_status
 from flows.model_requests import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from flows.config import ProposerConfig
+from flows.config_sections import ProposerConfig
 from flows.proposing import Prompt
 
 OPENAI_URL = "https://api.openai.com/v1"

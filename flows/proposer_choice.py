@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from flows.config import ProposerConfig, SearchConfig
+from flows.config import SearchConfig
+from flows.config_sections import ProposerConfig
 from flows.errors import ConfigError
 from flows.proposing import Proposer
 
@@ -37,6 +38,8 @@ def make_proposer(config: SearchConfig, key: str | None) -> Proposer:
 
             _refuse_uncountable_dollars(config)
             return OpenAiProposer(config.proposer, key or NO_KEY)
+        case "replay":
+            raise ConfigError("proposer.kind: replay is not built yet")
 
 
 def _refuse_uncountable_dollars(config: SearchConfig) -> None:

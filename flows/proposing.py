@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from flows.records import LlmCallRow
 from sandbox.outcome import Evaluation, Finding
+
+Move = Literal["free", "fresh", "vary", "combine"]
 
 
 class ProposerUnavailable(RuntimeError):
@@ -41,7 +43,7 @@ class Attempt:
     """sha256 of the source; None when there was no source."""
     title: str = ""
     origin: str
-    """baseline | offline | model | replay."""
+    """baseline | offline | model."""
     operator: str
     """baseline | seed | mutate | crossover | tune | sample | refine."""
     parents: tuple[str, ...] = ()
@@ -57,6 +59,8 @@ class Attempt:
     prints: str = ""
     duplicate_of: str | None = None
     """``iteration/slot`` of the earlier attempt that this one repeats."""
+    standing: str = ""
+    """"" | promoted | refused | barred; a barred one (gap alarm, ...) has no descendants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +76,15 @@ class ProposalRequest:
     attempts: tuple[Attempt, ...]
     """Earlier attempts in order of (iteration, slot), baselines first."""
     best: Attempt | None
+    """The best that was promoted."""
     record_call: Callable[[LlmCallRow], None]
     """Called for each request to a model as soon as it has ended, failed ones included."""
     recorded_calls: tuple[LlmCallRow, ...] = ()
     """Calls that an interrupted run already made for this slot; an answered one is reused."""
+    move: Move = "free"
+    """What the strategy asks for; ``free`` leaves it to the proposer."""
+    chosen: tuple[Attempt, ...] = ()
+    """The parents that the strategy chose: none, one to ``vary``, two to ``combine``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flows.config import SearchConfig
+from flows.errors import ConfigError
 from flows.proposing import Attempt
 
 
@@ -38,3 +39,5 @@ def make_strategy(config: SearchConfig) -> Strategy:
     match config.strategy:
         case "refine":
             return Refine(width=config.slots)
+        case _:
+            raise ConfigError(f"strategy: {config.strategy} is not built yet")

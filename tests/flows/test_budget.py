@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flows.budget import Spend, room_for, spend_of, stop_reason, wall_seconds
-from flows.config import BudgetConfig
+from flows.config_sections import BudgetConfig
 from flows.records import EventRow, LlmCallRow
 
 

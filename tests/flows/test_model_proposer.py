@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.config import ProposerConfig
+from flows.config_sections import ProposerConfig
 from flows.model_proposer import OpenAiProposer
 from flows.proposing import Proposal, ProposerUnavailable
 from flows.records import LlmCallRow

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.config import ProposerConfig
+from flows.config_sections import ProposerConfig
 from flows.errors import ConfigError
 from flows.model_proposer import OpenAiProposer
 from flows.proposing import ProposerRefused, ProposerUnavailable

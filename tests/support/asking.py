@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.config import ProposerConfig
+from flows.config_sections import ProposerConfig
 from flows.model_proposer import OpenAiProposer
 from flows.proposing import (
     Attempt,

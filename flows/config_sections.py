@@ -1,0 +1,107 @@
+"""The sections of a search's configuration: frozen models that refuse unknown keys."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class Section(BaseModel):
+    """A part of a configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Section):
+    """One of several models that are asked in turn, cheap ones more often than strong ones."""
+
+    model: str = Field(min_length=1, description="the model's name at its server")
+    weight: float = Field(1.0, gt=0, description="share of the proposals that it is asked for")
+    base_url: str | None = Field(None, description="None is proposer.base_url")
+    api_key_env: str | None = Field(None, pattern=ENVIRONMENT_NAME)
+    temperature: float | None = Field(None, ge=0, le=2)
+    reasoning_effort: str | None = None
+
+
+class ProposerConfig(Section):
+    """Who proposes policies; most of it is about models behind OpenAI-compatible servers."""
+
+    kind: Literal["offline", "openai", "replay"] = "offline"
+    base_url: str | None = Field(None, description="server's address; None is OpenAI's own")
+    model: str | None = Field(None, description="the model's name at that server")
+    models: tuple[ModelConfig, ...] = Field((), description="several models instead of one")
+    api: Literal["auto", "chat", "responses"] = "auto"
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        pattern=ENVIRONMENT_NAME,
+        description="name of the environment variable that holds the key",
+    )
+    temperature: float | None = Field(None, ge=0, le=2)
+    reasoning_effort: str | None = None
+    max_output_tokens: int = Field(16_000, ge=256)
+    timeout_seconds: float = Field(120.0, gt=0, description="of one request")
+    tries: int = Field(4, ge=1, le=20, description="requests for one proposal before it is lost")
+    replay_of: str | None = Field(None, description="experiment whose proposals are replayed")
+    prices: Path | None = Field(None, description="TOML file with prices of models")
+
+    @model_validator(mode="after")
+    def _names_its_source(self) -> "ProposerConfig":
+        if self.kind == "openai" and not self.model and not self.models:
+            raise ValueError("the openai proposer needs a model: set proposer.model or --model")
+        if self.model and self.models:
+            raise ValueError("give either proposer.model or proposer.models, not both")
+        if self.kind == "replay" and not self.replay_of:
+            raise ValueError(
+                "the replay proposer needs an experiment: set proposer.replay_of or --replay"
+            )
+        return self
+
+
+class EvolveConfig(Section):
+    """The strategy ``evolve``: who has descendants."""
+
+    population: int = Field(12, ge=2, le=1000, description="the best and most different attempts")
+    crossover: float = Field(0.35, ge=0, le=1, description="share of proposals with two parents")
+    fresh: float = Field(0.1, ge=0, le=1, description="share of proposals without a parent")
+
+
+class GuardConfig(Section):
+    """What a candidate must pass before it is called the best."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the paired interval")
+    resamples: int = Field(10_000, ge=1000, le=1_000_000)
+    gap_percent: float = Field(15.0, gt=0, description="train above validation: alarm")
+    audit_scenarios: int = Field(2, ge=0, description="train scenarios retried in every_tick")
+    test: bool = Field(True, description="try the best and the baselines on test, once, at the end")
+
+
+class BudgetConfig(Section):
+    """Where a search stops, whichever comes first; None is no limit of that kind."""
+
+    candidates: int = Field(24, ge=1, le=1_000_000, description="attempts, baselines not counted")
+    evaluations: int | None = Field(None, ge=1, description="candidate x scenario tries in cells")
+    minutes: float | None = Field(None, gt=0, description="wall minutes over all runs together")
+    dollars: float | None = Field(None, gt=0, description="for a model's replies")
+    tokens: int | None = Field(None, ge=1, description="input and output of a model together")
+
+
+class FeedbackConfig(Section):
+    """What a model is told about earlier attempts."""
+
+    show: Literal["score", "diagnoses", "history"] = Field(
+        "history", description="the last score only; with its diagnoses; with earlier attempts too"
+    )
+    attempts: int = Field(8, ge=0, description="the last attempts shown with their diagnoses")
+    best: int = Field(3, ge=0, description="the best attempts shown with their source")
+    prompt_tokens: int = Field(24_000, ge=2_000, description="bound on the prompt, 4 chars a token")
+    prompts: Path | None = Field(None, description="folder with templates of one's own")
+
+
+class RunnerConfig(Section):
+    """Where Prefect runs the trials of a search; no part of what is searched."""
+
+    kind: Literal["threads", "dask", "ray"] = "threads"
+    address: str | None = Field(None, description="a cluster that runs already")
+    workers: int = Field(2, ge=1, le=1024, description="processes of a cluster of one's own")
