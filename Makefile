@@ -2,7 +2,7 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image demo test check bench lock clean
+.PHONY: help setup venv engine base image demo test check coverage bench hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
@@ -36,8 +36,15 @@ check: venv  ## Formatter, linter, type checker, and the tests that need no engi
 	@scripts/check.sh
 	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect"
 
+coverage: venv  ## What the tests that need no engine or server reach, as a table and in build/coverage
+	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect" --cov --cov-report=term:skip-covered \
+		--cov-report=html:build/coverage
+
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up
 	$(PYTHON_IN_VENV) -m benchmarks
+
+hooks: venv  ## Run formatter, linter, types and architecture before each commit of this checkout
+	.venv/bin/pre-commit install
 
 lock: venv  ## Resolve the dependencies anew and rewrite the lock files
 	@scripts/lock.sh --upgrade
