@@ -13,7 +13,9 @@ from typing import Any, Literal, assert_never
 
 from flows.errors import UserError
 from flows.records import ROW_KINDS
+from flows.schema import migrations
 from flows.store import Table, copy_to_parquet, ingest
+from flows.version import assay_version
 
 Format = Literal["table", "json", "csv"]
 
@@ -57,7 +59,9 @@ def export_parquet(home: Path, folder: Path) -> Path:
         entries = [_export_table(home, kind.table, folder) for kind in ROW_KINDS]
         manifest = folder / "manifest.json"
         draft = manifest.with_name("manifest.json.new")
-        draft.write_text(json.dumps({"tables": entries}, indent=2) + "\n", encoding="utf-8")
+        facts = {"assay_version": assay_version(), "schema": migrations()[-1].name}
+        text = json.dumps({**facts, "tables": entries}, indent=2)
+        draft.write_text(text + "\n", encoding="utf-8")
         return draft.replace(manifest)
     except OSError as problem:
         raise ExportError(

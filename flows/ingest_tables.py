@@ -13,7 +13,7 @@ from flows.ingest_batches import (
     reader_fingerprint,
     shrunken_files,
 )
-from flows.journal_lines import json_text, parse_time
+from flows.journal_lines import database_text, parse_time
 from flows.records import ROW_KINDS, RowKind
 from flows.schema import Migration, migrations
 
@@ -198,7 +198,7 @@ def _values(
     values = list(kind.values(located.found.row))
     for place in nested:
         if values[place] is not None:
-            values[place] = json_text(values[place])
+            values[place] = database_text(values[place])
     for place in moments:
         if values[place] is not None:
             values[place] = parse_time(values[place]).replace(tzinfo=None)

@@ -23,7 +23,7 @@ from flows.journal_lines import (
     row_values,
 )
 from flows.records import Row
-from flows.redact import redact_value
+from flows.redact import environment_secrets, redact_value
 
 _EXPERIMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,11 +34,16 @@ class JournalError(UserError):
     """The journal cannot be written: nothing may be reported as recorded from here on."""
 
 
+class JournalTooNewError(JournalError):
+    """A newer assay worked on the experiment; what it paid for would be paid for again."""
+
+
 class Journal:
     """Appends rows to a new file under the home folder; several threads may share one journal.
 
     Each process opens a file of its own, so that writers never wait for each other and a crash can
-    tear only the last line of one file.
+    tear only the last line of one file. The secrets given, those of the environment and whatever
+    looks like a key are taken out of every text before it is written.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class Journal:
                 "digits, dots, dashes and underscores, beginning with a letter or digit"
             )
         self._experiment_id = experiment_id
-        self._secrets = tuple(secrets)
+        self._secrets = (*secrets, *environment_secrets(os.environ))
         self._now = now
         self._last_at = _newest_moment(journal_files(home, experiment_id))
         self._lock = threading.Lock()
@@ -137,7 +142,8 @@ class JournalLine:
 def read_rows(home: Path, experiment_id: str) -> Iterator[Row]:
     """The rows of one experiment, each key once with its newest content, in order of first writing.
 
-    A torn last line and lines that this version cannot read are passed over.
+    A torn last line and damaged ones are passed over; a line of a newer assay is an error, because
+    what it holds may be paid for.
     """
     latest: dict[tuple[str, Any], Recorded] = {}
     for path in journal_files(home, experiment_id):
@@ -148,6 +154,11 @@ def read_rows(home: Path, experiment_id: str) -> Iterator[Row]:
                     known = latest.get(key)
                     if known is None or known.recorded_at <= found.recorded_at:
                         latest[key] = found
+                case Unreadable(newer=True, reason=reason):
+                    raise JournalTooNewError(
+                        f"{path}, byte {line.start_byte}: {reason}; with this assay give the "
+                        "search another name, or set ASSAY_HOME to another folder"
+                    )
                 case Unreadable():
                     pass
     return iter([found.row for found in latest.values()])

@@ -18,6 +18,9 @@ _KIND_BY_TYPE = {kind.row_type: kind for kind in ROW_KINDS}
 _READERS: dict[str, TypeAdapter[Any]] = {k.kind: TypeAdapter(k.row_type) for k in ROW_KINDS}
 _COLUMNS = {kind.kind: frozenset(kind.columns) for kind in ROW_KINDS}
 _INT64_MAX = 2**63 - 1
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+# What the fast parser lets pass or cannot tell apart, and the strict one refuses or mends.
+_DOUBTFUL = (b"NaN", b"Infinity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,8 @@ class Unreadable:
     """Why a complete line gives no row. The line stays where it is."""
 
     reason: str
+    newer: bool = False
+    """A later version of assay wrote it, and would know what it says."""
 
 
 def kind_of(row: Row) -> RowKind:
@@ -69,21 +74,25 @@ def json_text(value: Any) -> str:
     return _dumps(_without_surrogates(value)) if "\\ud" in text else text
 
 
+def database_text(value: Any) -> str:
+    """JSON for the database, of a value that came from a journal; five times as fast."""
+    return _JSON.dump_json(value).decode("utf-8")
+
+
 def decode_line(line: bytes) -> Recorded | Unreadable:
     """The row of one complete line, checked against its dataclass."""
     try:
-        frame = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        frame = _parsed(line)
     except (ValueError, RecursionError) as problem:
         return Unreadable(reason=f"not JSON: {problem}")
     if not isinstance(frame, dict) or not isinstance(frame.get("row"), dict):
         return Unreadable(reason='expected {"v", "kind", "at", "row"}')
     if frame.get("v") != JOURNAL_VERSION:
-        return Unreadable(
-            reason=f"journal version {frame.get('v')!r}: this assay reads {JOURNAL_VERSION}"
-        )
+        return _other_version(frame.get("v"))
     kind = _KIND_BY_NAME.get(str(frame.get("kind")))
     if kind is None:
-        return Unreadable(reason=f"unknown kind {frame.get('kind')!r}")
+        reason = f"unknown kind {frame.get('kind')!r}: a newer assay may know it"
+        return Unreadable(reason=reason, newer=isinstance(frame.get("kind"), str))
     values = _without_surrogates(frame["row"]) if b"\\ud" in line.lower() else frame["row"]
     try:
         row = _READERS[kind.kind].validate_python(values)
@@ -95,6 +104,16 @@ def decode_line(line: bytes) -> Recorded | Unreadable:
         return Unreadable(reason=f"{kind.kind}: {problem}")
     unknown = tuple(sorted(values.keys() - _COLUMNS[kind.kind]))
     return Recorded(row=row, kind=kind, recorded_at=at, unknown_fields=unknown)
+
+
+def _parsed(line: bytes) -> Any:
+    """The value of a line; what the fast parser refuses goes to the strict one, which says why."""
+    if not any(words in line for words in _DOUBTFUL):
+        try:
+            return _JSON.validate_json(line)
+        except ValidationError:
+            pass
+    return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
 
 
 def parse_time(value: object) -> datetime:
@@ -138,6 +157,15 @@ def _check_numbers_and_times(kind: RowKind, row: Row) -> None:
         moment = getattr(row, name)
         if moment is not None:
             parse_time(moment)
+
+
+def _other_version(version: object) -> Unreadable:
+    newer = isinstance(version, int) and version > JOURNAL_VERSION
+    advice = ", a newer one can: upgrade assay" if newer else ""
+    return Unreadable(
+        reason=f"journal version {version!r}: this assay reads {JOURNAL_VERSION}{advice}",
+        newer=newer,
+    )
 
 
 def _first_problem(kind: RowKind, problem: ValidationError) -> str:

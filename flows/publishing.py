@@ -6,6 +6,9 @@ from pathlib import Path
 
 from flows.home import build_path, published_path
 
+ABANDONED_SECONDS = 3600.0
+"""A file on its way to its name for so long belongs to a process that died."""
+
 
 def publish(home: Path) -> bool:
     """Put a copy of the database where people read it, unless the one there is the same."""
@@ -21,3 +24,14 @@ def publish(home: Path) -> bool:
     shutil.copystat(build, copy)
     copy.replace(published)
     return True
+
+
+def leftovers(home: Path, now: float) -> tuple[Path, ...]:
+    """Files that a killed process or a rebuild left, for whoever holds the ingest's lock.
+
+    Journals are never among them. Files of a running search are known by their age.
+    """
+    ours = [*home.glob("*.duckdb.new"), *home.glob("*.duckdb.new.wal"), *home.glob("old-*.duckdb*")]
+    drafts = [path for path in home.glob("experiments/*/.*") if path.is_file()]
+    old = [path for path in drafts if now - path.stat().st_mtime > ABANDONED_SECONDS]
+    return tuple(sorted([*ours, *old]))

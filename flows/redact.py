@@ -3,7 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,13 @@ REDACTED = "[redacted]"
 MIN_SECRET_LENGTH = 6
 """Shorter secrets are placeholders such as ``none``; taking them out would maim ordinary words."""
 
+MIN_GUESSED_LENGTH = 8
+"""Of a value that only its variable's name gives away: shorter ones may be ordinary words."""
+
+_VARIABLE = re.compile(
+    r"(?i)(^|_)(API|ACCESS|AUTH|PG|PRIVATE)?"
+    r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|DSN)$"
+)
 _KEY_NAME = r"(?:api[-_ ]?key|access[-_ ]?token|auth[-_ ]?token|secret[-_ ]?key|password|passwd)"
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -29,17 +37,35 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(rf"(?i)(\b{_KEY_NAME}[\"']?\s*[:=]\s*[\"']?)[A-Za-z0-9._~+/\-]{{12,}}=*"),
         rf"\1{REDACTED}",
     ),
-    # A password inside an address: scheme://user:password@host.
+    # A password inside an address, scheme://user:password@host, or a token in the user's place.
     (re.compile(r"(\b[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s/@]+@"), rf"\1{REDACTED}@"),
+    (re.compile(r"(?i)(\bhttps?://)[^\s/:@\[]{8,}@"), rf"\1{REDACTED}@"),
+    # A credential in the query of an address.
+    (re.compile(r"(?i)([?&](?:key|token|sig|signature|auth)=)[^\s&#\"'\[]{8,}"), rf"\1{REDACTED}"),
 )
 
-_SECRET_FIELDS = frozenset({"api_key", "apikey", "authorization", "password", "x-api-key"})
+_SECRET_FIELDS = frozenset(
+    "api_key apikey authorization proxy-authorization cookie set-cookie password passwd "
+    "secret token access_token x-api-key".split()
+)
+
+
+def environment_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables whose names say that they are keys, tokens or passwords."""
+    found = {
+        value.strip()
+        for name, value in environment.items()
+        if _VARIABLE.search(name) and len(value.strip()) >= MIN_GUESSED_LENGTH
+    }
+    # A path to a file that holds a key is no secret, and may be part of many harmless texts.
+    return tuple(sorted(value for value in found if not value.startswith(("/", "~"))))
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """``text`` without the given secrets, in any form they travel in, and without known keys."""
-    for form in _forms(secrets):
-        text = text.replace(form, REDACTED)
+    known = _known(tuple(secrets))
+    if known is not None:
+        text = known.sub(REDACTED, text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
@@ -51,16 +77,29 @@ def redact_value(value: Any, secrets: Iterable[str] = ()) -> Any:
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):
-        return {redact(str(k), secrets): _field(str(k), v, secrets) for k, v in value.items()}
+        return {_name(str(k), secrets): _field(str(k), v, secrets) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [redact_value(item, secrets) for item in value]
     return value
+
+
+@lru_cache(maxsize=4096)
+def _name(name: str, secrets: tuple[str, ...]) -> str:
+    """A field's name redacted; the same few names come again and again."""
+    return redact(name, secrets)
 
 
 def _field(name: str, value: Any, secrets: tuple[str, ...]) -> Any:
     if isinstance(value, str) and value and name.lower() in _SECRET_FIELDS:
         return REDACTED
     return redact_value(value, secrets)
+
+
+@lru_cache(maxsize=16)
+def _known(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    """One pattern for all forms of all secrets; None without any."""
+    forms = _forms(secrets)
+    return re.compile("|".join(re.escape(form) for form in forms)) if forms else None
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:

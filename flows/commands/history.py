@@ -1,4 +1,4 @@
-"""The commands about the history: what each takes; ``flows.cli_history`` does the work."""
+"""The commands about the history; ``flows.cli_history`` and ``cli_database`` do the work."""
 
 from typing import Any
 
@@ -43,10 +43,71 @@ def sql(**options: Any) -> int:
 @click.command()
 @click.argument("folder", type=FOLDER)
 def export(**options: Any) -> int:
-    """Write the history's tables to FOLDER as Parquet files."""
+    """Write the history's tables to FOLDER as Parquet files.
+
+    \b
+      assay export parquet-files
+    """
     from flows.cli_history import export_history
 
     return export_history(**options)
 
 
-COMMANDS = (sql, export)
+@click.group()
+def db() -> None:
+    """Look after the history's database, which the journals can always remake.
+
+    \b
+      assay db check        is every row as the journals say?
+      assay db rebuild      make the database anew from the journals
+      assay db vacuum       free the room that changes and killed processes left
+    """
+
+
+@db.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def db_check(**options: Any) -> int:
+    """Compare every row with the journals.
+
+    Also named: damaged lines, lines of a newer assay, sources whose sha256 is another. Exit code 2
+    says that something is wrong.
+
+    \b
+      assay db check
+    """
+    from flows.cli_database import check_database
+
+    return check_database(**options)
+
+
+@db.command("rebuild")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def db_rebuild(**options: Any) -> int:
+    """Make the database anew from the journals.
+
+    The old one is kept as old-build.duckdb in the home folder.
+
+    \b
+      assay db rebuild
+    """
+    from flows.cli_database import rebuild_database
+
+    return rebuild_database(**options)
+
+
+@db.command("vacuum")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def db_vacuum(**options: Any) -> int:
+    """Write the database anew without gaps.
+
+    Files that killed processes and rebuilds left are removed; journals are never touched.
+
+    \b
+      assay db vacuum
+    """
+    from flows.cli_database import vacuum_database
+
+    return vacuum_database(**options)
+
+
+COMMANDS = (sql, export, db)

@@ -10,7 +10,9 @@ import duckdb
 import pytest
 
 from flows.export import ExportError, export_parquet, records, render_table
+from flows.schema import migrations
 from flows.store import QueryError, Table, copy_to_parquet, query
+from flows.version import assay_version
 from tests.support.history_rows import candidate, one_of_each, remember
 
 
@@ -100,7 +102,10 @@ def test_an_export_holds_every_table_and_a_manifest_that_fits(tmp_path: Path) ->
 
     manifest = export_parquet(tmp_path / "home", tmp_path / "out's")
 
-    entries = json.loads(manifest.read_text())["tables"]
+    facts = json.loads(manifest.read_text())
+    assert facts["assay_version"] == assay_version()
+    assert facts["schema"] == migrations()[-1].name
+    entries = facts["tables"]
     assert len(entries) == 8
     for entry in entries:
         path = manifest.parent / entry["file"]

@@ -1,6 +1,7 @@
 """The journal keeps every row that was acknowledged, and reads back what was written."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,7 +12,13 @@ from threading import Thread
 import pytest
 
 from flows.home import journal_folder
-from flows.journal import Journal, JournalError, journal_files, read_rows
+from flows.journal import (
+    Journal,
+    JournalError,
+    JournalTooNewError,
+    journal_files,
+    read_rows,
+)
 from tests.support.history_rows import AT, candidate, evaluation, experiment, one_of_each, remember
 
 
@@ -74,8 +81,8 @@ def test_a_doubled_line_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b'{"v":2,"kind":"candidate","at":"2026-03-01","row":{}}',
-        b'{"v":1,"kind":"thought","at":"2026-03-01","row":{}}',
+        b'{"v":0,"kind":"candidate","at":"2026-03-01","row":{}}',
+        b'{"v":1,"kind":null,"at":"2026-03-01","row":{}}',
         b'{"v":1,"kind":"candidate","at":"2026-03-01","row":{"iteration":1}}',
         b'{"v":1,"kind":"candidate","at":"someday","row":{}}',
         b"[]",
@@ -85,11 +92,21 @@ def test_a_doubled_line_changes_nothing(tmp_path: Path) -> None:
         b"",
     ],
 )
-def test_lines_that_this_version_cannot_read_are_passed_over(tmp_path: Path, line: bytes) -> None:
+def test_damaged_lines_are_passed_over(tmp_path: Path, line: bytes) -> None:
     path = remember(tmp_path, [candidate()])
     path.write_bytes(line + b"\n" + path.read_bytes())
 
     assert list(read_rows(tmp_path, "night")) == [candidate()]
+
+
+@pytest.mark.parametrize("what", ['"v":2', '"kind":"thought"'])
+def test_an_experiment_of_a_newer_version_is_not_gone_on_with(tmp_path: Path, what: str) -> None:
+    path = remember(tmp_path, [candidate()])
+    name = what.partition(":")[0]
+    path.write_text(re.sub(rf'{name}:("\w+"|\d)', what, path.read_text(), count=1))
+
+    with pytest.raises(JournalTooNewError, match=r"newer.*another name"):
+        read_rows(tmp_path, "night")
 
 
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:

@@ -2,18 +2,24 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from flows.home import build_path
 from flows.records import ROW_KINDS, RowKind
 from flows.schema import migrations
-from flows.store import query
+from flows.store import ingest, query
+from tests.support.history_rows import candidate, remember
 
 VIEWS = (
     "leaderboard improvement_curve failures_by_kind cost_per_improvement lineage generalisation_gap"
 ).split()
 
 # A released migration is never edited: change the history by adding the next one.
-RELEASED: dict[str, str] = {}
+RELEASED = {
+    "0001_tables": "a887d753d1840ad488084c867a99b62f000504f7e5e3156e45a25b4163fc45e0",
+    "0002_views": "e2c86f2b7cdaf70be1f6ad6b6ad16aa71c291b7fe5ee51884253e4eed1af791c",
+}
 
 
 @pytest.mark.parametrize("kind", ROW_KINDS, ids=lambda kind: kind.table)
@@ -60,6 +66,30 @@ def test_every_table_and_view_says_what_it_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_of_an_empty_history_is_empty(tmp_path: Path, view: str) -> None:
     assert query(tmp_path, f"FROM {view}").rows == ()
+
+
+def test_a_database_of_the_first_version_gets_what_was_added_since(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(score=1.5, standing="promoted", improved=True)])
+    with duckdb.connect(str(build_path(tmp_path))) as connection:
+        connection.execute(
+            "CREATE TABLE schema_migrations "
+            "(version BIGINT PRIMARY KEY, name VARCHAR, sha256 VARCHAR, applied_at TIMESTAMP)"
+        )
+        for step in migrations()[:2]:
+            connection.execute(step.sql)
+            connection.execute(
+                "INSERT INTO schema_migrations VALUES (?, ?, ?, now())",
+                [step.version, step.name, step.sha256],
+            )
+
+    report = ingest(tmp_path)
+
+    assert (report.rebuilt, report.notes) == (False, ())
+    assert query(tmp_path, "SELECT standing, is_best FROM leaderboard").rows == (
+        ("promoted", True),
+    )
+    applied = query(tmp_path, "SELECT version FROM schema_migrations ORDER BY version").rows
+    assert [version for (version,) in applied] == [step.version for step in migrations()]
 
 
 def test_migrations_are_numbered_from_one_without_gaps() -> None:

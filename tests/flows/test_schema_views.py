@@ -40,27 +40,69 @@ def test_leaderboard_starts_anew_for_each_experiment(tmp_path: Path) -> None:
     assert found == (("day", 1), ("night", 1), ("night", 2))
 
 
-def test_improvement_curve_never_falls_and_leaves_out_what_was_not_kept(tmp_path: Path) -> None:
+def test_the_promoted_best_leads_and_the_barred_come_last(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        candidate(iteration=0, title="naive", score=1.0, improved=True, standing="promoted"),
+        candidate(iteration=1, title="best", score=1.4, improved=True, standing="promoted"),
+        candidate(iteration=2, title="refused", score=1.8, standing="refused"),
+        candidate(iteration=3, title="barred", score=9.0, standing="barred"),
+        candidate(iteration=4, title="implausible", score=None, standing="barred"),
+    ]
+    remember(tmp_path, rows)
+
+    found = query(tmp_path, "SELECT title, is_best FROM leaderboard ORDER BY rank").rows
+
+    assert found == (
+        ("best", True),
+        ("refused", False),
+        ("naive", False),
+        ("barred", False),
+        ("implausible", False),
+    )
+
+
+def test_leaderboard_has_a_score_for_each_split(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        candidate(score=2.0, validation_score=1.5, standing="promoted", gap_percent=4.0),
+        evaluation(scenario="x1", split="test", score=4.0),
+        evaluation(scenario="x2", split="test", score=1.0),
+        evaluation(scenario="x1", split="test", score=9.0, attempt=1, purpose="repeat"),
+        candidate(iteration=2, score=1.9),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT score, validation_score, test_score, gap_percent, standing FROM leaderboard"
+
+    assert query(tmp_path, f"{sql} ORDER BY rank").rows == (
+        (2.0, 1.5, pytest.approx(2.0), 4.0, "promoted"),
+        (1.9, None, None, None, ""),
+    )
+
+
+def test_improvement_curve_follows_what_was_promoted_and_nothing_else(tmp_path: Path) -> None:
     rows: list[Row] = [
         experiment(),
         candidate(iteration=0, slot=0, origin="baseline", score=1.0, improved=True),
         candidate(iteration=0, slot=1, origin="baseline", score=1.5, improved=False),
         candidate(iteration=1, score=1.2),
-        candidate(iteration=2, score=2.0, improved=True),
-        candidate(iteration=3, score=99.0, improved=False, problem="implausible"),
+        candidate(iteration=2, score=2.0, validation_score=1.7, improved=True),
+        candidate(iteration=3, score=99.0, validation_score=1.1, standing="barred"),
         candidate(iteration=4, score=None, outcome="rejected"),
     ]
     remember(tmp_path, rows)
 
-    sql = "SELECT tried, best_so_far, improved, gain FROM improvement_curve ORDER BY tried"
+    sql = (
+        "SELECT tried, best_so_far, best_validation_so_far, improved, gain FROM improvement_curve "
+        "ORDER BY tried"
+    )
 
     assert query(tmp_path, sql).rows == (
-        (1, 1.0, True, None),
-        (2, 1.5, True, 0.5),
-        (3, 1.5, False, None),
-        (4, 2.0, True, 0.5),
-        (5, 2.0, False, None),
-        (6, 2.0, False, None),
+        (1, 1.0, None, True, None),
+        (2, 1.0, None, False, None),
+        (3, 1.0, None, False, None),
+        (4, 2.0, 1.7, True, 1.0),
+        (5, 2.0, 1.7, False, None),
+        (6, 2.0, 1.7, False, None),
     )
 
 
@@ -101,6 +143,21 @@ def test_cost_counts_what_was_paid_and_what_it_brought(tmp_path: Path) -> None:
 
     (found,) = query(tmp_path, sql).rows
     assert found == pytest.approx((2, 2, 4, 1500, 0.5, 0.25, 0.02, 5.0))
+
+
+def test_a_per_cent_is_paid_for_on_scenarios_that_were_held_out(tmp_path: Path) -> None:
+    baseline = {"iteration": 0, "origin": "baseline", "score": 1.0, "validation_score": 1.0}
+    rows: list[Row] = [
+        candidate(**baseline, improved=True),
+        candidate(iteration=1, score=2.0, validation_score=1.1, improved=True),
+        candidate(iteration=2, score=9.0, validation_score=1.0, standing="barred"),
+        call(iteration=1, cost_usd=0.5),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT gain_percent, held_out_gain_percent, usd_per_percent FROM cost_per_improvement"
+
+    assert query(tmp_path, sql).rows[0] == pytest.approx((100.0, 10.0, 0.05))
 
 
 def test_a_search_without_a_model_has_no_cost_but_seconds(tmp_path: Path) -> None:

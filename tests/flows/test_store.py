@@ -162,6 +162,17 @@ def test_writing_is_refused(tmp_path: Path, sql: str) -> None:
     assert values(tmp_path, "SELECT count(*), max(score) FROM candidates") == [(1, 1.0)]
 
 
+@pytest.mark.parametrize(
+    ("sql", "count"),
+    [("SELECT 1; SELECT 2", 2), ("SET threads = 1; FROM candidates; SHOW TABLES; SELECT 3", 3)],
+)
+def test_of_several_queries_none_is_passed_over_in_silence(
+    tmp_path: Path, sql: str, count: int
+) -> None:
+    with pytest.raises(QueryError, match=f"these are {count} queries, and one answer is given"):
+        query(tmp_path, sql)
+
+
 @pytest.mark.parametrize("sql", ["", " ; ", "-- nothing"])
 def test_an_empty_query_is_explained(tmp_path: Path, sql: str) -> None:
     with pytest.raises(QueryError, match="the query is empty"):

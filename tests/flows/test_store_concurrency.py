@@ -1,4 +1,4 @@
-"""Several writers, several ingests, a reader, and kill -9: nothing is lost, nothing comes twice."""
+"""Several writers, several ingests and a reader: nothing is lost, nothing comes twice."""
 
 import subprocess
 import sys
@@ -7,42 +7,8 @@ from pathlib import Path
 from flows.home import lock_path
 from flows.ingest_lock import hold
 from flows.journal import Journal
-from flows.store import ingest, query, rebuild
+from flows.store import ingest, query
 from tests.support.history_rows import candidate, evaluation, remember
-
-# Counts the lines that it runs in the code that touches files and the database, each line once per
-# call, and kills itself just before the given one.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from flows.store import ingest
-import flows.ingest_batches as batches
-
-batches.BATCH_LINES = 40
-watched = ("store.py", "ingest_tables.py", "publishing.py", "ingest_lock.py")
-plain = ("_values", "order", "key", "<genexpr>", "<listcomp>", "<dictcomp>")
-steps, last = 0, int(sys.argv[2])
-
-def watch(frame, event, value):
-    code = frame.f_code
-    if not code.co_filename.endswith(watched) or code.co_name in plain:
-        return None
-    seen = set()
-    def count(frame, event, value):
-        global steps
-        if event == "line" and frame.f_lineno not in seen:
-            seen.add(frame.f_lineno)
-            steps += 1
-            if steps == last:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return count
-    return count
-
-sys.settrace(watch)
-ingest(Path(sys.argv[1]))
-sys.settrace(None)
-print(steps)
-"""
 
 WRITER = """
 import sys
@@ -66,8 +32,6 @@ for _ in range(5):
     assert not ingest(Path(sys.argv[1])).busy
 """
 
-KILLS = 10
-
 EVERYTHING = "SELECT * EXCLUDE (recorded_at, recorded_in) FROM candidates ORDER BY ALL"
 
 
@@ -87,41 +51,6 @@ def fill(home: Path) -> None:
     for part in range(3):
         rows = [candidate(iteration=part, slot=slot) for slot in range(40)]
         remember(home, [*rows, *(candidate(iteration=part, slot=s, title="x") for s in range(40))])
-
-
-def test_an_ingest_killed_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    fill(tmp_path / "calm")
-    steps = int(finish(start(KILLED, tmp_path / "calm", 0)))
-    expected = query(tmp_path / "calm", EVERYTHING).rows
-    assert steps > 200
-    first = [replaced(row) for row in expected]
-
-    for number in range(1, steps + 1, max(1, steps // KILLS)):
-        home = tmp_path / str(number)
-        fill(home)
-        killed = start(KILLED, home, number)
-        killed.communicate(timeout=120)
-        assert killed.returncode == -9
-        seen = query(home, EVERYTHING, refresh=False).rows
-        assert all(row in expected or row in first for row in seen)
-        assert query(home, EVERYTHING).rows == expected
-
-
-def replaced(row: tuple) -> tuple:
-    """The row as it was written first."""
-    return tuple("smallest first" if value == "x" else value for value in row)
-
-
-def test_ingests_of_one_home_killed_again_and_again_get_to_the_end(tmp_path: Path) -> None:
-    fill(tmp_path)
-
-    for number in (3, 40, 90, 150, 200):
-        start(KILLED, tmp_path, number).communicate(timeout=120)
-
-    assert len(query(tmp_path, EVERYTHING).rows) == 120
-    before = query(tmp_path, "FROM candidates ORDER BY ALL").rows
-    rebuild(tmp_path)
-    assert query(tmp_path, "FROM candidates ORDER BY ALL").rows == before
 
 
 def test_two_ingests_at_once_take_turns(tmp_path: Path) -> None:

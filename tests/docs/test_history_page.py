@@ -1,0 +1,15 @@
+"""What the page about the history shows is typed here, on the history that the docs ship."""
+
+import shutil
+from pathlib import Path
+
+from tests.docs.pages import DOCS, follow
+
+
+def test_the_page_can_be_followed(tmp_path: Path) -> None:
+    shutil.copytree(DOCS / "sample-history", tmp_path / ".assay")
+
+    [shown] = follow(DOCS / "history.md", tmp_path)
+
+    assert "all is well" in shown.output
+    assert "removed old-build.duckdb" in shown.output

@@ -1,0 +1,87 @@
+"""A search with a model, killed again and again: no recorded reply is ever paid for twice."""
+
+import hashlib
+import json
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.store import query
+from simulator.library import policy_source
+from tests.support.killing import MODULES, Search
+from tests.support.model_server import ModelServer, Received, Sent, policy, prose
+from tests.support.same_history import assert_same_history
+from tests.support.small_suite import write_suite
+from tests.support.zygote import Zygote
+
+SEED, KILLS, CANDIDATES = 20260301, 5, 6
+IDEAS = ("shortest-first", "priority", "fifo-one", "right-size", "backfill", "overbook")
+SETTINGS = """
+suite = "{suite}"
+cell = "process"
+baselines = ["naive"]
+budget.candidates = 6
+guards.resamples = 1000
+guards.test = false
+[proposer]
+kind = "openai"
+model = "any"
+base_url = "{url}"
+"""
+
+
+def answer(received: Received) -> Sent:
+    """Answer the same to the same request, whenever and how often it comes."""
+    digest = hashlib.sha256(json.dumps(received.body, sort_keys=True).encode()).digest()
+    chosen = digest[0] % (len(IDEAS) + 1)
+    behaviour = policy(policy_source(IDEAS[chosen])) if chosen < len(IDEAS) else prose()
+    return behaviour(received)
+
+
+@pytest.fixture
+def zygote() -> Iterator[Zygote]:
+    with Zygote(*MODULES) as started:
+        yield started
+
+
+def test_a_reply_that_was_recorded_is_never_asked_for_again(zygote: Zygote, tmp_path: Path) -> None:
+    slots = 2
+    suite = write_suite(tmp_path, {"train": [1], "validation": [3]})
+    moments, kills, lost = random.Random(SEED), 0, 0
+    with ModelServer(answer) as server:
+        settings = tmp_path / "search.toml"
+        settings.write_text(SETTINGS.format(suite=suite, url=server.url), encoding="utf-8")
+        calm, killed = (
+            Search(zygote, tmp_path / name, "--config", settings, "--slots", slots)
+            for name in ("calm", "killed")
+        )
+        calm.finish()
+        assert len(server.requests) == CANDIDATES
+        server.requests.clear()
+
+        while kills < KILLS:
+            killed.start()
+            if killed.ends_within(moments.choice([1, 1, 2, 4]), moments.uniform(0, 0.2)):
+                assert zygote.wait() == 0
+                break
+            zygote.kill()
+            kills += zygote.wait() == -signal.SIGKILL
+            open_ones = len(server.requests) - recorded(killed.home) - lost
+            assert 0 <= open_ones <= slots
+            lost += open_ones
+        killed.finish()
+
+    assert kills > 1
+    assert recorded(killed.home) == CANDIDATES
+    assert len(server.requests) == CANDIDATES + lost
+    assert_same_history(killed.home, calm.home)
+
+
+def recorded(home: Path) -> int:
+    """How many replies the journals hold, each request once."""
+    found = query(home, "SELECT count(*), count(DISTINCT (iteration, slot)) FROM llm_calls").rows
+    assert found[0][0] == found[0][1]
+    return int(found[0][0])
