@@ -21,6 +21,7 @@ def diagnose(attempt: Attempt, baseline: Attempt | None) -> tuple[str, ...]:
     if measured is not None:
         other = figures(baseline.evaluations) if baseline is not None else None
         lines += _classes(measured, other)
+        lines += _charges(measured)
         lines += _waits(measured)
         lines += _resources(measured)
         lines += _kills(measured)
@@ -35,7 +36,10 @@ def diagnose(attempt: Attempt, baseline: Attempt | None) -> tuple[str, ...]:
 def _sameness(attempt: Attempt) -> list[str]:
     if attempt.duplicate_of is None:
         return []
-    return [f"the same as attempt {attempt.duplicate_of}: try something else"]
+    return [
+        f"it decides the same as attempt {attempt.duplicate_of} in every scenario: change what is "
+        "decided, not how it is written"
+    ]
 
 
 def _findings(attempt: Attempt) -> list[str]:
@@ -75,7 +79,13 @@ def _classes(own: Figures, other: Figures | None) -> list[str]:
 
 def _fared(fared: ClassFigures) -> str:
     mean = "" if fared.mean_seconds is None else f", mean latency {_seconds(fared.mean_seconds)}"
-    return f"{fared.completed} of {fared.arrived} completed{mean}"
+    tail = "" if fared.p95_seconds is None else f", p95 up to {_seconds(fared.p95_seconds)}"
+    return f"{fared.completed} of {fared.arrived} completed{mean}{tail}"
+
+
+def _charges(own: Figures) -> list[str]:
+    shares = [f"{name} {share:.0f} %" for name, share in own.charges.items() if share >= 0.5]
+    return [f"the weighted latency comes from: {', '.join(shares)}"] if shares else []
 
 
 def _waits(own: Figures) -> list[str]:

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.outcome import Evaluation
+from simulator.objectives import WEIGHTS
+from simulator.workload import Priority
 
 CLASSES = ("query", "interactive", "batch")
+UNDONE = "what was not completed"
+_WEIGHTS = {name: WEIGHTS[priority] for priority, name in zip(Priority, CLASSES, strict=True)}
 SHOWN_REQUESTS = 3
 
 Metrics = Mapping[str, Any]
@@ -19,6 +23,8 @@ class ClassFigures:
     arrived: int
     completed: int
     mean_seconds: float | None
+    p95_seconds: float | None
+    """In the scenario where it is worst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class Figures:
     """(requested GB, GB in use when killed, kills), most frequent first."""
     starved: int
     timed_out: int
+    charges: Mapping[str, float]
+    """Percent of the weighted latency that each class, and what was not completed, makes."""
 
 
 def figures(evaluations: Sequence[Evaluation]) -> Figures | None:
@@ -58,6 +66,7 @@ def figures(evaluations: Sequence[Evaluation]) -> Figures | None:
         oom_requests=_requests(known),
         starved=int(_sum(known, "starved_pipelines")),
         timed_out=sum(_count(_class(metrics, "all"), "timed_out") for metrics in known),
+        charges=_charges(known),
     )
 
 
@@ -80,7 +89,26 @@ def _class_figures(known: Sequence[Metrics], name: str) -> ClassFigures:
         arrived=sum(_count(each, "arrived") for each in classes),
         completed=completed,
         mean_seconds=seconds / completed if completed else None,
+        p95_seconds=max(_values(classes, "p95"), default=None),
     )
+
+
+def _charges(known: Sequence[Metrics]) -> dict[str, float]:
+    """Return what makes the weighted latency, each scenario counting the same."""
+    shares: dict[str, list[float]] = {name: [] for name in (*CLASSES, UNDONE)}
+    for metrics in known:
+        classes = {name: _class(metrics, name) for name in CLASSES}
+        weights = sum(_WEIGHTS[name] * _count(classes[name], "arrived") for name in CLASSES)
+        charged = _number(metrics, "weighted_latency_seconds") * weights
+        if charged <= 0:
+            continue
+        own = {
+            name: _WEIGHTS[name] * _count(each, "completed") * _number(each, "mean") / charged
+            for name, each in classes.items()
+        }
+        for name, share in {**own, UNDONE: max(0.0, 1.0 - sum(own.values()))}.items():
+            shares[name].append(share)
+    return {name: 100 * sum(each) / len(each) for name, each in shares.items() if each}
 
 
 def _requests(known: Sequence[Metrics]) -> tuple[tuple[float, float, int], ...]:

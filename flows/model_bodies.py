@@ -7,6 +7,9 @@ from typing import Any
 
 ERROR_CHARS = 500
 
+FINAL = ("ok", "bad_reply", "refused", "truncated")
+"""Outcomes of a call that was answered: the answer stands, good or bad, and is not asked again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:

@@ -4,63 +4,50 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-from flows.config_sections import ProposerConfig
+from flows.model_settings import Api, ModelSettings, is_openai
 from flows.proposing import Prompt
 
-OPENAI_URL = "https://api.openai.com/v1"
 SMALLEST_REPLY_TOKENS = 1024
 """A server that does not even allow this much for a reply cannot answer with a policy."""
 
-Api = Literal["chat", "responses"]
+MOST_CHARS_PER_TOKEN = 10
+"""No tokenizer fits more characters of English and Python into a token, on average."""
+
 Body = dict[str, Any]
 
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_OPTIONAL = ("temperature", "reasoning_effort", "reasoning", "response_format", *_LIMITS)
+_OPTIONAL = (
+    *("temperature", "reasoning_effort", "reasoning", "response_format", "text"),
+    *(*_LIMITS, "store"),
+)
+_ALSO_CALLED = {
+    "response_format": ("response_format", "json_schema", "structured output", "guided_json"),
+    "text": ("text.format", "response_format", "json_schema", "structured output"),
+}
+"""What complaints call a parameter; all others are called by their name."""
+
 _TOO_LARGE = re.compile(
     r"too (large|long|high|many)|at most|context.{0,20}(length|window|size)|exceed|less than",
     re.IGNORECASE,
 )
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "idea": {"type": "string", "description": "what the policy does and why it should win"},
+        "policy": {"type": "string", "description": "the complete Python module, nothing else"},
+    },
+    "required": ["idea", "policy"],
+    "additionalProperties": False,
+}
+"""What a reply looks like when it is asked for as JSON."""
 
 
-def unusable(settings: ProposerConfig, api_key: str) -> str | None:
-    """Return why no request can be made with this address and key, or None when one can."""
-    url = settings.base_url or OPENAI_URL
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        return f"proposer.base_url: expected http://HOST[:PORT]/PATH or https://..., got {url!r}"
-    if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-        return (
-            f"the API key in {settings.api_key_env} is empty or holds characters that cannot be "
-            "sent in a header: set the variable to the bare key"
-        )
-    return None
-
-
-def api_of(settings: ProposerConfig) -> Api:
-    """Return the API to use: what is set, else Responses at OpenAI and chat everywhere else."""
-    if settings.api != "auto":
-        return settings.api
-    return "responses" if _is_openai(settings) else "chat"
-
-
-def address_of(settings: ProposerConfig) -> str:
-    """Return the server's host and port, for the record: never a path, a user or a password."""
-    parts = urlsplit(settings.base_url or OPENAI_URL)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.hostname or 'unknown'}{port}"
-
-
-def first_body(settings: ProposerConfig, prompt: Prompt) -> Body:
+def first_body(settings: ModelSettings, prompt: Prompt) -> Body:
     """Return the request that the settings ask for, without what is not set."""
     body: Body = {"model": settings.model}
-    if api_of(settings) == "responses":
+    if settings.api == "responses":
         body |= {"instructions": prompt.system, "input": prompt.user, "store": False}
         body["max_output_tokens"] = settings.max_output_tokens
         if settings.reasoning_effort is not None:
@@ -70,13 +57,41 @@ def first_body(settings: ProposerConfig, prompt: Prompt) -> Body:
             {"role": "system", "content": prompt.system},
             {"role": "user", "content": prompt.user},
         ]
-        name = "max_completion_tokens" if _is_openai(settings) else "max_tokens"
+        name = "max_completion_tokens" if is_openai(settings.base_url) else "max_tokens"
         body[name] = settings.max_output_tokens
         if settings.reasoning_effort is not None:
             body["reasoning_effort"] = settings.reasoning_effort
     if settings.temperature is not None:
         body["temperature"] = settings.temperature
+    if settings.structured:
+        body |= _structured(settings.api)
     return body
+
+
+def advice_on(said: str) -> str:
+    """Return what a user can do about a complaint that no change of the request can answer."""
+    if _TOO_LARGE.search(said):
+        return (
+            " (the prompt and its reply do not fit: lower feedback.prompt_tokens or "
+            "proposer.max_output_tokens, or give the server a larger context)"
+        )
+    return ""
+
+
+def cut_short(body: Mapping[str, Any], counted: int | None) -> str | None:
+    """Return a warning when the server counted far fewer tokens than the prompt must have.
+
+    Some servers drop the beginning of a prompt that is longer than their context and say nothing.
+    """
+    texts = [str(body.get(name) or "") for name in ("instructions", "input")]
+    texts += [str(each["content"]) for each in body.get("messages", ())]
+    chars = sum(len(text) for text in texts)
+    if counted is None or counted * MOST_CHARS_PER_TOKEN >= chars:
+        return None
+    return (
+        f"the server counted {counted} tokens in a prompt of {chars} characters: it seems to have "
+        "cut it; give the server a larger context, or lower feedback.prompt_tokens"
+    )
 
 
 class Lessons:
@@ -104,7 +119,7 @@ class Lessons:
 
     def learn(self, sent: Mapping[str, Any], said: str) -> bool:
         """Note what a complaint about ``sent`` says; False when it teaches nothing new."""
-        name = next((word for word in _OPTIONAL if word in sent and _names(said, word)), None)
+        name = next((word for word in _OPTIONAL if word in sent and _is_named(said, word)), None)
         if name is None and re.search(r"system.{0,20}(role|message)|role.{0,20}system", said, re.I):
             name = "messages"
         if name is None and _TOO_LARGE.search(said):
@@ -135,13 +150,17 @@ def request_sha256(api: Api, body: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _is_openai(settings: ProposerConfig) -> bool:
-    host = urlsplit(settings.base_url or OPENAI_URL).hostname or ""
-    return host == "api.openai.com" or host.endswith(".api.openai.com")
+def _structured(api: Api) -> Body:
+    """Return the parameter that asks for JSON by a schema."""
+    schema = {"name": "policy", "strict": True, "schema": dict(SCHEMA)}
+    if api == "responses":
+        return {"text": {"format": {"type": "json_schema", **schema}}}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
-def _names(said: str, parameter: str) -> bool:
-    return re.search(rf"(?<![\w]){re.escape(parameter)}(?![\w])", said) is not None
+def _is_named(said: str, parameter: str) -> bool:
+    names = _ALSO_CALLED.get(parameter, (parameter,))
+    return any(re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", said, re.I) for name in names)
 
 
 def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -1,10 +1,15 @@
-"""The page that tells what a policy can see and do, written from the code that implements it."""
+"""The page that tells what a policy can see and do, written from the code that implements it.
+
+``python -m flows.policy_page > docs/policy-contract.md`` writes the page that ships; the prompts show
+the same text to a model.
+"""
 
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from simulator import policy_api as api
+from simulator.plans import SCAN_GB_PER_SECOND
 
 OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
     "s": (
@@ -71,16 +76,32 @@ _TITLES = {
 }
 
 
+_HEAD = """\
+<!-- Written from the code by `python -m flows.policy_page`. -->
+
+A policy is one Python module that registers one init and one step function, as
+[the guide](policy-guide.md) shows. The decorators and names are those of Eudoxia: policies written for
+it run unmodified, with their imports or without. This page is also what a model is told.
+"""
+
+
 def policy_page() -> str:
     """Return the page in Markdown: the names that are there, the objects, and what can be asked."""
     blocks = [_names()]
     for name, (kind, attributes) in OBJECTS.items():
         lines = [f"## {_TITLES.get(name, f'`{name}`')}", ""]
         lines += [f"- `{attribute}`: {words}" for attribute, words in attributes.items()]
-        lines += [_member_line(member, value) for member, value in members(kind)]
+        told = {each for names in attributes for each in names.split(", ")}
+        lines += [_member_line(*member) for member in members(kind) if member[0] not in told]
         blocks.append("\n".join(lines))
     blocks.append(_requests())
     return "\n\n".join(blocks)
+
+
+def document() -> str:
+    """Return the page as it stands in the documentation."""
+    heading, rest = policy_page().split("\n", maxsplit=1)
+    return f"{heading}\n\n{_HEAD}{rest}\n"
 
 
 def members(kind: type[Any]) -> list[tuple[str, Any]]:
@@ -108,15 +129,23 @@ def _names() -> str:
 
 
 def _requests() -> str:
-    assignment = ("ops", "cpu", "ram", "priority", "pool_id", "pipeline_id")
+    assignment = ", ".join(f"{name}=..." for name in required(api.Assignment))
     return (
         "## What a step returns\n\n"
-        f"- `Assignment({', '.join(f'{name}=...' for name in assignment)})`: a container of `cpu` "
+        f"- `Assignment({assignment})`: a container of `cpu` "
         "CPUs and `ram` GB in pool `pool_id` that runs `ops` in order; `priority` is its label.\n"
-        "- `Suspend(container_id, pool_id)`: only when `container.can_suspend_container()`, which "
+        f"- `Suspend({', '.join(required(api.Suspend))})`: only when "
+        "`container.can_suspend_container()`, which "
         "is so on the tick after one of its operators ended and another is to come. Its CPUs and "
-        "memory are free again `ram / 20` seconds later; then its other operators can be assigned."
+        f"memory are free again `ram / {SCAN_GB_PER_SECOND}` seconds later; then its other "
+        "operators can be assigned."
     )
+
+
+def required(kind: type[Any]) -> list[str]:
+    """Return the parameters that must be given to make an object of a class, in their order."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty]
 
 
 def _member_line(name: str, value: Any) -> str:
@@ -131,3 +160,7 @@ def _member_line(name: str, value: Any) -> str:
         for each in parameters
     )
     return f"- `{name}({shown})`: {words}"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

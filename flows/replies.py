@@ -1,8 +1,11 @@
 """Finds the policy in the text of a model's reply."""
 
 import ast
+import json
 import re
 from dataclasses import dataclass
+
+from sandbox.parsing import parse
 
 MAX_SOURCE_CHARS = 100_000
 
@@ -30,14 +33,18 @@ class _Block:
 def extract_source(reply: str) -> Extracted:
     """Return the policy in a reply: a fenced block that registers a scheduler, else the best guess.
 
+    A reply in JSON is read first: what follows is done with its field ``policy``.
+
     In order: the first Python block with both registrations, the blocks that have them together,
     the first block with a step function, the largest block, the whole reply when it is Python.
     """
     text = _without_thoughts(_clean(reply))
+    field = _field_of_json(text)
+    text = text if field is None else field
     if not text.strip():
         return Extracted(source=None, problem="the reply is empty: answer with one policy")
     source = _from_blocks(_blocks(text))
-    if source is None and _is_policy(text):
+    if source is None and (field is not None or _is_policy(text)):
         source = text
     if source is None or not source.strip():
         return Extracted(
@@ -56,7 +63,7 @@ def extract_source(reply: str) -> Extracted:
 def title_of(source: str) -> str:
     """Return the first line of a policy's docstring or comment, made safe to print, or ``''``."""
     try:
-        text = ast.get_docstring(ast.parse(source)) or ""
+        text = ast.get_docstring(parse(source)) or ""
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = ""
     if not text.strip():
@@ -76,6 +83,22 @@ def _clean(reply: str) -> str:
 def _without_thoughts(text: str) -> str:
     """Return what follows a reasoning model's inline thoughts, which may hold drafts."""
     return text.rpartition("</think>")[2] if "</think>" in text else text
+
+
+def _field_of_json(text: str) -> str | None:
+    """Return the field ``policy`` when the text, or a fenced block in it, is a JSON object."""
+    candidates = [text, *(block.text for block in _blocks(text) if block.language == "json")]
+    for candidate in candidates:
+        if not candidate.lstrip().startswith("{"):
+            continue
+        try:
+            found = json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+        policy = found.get("policy") if isinstance(found, dict) else None
+        if isinstance(policy, str):
+            return _clean(policy)
+    return None
 
 
 def _blocks(text: str) -> list[_Block]:
@@ -117,7 +140,7 @@ def _is_policy(text: str) -> bool:
     if _REGISTERS_STEP.search(text) is None:
         return False
     try:
-        ast.parse(text)
+        parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

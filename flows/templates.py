@@ -1,9 +1,23 @@
-"""Renders text and HTML from Jinja templates that lie beside the code."""
+"""Renders text and HTML from Jinja templates, those that a user wrote in a sandbox."""
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from traceback import walk_tb
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    FunctionLoader,
+    StrictUndefined,
+    TemplateSyntaxError,
+    meta,
+)
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+
+class TemplateProblem(ValueError):
+    """A template cannot be used; the message says where and why."""
 
 
 def render_text(template: Path, /, **values: object) -> str:
@@ -17,6 +31,51 @@ def render_text(template: Path, /, **values: object) -> str:
 def render_html(template: Path, /, **values: object) -> str:
     """Return the HTML of a template; every value is escaped unless it is marked as safe."""
     return _environment(template.parent, True).get_template(template.name).render(values)
+
+
+def render_own(texts: Mapping[str, str], name: str, values: Mapping[str, object]) -> str:
+    """Return the text of one of these templates, which may include each other and nothing else.
+
+    They are run in a sandbox: they can read the values and change nothing.
+    """
+    try:
+        return _own(texts).get_template(name).render(dict(values))
+    except TemplateSyntaxError as error:
+        raise TemplateProblem(f"{error.name or name}, line {error.lineno}: {error}") from None
+    except Exception as error:  # whatever a template does wrong is its author's to mend
+        where = _line_of(error, texts)
+        raise TemplateProblem(f"{where or name}: {type(error).__name__}: {error}") from None
+
+
+def check_names(texts: Mapping[str, str], name: str, known: Iterable[str]) -> None:
+    """Refuse a template that uses a name which nobody gives, in a branch not taken too."""
+    environment, allowed = _own(texts), sorted(known)
+    try:
+        used = meta.find_undeclared_variables(environment.parse(texts[name], name, name))
+    except TemplateSyntaxError as error:
+        raise TemplateProblem(f"{error.name or name}, line {error.lineno}: {error}") from None
+    unknown = sorted(used - set(allowed) - set(environment.globals))
+    if unknown:
+        raise TemplateProblem(
+            f"{name}: unknown name {unknown[0]!r}; known are {', '.join(allowed)}"
+        )
+
+
+def _own(texts: Mapping[str, str]) -> Environment:
+    return ImmutableSandboxedEnvironment(
+        loader=FunctionLoader(lambda name: (texts[name], name, None) if name in texts else None),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _line_of(error: Exception, texts: Mapping[str, str]) -> str | None:
+    """Return the template and the line in which an error was raised."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    places = [f"{name}, line {line}" for name, line in frames if name in texts]
+    return places[-1] if places else None
 
 
 @lru_cache(maxsize=16)

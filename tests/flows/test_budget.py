@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from flows.budget import Spend, room_for, spend_of, stop_reason, wall_seconds
+from flows.budget import (
+    Reserve,
+    Spend,
+    room_for,
+    spend_of,
+    stop_reason,
+    summary_lines,
+    wall_seconds,
+)
 from flows.config_sections import BudgetConfig
 from flows.records import EventRow, LlmCallRow
 
@@ -63,6 +71,14 @@ def test_every_candidate_tried_is_the_planned_end() -> None:
         ({"minutes": 1.0}, {"seconds": 60.0}, "minutes"),
         ({"tokens": 1000}, {"tokens": 700, "largest_call_tokens": 400}, "tokens"),
         ({"tokens": 1000}, {"tokens": 1000}, "tokens"),
+        ({"tokens": 1000}, {"reserve": Reserve(tokens=1001)}, "another call may take 1001"),
+        ({"dollars": 1.0}, {"reserve": Reserve(dollars=1.5)}, "another call may cost $1.5000"),
+        ({"evaluations": 30}, {"evaluations": 30}, "30 of 30 evaluations are used"),
+        (
+            {"tokens": 1000},
+            {"tokens": 100, "largest_call_tokens": 100, "uncounted_calls": 9},
+            "as may 9 whose tokens were not told",
+        ),
         ({"dollars": 1.0}, {"dollars": 0.8, "largest_call_dollars": 0.3}, "$0.8000 of $1 are used"),
     ],
 )
@@ -87,6 +103,44 @@ def test_what_was_replayed_is_not_paid_twice() -> None:
 
     assert (spend.calls, spend.tokens, spend.dollars) == (2, 300, 0.25)
     assert (spend.largest_call_tokens, spend.unpriced_calls) == (150, 1)
+
+
+def test_calls_that_may_have_been_charged_without_a_word_are_counted_as_such() -> None:
+    silent = call(attempt=1, input_tokens=None, output_tokens=None, cost_usd=None)
+    cut = call(attempt=2, outcome="timeout", input_tokens=None, output_tokens=None, cost_usd=None)
+    refused = call(attempt=3, outcome="bad_request", input_tokens=None, output_tokens=None)
+
+    assert spend_of([call(), silent, cut, refused]).uncounted_calls == 2
+
+
+def test_the_summary_says_what_an_improvement_cost() -> None:
+    spend = Spend(candidates=24, calls=26, input_tokens=900, output_tokens=80, dollars=1.5)
+
+    assert summary_lines(spend, 3) == [
+        "24 proposals from 26 calls: 900 tokens in, 80 out, $1.5000",
+        "3 improvements at $0.5000 each",
+    ]
+    assert summary_lines(spend, 0)[1] == "no improvement for $1.5000"
+
+
+def test_the_summary_hides_nothing_that_is_not_known() -> None:
+    spend = Spend(
+        candidates=2,
+        calls=3,
+        replayed_calls=1,
+        cached_tokens=5,
+        unpriced_calls=2,
+        uncounted_calls=1,
+    )
+
+    assert summary_lines(spend, 1) == [
+        "2 proposals from 3 calls and 1 replayed: 0 tokens in (5 cached), 0 out, $0.0000",
+        "2 calls of unknown price are not in these dollars",
+        "1 calls may have been charged, but their tokens were not told",
+    ]
+    assert summary_lines(Spend(candidates=9), 2) == [
+        "9 proposals; no model was asked, nothing was paid"
+    ]
 
 
 def test_pauses_between_runs_are_not_wall_time() -> None:

@@ -19,6 +19,7 @@ def test_a_good_attempt_is_compared_with_the_baseline() -> None:
         "latency 8.0 s)",
         "batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency "
         "30.0 s)",
+        "the weighted latency comes from: interactive 1 %, batch 1 %, what was not completed 98 %",
         "a pipeline waits 9.0 s for its first operator to start and takes 6.0 s from there (means)",
         "CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used",
         "weakest scenarios (times better than the baseline): one 2.00",
@@ -100,7 +101,8 @@ def test_findings_of_the_screen_are_told_up_to_a_number() -> None:
 
 def test_a_repeat_is_told_what_it_repeats() -> None:
     assert diagnose(attempt(duplicate_of="3/0"), None) == (
-        "the same as attempt 3/0: try something else",
+        "it decides the same as attempt 3/0 in every scenario: change what is decided, not how it "
+        "is written",
     )
 
 

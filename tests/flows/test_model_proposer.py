@@ -7,7 +7,7 @@ from flows.model_proposer import OpenAiProposer
 from flows.proposing import Proposal, ProposerUnavailable
 from flows.records import LlmCallRow
 from tests.support import model_server as server
-from tests.support.asking import KEY, SOURCE, StillClock, ask, request
+from tests.support.asking import SOURCE, StillClock, ask, request
 from tests.support.model_server import Behaviour, ModelServer
 
 
@@ -114,6 +114,6 @@ def test_a_server_that_is_not_there_makes_the_proposer_unavailable() -> None:
     config = ProposerConfig(kind="openai", base_url=url, model="any", tries=2)
 
     with pytest.raises(ProposerUnavailable, match="no reply after 2 tries"):
-        OpenAiProposer(config, KEY, StillClock()).propose(request(calls))
+        OpenAiProposer(config, {}, StillClock()).propose(request(calls))
 
     assert [call.outcome for call in calls] == ["connection_error"] * 2

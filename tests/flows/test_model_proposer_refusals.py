@@ -116,7 +116,7 @@ def test_the_key_is_in_no_row_no_error_and_no_repr() -> None:
 
     asked, answered = ask(echo), ask(loud)
 
-    proposer = OpenAiProposer(ProposerConfig(kind="openai", model="any"), KEY)
+    proposer = OpenAiProposer(ProposerConfig(kind="openai", model="any"), {"OPENAI_API_KEY": KEY})
     texts = [repr(asked.calls), repr(answered.calls), str(asked.error), repr(proposer)]
     assert all(KEY not in text for text in texts)
     assert asked.server.requests[0].headers["authorization"] == f"Bearer {KEY}"
@@ -125,7 +125,7 @@ def test_the_key_is_in_no_row_no_error_and_no_repr() -> None:
 @pytest.mark.parametrize("url", ["127.0.0.1:80/v1", "http://", "ftp://host/v1", "http://h:x/v1"])
 def test_an_unusable_address_is_refused_by_name(url: str) -> None:
     with pytest.raises(ConfigError, match=r"proposer\.base_url"):
-        OpenAiProposer(ProposerConfig(kind="openai", model="m", base_url=url), KEY)
+        OpenAiProposer(ProposerConfig(kind="openai", model="m", base_url=url), {})
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "schlüssel"])
@@ -133,6 +133,6 @@ def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> No
     config = ProposerConfig(kind="openai", model="m", api_key_env="MY_KEY")
 
     with pytest.raises(ConfigError, match="MY_KEY") as refused:
-        OpenAiProposer(config, key)
+        OpenAiProposer(config, {"MY_KEY": key})
 
     assert not key or key not in str(refused.value)

@@ -51,6 +51,14 @@ def instances() -> dict[str, Any]:
     }
 
 
+def _unassigned() -> Any:
+    operator = NewOperator(id="op1", parents=[], estimate_gb=None)
+    arrival = NewPipeline(id="p1", priority=1, arrival_tick=0, operators=[operator])
+    observation = Observation(tick=0, quiet_until=0, arrivals=[arrival])
+    _, (pipeline,) = Mirror(SETUP, "test").apply(observation, _no_reading)
+    return next(iter(pipeline.values))
+
+
 def _no_reading(_: int) -> Any:
     raise AssertionError("nobody reads memory here")
 
@@ -88,3 +96,16 @@ def test_the_names_that_need_no_import_exist() -> None:
     names = ("Assignment", "Suspend", "Priority", "OperatorState", "ASSIGNABLE_STATES")
 
     assert all(hasattr(api, name) and f"`{name}`" in policy_page() for name in names)
+
+
+def test_what_is_shown_is_enough_to_make_an_assignment_and_no_more() -> None:
+    shown = re.search(r"`Assignment\((.+?)\)`", policy_page())
+    assert shown is not None
+    names = [part.removesuffix("=...") for part in shown[1].split(", ")]
+
+    given: dict[str, Any] = {**dict.fromkeys(names, 1), "ops": [_unassigned()]}
+    made = api.Assignment(**given)
+
+    assert names == ["ops", "cpu", "ram", "priority", "pool_id", "pipeline_id"]
+    assert made.cpu == made.ram == 1
+    assert "`Suspend(container_id, pool_id)`" in policy_page()

@@ -40,6 +40,7 @@ op.estimate
 - query: 4 of 4 completed, mean latency 2.0 s (baseline: 4 of 4 completed, mean latency 2.0 s)
 - interactive: 6 of 6 completed, mean latency 8.0 s (baseline: 6 of 6 completed, mean latency 8.0 s)
 - batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency 30.0 s)
+- the weighted latency comes from: interactive 1 %, batch 1 %, what was not completed 98 %
 - a pipeline waits 9.0 s for its first operator to start and takes 6.0 s from there (means)
 - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
 - 3 out-of-memory kills wasted 5 CPU seconds

@@ -1,5 +1,7 @@
 """Finding the policy in a reply."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,15 @@ def test_code_with_a_syntax_error_is_still_the_policy() -> None:
     broken = POLICY.replace("return [], []", "return [], [")
 
     assert extract_source(f"```python\n{broken}```").source == broken
+
+
+def test_a_policy_in_json_is_taken_as_it_is_even_when_it_is_broken() -> None:
+    broken = POLICY.replace("return [], []", "return [], [")
+
+    assert extract_source(json.dumps({"idea": "x", "policy": broken})).source == broken
+    assert extract_source(json.dumps({"policy": ""})).source is None
+    assert extract_source(json.dumps({"policy": 7})).source is None
+    assert extract_source("{" * 100_000).source is None
 
 
 def test_without_a_registration_the_largest_block_is_taken() -> None:

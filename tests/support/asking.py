@@ -71,7 +71,11 @@ class Asked:
 
 
 def ask(
-    *script: Behaviour, recorded: Sequence[LlmCallRow] = (), times: int = 1, **settings: Any
+    *script: Behaviour,
+    recorded: Sequence[LlmCallRow] = (),
+    times: int = 1,
+    prompt_chars: int = 0,
+    **settings: Any,
 ) -> Asked:
     """Ask a server with this script for a proposal, ``times`` times with one proposer."""
     clock, calls = StillClock(), list[LlmCallRow]()
@@ -79,19 +83,23 @@ def ask(
         config = ProposerConfig(
             kind="openai", base_url=running.url, model="any", **{"timeout_seconds": 5, **settings}
         )
-        proposer = OpenAiProposer(config, KEY, clock)
+        proposer = OpenAiProposer(config, {config.api_key_env: KEY}, clock)
         proposal, error = None, None
         for number in range(times):
             try:
-                proposal = proposer.propose(request(calls, recorded, number))
+                proposal = proposer.propose(request(calls, recorded, number, prompt_chars))
             except (ProposerRefused, ProposerUnavailable) as raised:
                 error = raised
     return Asked(proposal, error, calls, running, clock)
 
 
 def request(
-    calls: list[LlmCallRow], recorded: Sequence[LlmCallRow] = (), iteration: int = 1
+    calls: list[LlmCallRow],
+    recorded: Sequence[LlmCallRow] = (),
+    iteration: int = 1,
+    prompt_chars: int = 0,
 ) -> ProposalRequest:
+    """Return a request; its prompt has so many characters more."""
     best = Attempt(
         iteration=0,
         slot=0,
@@ -102,7 +110,11 @@ def request(
         score=1.0,
     )
     prompt = Prompt(
-        system="the job", user="the past", sha256="p", template="t", template_sha256="h"
+        system="the job",
+        user="the past" + "." * prompt_chars,
+        sha256="p",
+        template="t",
+        template_sha256="h",
     )
     return ProposalRequest(
         experiment_id="e",
