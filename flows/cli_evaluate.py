@@ -1,6 +1,5 @@
 """``assay evaluate``: one policy through screen and cell, with what came of it."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 from flows.cell_choice import check_cell
 from flows.cli_errors import POLICY_FAILED, say
 from flows.errors import UserError
-from flows.policy_file import PolicyText, read_policy
+from flows.policy_file import PolicyText, never_tried, read_policy
 from flows.scenarios import naive_references, suite_scenarios, trace_scenario
 from flows.scoring import Judged, Verdict, judge
 from flows.terminal import excerpt, print_line, print_table, visible
-from sandbox.outcome import Evaluation, Outcome, Problem, Trial
+from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
 from simulator.params import Params
 from simulator.scenario import Scenario
@@ -67,22 +66,10 @@ def _cluster(params: Params) -> str:
 def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
     """Try the policy; the first scenario comes twice, for the determinism check."""
     if text.source is None:
-        return _never_tried(text, scenarios)
+        return never_tried(text, [each.name for each in scenarios])
     payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
     with Sandbox(slots=1, ready=False, cell=cell) as sandbox:
         return sandbox.try_policy(text.source, [*payloads, payloads[0]])
-
-
-def _never_tried(text: PolicyText, scenarios: Sequence[Scenario]) -> Trial:
-    problem = Problem(message=text.problem or "not a policy")
-    return Trial(
-        candidate=hashlib.sha256(text.data).hexdigest(),
-        outcome=Outcome.MALFORMED,
-        evaluations=tuple(
-            Evaluation(scenario=each.name, outcome=Outcome.MALFORMED, problem=problem)
-            for each in scenarios
-        ),
-    )
 
 
 def _as_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:

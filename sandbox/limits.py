@@ -12,17 +12,28 @@ MB = 1 << 20
 class Limits(BaseModel):
     """Limits of one cell: up to ``idle_seconds`` kept inside it, the rest kept by the host."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     policy_cpu_seconds: float = Field(default=20.0, gt=0, le=86_400)
+    """What the policy may use on one scenario."""
     call_cpu_seconds: float = Field(default=5.0, gt=0, le=86_400)
+    """What a single call of the policy may use."""
+    blocked_seconds: float = Field(default=5.0, gt=0, le=86_400)
+    """How long it may sleep in the middle of its calls; to wait for a processor is no sleep."""
     wall_seconds: float = Field(default=180.0, gt=0, le=86_400)
+    """What one scenario may take by the clock, for a machine that is busy."""
     memory_mb: int = Field(default=256, ge=32, le=65_536)
+    """What the policy's process may hold."""
     message_bytes: int = Field(default=1 << 20, ge=1 << 10, le=1 << 28)
+    """The largest message between simulator and policy."""
     print_bytes: int = Field(default=1 << 16, ge=0, le=1 << 24)
+    """What is kept of a policy's prints."""
     failure_text_chars: int = Field(default=2000, ge=100, le=100_000)
+    """What is kept of a policy's error message."""
     decisions_per_call: int = Field(default=10_000, ge=1)
+    """Suspensions and assignments in one decision."""
     idle_seconds: float = Field(default=600.0, gt=0, le=86_400)
+    """How long a cell that was started ahead waits for work."""
 
     source_bytes: int = Field(default=64_000, ge=1)
     """The largest source that is looked at."""

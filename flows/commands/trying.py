@@ -1,15 +1,24 @@
-"""The commands that try policies: what each takes; :mod:`flows.cli_evaluate` does the work."""
+"""The commands that try policies: what each takes; ``flows.cli_*`` modules do the work."""
 
 from typing import Any
 
 import click
 
+from flows.commands import completing
 from flows.commands.options import CALLS, CELLS, FILE, SPLITS
+
+PARTS = click.Choice(["train", "validation", "test", "all"])
+OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 
 
 @click.command()
-@click.argument("policy")
-@click.option("--suite", metavar="NAME|FILE", help="Suite of scenarios.  [default: smoke]")
+@click.argument("policy", shell_complete=completing.policies)
+@click.option(
+    "--suite",
+    metavar="NAME|FILE",
+    shell_complete=completing.suites,
+    help="Suite of scenarios.  [default: smoke]",
+)
 @click.option("--trace", type=FILE, metavar="CSV", help="One trace file instead of a suite.")
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
@@ -31,4 +40,58 @@ def evaluate(**options: Any) -> int:
     return evaluate_policy(**options)
 
 
-COMMANDS = (evaluate,)
+@click.command()
+@click.argument(
+    "policies",
+    nargs=-1,
+    required=True,
+    metavar="POLICY...",
+    shell_complete=completing.policies,
+)
+@click.option(
+    "--suite",
+    default="smoke",
+    show_default=True,
+    metavar="NAME|FILE",
+    shell_complete=completing.suites,
+    help="Suite of scenarios.",
+)
+@click.option(
+    "--split", type=PARTS, help="Part of the suite.  [default: validation; paper: all of it]"
+)
+@click.option(
+    "--objective",
+    type=OBJECTIVES,
+    default="weighted_latency",
+    show_default=True,
+    help="What the score is made of.",
+)
+@click.option("--policy-calls", type=CALLS, help="When policies are called, if not as stated.")
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Policies tried at the same time.",
+)
+@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def compare(**options: Any) -> int:
+    """Compare policies on the same scenarios, with intervals and a verdict.
+
+    Each POLICY is a file, a library policy's name, the beginning of a candidate's sha256, or an
+    experiment, which stands for its best policy. Others are measured against the first; a single
+    one against naive. A policy that fails keeps what it is charged for it.
+
+    \b
+      assay compare my_policy.py right-size
+      assay compare 3fa9c1d2 naive priority --suite mixed --slots 2
+      assay compare my_policy.py naive --suite paper      beside the paper's figure
+    """
+    from flows.cli_compare import compare_policies
+
+    return compare_policies(**options)
+
+
+COMMANDS = (evaluate, compare)

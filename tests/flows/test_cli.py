@@ -41,7 +41,10 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
         (["run", "--candidates", "0"], "budget.candidates: input should be greater than"),
         (["run", "--suite", "nope"], "unknown suite"),
         (["run", "--config", "missing.toml"], "missing.toml: cannot be read"),
-        (["run", "--proposer", "oracle"], "proposer.kind: input should be 'offline' or 'openai'"),
+        (
+            ["run", "--proposer", "oracle"],
+            "proposer.kind: input should be 'offline', 'openai' or 'replay'",
+        ),
         (["run", "--proposer", "openai"], "needs a model: set proposer.model or --model"),
         (["run", "--proposer", "openai", "--model", "m"], "OPENAI_API_KEY holds no key"),
         (["evaluate", "nope.py"], "nope.py does not exist"),

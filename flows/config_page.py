@@ -1,0 +1,124 @@
+"""Writes the configuration out with every key, its default and its meaning, from the models."""
+
+import json
+import re
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from flows.config import SearchConfig
+
+INTRODUCTION = """\
+# A search: assay run --config assay.toml
+# Every key is here with its default; one behind a # has none. Delete what you do not change.
+# Variables such as ASSAY_BUDGET__CANDIDATES=50 win over this file, flags of assay run over both.
+"""
+MARK = "# "
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+WIDTH = 100
+
+
+def config_toml(model: type[BaseModel] = SearchConfig) -> str:
+    """Return the text of a configuration file that says nothing but the defaults."""
+    return "\n".join([INTRODUCTION.rstrip(), "", *_table(model, "")]) + "\n"
+
+
+def _table(model: type[BaseModel], path: str) -> Iterator[str]:
+    """Yield the lines of a table: its own keys first, as TOML demands, then its sections."""
+    for name, each in model.model_fields.items():
+        if _section(each) is None and _rows(each) is None:
+            yield from _key(name, each)
+    for name, each in model.model_fields.items():
+        rows = _rows(each)
+        if rows is not None:
+            yield from ("", *_comment(f"{each.description or name}:"), f"{MARK}[[{path}{name}]]")
+            for row, field in rows.model_fields.items():
+                yield from (f"{MARK}{line.removeprefix(MARK)}" for line in _key(row, field))
+    for name, each in model.model_fields.items():
+        section = _section(each)
+        if section is not None:
+            yield from ("", *_comment(_first_line(section)), f"[{path}{name}]")
+            yield from _table(section, f"{path}{name}.")
+
+
+def _key(name: str, each: FieldInfo) -> Iterator[str]:
+    default = None if each.is_required() else each.get_default(call_default_factory=True)
+    line = f"{name} = {_value(default)}"
+    if default is None:
+        line = f"{MARK}{name} = {_example(each)}"
+    about = "; ".join(part for part in (_meaning(each), _choices(each), _bounds(each)) if part)
+    if len(line) + len(f"  {MARK}{about}") <= WIDTH:
+        yield f"{line}  {MARK}{about}" if about else line
+    else:
+        yield from _comment(about)
+        yield line
+
+
+def _comment(text: str) -> list[str]:
+    return wrap(_plain(text), WIDTH, initial_indent=MARK, subsequent_indent=MARK)
+
+
+def _plain(text: str) -> str:
+    """Return a text in the terms of a file, where what is None in Python is not set."""
+    return re.sub(r"\bNone\b", "unset", " ".join(text.replace("``", "").split()))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _example(each: FieldInfo) -> str:
+    """Return what stands behind a key without a default, of the right type."""
+    kinds = get_args(each.annotation) or (each.annotation,)
+    return "0" if int in kinds or float in kinds else '"..."'
+
+
+def _meaning(each: FieldInfo) -> str:
+    words = _plain(each.description or "").rstrip(".")
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+def _choices(each: FieldInfo) -> str:
+    found = [
+        str(choice)
+        for part in (each.annotation, *get_args(each.annotation))
+        if get_origin(part) is Literal
+        for choice in get_args(part)
+    ]
+    return f"one of {', '.join(found)}" if found else ""
+
+
+def _bounds(each: FieldInfo) -> str:
+    found = [
+        f"{word} {getattr(limit, name)}"
+        for limit in each.metadata
+        for name, word in BOUNDS.items()
+        if getattr(limit, name, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _section(each: FieldInfo) -> type[BaseModel] | None:
+    found = each.annotation
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def _rows(each: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a list of tables, or None where the field is no such list."""
+    for part in get_args(each.annotation):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or model.__name__).strip().splitlines()[0]
