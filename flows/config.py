@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -20,6 +21,7 @@ from flows.config_sections import (
     RunnerConfig,
     Section,
 )
+from flows.config_sources import environment_settings, variable_name
 from flows.errors import ConfigError
 from sandbox.limits import Limits
 
@@ -27,13 +29,19 @@ from sandbox.limits import Limits
 class SearchConfig(Section):
     """Everything that shapes a search. Unknown keys are refused."""
 
-    name: str = Field("search", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$")
-    suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
-    seed: int = Field(0, ge=0, lt=2**63)
-    objective: Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"] = (
-        "weighted_latency"
+    name: str = Field(
+        "search",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$",
+        description="names the experiment, together with all that shapes it",
     )
-    strategy: Literal["refine", "best_of_n", "evolve"] = "refine"
+    suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
+    seed: int = Field(0, ge=0, lt=2**63, description="of every random choice")
+    objective: Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"] = (
+        Field("weighted_latency", description="what a score is made of")
+    )
+    strategy: Literal["refine", "best_of_n", "evolve"] = Field(
+        "refine", description="one after another; independent samples; a population"
+    )
     cell: Literal["docker", "process"] = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
     policy_calls: Literal["every_tick", "on_change"] | None = Field(
@@ -52,10 +60,18 @@ class SearchConfig(Section):
     runner: RunnerConfig = RunnerConfig()
 
 
-def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SearchConfig:
-    """Return the configuration in ``path`` with ``overrides`` (``{"proposer.kind": "openai"}``)."""
+def load_config(
+    path: Path | None,
+    overrides: Mapping[str, Any],
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> SearchConfig:
+    """Return the configuration in ``path``, under ``environment``, under ``overrides``.
+
+    An override is ``{"proposer.kind": "openai"}``, a variable ``ASSAY_PROPOSER__KIND=openai``.
+    """
     settings = _read_toml(path) if path is not None else {}
-    for dotted, value in overrides.items():
+    variables = environment_settings(environment)
+    for dotted, value in {**variables, **overrides}.items():
         *sections, key = dotted.split(".")
         table = settings
         for section in sections:
@@ -66,7 +82,12 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SearchConfig
     try:
         return SearchConfig.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path)) from None
+        origins = dict.fromkeys(overrides, "") | {
+            key: f"{variable_name(key)}: " for key in variables if key not in overrides
+        }
+        raise ConfigError(
+            _explain(error, f"{path}: " if path is not None else "", origins)
+        ) from None
 
 
 def config_sha256(config: SearchConfig) -> str:
@@ -92,19 +113,20 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
-def _explain(error: ValidationError, path: Path | None) -> str:
+def _explain(error: ValidationError, file: str, origins: Mapping[str, str]) -> str:
+    """Return a line for each problem; it begins with where the setting was made."""
     lines = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in problem["loc"])
+        where = origins.get(key, file)
         if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown key {key!r}{_suggestion(problem['loc'])}")
+            lines.append(f"{where}unknown key {key!r}{_suggestion(problem['loc'])}")
             continue
         message = problem["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
         given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
-        lines.append(f"{key or 'configuration'}: {message}{given}")
-    where = f"{path}: " if path is not None else ""
-    return "\n".join(where + line for line in lines)
+        lines.append(f"{where}{key or 'configuration'}: {message}{given}")
+    return "\n".join(lines)
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

@@ -20,29 +20,36 @@ class ModelConfig(Section):
     model: str = Field(min_length=1, description="the model's name at its server")
     weight: float = Field(1.0, gt=0, description="share of the proposals that it is asked for")
     base_url: str | None = Field(None, description="None is proposer.base_url")
-    api_key_env: str | None = Field(None, pattern=ENVIRONMENT_NAME)
-    temperature: float | None = Field(None, ge=0, le=2)
-    reasoning_effort: str | None = None
+    api_key_env: str | None = Field(
+        None, pattern=ENVIRONMENT_NAME, description="None is proposer.api_key_env"
+    )
+    temperature: float | None = Field(None, ge=0, le=2, description="None is proposer.temperature")
+    reasoning_effort: str | None = Field(None, description="None is proposer.reasoning_effort")
 
 
 class ProposerConfig(Section):
     """Who proposes policies; most of it is about models behind OpenAI-compatible servers."""
 
-    kind: Literal["offline", "openai", "replay"] = "offline"
+    kind: Literal["offline", "openai", "replay"] = Field(
+        "offline", description="seeded rules, no model; a model; an earlier experiment"
+    )
     base_url: str | None = Field(None, description="server's address; None is OpenAI's own")
     model: str | None = Field(None, description="the model's name at that server")
     models: tuple[ModelConfig, ...] = Field((), description="several models instead of one")
-    api: Literal["auto", "chat", "responses"] = "auto"
+    api: Literal["auto", "chat", "responses"] = Field(
+        "auto", description="what that server speaks; auto finds out"
+    )
     api_key_env: str = Field(
         "OPENAI_API_KEY",
         pattern=ENVIRONMENT_NAME,
         description="name of the environment variable that holds the key",
     )
-    temperature: float | None = Field(None, ge=0, le=2)
-    reasoning_effort: str | None = None
-    max_output_tokens: int = Field(16_000, ge=256)
+    temperature: float | None = Field(None, ge=0, le=2, description="None leaves it to the server")
+    reasoning_effort: str | None = Field(None, description="None leaves it to the server")
+    max_output_tokens: int = Field(16_000, ge=256, description="of one reply, reasoning too")
     timeout_seconds: float = Field(120.0, gt=0, description="of one request")
     tries: int = Field(4, ge=1, le=20, description="requests for one proposal before it is lost")
+    structured: bool = Field(False, description="ask for JSON by schema; fences still do")
     replay_of: str | None = Field(None, description="experiment whose proposals are replayed")
     prices: Path | None = Field(None, description="TOML file with prices of models")
 
@@ -71,7 +78,7 @@ class GuardConfig(Section):
     """What a candidate must pass before it is called the best."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the paired interval")
-    resamples: int = Field(10_000, ge=1000, le=1_000_000)
+    resamples: int = Field(10_000, ge=1000, le=1_000_000, description="draws behind the interval")
     gap_percent: float = Field(15.0, gt=0, description="train above validation: alarm")
     audit_scenarios: int = Field(2, ge=0, description="train scenarios retried in every_tick")
     test: bool = Field(True, description="try the best and the baselines on test, once, at the end")
@@ -102,6 +109,8 @@ class FeedbackConfig(Section):
 class RunnerConfig(Section):
     """Where Prefect runs the trials of a search; no part of what is searched."""
 
-    kind: Literal["threads", "dask", "ray"] = "threads"
+    kind: Literal["threads", "dask", "ray"] = Field(
+        "threads", description="dask and ray are extras to install"
+    )
     address: str | None = Field(None, description="a cluster that runs already")
     workers: int = Field(2, ge=1, le=1024, description="processes of a cluster of one's own")

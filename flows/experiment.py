@@ -14,21 +14,22 @@ from flows.clock import SystemClock, stamp
 from flows.config import SearchConfig, experiment_id
 from flows.errors import AlreadyRunning
 from flows.happenings import SearchResult
-from flows.home import experiment_folder, make_folder
+from flows.home import experiment_folder, home_folder, make_folder
 from flows.journal import Journal, read_rows
 from flows.ledger import Ledger
-from flows.proposer_choice import api_key, make_proposer
+from flows.model_settings import keys_of
+from flows.prompt_check import check_prompts, refuse_changed_templates
+from flows.proposer_choice import make_proposer
 from flows.records import ArtifactRow, CandidateRow, Row
 from flows.report import write_report
-from flows.scenarios import suite_scenarios
-from flows.search import Around, run_search
-from flows.session import Services, Watch, ended
+from flows.search import run_search
+from flows.session import Around, Services, Watch, ended
+from flows.splits import suite_splits
+from flows.task_runners import check_runner
+from flows.trials import OpenTrials, in_this_process
 from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
-
-SPLIT = "train"
-"""Feedback and scores come from this split only; the others are kept for later questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,28 +49,33 @@ def run_experiment(
     around: Around | None = None,
     environment: Mapping[str, str] = os.environ,
     flow_run_id: str | None = None,
+    open_trials: OpenTrials = in_this_process,
 ) -> Finished:
     """Run or continue the experiment that ``config`` describes; report one that has ended."""
     check_baselines(config.baselines)
-    scenarios = suite_scenarios(config.suite, SPLIT, config.policy_calls)
-    key = api_key(config.proposer, environment)
+    scenarios = suite_splits(config.suite, config.policy_calls)
+    keys = keys_of(config.proposer, environment)
     identity = experiment_id(config)
     with _only_one(home, identity):
         earlier = tuple(read_rows(home, identity))
         done = _already_done(config, earlier)
         if done is not None:
-            return _leave(home, done, None)
+            if _left_its_files(earlier):
+                return _leave(home, done, None)
+            with Journal(home, identity) as journal:  # killed between its end and its files
+                return _leave(home, done, journal)
+        if config.proposer.kind != "offline":
+            check_prompts(config, scenarios.train)
+            refuse_changed_templates(config, earlier)
         with (
-            Sandbox(
-                limits=config.limits, slots=config.slots, ready=True, cell=config.cell
-            ) as sandbox,
-            Journal(home, identity, secrets=[key] if key else []) as journal,
+            open_trials(config) as sandbox,
+            Journal(home, identity, secrets=list(keys.values())) as journal,
         ):
-            sandbox.prepare(len(scenarios) + 1)
+            sandbox.prepare(len(scenarios.train) + 1)
             services = Services(
                 scenarios=scenarios,
                 sandbox=sandbox,
-                proposer=make_proposer(config, key),
+                proposer=make_proposer(config, keys, home),
                 journal=journal,
                 clock=SystemClock(),
                 assay_version=assay_version(),
@@ -89,8 +95,13 @@ def run_experiment(
 def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ) -> None:
     """Refuse at once what could not work: names, scenarios, key, engine and image."""
     check_baselines(config.baselines)
-    suite_scenarios(config.suite, SPLIT, config.policy_calls)
-    make_proposer(config, api_key(config.proposer, environment))
+    scenarios = suite_splits(config.suite, config.policy_calls)
+    make_proposer(config, keys_of(config.proposer, environment), home_folder())
+    if config.proposer.kind != "offline":
+        check_prompts(config, scenarios.train)
+    if config.runner.kind != "threads":  # the cells are elsewhere, this machine may have none
+        check_runner(config.runner)
+        return
     with Sandbox(limits=config.limits, ready=False, cell=config.cell):
         pass
 
@@ -134,6 +145,11 @@ def _artifact(home: Path, identity: str, kind: str, path: Path) -> ArtifactRow:
         size_bytes=len(data),
         created_at=stamp(SystemClock()),
     )
+
+
+def _left_its_files(earlier: Sequence[Row]) -> bool:
+    """Return whether the last file that a search leaves, its report, is recorded."""
+    return any(isinstance(row, ArtifactRow) and row.kind == "report" for row in earlier)
 
 
 def _already_done(config: SearchConfig, earlier: Sequence[Row]) -> SearchResult | None:

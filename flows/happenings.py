@@ -1,6 +1,8 @@
 """What a search tells whoever watches it: values, in the order in which things happen."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from flows.budget import Spend
 from flows.config import SearchConfig
@@ -20,7 +22,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Working:
-    """A hop starts: ``propose`` or ``try``."""
+    """A hop starts: propose, try, confirm, audit or test."""
 
     iteration: int
     slot: int
@@ -66,6 +68,10 @@ class SearchResult:
     spend: Spend
     already_done: bool = False
     """The experiment had ended in an earlier run, so that nothing was tried now."""
+    verdict: str = ""
+    """What was found, in a sentence: the best against the best baseline, on test if there is."""
+    test: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of the test scenarios; empty when they were not touched."""
 
 
 Happening = Began | Working | Settled | Lost | Notice

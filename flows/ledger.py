@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
+from flows.attempts import make_attempt, make_evaluation
 from flows.budget import Spend, spend_of
+from flows.guards import Figures
 from flows.happenings import SearchResult
+from flows.model_bodies import FINAL
+from flows.objectives import Reference, make_reference
 from flows.proposing import Attempt
 from flows.records import (
+    ArtifactRow,
     CandidateRow,
     EvaluationRow,
     EventRow,
@@ -15,8 +20,10 @@ from flows.records import (
     Row,
     ScenarioRow,
 )
-from flows.scoring import Reference, behaviour, normalised_sha256
-from sandbox.outcome import Evaluation, Finding, Outcome, Problem
+from flows.scoring import behaviour, normalised_sha256
+from flows.splits import TRAIN
+from flows.verdicts import verdict_of
+from sandbox.outcome import Evaluation, Outcome
 
 Key = tuple[int, int]
 
@@ -28,8 +35,10 @@ class Ledger:
         self.experiment: ExperimentRow | None = None
         self.scenarios: dict[str, ScenarioRow] = {}
         self.candidates: dict[Key, CandidateRow] = {}
-        self.best: CandidateRow | None = None
+        self.tests: list[EventRow] = []
+        """Each time that the test scenarios were touched, with the figures."""
         self.next_event = 0
+        self._promoted: list[CandidateRow] = []
         self._evaluations: dict[Key, list[EvaluationRow]] = {}
         self._attempts: dict[Key, Attempt] = {}
         self._sources: dict[str, Key] = {}
@@ -39,6 +48,11 @@ class Ledger:
         self._spending: list[Row] = []
         for row in sorted(rows, key=_recording_order):
             self.absorb(row)
+
+    @property
+    def best(self) -> CandidateRow | None:
+        """The last one that was promoted."""
+        return self._promoted[-1] if self._promoted else None
 
     def result(self, spend: Spend, *, already_done: bool = False) -> SearchResult:
         """Return how the recorded experiment stands, with everything it tried."""
@@ -52,11 +66,13 @@ class Ledger:
             lost=self.lost(),
             spend=spend,
             already_done=already_done,
+            verdict=verdict_of(self.baselines(), self.best, self.tests),
+            test=self.tests[-1].detail if self.tests else {},
         )
 
     def absorb(self, row: Row) -> None:
         """Remember one row; evaluations come before the candidate that they belong to."""
-        if isinstance(row, CandidateRow | EventRow | LlmCallRow | ExperimentRow):
+        if not isinstance(row, ScenarioRow | PromptRow | ArtifactRow):
             self._spending.append(row)
         match row:
             case ExperimentRow():
@@ -70,9 +86,7 @@ class Ledger:
             case PromptRow():
                 self._prompts.add(row.prompt_sha256)
             case EventRow():
-                self.next_event = max(self.next_event, row.sequence + 1)
-                if row.kind == "attempt_lost" and row.iteration is not None:
-                    self._lost.add((row.iteration, row.slot or 0))
+                self._absorb_event(row)
             case _:
                 pass
 
@@ -97,20 +111,47 @@ class Ledger:
         marks = behaviour(evaluations)
         return self._behaviours.get(marks) if marks is not None else None
 
-    def references(self) -> dict[str, Reference]:
-        """Return what each scenario is measured against."""
+    def references(self, split: str | None = None) -> dict[str, Reference]:
+        """Return what each scenario that naive was tried on is measured against."""
         return {
-            name: Reference(
-                weighted_latency_seconds=row.baseline_metrics["weighted_latency_seconds"] or 0.0,
-                duration_seconds=row.duration_seconds,
-            )
+            name: make_reference(row.baseline_metrics, row.baseline_stats, row.duration_seconds)
             for name, row in self.scenarios.items()
+            if split in (None, row.split)
         }
+
+    def figures(self, key: Key, deciding: str) -> Figures:
+        """Return the scores of an attempt on train and on the scenarios that decide."""
+        scored = self.scored(key)
+        decisive = {name: row for name, row in scored.items() if row.split == deciding}
+        return Figures(
+            title=self.candidates[key].title if key[0] == 0 else format_key(key),
+            train={n: row.score or 0.0 for n, row in scored.items() if row.split == TRAIN},
+            deciding={name: row.score or 0.0 for name, row in decisive.items()},
+            latencies={name: row.weighted_latency_seconds for name, row in decisive.items()},
+        )
+
+    def scored(self, key: Key) -> dict[str, EvaluationRow]:
+        """Return the scored evaluations of an attempt by scenario, whatever their split."""
+        rows = self._evaluations.get(key, [])
+        return {row.scenario: row for row in rows if row.attempt == 0}
+
+    def baselines(self) -> list[CandidateRow]:
+        """Return the library policies that were tried, in their order."""
+        return [row for key, row in sorted(self.candidates.items()) if key[0] == 0]
 
     def calls_of(self, key: Key) -> tuple[LlmCallRow, ...]:
         """Return the recorded requests to a model for one slot."""
         calls = (row for row in self._spending if isinstance(row, LlmCallRow))
         return tuple(call for call in calls if (call.iteration, call.slot) == key)
+
+    def unused_replies(self) -> set[Key]:
+        """Return the slots whose reply of a model is recorded and whose attempt is not."""
+        answered = (
+            row
+            for row in self._spending
+            if isinstance(row, LlmCallRow) and row.outcome in FINAL and not row.replayed
+        )
+        return {(row.iteration, row.slot) for row in answered} - set(self.candidates)
 
     def knows_prompt(self, sha256: str) -> bool:
         return sha256 in self._prompts
@@ -128,9 +169,9 @@ class Ledger:
         return len(self._lost - set(self.candidates))
 
     def best_before(self, iteration: int) -> Attempt | None:
-        """Return the best attempt of earlier iterations."""
-        keys = [key for key, row in self.candidates.items() if row.improved and key[0] < iteration]
-        return self._attempts[max(keys)] if keys else None
+        """Return the attempt that was the best when ``iteration`` began."""
+        promoted = [row for row in self._promoted if row.iteration < iteration]
+        return self._attempts[key_of(promoted[-1])] if promoted else None
 
     def next_iteration(self) -> int:
         """Return the first iteration that may have slots to fill."""
@@ -139,8 +180,8 @@ class Ledger:
     def _absorb_candidate(self, row: CandidateRow) -> None:
         key = (row.iteration, row.slot)
         self.candidates[key] = row
-        if row.improved:
-            self.best = row
+        if row.improved and all(key_of(each) != key for each in self._promoted):
+            self._promoted.append(row)
         evaluations = self._own_evaluations(key, row)
         self._attempts[key] = make_attempt(row, evaluations)
         if row.source is not None:
@@ -150,40 +191,17 @@ class Ledger:
             self._behaviours.setdefault(marks, key)
 
     def _own_evaluations(self, key: Key, row: CandidateRow) -> tuple[Evaluation, ...]:
-        rows = [each for each in self._evaluations.get(key, []) if each.attempt == 0]
+        rows = [each for each in self.scored(key).values() if each.split == TRAIN]
         if not rows and row.duplicate_of is not None:
             return self._attempts[parse_key(row.duplicate_of)].evaluations
-        newest = {each.scenario: each for each in rows}
-        return tuple(_evaluation(each, row.source or "") for each in newest.values())
+        return tuple(make_evaluation(each, row.source or "") for each in rows)
 
-
-def make_attempt(row: CandidateRow, evaluations: tuple[Evaluation, ...]) -> Attempt:
-    """Return the attempt that a candidate's row and its evaluations describe."""
-    return Attempt(
-        iteration=row.iteration,
-        slot=row.slot,
-        candidate=row.candidate,
-        title=row.title,
-        origin=row.origin,
-        operator=row.operator,
-        parents=tuple(row.parents),
-        source=row.source,
-        outcome=row.outcome,
-        score=row.score,
-        problem=row.problem,
-        problem_line=row.problem_line,
-        problem_source_line=source_line(row.source or "", row.problem_line),
-        findings=tuple(Finding(**finding) for finding in row.findings),
-        evaluations=evaluations,
-        prints=next((each.prints for each in evaluations if each.prints), ""),
-        duplicate_of=row.duplicate_of,
-    )
-
-
-def source_line(source: str, line: int | None) -> str:
-    """Return line number ``line`` of ``source``, stripped; empty when there is none."""
-    lines = source.splitlines()
-    return lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
+    def _absorb_event(self, row: EventRow) -> None:
+        self.next_event = max(self.next_event, row.sequence + 1)
+        if row.kind == "attempt_lost" and row.iteration is not None:
+            self._lost.add((row.iteration, row.slot or 0))
+        if row.kind == "test":
+            self.tests.append(row)
 
 
 def format_key(key: Key) -> str:
@@ -197,31 +215,16 @@ def parse_key(text: str) -> Key:
     return int(iteration), int(slot)
 
 
-def _evaluation(row: EvaluationRow, source: str) -> Evaluation:
-    problem = None
-    if row.problem is not None:
-        problem = Problem(
-            message=row.problem,
-            line=row.problem_line,
-            tick=row.problem_tick,
-            source_line=source_line(source, row.problem_line),
-        )
-    return Evaluation(
-        scenario=row.scenario,
-        outcome=Outcome(row.outcome),
-        problem=problem,
-        stats=row.stats,
-        metrics=row.metrics,
-        policy_calls=row.policy_calls,
-        policy_cpu_seconds=row.policy_cpu_seconds,
-        seconds=row.seconds,
-        decision_sha256=row.decision_sha256,
-        prints=row.prints,
-    )
+def key_of(row: CandidateRow | EvaluationRow) -> Key:
+    """Return the iteration and slot of a row."""
+    return row.iteration, row.slot
 
 
-def _recording_order(row: Row) -> tuple[int, int, int]:
-    """Sort evaluations before candidates, candidates by (iteration, slot)."""
+def _recording_order(row: Row) -> tuple[int, int, str, int]:
+    """Sort evaluations before candidates, candidates by iteration and then as they were decided.
+
+    A slot that was lost and made up for in a later run was decided after its neighbours.
+    """
     if isinstance(row, CandidateRow):
-        return 1, row.iteration, row.slot
-    return 0, 0, 0
+        return 1, row.iteration, row.created_at, row.slot
+    return 0, 0, "", 0

@@ -1,8 +1,11 @@
 """Rows of the history made from what the loop holds; nothing here decides or touches the disk."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from flows.config import SearchConfig, config_sha256, experiment_id
+from flows.guards import PROMOTED, Ruling
 from flows.ledger import Key
 from flows.proposing import Prompt, Proposal
 from flows.records import (
@@ -12,9 +15,11 @@ from flows.records import (
     PromptRow,
     ScenarioRow,
 )
-from flows.scoring import Judged, Verdict
+from flows.scoring import Judged
 from sandbox.outcome import CellInfo, Evaluation, Trial
 from simulator.scenario import Scenario
+
+NO_RULING = Ruling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,17 @@ class Provenance:
     simulator_version: str
     image_id: str | None
     flow_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One evaluation of a trial, with what it was for; ``judged`` when it is the scored one."""
+
+    trial: Trial
+    evaluation: Evaluation
+    split: str
+    purpose: str
+    judged: Judged | None = None
 
 
 def experiment_row(
@@ -84,12 +100,13 @@ def candidate_row(
     created_at: str,
     seconds: float,
     score: float | None = None,
-    improved: bool = False,
     problem: str | None = None,
     problem_line: int | None = None,
     duplicate_of: str | None = None,
     prompt_sha256: str | None = None,
     trial: Trial | None = None,
+    cell_seconds: float | None = None,
+    ruling: Ruling = NO_RULING,
 ) -> CandidateRow:
     """Return the row of one attempt."""
     cell: CellInfo | None = trial.cell if trial is not None else None
@@ -105,36 +122,33 @@ def candidate_row(
         source=proposal.source,
         outcome=outcome,
         score=score,
-        improved=improved,
         problem=problem,
         problem_line=problem_line,
         duplicate_of=duplicate_of,
         prompt_sha256=prompt_sha256,
         created_at=created_at,
         seconds=round(seconds, 3),
-        cell_seconds=cell.seconds if cell is not None else None,
+        cell_seconds=cell_seconds,
         image_id=cell.image_id if cell is not None else provenance.image_id,
         isolation=cell.isolation if cell is not None else None,
         findings=[asdict(finding) for finding in trial.findings] if trial is not None else [],
         simulator_version=provenance.simulator_version,
         config_sha256=provenance.config_sha256,
+        **_standing(ruling),
     )
 
 
 def evaluation_rows(
-    key: Key, trial: Trial, verdict: Verdict, provenance: Provenance, created_at: str, split: str
+    key: Key, tries: Sequence[Tried], provenance: Provenance, created_at: str
 ) -> list[EvaluationRow]:
-    """Return a row for each scored evaluation (attempt 0) and for each repeat (attempt 1, ...)."""
-    judged = {each.evaluation.scenario: each for each in verdict.judged}
+    """Return a row for each try; those of a scenario are numbered in their order from 0."""
     counts: dict[str, int] = {}
     rows = []
-    for tried in trial.evaluations:
-        attempt = counts.get(tried.scenario, 0)
-        counts[tried.scenario] = attempt + 1
-        scored = judged[tried.scenario] if attempt == 0 else None
-        rows.append(
-            _evaluation_row(key, trial, tried, scored, attempt, provenance, created_at, split)
-        )
+    for tried in tries:
+        scenario = tried.evaluation.scenario
+        attempt = counts.get(scenario, 0)
+        counts[scenario] = attempt + 1
+        rows.append(_evaluation_row(key, tried, attempt, provenance, created_at))
     return rows
 
 
@@ -151,17 +165,24 @@ def prompt_row(prompt: Prompt) -> PromptRow:
     )
 
 
+def _standing(ruling: Ruling) -> dict[str, Any]:
+    low, high = ruling.gain_percent
+    return {
+        "improved": ruling.standing == PROMOTED,
+        "validation_score": ruling.validation_score,
+        "standing": ruling.standing,
+        "standing_detail": ruling.detail,
+        "gain_low_percent": low,
+        "gain_high_percent": high,
+        "gap_percent": ruling.gap_percent,
+    }
+
+
 def _evaluation_row(
-    key: Key,
-    trial: Trial,
-    tried: Evaluation,
-    scored: Judged | None,
-    attempt: int,
-    provenance: Provenance,
-    created_at: str,
-    split: str,
+    key: Key, tried: Tried, attempt: int, provenance: Provenance, created_at: str
 ) -> EvaluationRow:
-    shown = scored.evaluation if scored is not None else tried
+    judged, trial = tried.judged, tried.trial
+    shown = judged.evaluation if judged is not None else tried.evaluation
     metrics = shown.metrics or {}
     own = float(metrics.get("weighted_latency_seconds") or 0.0)
     return EvaluationRow(
@@ -171,10 +192,10 @@ def _evaluation_row(
         scenario=shown.scenario,
         attempt=attempt,
         candidate=trial.candidate,
-        split=split,
+        split=tried.split,
         outcome=str(shown.outcome),
-        score=scored.score if scored is not None else None,
-        weighted_latency_seconds=scored.weighted_latency_seconds if scored is not None else own,
+        score=judged.score if judged is not None else None,
+        weighted_latency_seconds=judged.weighted_latency_seconds if judged is not None else own,
         problem=shown.problem.message if shown.problem is not None else None,
         problem_line=shown.problem.line if shown.problem is not None else None,
         problem_tick=shown.problem.tick if shown.problem is not None else None,
@@ -189,4 +210,5 @@ def _evaluation_row(
         simulator_version=provenance.simulator_version,
         config_sha256=provenance.config_sha256,
         created_at=created_at,
+        purpose=tried.purpose,
     )

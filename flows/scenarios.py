@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows.errors import UserError
-from flows.scoring import Reference
+from flows.objectives import Reference, make_reference
+from sandbox.outcome import Evaluation, Outcome
 from simulator.engine import simulate
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
@@ -14,12 +15,15 @@ from simulator.scenario import Scenario
 from simulator.scenario_codec import scenario_sha256
 from simulator.suites import load_suite, scenario_from_files
 
+ALL_SPLITS = "all"
+
 
 def suite_scenarios(
     suite: str, split: str = "train", policy_calls: str | None = None
 ) -> tuple[Scenario, ...]:
-    """Return the scenarios of one split; refuse a split without any."""
-    scenarios = load_suite(suite).split(split)
+    """Return the scenarios of one split, or of ``all``; refuse a split without any."""
+    found = load_suite(suite)
+    scenarios = found.scenarios if split == ALL_SPLITS else found.split(split)
     if not scenarios:
         raise UserError(f"suite {suite} has no {split} scenarios: choose another --split")
     return tuple(with_policy_calls(scenario, policy_calls) for scenario in scenarios)
@@ -43,12 +47,33 @@ def with_policy_calls(scenario: Scenario, policy_calls: str | None) -> Scenario:
 
 def naive_references(scenarios: Sequence[Scenario]) -> dict[str, Reference]:
     """Return naive's figures, simulated in this process: the library's code is trusted."""
-    source = policy_source("naive")
-    references = {}
+    return references_of(library_evaluations("naive", scenarios), scenarios)
+
+
+def references_of(
+    evaluations: Sequence[Evaluation], scenarios: Sequence[Scenario]
+) -> dict[str, Reference]:
+    """Return what scenarios are measured against: these figures, and the worst charge."""
+    found = {each.scenario: each for each in evaluations}
+    return {
+        each.name: make_reference(
+            found[each.name].metrics or {},
+            found[each.name].stats or {},
+            float(each.params.duration),
+        )
+        for each in scenarios
+    }
+
+
+def library_evaluations(name: str, scenarios: Sequence[Scenario]) -> tuple[Evaluation, ...]:
+    """Return what a library policy does, simulated in this process: its code is trusted."""
+    source = policy_source(name)
+    found = []
     for scenario in scenarios:
         run = simulate(scenario.workload, scenario.params, LocalPolicy(source))
-        references[scenario.name] = Reference(
-            weighted_latency_seconds=run.metrics["weighted_latency_seconds"] or 0.0,
-            duration_seconds=float(scenario.params.duration),
+        found.append(
+            Evaluation(
+                scenario=scenario.name, outcome=Outcome.OK, stats=run.stats, metrics=run.metrics
+            )
         )
-    return references
+    return tuple(found)

@@ -6,18 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flows.objectives import (
+    DEFAULT_OBJECTIVE,
+    Objective,
+    Reference,
+    charged_latency,
+    scenario_score,
+)
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
+from sandbox.parsing import parse
 
 PLAUSIBLE_SLACK = 1e-9
 """Relative room for rounding below the provable bound before a result counts as implausible."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """What a scenario is measured against: the naive policy's figure and the worst charge."""
-
-    weighted_latency_seconds: float
-    duration_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,21 @@ class Verdict:
     problem: Problem | None
 
 
-def judge(trial: Trial, references: Mapping[str, Reference]) -> Verdict:
-    """Return the verdict on a trial whose scenarios may be repeated for the determinism check."""
+def judge(
+    trial: Trial,
+    references: Mapping[str, Reference],
+    objective: Objective = DEFAULT_OBJECTIVE,
+    again: Sequence[Evaluation] = (),
+) -> Verdict:
+    """Return the verdict on a trial; what was tried twice, or ``again``, must be decided the same.
+
+    A scenario that the trial holds several times is scored once: the others are repeats.
+    """
     scored, repeats = _split_repeats(trial.evaluations)
-    scored = tuple(_checked(evaluation, repeats) for evaluation in scored)
-    judged = tuple(_judge_one(each, references[each.scenario]) for each in scored)
+    for each in again:
+        repeats.setdefault(each.scenario, []).append(each)
+    scored = tuple(_checked(each, repeats.get(each.scenario, ())) for each in scored)
+    judged = tuple(_judge_one(each, references[each.scenario], objective) for each in scored)
     failed = next((each for each in scored if each.outcome is not Outcome.OK), None)
     if failed is not None:
         return Verdict(
@@ -54,9 +64,14 @@ def judge(trial: Trial, references: Mapping[str, Reference]) -> Verdict:
     return Verdict(outcome=Outcome.OK, score=score, judged=judged, problem=doubt)
 
 
-def worst_score(references: Mapping[str, Reference]) -> float:
+def worst_score(
+    references: Mapping[str, Reference], objective: Objective = DEFAULT_OBJECTIVE
+) -> float:
     """Return the score of a candidate that failed in every scenario."""
-    return geometric_mean([_ratio(r, r.duration_seconds) for r in references.values()])
+    failures = {name: Evaluation(scenario=name, outcome=Outcome.MALFORMED) for name in references}
+    return geometric_mean(
+        [scenario_score(failures[name], each, objective) for name, each in references.items()]
+    )
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -67,7 +82,7 @@ def geometric_mean(values: Sequence[float]) -> float:
 def normalised_sha256(source: str) -> str:
     """Return a hash that layout, comments and docstrings do not change."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
         for node in ast.walk(tree):
             _drop_docstring(node)
         text = ast.dump(tree)
@@ -86,23 +101,27 @@ def behaviour(evaluations: Sequence[Evaluation]) -> tuple[tuple[str, str], ...] 
 
 def _split_repeats(
     evaluations: Sequence[Evaluation],
-) -> tuple[tuple[Evaluation, ...], dict[str, Evaluation]]:
+) -> tuple[tuple[Evaluation, ...], dict[str, list[Evaluation]]]:
     first: dict[str, Evaluation] = {}
-    repeats: dict[str, Evaluation] = {}
+    repeats: dict[str, list[Evaluation]] = {}
     for each in evaluations:
         if each.scenario in first:
-            repeats[each.scenario] = each
+            repeats.setdefault(each.scenario, []).append(each)
         else:
             first[each.scenario] = each
     return tuple(first.values()), repeats
 
 
-def _checked(evaluation: Evaluation, repeats: Mapping[str, Evaluation]) -> Evaluation:
-    repeat = repeats.get(evaluation.scenario)
-    if repeat is None or evaluation.outcome is not Outcome.OK:
+def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluation:
+    if evaluation.outcome is not Outcome.OK:
         return evaluation
-    if (repeat.outcome, repeat.decision_sha256) == (Outcome.OK, evaluation.decision_sha256):
-        return evaluation
+    for repeat in repeats:
+        if (repeat.outcome, repeat.decision_sha256) != (Outcome.OK, evaluation.decision_sha256):
+            return _nondeterministic(evaluation, repeat)
+    return evaluation
+
+
+def _nondeterministic(evaluation: Evaluation, repeat: Evaluation) -> Evaluation:
     how = "decided differently" if repeat.outcome is Outcome.OK else f"ended in {repeat.outcome}"
     message = (
         f"the policy {how} when the same scenario was tried again: decisions may depend only on "
@@ -111,27 +130,12 @@ def _checked(evaluation: Evaluation, repeats: Mapping[str, Evaluation]) -> Evalu
     return replace(evaluation, outcome=Outcome.NONDETERMINISTIC, problem=Problem(message=message))
 
 
-def _judge_one(evaluation: Evaluation, reference: Reference) -> Judged:
-    charge = _charge(evaluation, reference.duration_seconds)
+def _judge_one(evaluation: Evaluation, reference: Reference, objective: Objective) -> Judged:
     return Judged(
         evaluation=evaluation,
-        weighted_latency_seconds=charge,
-        score=_ratio(reference, charge),
+        weighted_latency_seconds=charged_latency(evaluation, reference),
+        score=scenario_score(evaluation, reference, objective),
     )
-
-
-def _charge(evaluation: Evaluation, duration_seconds: float) -> float:
-    if evaluation.outcome is not Outcome.OK or evaluation.metrics is None:
-        return duration_seconds
-    latency = evaluation.metrics.get("weighted_latency_seconds")
-    return float(latency) if latency is not None else 0.0
-
-
-def _ratio(reference: Reference, charge: float) -> float:
-    """Return naive's figure over ``charge``; a scenario in which nothing arrived counts as 1."""
-    if reference.weighted_latency_seconds <= 0.0 or charge <= 0.0:
-        return 1.0
-    return reference.weighted_latency_seconds / charge
 
 
 def _mean(judged: Sequence[Judged]) -> float:

@@ -1,39 +1,33 @@
-"""A search, readable from the top: propose, screen and try, record, feed back, and again."""
+"""A search, readable from the top: propose, screen and try, confirm, record, feed back, again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from flows.baselines import baseline_proposals
 from flows.budget import Stop, room_for, stop_reason
 from flows.clock import Clock
 from flows.config import SearchConfig
+from flows.drafts import Draft
 from flows.errors import TooManyLosses
+from flows.final_test import touch_test
 from flows.happenings import SearchResult, Working
 from flows.ledger import format_key
 from flows.prompts import render_prompt
-from flows.proposing import Proposal, ProposalRequest, ProposerUnavailable
-from flows.recording import Draft, record, record_references
+from flows.proposing import Prompt, Proposal, ProposalRequest, ProposerUnavailable
+from flows.recording import record, record_references
 from flows.rows import prompt_row
-from flows.scoring import normalised_sha256
-from flows.session import Services, Session, Watch
+from flows.session import Around, Services, Session, Watch
 from flows.side_by_side import side_by_side
+from flows.strategies import Plan
+from flows.trying import audit, confirm, screen_and_try, validate
 from sandbox.errors import CellFailed, SandboxUnavailable
-from sandbox.outcome import Trial
 
 T = TypeVar("T")
 RETRY_SECONDS = (1.0, 4.0)
 """Waits before a hop whose failure is ours is begun again."""
 OURS = (CellFailed, SandboxUnavailable)
-
-
-class Around(Protocol):
-    """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
-
-    def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
-        """Return what ``call`` returns; begin a trial again when its failure is ours."""
-        ...
 
 
 def ignore(_: object) -> None:
@@ -45,12 +39,12 @@ def run_search(
 ) -> SearchResult:
     """Search until a budget ends it; everything is recorded as it happens, whatever comes."""
     session = Session(config, services, watch)
+    session.around = around or patiently(services.clock, session.notice)
     session.begin()
     try:
-        stop = _search(session, around or patiently(services.clock, session.notice))
+        stop = _search(session)
     except TooManyLosses as error:
-        stop = Stop(planned=False, reason=str(error))
-        session.end("finished_with_losses", stop.reason)
+        session.end("finished_with_losses", str(error))
         return session.ledger.result(session.spend())
     except Exception as error:
         session.end("failed", f"{type(error).__name__}: {error}")
@@ -68,39 +62,73 @@ def run_search(
     return session.ledger.result(session.spend())
 
 
-def _search(session: Session, around: Around) -> Stop:
-    try_baselines(session, around)
+def _search(session: Session) -> Stop:
+    try_baselines(session)
     iteration = session.ledger.next_iteration()
-    while (stop := stop_reason(session.config.budget, session.spend())) is None:
-        run_iteration(session, around, iteration)
+    paid = max((key[0] for key in session.ledger.unused_replies()), default=0)
+    while (
+        stop := stop_reason(session.config.budget, session.spend())
+    ) is None or iteration <= paid:
+        run_iteration(session, iteration)
         iteration += 1
+    touch_test(session)
     return stop
 
 
-def run_iteration(session: Session, around: Around, iteration: int) -> None:
-    """Propose for every open slot, try what is new, record in order of slots."""
-    slots = open_slots(session, iteration)
-    if not slots:
-        return
-    request = feedback(session, iteration)
-    drafts = side_by_side(
-        [partial(_propose, session, around, replace(request, slot=slot)) for slot in slots]
-    )
-    for draft in _try_new(session, around, drafts):
-        record(session, draft)
+def run_iteration(session: Session, iteration: int) -> None:
+    """Fill the open slots: what is new is tried on train, what is better there a second time.
+
+    Everything is decided in the order of slots, so that the width of an iteration is part of the
+    configuration and chance has no part in it.
+    """
+    requests = feedback(session, iteration, open_slots(session, iteration))
+    drafts = side_by_side([partial(propose, session, request) for request in requests])
+    drafts = screen_and_try(session, drafts)
+    drafts = confirm(session, drafts)
+    for draft in drafts:
+        record(session, audit(session, draft))
 
 
-def propose(session: Session, request: ProposalRequest) -> Proposal:
+def propose(session: Session, request: ProposalRequest) -> Draft:
     """Hop 1: ask for the next policy."""
-    return session.services.proposer.propose(request)
+    key = (request.iteration, request.slot)
+    request = replace(request, recorded_calls=session.ledger.calls_of(key))
+    session.watch(Working(iteration=key[0], slot=key[1], hop="propose"))
+    began = session.seconds()
+    ask: Callable[[], Proposal] = partial(session.services.proposer.propose, request)
+    try:
+        proposal = session.around("propose", format_key(key), ask)
+    except ProposerUnavailable as error:
+        return Draft(key=key, lost=str(error))
+    seconds = session.seconds() - began
+    return Draft(key=key, proposal=proposal, prompt=request.prompt, seconds=seconds)
 
 
-def screen_and_try(session: Session, source: str) -> Trial:
-    """Hops 2 and 3: screen the source and try it in one cell on all scenarios."""
-    return session.services.sandbox.try_policy(source, session.payloads())
+def feedback(session: Session, iteration: int, slots: list[int]) -> list[ProposalRequest]:
+    """Hop 5: what the next proposals learn from the past, as the strategy plans it."""
+    attempts, best = session.ledger.attempts(), session.ledger.best_before(iteration)
+    requests = []
+    for slot in slots:
+        plan = session.strategy.plan(attempts, iteration, slot)
+        shown = best if best in plan.visible else session.ledger.best_before(1)
+        requests.append(
+            ProposalRequest(
+                experiment_id=session.experiment_id,
+                seed=session.config.seed,
+                iteration=iteration,
+                slot=slot,
+                prompt=_prompt(session, plan),
+                attempts=plan.visible,
+                best=shown,
+                record_call=session.record_call,
+                move=plan.move,
+                chosen=plan.chosen,
+            )
+        )
+    return requests
 
 
-def try_baselines(session: Session, around: Around) -> None:
+def try_baselines(session: Session) -> None:
     """Iteration 0: the library policies that everything else is compared with, naive first."""
     drafts = [
         Draft(key=(0, slot), proposal=proposal)
@@ -108,12 +136,15 @@ def try_baselines(session: Session, around: Around) -> None:
         if (0, slot) not in session.ledger.candidates
     ]
     if drafts and drafts[0].key == (0, 0):
-        naive = _try(session, around, drafts.pop(0))
-        record_references(session, naive)
+        scenarios = session.services.scenarios
+        naive = validate(session, screen_and_try(session, [drafts.pop(0)]))[0]
+        measured = [*scenarios.train, *scenarios.validation]
+        record_references(session, naive.trials, measured, naive.lost)
         record(session, naive)
     width = session.config.slots
     for start in range(0, len(drafts), width):
-        for draft in _try_new(session, around, drafts[start : start + width]):
+        tried = screen_and_try(session, drafts[start : start + width])
+        for draft in validate(session, tried):
             record(session, draft)
 
 
@@ -123,31 +154,12 @@ def open_slots(session: Session, iteration: int) -> list[int]:
     spend = session.spend()
     room = room_for(session.config.budget, spend) + len(done)
     slots = [slot for slot in session.strategy.slots(iteration, room) if slot not in done]
-    while len(slots) > 1 and stop_reason(session.config.budget, spend, calls=len(slots)):
-        slots.pop()
-    return slots
-
-
-def feedback(session: Session, iteration: int) -> ProposalRequest:
-    """Hop 5: what the next proposals learn from the past; the caller sets the slot."""
-    attempts = session.strategy.visible(session.ledger.attempts(), iteration)
-    prompt = None
-    if session.services.proposer.uses_prompt:
-        prompt = render_prompt(
-            config=session.config, scenarios=session.services.scenarios, attempts=attempts
-        )
-        if not session.ledger.knows_prompt(prompt.sha256):
-            session.record([prompt_row(prompt)])
-    return ProposalRequest(
-        experiment_id=session.experiment_id,
-        seed=session.config.seed,
-        iteration=iteration,
-        slot=0,
-        prompt=prompt,
-        attempts=attempts,
-        best=session.ledger.best_before(iteration),
-        record_call=session.record_call,
-    )
+    # What an interrupted run has paid for is tried, even when nothing new can be paid.
+    paid = [slot for slot in slots if (iteration, slot) in session.ledger.unused_replies()]
+    new = [slot for slot in slots if slot not in paid]
+    while new and stop_reason(session.config.budget, spend, calls=len(new)):
+        new.pop()
+    return sorted([*paid, *new])
 
 
 def patiently(clock: Clock, say: Callable[[str], None]) -> Around:
@@ -165,45 +177,17 @@ def patiently(clock: Clock, say: Callable[[str], None]) -> Around:
     return run
 
 
-def _propose(session: Session, around: Around, request: ProposalRequest) -> Draft:
-    key = (request.iteration, request.slot)
-    request = replace(request, recorded_calls=session.ledger.calls_of(key))
-    session.watch(Working(iteration=key[0], slot=key[1], hop="propose"))
-    began = session.seconds()
-    try:
-        proposal = around("propose", format_key(key), partial(propose, session, request))
-    except ProposerUnavailable as error:
-        return Draft(key=key, lost=str(error))
-    return Draft(
-        key=key,
-        proposal=proposal,
-        prompt=request.prompt,
-        seconds=session.seconds() - began,
+def _prompt(session: Session, plan: Plan) -> Prompt | None:
+    """Return the prompt of a plan, recorded; None for a proposer that does without."""
+    if not session.services.proposer.uses_prompt:
+        return None
+    prompt = render_prompt(
+        config=session.config,
+        scenarios=session.services.scenarios.train,
+        attempts=plan.visible,
+        move=plan.move,
+        chosen=plan.chosen,
     )
-
-
-def _try_new(session: Session, around: Around, drafts: Sequence[Draft]) -> list[Draft]:
-    """Try what has a source that was not tried before; the rest passes through."""
-    fresh: dict[str, Draft] = {}
-    for draft in drafts:
-        source = draft.proposal.source if draft.proposal is not None else None
-        if source is not None and session.ledger.same_source(source) is None:
-            fresh.setdefault(normalised_sha256(source), draft)
-    tried = {draft.key: draft for draft in fresh.values()}
-    if tried:
-        done = side_by_side([partial(_try, session, around, draft) for draft in tried.values()])
-        tried = {draft.key: draft for draft in done}
-    return [tried.get(draft.key, draft) for draft in drafts]
-
-
-def _try(session: Session, around: Around, draft: Draft) -> Draft:
-    assert draft.proposal is not None and draft.proposal.source is not None
-    key, title = draft.key, draft.proposal.title
-    session.watch(Working(iteration=key[0], slot=key[1], hop="try", title=title))
-    began = session.seconds()
-    try:
-        source = draft.proposal.source
-        trial = around("try", format_key(key), partial(screen_and_try, session, source))
-    except CellFailed as error:
-        return replace(draft, lost=f"the cell failed: {error}")
-    return replace(draft, trial=trial, seconds=draft.seconds + session.seconds() - began)
+    if not session.ledger.knows_prompt(prompt.sha256):
+        session.record([prompt_row(prompt)])
+    return prompt

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from flows.budget import Spend
 from flows.clock import Clock, stamp
@@ -13,7 +13,9 @@ from flows.happenings import Began, Happening, Notice
 from flows.ledger import Key, Ledger
 from flows.proposing import Proposer
 from flows.records import EventRow, ExperimentRow, LlmCallRow, Row
+from flows.reserves import reserve_of
 from flows.rows import Provenance, experiment_row
+from flows.splits import TEST, Splits
 from flows.strategies import make_strategy
 from sandbox.outcome import Trial
 from sandbox.trial import Payload
@@ -21,6 +23,20 @@ from simulator.scenario import Scenario
 from simulator.suites import encode_scenario
 
 Watch = Callable[[Happening], None]
+T = TypeVar("T")
+
+
+class Around(Protocol):
+    """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
+
+    def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns; begin a trial again when its failure is ours."""
+        ...
+
+
+def at_once(hop: str, label: str, call: Callable[[], T]) -> T:
+    """Run a hop as it is."""
+    return call()
 
 
 class Evaluator(Protocol):
@@ -41,8 +57,8 @@ class Recorder(Protocol):
 class Services:
     """Everything outside the loop that it touches."""
 
-    scenarios: tuple[Scenario, ...]
-    """What candidates are tried and scored on."""
+    scenarios: Splits
+    """What candidates are tried and scored on, by what it is for."""
     sandbox: Evaluator
     proposer: Proposer
     journal: Recorder
@@ -62,13 +78,16 @@ class Session:
         self.config = config
         self.services = services
         self.watch = watch
+        self.around: Around = at_once
         self.experiment_id = experiment_id(config)
         self.strategy = make_strategy(config)
         self.ledger = Ledger(services.earlier)
         self.losses_in_a_row = 0
         self._started_at = services.clock.seconds()
         self._seconds_before = self.ledger.spend().seconds
+        self._reserve = reserve_of(config)
         self._lock = threading.RLock()
+        self._encoded: dict[tuple[str, str], Payload] = {}
 
     @property
     def provenance(self) -> Provenance:
@@ -93,15 +112,20 @@ class Session:
             "resumed" if resumed else "started",
             f"{recorded} attempts are recorded already" if resumed else "the search begins",
         )
+        if not resumed:
+            for doubt in self.services.scenarios.doubts():
+                self.event("warning", doubt)
         self.watch(
             Began(
                 experiment_id=self.experiment_id,
                 config=self.config,
-                scenarios=len(self.services.scenarios),
+                scenarios=len(self.services.scenarios.train),
                 recorded=recorded,
                 resumed=resumed,
             )
         )
+        for doubt in self.services.scenarios.doubts():
+            self.notice(doubt)
 
     def end(self, status: str, detail: str) -> None:
         """Record how the run ended."""
@@ -130,17 +154,25 @@ class Session:
     ) -> None:
         """Record something worth knowing later."""
         with self._lock:
-            row = EventRow(
+            self.record(self.event_rows([(kind, message, detail or {})], key))
+
+    def event_rows(
+        self, told: Sequence[tuple[str, str, dict[str, Any]]], key: Key | None
+    ) -> list[EventRow]:
+        """Return rows for kinds, messages and details, to be recorded next."""
+        return [
+            EventRow(
                 experiment_id=self.experiment_id,
-                sequence=self.ledger.next_event,
+                sequence=self.ledger.next_event + number,
                 kind=kind,
                 iteration=key[0] if key else None,
                 slot=key[1] if key else None,
                 message=message,
-                detail=detail or {},
+                detail=detail,
                 created_at=self.now(),
             )
-            self.record([row])
+            for number, (kind, message, detail) in enumerate(told)
+        ]
 
     def notice(self, message: str) -> None:
         """Tell the watcher one line."""
@@ -155,18 +187,26 @@ class Session:
     def spend(self) -> Spend:
         """Return what is used up to this moment, earlier runs included."""
         running = self.services.clock.seconds() - self._started_at
-        return replace(self.ledger.spend(), seconds=self._seconds_before + running)
+        return replace(
+            self.ledger.spend(), seconds=self._seconds_before + running, reserve=self._reserve
+        )
 
-    def payloads(self) -> list[Payload]:
-        """Return the scenarios for a cell; the first comes twice, for the determinism check."""
-        once = [Payload(name=s.name, data=encode_scenario(s)) for s in self.services.scenarios]
-        return [*once, once[0]]
+    def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
+        """Return scenarios as a cell takes them; each is encoded once."""
+        with self._lock:
+            for each in scenarios:
+                if (each.name, each.sha256) not in self._encoded:
+                    payload = Payload(name=each.name, data=encode_scenario(each))
+                    self._encoded[each.name, each.sha256] = payload
+            return [self._encoded[each.name, each.sha256] for each in scenarios]
 
     def _refuse_changed_scenarios(self) -> None:
         known = {name: row.sha256 for name, row in self.ledger.scenarios.items()}
-        current = {scenario.name: scenario.sha256 for scenario in self.services.scenarios}
-        if (0, 0) not in self.ledger.candidates:
-            known = {**current, **known}  # a first run may have ended before all were recorded
+        splits = {row.split for row in self.ledger.scenarios.values()}
+        every = self.services.scenarios.every
+        current = {each.name: each.sha256 for each in every if each.split in splits}
+        if (0, 0) not in self.ledger.candidates or (TEST in splits and not self.ledger.tests):
+            known = {**current, **known}  # a run may have ended before all were recorded
         if known != current:
             changed = sorted(dict(known.items() ^ current.items()))
             raise ConfigError(

@@ -1,12 +1,22 @@
-"""Strategies: how many candidates an iteration has and what of the past their proposals see."""
+"""Strategies: what an iteration tries, what its proposals see, and who their parents are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Protocol
 
 from flows.config import SearchConfig
-from flows.errors import ConfigError
-from flows.proposing import Attempt
+from flows.population import other_parent, pick_by_rank, population
+from flows.proposing import Attempt, Move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one proposal is asked for: what it may see, how it is made, from whom."""
+
+    visible: tuple[Attempt, ...]
+    move: Move = "free"
+    chosen: tuple[Attempt, ...] = ()
 
 
 class Strategy(Protocol):
@@ -16,8 +26,8 @@ class Strategy(Protocol):
         """Return the slots of ``iteration`` when ``room`` more candidates may be tried."""
         ...
 
-    def visible(self, attempts: Sequence[Attempt], iteration: int) -> tuple[Attempt, ...]:
-        """Return the attempts that proposals of ``iteration`` may learn from, in order."""
+    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+        """Return what the proposal for a slot is asked for, given all attempts so far."""
         ...
 
 
@@ -30,8 +40,48 @@ class Refine:
     def slots(self, iteration: int, room: int) -> range:
         return range(min(self.width, room))
 
-    def visible(self, attempts: Sequence[Attempt], iteration: int) -> tuple[Attempt, ...]:
-        return tuple(each for each in attempts if each.iteration < iteration)
+    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+        return Plan(visible=_earlier(attempts, iteration))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestOfN:
+    """Independent samples that see nothing but the baselines: what a loop has to be better than."""
+
+    width: int = 1
+
+    def slots(self, iteration: int, room: int) -> range:
+        return range(min(self.width, room))
+
+    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+        return Plan(visible=_earlier(attempts, 1), move="fresh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evolve:
+    """A population of the best and most different: one is varied, or two are combined."""
+
+    width: int
+    seed: int
+    size: int
+    crossover: float
+    fresh: float
+
+    def slots(self, iteration: int, room: int) -> range:
+        return range(min(self.width, room))
+
+    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+        visible = _earlier(attempts, iteration)
+        people = population(visible, self.size)
+        rng = Random(f"parents/{self.seed}/{iteration}/{slot}")
+        draw = rng.random()
+        if not people or draw < self.fresh:
+            return Plan(visible=visible, move="fresh")
+        first = pick_by_rank(people, rng)
+        second = other_parent(people, first, rng) if draw < self.fresh + self.crossover else None
+        if second is None:
+            return Plan(visible=visible, move="vary", chosen=(first,))
+        return Plan(visible=visible, move="combine", chosen=(first, second))
 
 
 def make_strategy(config: SearchConfig) -> Strategy:
@@ -39,5 +89,17 @@ def make_strategy(config: SearchConfig) -> Strategy:
     match config.strategy:
         case "refine":
             return Refine(width=config.slots)
-        case _:
-            raise ConfigError(f"strategy: {config.strategy} is not built yet")
+        case "best_of_n":
+            return BestOfN(width=config.slots)
+        case "evolve":
+            return Evolve(
+                width=config.slots,
+                seed=config.seed,
+                size=config.evolve.population,
+                crossover=config.evolve.crossover,
+                fresh=config.evolve.fresh,
+            )
+
+
+def _earlier(attempts: Sequence[Attempt], iteration: int) -> tuple[Attempt, ...]:
+    return tuple(each for each in attempts if each.iteration < iteration)

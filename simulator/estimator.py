@@ -1,9 +1,12 @@
 """Estimates of memory need that a policy may see, drawn when a pipeline arrives."""
 
-import numpy as np
+from numpy.random import default_rng
 
 from simulator.params import Params
 from simulator.workload import Operator, Workload, iteration_order
+
+# numpy loads its generators when they are first named, which a sealed cell is too late for: hence
+# the import by name above.
 
 
 def estimates(workload: Workload, params: Params) -> list[list[float | None]]:
@@ -15,7 +18,7 @@ def estimates(workload: Workload, params: Params) -> list[list[float | None]]:
     """
     if params.estimator_algo == "":
         return [[None] * len(pipeline.operators) for pipeline in workload.pipelines]
-    rng = np.random.default_rng(params.random_seed)
+    rng = default_rng(params.random_seed)
     sigma = params.noisy_estimator_sigma
     result: list[list[float | None]] = []
     for pipeline in workload.pipelines:

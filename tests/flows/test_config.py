@@ -43,7 +43,10 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ("[budget]\ncandidates = 0", "budget.candidates: input should be greater than or equal"),
         ("slots = 'two'", "slots: input should be a valid integer"),
         ('[proposer]\nkind = "openai"', "proposer: the openai proposer needs a model"),
-        ('[proposer]\nkind = "oracle"', "proposer.kind: input should be 'offline', 'openai' or 'replay'"),
+        (
+            '[proposer]\nkind = "oracle"',
+            "proposer.kind: input should be 'offline', 'openai' or 'replay'",
+        ),
         ("budget = 3", "budget: input should be a valid dictionary"),
         (
             "[limits]\nmemory_mb = 1",

@@ -12,8 +12,9 @@ from flows.errors import AlreadyRunning, ConfigError
 from flows.experiment import run_experiment
 from flows.home import experiment_folder
 from flows.journal import Journal
+from flows.model_settings import keys_of
 from flows.prefect_settings import prepare_prefect, uses_a_server
-from flows.proposer_choice import api_key, make_proposer
+from flows.proposer_choice import make_proposer
 from flows.search import ignore, run_search
 from tests.support.search_fakes import FakeProposer, better_each_time, services
 
@@ -94,17 +95,18 @@ def test_a_profile_with_a_server_counts_as_a_server(tmp_path: Path) -> None:
 def test_the_key_comes_from_the_named_variable_only() -> None:
     proposer = model(proposer__api_key_env="MY_KEY").proposer
 
-    assert api_key(proposer, {"MY_KEY": " secret \n", "OPENAI_API_KEY": "other"}) == "secret"
+    found = keys_of(proposer, {"MY_KEY": " secret \n", "OPENAI_API_KEY": "other"})
+    assert found == {"MY_KEY": "secret"}
     with pytest.raises(ConfigError, match="MY_KEY holds no key"):
-        api_key(proposer, {"OPENAI_API_KEY": "other"})
+        keys_of(proposer, {"OPENAI_API_KEY": "other"})
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
     proposer = model(proposer__base_url="http://127.0.0.1:1/v1").proposer
 
-    assert api_key(proposer, {}) is None
+    assert keys_of(proposer, {}) == {}
 
 
 def test_a_budget_in_dollars_needs_a_known_price() -> None:
     with pytest.raises(ConfigError, match=r"price of model 'no-such-model'.*budget\.tokens"):
-        make_proposer(model(budget__dollars=2.0), "key")
+        make_proposer(model(budget__dollars=2.0), {}, Path())

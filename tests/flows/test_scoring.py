@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from flows.objectives import Reference
 from flows.scoring import (
-    Reference,
     behaviour,
     geometric_mean,
     judge,

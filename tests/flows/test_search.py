@@ -9,6 +9,7 @@ from flows.happenings import Happening, Settled
 from flows.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, ScenarioRow
 from flows.search import run_search
 from tests.support.search_fakes import (
+    SPLITS,
     FakeClock,
     FakeJournal,
     FakeProposer,
@@ -50,9 +51,22 @@ def test_every_row_of_an_attempt_is_recorded_with_its_repeat() -> None:
     )
 
     tried = [row for row in rows_of(journal, EvaluationRow) if row.iteration == 1]
-    assert [(row.scenario, row.attempt) for row in tried] == [("one", 0), ("two", 0), ("one", 1)]
-    assert [row.score for row in tried] == [pytest.approx(50 / 49), pytest.approx(50 / 49), None]
-    assert [row.scenario for row in rows_of(journal, ScenarioRow)] == ["one", "two"]
+    once = pytest.approx(50 / 49)
+    assert [(row.scenario, row.attempt, row.purpose, row.score) for row in tried] == [
+        ("one", 0, "score", once),
+        ("two", 0, "score", once),
+        ("one", 1, "repeat", None),
+        ("v1", 0, "score", once),
+        ("v2", 0, "score", once),
+        ("one", 2, "elite", None),
+        ("two", 1, "elite", None),
+        ("one", 3, "audit", None),
+        ("two", 2, "audit", None),
+        ("t1", 0, "score", once),
+        ("t2", 0, "score", once),
+    ]
+    known = [(row.scenario, row.split) for row in rows_of(journal, ScenarioRow)]
+    assert known == [(each.name, each.split) for each in SPLITS.every]
 
 
 def test_a_proposal_sees_earlier_iterations_only() -> None:
@@ -114,7 +128,7 @@ def test_the_same_source_again_is_not_tried_again() -> None:
     assert [row.duplicate_of for row in result.candidates[1:]] == [None, "1/0", "1/0", None]
     assert [row.score for row in result.candidates[2:4]] == [result.candidates[1].score] * 2
     assert not result.candidates[2].improved
-    assert len(sandbox.sources) == 3
+    assert len(sandbox.tried_on("v1")) == len(set(sandbox.tried_on("one"))) == 3
 
 
 def test_the_same_source_in_one_iteration_is_tried_once() -> None:
@@ -124,7 +138,7 @@ def test_the_same_source_in_one_iteration_is_tried_once() -> None:
     result = run_search(config(slots=2, budget__candidates=2), services(proposer, sandbox=sandbox))
 
     assert [row.duplicate_of for row in result.candidates[1:]] == [None, "1/0"]
-    assert len(sandbox.sources) == 2
+    assert len(sandbox.tried_on("v1")) == 2
 
 
 def test_the_same_behaviour_of_another_source_is_recognised() -> None:
@@ -168,12 +182,13 @@ def test_a_new_best_is_an_event() -> None:
     )
 
     kinds = [(row.kind, row.sequence) for row in rows_of(journal, EventRow)]
-    assert [kind for kind, _ in kinds] == ["started", *["new_best"] * 3, "finished"]
-    assert [number for _, number in kinds] == [0, 1, 2, 3, 4]
+    bests = ["new_best", *["new_best", "audit"] * 2]
+    assert [kind for kind, _ in kinds] == ["started", *bests, "test", "finished"]
+    assert [number for _, number in kinds] == list(range(8))
 
 
 def test_time_ends_a_search_and_the_status_says_so() -> None:
-    clock = FakeClock(step=20.0)
+    clock = FakeClock(step=5.0)
     proposer = FakeProposer(better_each_time)
 
     result = run_search(

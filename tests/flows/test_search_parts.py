@@ -8,7 +8,7 @@ import pytest
 
 from flows.budget import Spend
 from flows.happenings import Began, Happening, Lost, Notice, Settled, Working
-from flows.leaderboard import HEADERS, leaderboard, verdict
+from flows.leaderboard import HEADERS, leaderboard
 from flows.progress import (
     Progress,
     advance,
@@ -90,18 +90,6 @@ def test_the_leaderboard_has_the_best_and_every_baseline_but_no_repeats() -> Non
     shown = [dict(zip(HEADERS, cells, strict=True)) for cells in board]
     assert [line["attempt"] for line in shown] == ["14/0", "13/0", "12/0", "0/0", "0/1"]
     assert [line["rank"] for line in shown] == ["1", "2", "3", "15", "16"]
-
-
-def test_the_verdict_measures_the_search_against_naive_and_the_best_baseline() -> None:
-    naive, bar = row(0, title="naive"), row(0, 1, title="bar", score=2.0)
-    found, failed = row(1, score=3.0), row(2, score=9.0, outcome="policy_error")
-
-    assert verdict([naive, bar]) == "no candidate was tried"
-    assert verdict([naive, failed]) == "no candidate ended well in every scenario"
-    assert verdict([naive, found]) == "best candidate: 3.00 times the score of naive"
-    assert verdict([naive, bar, found, failed]) == (
-        "best candidate: 3.00 times the score of naive, 1.50 times that of the best baseline, bar"
-    )
 
 
 HAPPENINGS: list[tuple[Happening, str | None]] = [

@@ -8,10 +8,11 @@ import pytest
 from flows.errors import ConfigError
 from flows.ledger import Ledger
 from flows.proposing import Proposal, ProposalRequest, ProposerUnavailable
-from flows.records import CandidateRow, EvaluationRow, ExperimentRow, Row
+from flows.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, Row
 from flows.search import run_search
 from flows.session import ended
 from tests.support.search_fakes import (
+    SPLITS,
     FakeClock,
     FakeJournal,
     FakeProposer,
@@ -41,6 +42,8 @@ def essence(rows: list[Row]) -> list[Any]:
         elif isinstance(row, EvaluationRow):
             key = ("e", row.iteration, row.slot, row.scenario, row.attempt)
             kept[key] = replace(row, created_at="")
+        elif isinstance(row, EventRow) and row.kind == "test":
+            kept["t", row.message] = row.detail
     return sorted(kept.items(), key=lambda item: str(item[0]))
 
 
@@ -52,7 +55,7 @@ def undisturbed() -> FakeJournal:
     return journal
 
 
-@pytest.mark.parametrize("kept", range(1, 42))
+@pytest.mark.parametrize("kept", range(1, 88))
 def test_killed_after_any_row_a_second_run_gives_the_same_history(kept: int) -> None:
     whole = undisturbed()
     first = whole.rows[:kept]
@@ -66,7 +69,7 @@ def test_killed_after_any_row_a_second_run_gives_the_same_history(kept: int) -> 
 
 
 def test_the_parameter_range_above_covers_the_whole_journal() -> None:
-    assert len(undisturbed().rows) == 41
+    assert len(undisturbed().rows) == 87
 
 
 def test_an_interruption_is_recorded_and_the_rest_is_done_next_time() -> None:
@@ -106,7 +109,7 @@ def test_attempts_lost_at_the_end_are_made_up_for() -> None:
 def test_a_changed_suite_is_refused() -> None:
     journal = FakeJournal()
     run_search(config(), services(FakeProposer(better_each_time), journal=journal))
-    changed = (scenario("one"), replace(scenario("two"), sha256="0" * 64))
+    changed = replace(SPLITS, train=(scenario("one"), replace(scenario("two"), sha256="0" * 64)))
 
     with pytest.raises(ConfigError, match=r"has changed since .* \(two\)"):
         run_search(

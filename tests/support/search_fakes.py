@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from flows.config import SearchConfig, load_config
 from flows.proposing import Proposal, ProposalRequest
 from flows.records import Row
 from flows.session import Services
+from flows.splits import Splits
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
 from simulator.params import Params
@@ -20,13 +21,13 @@ DURATION = 100
 CELL = CellInfo(image_id="sha256:fake", runtime="fake", isolation="none", seconds=0.5)
 
 
-def scenario(name: str) -> Scenario:
+def scenario(name: str, split: str = "train") -> Scenario:
     """Return a scenario in which nothing arrives."""
     return Scenario(
         name=name,
         family="fake",
-        split="train",
-        params=Params(duration=DURATION),
+        split=split,
+        params=Params(duration=DURATION, policy_calls="on_change"),
         workload=Workload(pipelines=()),
         sha256=hashlib.sha256(name.encode()).hexdigest(),
     )
@@ -64,29 +65,51 @@ def trial(source: str, evaluations: Sequence[Evaluation]) -> Trial:
 
 
 class FakeSandbox:
-    """Reads what to answer from the source: ``latency = 20``, or lines that raise or fail."""
+    """Reads what to answer from the source, a policy in words.
+
+    ``latency = 20`` holds in every scenario and ``v1 = 60`` in that one; ``fails`` fails in all and
+    ``v1 fails`` in one; ``restless`` decides differently within a trial, ``moody`` from trial to
+    trial, and ``v1 magic`` is better than can be; ``throughput = 9`` fools the legacy metric.
+    """
 
     def __init__(self, surprises: Sequence[Exception] = ()) -> None:
-        self.sources: list[str] = []
+        self.trials: list[tuple[str, tuple[str, ...]]] = []
         self._surprises = list(surprises)
 
     def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
-        self.sources.append(source)
+        self.trials.append((source, tuple(each.name for each in scenarios)))
         if self._surprises and "latency" in source:
             raise self._surprises.pop(0)
         return trial(source, [self._one(source, each.name, n) for n, each in enumerate(scenarios)])
 
+    def tried_on(self, scenario: str) -> list[str]:
+        """Return the sources that were tried on a scenario, in the order of trials."""
+        return [source for source, names in self.trials if scenario in names]
+
     def _one(self, source: str, name: str, number: int) -> Evaluation:
-        if "fails" in source:
+        if source.startswith("fails") or f"{name} fails" in source:
             return failure(name)
-        decisions = str(number) if "restless" in source else source_latency(source)
-        return evaluation(name, float(source_latency(source)), str(decisions))
+        latency = said(source, name) or said(source, "latency") or "50"
+        decisions = latency
+        if "restless" in source:
+            decisions = str(number)
+        elif "moody" in source:
+            decisions = str(len(self.trials))
+        good = evaluation(name, float(latency), decisions, 99.0 if f"{name} magic" in source else 1)
+        return replace(good, stats={"throughput": float(said(source, "throughput") or 1)})
 
 
-def source_latency(source: str) -> str:
-    """Return the number after ``latency = ``; library policies take 50 seconds."""
-    _, mark, rest = source.partition("latency = ")
-    return rest.partition(" ")[0] if mark else "50"
+def said(source: str, name: str) -> str:
+    """Return the number after ``name = ``; empty where there is none."""
+    _, _, rest = source.partition(f"{name} = ")
+    return rest.partition(" ")[0]
+
+
+SPLITS = Splits(
+    train=(scenario("one"), scenario("two")),
+    validation=(scenario("v1", "validation"), scenario("v2", "validation")),
+    test=(scenario("t1", "test"), scenario("t2", "test")),
+)
 
 
 class FakeProposer:
@@ -158,7 +181,7 @@ def config(**overrides: Any) -> SearchConfig:
 def services(proposer: FakeProposer, **changes: Any) -> Services:
     """Return services that are all fakes."""
     fields: dict[str, Any] = {
-        "scenarios": (scenario("one"), scenario("two")),
+        "scenarios": SPLITS,
         "sandbox": FakeSandbox(),
         "proposer": proposer,
         "journal": FakeJournal(),

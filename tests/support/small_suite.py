@@ -1,6 +1,7 @@
-"""A suite file of two short scenarios, for tests that run whole searches in real cells."""
+"""A suite file of short scenarios, for tests that run whole searches in real cells."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,26 @@ PARAMS: dict[str, Any] = {
 }
 
 
-def write_suite(folder: Path) -> Path:
-    """Return the path of the suite file; its traces are beside it."""
-    shared = "\n".join(f"{key} = {_toml(value)}" for key, value in PARAMS.items())
-    text = f'name = "small"\ndescription = "two short scenarios"\n[params]\n{shared}\n'
-    for seed in (1, 2):
-        params = Params(**PARAMS, random_seed=seed)
-        trace = folder / f"small-{seed}.csv"
-        write_trace(generate_workload(params), trace, params.ticks_per_second)
-        digest = hashlib.sha256(trace.read_bytes()).hexdigest()
-        text += (
-            f'[[scenarios]]\nname = "small-{seed}"\nfamily = "small"\nsplit = "train"\n'
-            f'trace = "{trace.name}"\nsha256 = "{digest}"\n'
-        )
+def write_suite(
+    folder: Path, seeds: Mapping[str, Sequence[int]] | None = None, **changes: Any
+) -> Path:
+    """Return the path of the suite file; its traces are beside it.
+
+    ``seeds`` gives each split its scenarios, a seed for each; without it there are two to train on.
+    """
+    settings = {**PARAMS, **changes}
+    shared = "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items())
+    text = f'name = "small"\ndescription = "short scenarios"\n[params]\n{shared}\n'
+    for split, chosen in (seeds or {"train": (1, 2)}).items():
+        for seed in chosen:
+            params = Params(**settings, random_seed=seed)
+            trace = folder / f"small-{seed}.csv"
+            write_trace(generate_workload(params), trace, params.ticks_per_second)
+            digest = hashlib.sha256(trace.read_bytes()).hexdigest()
+            text += (
+                f'[[scenarios]]\nname = "small-{seed}"\nfamily = "small"\nsplit = "{split}"\n'
+                f'trace = "{trace.name}"\nsha256 = "{digest}"\n'
+            )
     path = folder / "small.toml"
     path.write_text(text, encoding="utf-8")
     return path

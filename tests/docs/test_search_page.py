@@ -1,0 +1,65 @@
+"""The page on how a search decides: its commands run, its figures are those of the code."""
+
+import contextlib
+import io
+import math
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from flows.config import SearchConfig
+from flows.intervals import paired_interval
+from flows.records import CandidateRow
+from tests.docs.pages import DOCS, blocks, follow
+
+PAGE = DOCS / "search.md"
+
+
+def test_the_commands_of_the_page_show_what_it_says(tmp_path: Path) -> None:
+    searched, confirmed, tries, told = follow(PAGE, tmp_path)
+
+    assert "finished: all 4 candidates were tried" in searched.output
+    assert "promoted" in confirmed.output
+    assert "naive" not in confirmed.output.split("standing_detail")[0]
+    for purpose in ("score", "repeat", "elite", "audit"):
+        assert purpose in tries.output
+    assert "test" in told.output
+
+
+def test_the_snippet_prints_what_the_page_shows() -> None:
+    (snippet,) = [block.text for block in blocks(PAGE) if block.language == "python"]
+    (shown,) = [block.text for block in blocks(PAGE) if block.language == "text"]
+    printed = io.StringIO()
+
+    with contextlib.redirect_stdout(printed):
+        exec(compile(snippet, str(PAGE), "exec"), {})
+
+    assert printed.getvalue() == shown
+
+
+def test_chance_passes_about_as_often_as_the_page_says() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    counts = re.findall(r"\d+", re.search(r"\| scenarios \|(.+)\|", text)[1])  # type: ignore[index]
+    row = re.search(r"\| passes by chance, in per cent \|(.+)\|", text)
+    shares = re.findall(r"[\d.]+", row[1])  # type: ignore[index]
+    rng = Random(1)
+
+    for count, share in zip(map(int, counts), map(float, shares), strict=True):
+        passed = 0
+        for seed in range(400):
+            ratios = [math.exp(rng.gauss(0, 0.2)) for _ in range(count)]
+            passed += paired_interval(ratios, resamples=500, seed=seed).low > 0
+        assert passed / 4 == pytest.approx(share, abs=5)
+
+
+def test_every_setting_and_column_of_the_page_exists() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    config = SearchConfig()
+
+    for section, key in set(re.findall(r"`(guards|evolve|budget)\.(\w+)", text)):
+        assert hasattr(getattr(config, section), key), f"{section}.{key}"
+    for standing in ("promoted", "refused", "barred"):
+        assert f"| `{standing}` |" in text
+    assert {"validation_score", "standing", "standing_detail"} <= set(CandidateRow.__slots__)

@@ -1,0 +1,158 @@
+"""Strategies: what an iteration tries, what proposals see, and who their parents are."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+
+from flows.population import other_parent, pick_by_rank, population
+from flows.proposing import Attempt
+from flows.search import run_search
+from flows.strategies import Plan, make_strategy
+from tests.support.search_fakes import (
+    FakeJournal,
+    FakeProposer,
+    better_each_time,
+    config,
+    evaluation,
+    services,
+)
+
+
+def attempt(iteration: int, score: float, **changes: Any) -> Attempt:
+    """Return a good attempt whose latencies follow from its score."""
+    latencies = changes.pop("latencies", (50 / score, 50 / score))
+    fields: dict[str, Any] = {
+        "iteration": iteration,
+        "slot": 0,
+        "candidate": f"{iteration:064x}",
+        "origin": "offline" if iteration else "baseline",
+        "operator": "seed",
+        "source": f"latency = {iteration}",
+        "outcome": "ok",
+        "score": score,
+        "evaluations": tuple(
+            evaluation(name, each) for name, each in zip(("one", "two"), latencies, strict=True)
+        ),
+        **changes,
+    }
+    return Attempt(**fields)
+
+
+PAST = [attempt(n, 1.0 + n / 10) for n in range(6)]
+
+
+def plans(strategy: str, **settings: Any) -> list[Plan]:
+    made = make_strategy(config(strategy=strategy, **settings))
+    return [made.plan(PAST, 6, slot) for slot in range(200)]
+
+
+def iterations(attempts: Any) -> list[int]:
+    return [each.iteration for each in attempts]
+
+
+@pytest.mark.parametrize("strategy", ["refine", "best_of_n", "evolve"])
+def test_an_iteration_is_as_wide_as_there_are_slots_and_room(strategy: str) -> None:
+    made = make_strategy(config(strategy=strategy, slots=3))
+
+    assert list(made.slots(1, room=10)) == [0, 1, 2]
+    assert list(made.slots(1, room=2)) == [0, 1]
+    assert list(made.slots(1, room=0)) == []
+
+
+def test_refine_shows_everything_earlier_and_leaves_the_rest_to_the_proposer() -> None:
+    plan = make_strategy(config()).plan(PAST, 3, 0)
+
+    assert iterations(plan.visible) == [0, 1, 2]
+    assert (plan.move, plan.chosen) == ("free", ())
+
+
+def test_independent_samples_see_the_baselines_alone() -> None:
+    for plan in plans("best_of_n"):
+        assert iterations(plan.visible) == [0]
+        assert (plan.move, plan.chosen) == ("fresh", ())
+
+
+def test_evolve_makes_its_moves_in_the_configured_shares() -> None:
+    found = plans("evolve", evolve__crossover=0.3, evolve__fresh=0.2)
+    moves = Counter(plan.move for plan in found)
+
+    assert 25 <= moves["fresh"] <= 60
+    assert 40 <= moves["combine"] <= 85
+    assert {len(plan.chosen) for plan in found if plan.move == "combine"} == {2}
+    assert {len(plan.chosen) for plan in found if plan.move == "vary"} == {1}
+    assert all(plan.chosen[0] is not plan.chosen[1] for plan in found if plan.move == "combine")
+
+
+def test_evolve_plans_the_same_for_the_same_seed_and_place() -> None:
+    assert plans("evolve", seed=4) == plans("evolve", seed=4)
+    assert plans("evolve", seed=4) != plans("evolve", seed=5)
+
+
+def test_evolve_without_anyone_fit_starts_afresh() -> None:
+    plan = make_strategy(config(strategy="evolve")).plan([attempt(0, 1.0, outcome="x")], 1, 0)
+
+    assert (plan.move, plan.chosen) == ("fresh", ())
+
+
+def test_better_attempts_have_more_descendants() -> None:
+    people, rng = population(PAST, 6), Random(1)
+    counts = Counter(pick_by_rank(people, rng).iteration for _ in range(2000))
+
+    assert [iteration for iteration, _ in counts.most_common()] == [5, 4, 3, 2, 1, 0]
+
+
+def test_the_barred_the_failed_and_the_repeated_have_no_descendants() -> None:
+    unfit = [
+        attempt(7, 9.0, standing="barred"),
+        attempt(8, 9.0, outcome="policy_error"),
+        attempt(9, 9.0, duplicate_of="1/0"),
+        attempt(10, 9.0, source=None),
+    ]
+
+    assert iterations(population([*PAST, *unfit], 20)) == [5, 4, 3, 2, 1, 0]
+    assert iterations(population([*PAST, attempt(7, 9.0, standing="refused")], 2)) == [7, 5]
+
+
+def test_a_population_holds_what_differs_before_what_is_alike() -> None:
+    twins = [attempt(n, 2.0 - n / 1e5, latencies=(25.0, 25.0)) for n in range(4)]
+    other = attempt(9, 1.2, latencies=(10.0, 90.0))
+
+    assert iterations(population([*twins, other], 3)) == [0, 9, 1]
+
+
+def test_the_other_parent_is_better_somewhere_where_there_is_one() -> None:
+    first = attempt(1, 2.0, latencies=(20.0, 30.0))
+    worse = attempt(2, 1.0, latencies=(50.0, 50.0))
+    better_on_two = attempt(3, 1.5, latencies=(60.0, 20.0))
+
+    chosen = {id(other_parent([first, worse, better_on_two], first, Random(n))) for n in range(20)}
+    assert chosen == {id(better_on_two)}
+    assert other_parent([first, worse], first, Random(1)) is worse
+    assert other_parent([first], first, Random(1)) is None
+
+
+@pytest.mark.parametrize("strategy", ["refine", "best_of_n", "evolve"])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_same_configuration_gives_the_same_search(strategy: str, slots: int) -> None:
+    def rows() -> FakeJournal:
+        journal = FakeJournal()
+        proposer = FakeProposer(better_each_time)
+        settings = config(strategy=strategy, slots=slots, budget__candidates=7)
+        run_search(settings, services(proposer, journal=journal))
+        requests = [(r.iteration, r.slot, r.move, r.chosen, r.best) for r in proposer.requests]
+        assert len(requests) == 7
+        return journal
+
+    assert rows().rows == rows().rows
+
+
+def test_samples_are_told_of_the_best_baseline_only() -> None:
+    proposer = FakeProposer(better_each_time)
+
+    run_search(config(strategy="best_of_n"), services(proposer))
+
+    assert {(r.best.iteration if r.best else None, r.move) for r in proposer.requests} == {
+        (0, "fresh")
+    }
