@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from flows.offline.space import Genome, to_text
+from flows.offline.space import Genome, tells_kills_apart, to_text
 from flows.templates import render_text
 
 TEMPLATE = Path(__file__).with_name("policy.py.j2")
@@ -12,8 +12,8 @@ LINE = 96
 _ORDERS = {
     "arrival": "first come, first served",
     "priority": "queries first, then interactive, then batch",
-    "priority_shortest": "by priority, and within one the fewest operators left first",
-    "shortest": "fewest operators left first",
+    "shortest": "by priority, and within one the fewest operators left first",
+    "smallest": "by priority, and within one the least memory first",
     "weighted": "fewest operators left per unit of weight first",
     "ageing": "by priority, which rises with waiting time",
 }
@@ -21,19 +21,19 @@ _PLACEMENTS = {
     "first_fit": "The first pool with room, or None.",
     "best_fit": "The pool with room and the least memory left, or None.",
     "most_free": "The pool with room and the most memory left, or None.",
+    "balanced": "The pool with room where CPUs and memory would be used most evenly, or None.",
 }
-_LESSONS = {
-    "operator": "that operator",
-    "pipeline": "all of its pipeline",
-    "priority": "that operator and, in part, all new work of its priority",
-    "kind": "that operator",
+_KINDS = {
+    "all": "all operators that were killed alike",
+    "place": "operators at the same place of their DAG",
+    "priority": "operators of the same priority at the same place of their DAG",
 }
 
 
 def emit(genome: Genome) -> str:
     """Return the source of the policy; its docstring records the genome."""
     order = _ORDERS[genome.order]
-    begun = "name not in s.begun, " if genome.begun_first else ""
+    tells = tells_kills_apart(genome)
     return render_text(
         TEMPLATE,
         g=genome,
@@ -42,63 +42,84 @@ def emit(genome: Genome) -> str:
         genome_text=_wrap(f"genome: {to_text(genome)}").removeprefix("genome: "),
         rank_doc=f"Smaller is served earlier: {order}.",
         placement_doc=_PLACEMENTS[genome.placement],
-        need_key="pipeline id" if genome.memory_scope == "pipeline" else "operator",
-        begun=begun,
-        granted="granted" if genome.squeeze else "cpus",
-        weighs=genome.order == "weighted",
-        uses_left=genome.order in ("priority_shortest", "shortest", "weighted"),
-        learns_class=genome.memory_scope == "priority",
-        learns_kind=genome.memory_scope == "kind",
-        most_cpus=genome.cpus * genome.spread,
+        whole=genome.grouping == "pipeline",
+        tells=tells,
+        learns=genome.kinds != "none",
+        shares=genome.spread > 1,
+        squeezes=genome.least_cpus < genome.cpus * genome.spread * genome.query_boost,
+        notes_starts=bool(tells or genome.spread > 1 or genome.idle_share),
     )
 
 
 def title(genome: Genome) -> str:
     """Return a short name for the policy, for tables."""
     whole = "whole pipelines" if genome.grouping == "pipeline" else "single operators"
-    cpus = str(genome.cpus)
-    if genome.spread > 1:
-        cpus += f"-{genome.cpus * genome.spread}"
-    if genome.query_cpus != genome.cpus:
-        cpus += f"/{genome.query_cpus}"
-    memory = f"{genome.start_gb} GB x{genome.growth:g} per {genome.memory_scope}"
-    words = f"{genome.order}, {whole}, {cpus} cpus, {memory}, {genome.placement}"
-    return words.replace("_", " ")
+    cpus = f"{genome.cpus}-{genome.cpus * genome.spread}" if genome.spread > 1 else f"{genome.cpus}"
+    first = f"probe {genome.probe_gb} GB" if genome.probe_gb else f"{genome.start_gb} GB"
+    memory = f"{first} x{genome.quick_growth:g}/{genome.growth:g}"
+    if genome.kinds != "none":
+        memory += f", learns by {genome.kinds}"
+    return f"{genome.order}, {whole}, {cpus} cpus, {memory}, {genome.placement.replace('_', ' ')}"
 
 
 def _sentences(genome: Genome) -> list[str]:
     """Say in words what the genome decides."""
-    whole = genome.grouping == "pipeline"
-    said = [
+    return [
         "All that is left of a pipeline shares one container."
-        if whole
-        else "Each operator has a container of its own."
+        if genome.grouping == "pipeline"
+        else "Each operator has a container of its own.",
+        _cpu_sentence(genome),
+        *_memory_sentences(genome),
+        *_queue_sentences(genome),
     ]
-    said.append(
-        f"A container gets {genome.cpus} CPUs"
-        + (f" ({genome.query_cpus} for a query)" if genome.query_cpus != genome.cpus else "")
-        + (f", up to {genome.spread} times that when some would idle" if genome.spread > 1 else "")
-        + (", fewer when no more are free" if genome.squeeze else "")
-        + f" and {genome.start_gb} GB to begin with"
-        + (", or its estimate with a margin." if genome.use_estimate else ".")
-    )
-    said.append(
-        f"An out-of-memory kill multiplies the request by {genome.growth:g} "
-        f"for {_LESSONS[genome.memory_scope]}."
-    )
-    if genome.memory_scope == "kind":
+
+
+def _cpu_sentence(genome: Genome) -> str:
+    said = f"A container gets {genome.cpus} CPUs"
+    if genome.spread > 1:
+        said += f", up to {genome.spread} times that when some would idle"
+    if genome.query_boost > 1:
+        said += f", {genome.query_boost} times as many for a query"
+    if genome.scan_cpus:
+        said += f", at most {genome.scan_cpus} when its operator grows into its memory"
+    if genome.least_cpus < genome.cpus * genome.spread * genome.query_boost:
+        said += f", and starts with {genome.least_cpus} when no more are free"
+    return f"{said}."
+
+
+def _memory_sentences(genome: Genome) -> list[str]:
+    first = genome.probe_gb or genome.start_gb
+    said = [
+        f"It asks for {first} GB to begin with"
+        + (", or for its estimate with a margin." if genome.use_estimate else ".")
+    ]
+    if genome.growth != genome.quick_growth:
         said.append(
-            "First requests are learned from what was enough for operators of the same priority at "
-            "the same place of their DAG."
+            f"A kill in the first ticks multiplies the request by {genome.quick_growth:g}, a later "
+            f"one by {genome.growth:g}."
         )
-    if genome.begun_first:
-        said.append("Pipelines that have begun go first.")
+    else:
+        said.append(f"An out-of-memory kill multiplies the request by {genome.growth:g}.")
+    if genome.probe_gb:
+        said.append(f"An operator that grows asks for {genome.start_gb} GB after its first kill.")
+    if genome.kinds != "none":
+        said.append(f"Requests are learned from what was enough for {_KINDS[genome.kinds]}.")
+    if genome.idle_share:
+        said.append(
+            f"When hardly anything waits, a container gets {genome.idle_share:.0%} of the memory "
+            "that is free."
+        )
+    return said
+
+
+def _queue_sentences(genome: Genome) -> list[str]:
+    said = []
     if genome.query_reserve:
         said.append(f"Queries have {genome.query_reserve:.0%} of each pool to themselves.")
     if genome.batch_share < 1:
         said.append(f"Batch work holds at most {genome.batch_share:.0%} of the CPUs.")
     if genome.look_ahead == 0:
-        said.append("What is first in line waits until it fits; nothing overtakes it.")
+        said.append("Nothing overtakes a pipeline of which something does not fit.")
     if genome.preempt:
         said.append("While a query waits, batch containers are suspended between operators.")
     return said

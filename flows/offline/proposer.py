@@ -1,32 +1,52 @@
-"""Proposes policies without a model: a proposal follows from seed, slot and attempts."""
+"""Proposes policies without a model: a proposal follows from seed, slot, attempts and move."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from flows.offline.emit import emit, title
-from flows.offline.measure import measure
+from flows.offline.measure import measure, trailing
 from flows.offline.space import Genome, from_source, random_genome
-from flows.offline.vary import SEEDS, crossover, mutate, remedies, seed_genome
+from flows.offline.vary import (
+    SEEDS,
+    crossover,
+    mutate,
+    nearest_genome,
+    remedies,
+    sample,
+    seed_genome,
+)
 from flows.proposing import Attempt, Proposal, ProposalRequest
 from flows.scoring import normalised_sha256
+
+T = TypeVar("T")
 
 RANK_PRESSURE = 0.5
 """Chance that the search stops at each rank, from the best down, when it looks for a parent."""
 
+ADVICE_PRESSURE = 0.2
+"""The same for the changes that measurements suggest, those against the worst weakness first."""
+
 PARENTS = 8
-"""How many of the best attempts may become parents."""
+"""How many of the best attempts may become parents when the strategy leaves that open."""
 
 OPERATORS = ("tune", "mutate", "crossover")
-WEIGHTS = (0.45, 0.35, 0.2)
+WEIGHTS = (0.4, 0.35, 0.25)
+TUNE_CHANCE = 0.5
+"""How often a parent that the strategy chose is tuned and not mutated."""
+
+TRAILING_CHANCE = 0.5
+"""How often tuning looks only at the scenarios in which the parent trails."""
+
 TRIES = 50
 """How often an operator is repeated when the policy it made was already tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """An attempt of ours that may have descendants."""
+    """An attempt that may have descendants: one of ours, or a library policy that is like one."""
 
     genome: Genome
     attempt: Attempt
@@ -43,26 +63,50 @@ class OfflineProposer:
     def propose(self, request: ProposalRequest) -> Proposal:
         """Return a policy whose normalised source differs from that of every earlier attempt.
 
-        It differs from those of the lower slots of its iteration as well: what they propose follows
-        from the same request, so it is worked out again here.
+        Where the strategy leaves the move open, it differs from those of the lower slots of its
+        iteration as well: what they propose follows from the same request, so it is worked out
+        again here.
         """
         known = {_fingerprint(a.source) for a in request.attempts if a.source is not None}
-        parents = _parents(request.attempts)
+        if request.move != "free":
+            return _as_asked(request, _rng(request, request.slot), known)
+        parents = _parents(request.attempts)[:PARENTS]
         made = sum(attempt.origin == "offline" for attempt in request.attempts)
         for slot in range(request.slot):
-            earlier = _propose(request, slot, made, parents, known)
+            earlier = _freely(request, slot, made, parents, known)
             known.add(_fingerprint(earlier.source or ""))
-        return _propose(request, request.slot, made, parents, known)
+        return _freely(request, request.slot, made, parents, known)
 
 
-def _propose(
+def _freely(
     request: ProposalRequest, slot: int, made: int, parents: Sequence[Parent], known: set[str]
 ) -> Proposal:
-    rng = random.Random(f"{request.seed}/{request.iteration}/{slot}")
-    if made + slot < len(SEEDS) or not parents:
-        seed = seed_genome(rng, made + slot)
-        return _proposal(_fresh(rng, seed, seed, known), "seed", ())
-    return _descendant(rng, parents, known)
+    """Begin with the seeds, then draw an operator and parents."""
+    rng = _rng(request, slot)
+    if made + slot < len(SEEDS):
+        return _proposal(_fresh(rng, seed_genome(made + slot), known), "seed", ())
+    if not parents:
+        return _proposal(_fresh(rng, sample(rng), known), "sample", ())
+    operator = rng.choices(OPERATORS, WEIGHTS)[0]
+    first = _by_rank(rng, parents, RANK_PRESSURE)
+    others = [parent for parent in parents if parent is not first]
+    if operator == "crossover" and others:
+        return _child(rng, first, _by_rank(rng, others, RANK_PRESSURE), known)
+    return _variant(rng, first, operator == "tune", request.attempts, known)
+
+
+def _as_asked(request: ProposalRequest, rng: random.Random, known: set[str]) -> Proposal:
+    """Do what the strategy asks for with the parents it chose, as far as they are of our kind."""
+    parents = _parents(request.chosen)
+    if request.move == "combine" and len(parents) > 1:
+        return _child(rng, parents[0], parents[1], known)
+    if request.move != "fresh" and parents:
+        return _variant(rng, parents[0], rng.random() < TUNE_CHANCE, request.attempts, known)
+    return _proposal(_fresh(rng, sample(rng), known), "sample", ())
+
+
+def _rng(request: ProposalRequest, slot: int) -> random.Random:
+    return random.Random(f"{request.seed}/{request.iteration}/{slot}")
 
 
 @lru_cache(maxsize=4096)
@@ -75,50 +119,64 @@ def _parents(attempts: Sequence[Attempt]) -> list[Parent]:
     """Return the attempts that work and whose genome can be read back, best first."""
     found = []
     for attempt in attempts:
-        genome = from_source(attempt.source) if attempt.source else None
-        usable = attempt.outcome == "ok" and attempt.score is not None
-        if genome is not None and usable and attempt.duplicate_of is None:
+        genome = _genome_of(attempt)
+        if genome is not None and _may_have_descendants(attempt):
             found.append(Parent(genome=genome, attempt=attempt))
     found.sort(key=lambda p: (-(p.attempt.score or 0.0), p.attempt.iteration, p.attempt.slot))
-    return found[:PARENTS]
+    return found
 
 
-def _descendant(rng: random.Random, parents: Sequence[Parent], known: set[str]) -> Proposal:
-    """Return a new policy made from one or two parents, by the operator that was drawn.
+def _genome_of(attempt: Attempt) -> Genome | None:
+    if attempt.origin == "baseline":
+        return nearest_genome(attempt.title)
+    return from_source(attempt.source) if attempt.source else None
 
-    Where that operator has nothing new to offer, the first parent is mutated.
-    """
-    operator = rng.choices(OPERATORS, WEIGHTS)[0]
-    first = _pick(rng, parents)
-    others = [parent for parent in parents if parent is not first]
-    if operator == "tune":
-        advice = remedies(first.genome, measure(first.attempt.evaluations))
-        untried = [genome for genome in dict.fromkeys(advice) if _is_new(genome, known)]
+
+def _may_have_descendants(attempt: Attempt) -> bool:
+    works = attempt.outcome == "ok" and attempt.score is not None
+    return works and attempt.duplicate_of is None and attempt.standing != "barred"
+
+
+def _variant(
+    rng: random.Random, parent: Parent, tune: bool, attempts: Sequence[Attempt], known: set[str]
+) -> Proposal:
+    """Return the parent with what its measurements suggest, or with genes changed at random."""
+    if tune:
+        looked_at = parent.attempt.evaluations
+        if rng.random() < TRAILING_CHANCE:
+            looked_at = tuple(trailing(looked_at, [each.evaluations for each in attempts]))
+        advice = remedies(parent.genome, measure(looked_at))
+        untried = [genome for genome in advice if _is_new(genome, known)]
         if untried:
-            return _proposal(rng.choice(untried), operator, (first,))
-    if operator == "crossover" and others:
-        second = _pick(rng, others)
-        for _ in range(TRIES):
-            child = crossover(rng, first.genome, second.genome)
-            if _is_new(child, known):
-                return _proposal(child, operator, (first, second))
-    mutant = _fresh(rng, mutate(rng, first.genome), first.genome, known)
-    return _proposal(mutant, "mutate", (first,))
+            return _proposal(_by_rank(rng, untried, ADVICE_PRESSURE), "tune", (parent,))
+    mutant = mutate(rng, parent.genome)
+    return _proposal(_fresh(rng, mutant, known, parent.genome), "mutate", (parent,))
 
 
-def _pick(rng: random.Random, parents: Sequence[Parent]) -> Parent:
-    for parent in parents:
-        if rng.random() < RANK_PRESSURE:
-            return parent
-    return parents[0]
+def _child(rng: random.Random, first: Parent, second: Parent, known: set[str]) -> Proposal:
+    """Return a policy with genes of both; a mutant of the first where they have no new child."""
+    for _ in range(TRIES):
+        child = crossover(rng, first.genome, second.genome)
+        if _is_new(child, known):
+            return _proposal(child, "crossover", (first, second))
+    mutant = mutate(rng, first.genome)
+    return _proposal(_fresh(rng, mutant, known, first.genome), "mutate", (first,))
 
 
-def _fresh(rng: random.Random, genome: Genome, parent: Genome, known: set[str]) -> Genome:
-    """Return the genome if its policy is new, else another mutant of the parent that is."""
+def _by_rank(rng: random.Random, ranked: Sequence[T], pressure: float) -> T:
+    """Return one of the first most often: at each rank the search stops with this chance."""
+    return next((each for each in ranked if rng.random() < pressure), ranked[0])
+
+
+def _fresh(
+    rng: random.Random, genome: Genome, known: set[str], parent: Genome | None = None
+) -> Genome:
+    """Return the genome if its policy is new, else another mutant that is."""
+    origin = parent or genome
     for _ in range(TRIES):
         if _is_new(genome, known):
             return genome
-        genome = mutate(rng, parent)
+        genome = mutate(rng, origin)
     while not _is_new(genome, known):
         genome = random_genome(rng)
     return genome

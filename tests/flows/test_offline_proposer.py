@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -131,6 +132,17 @@ def test_parents_are_the_best_and_failures_never_are() -> None:
     counts = [sum(parent in parents for parents in chosen) for parent in ("f" * 64, "d" * 64)]
     assert counts == [0, 0]
     assert sum((best.candidate or "") in parents for parents in chosen) > 30
+
+
+def test_a_barred_policy_has_no_descendants() -> None:
+    attempts = played(20)
+    best = max(attempts, key=lambda attempt: attempt.score or 0)
+    barred = [replace(a, standing="barred") if a is best else a for a in attempts]
+
+    chosen = [parent for n in range(21, 81) for parent in propose(barred, n).parents]
+
+    assert best.candidate not in chosen
+    assert any(best.candidate in propose(attempts, n).parents for n in range(21, 81))
 
 
 def test_a_model_s_policy_without_a_genome_is_not_disturbing() -> None:

@@ -15,14 +15,24 @@ from flows.offline.space import (
     CHOICES,
     NAMES,
     Genome,
+    Value,
     canonical,
     from_source,
     is_ladder,
     random_genome,
     step,
+    tells_kills_apart,
     with_values,
 )
-from flows.offline.vary import SEEDS, crossover, mutate, seed_genome
+from flows.offline.vary import (
+    NEAREST,
+    SEEDS,
+    crossover,
+    mutate,
+    nearest_genome,
+    sample,
+    seed_genome,
+)
 from flows.scoring import normalised_sha256
 
 genomes = st.builds(lambda seed: random_genome(random.Random(seed)), st.integers(0, 2**32))
@@ -69,9 +79,25 @@ def test_a_change_of_a_gene_changes_the_policy_or_nothing(
 
 
 def test_genes_without_effect_are_set_to_their_defaults() -> None:
-    genome = canonical(Genome(order="weighted", begun_first=True, ageing_seconds=10.0, decay=0.9))
+    genome = canonical(
+        Genome(
+            order="weighted", ageing_seconds=10.0, quantile=0.9, preempt=True, least_cpus=12,
+            use_estimate=False, estimate_margin=1.5, scan_cpus=4,
+        )
+    )  # fmt: skip
 
-    assert genome == Genome(order="weighted")
+    assert genome == Genome(order="weighted", use_estimate=False)
+
+
+def test_kills_are_told_apart_only_where_something_follows_from_it() -> None:
+    telling: list[dict[str, Value]] = [{"quick_growth": 1.25}, {"probe_gb": 2}, {"scan_cpus": 1}]
+
+    assert not tells_kills_apart(Genome())
+    assert "s.grows" not in emit(Genome(kinds="all"))
+    for genes in telling:
+        genome = with_values(Genome(), genes)
+        assert tells_kills_apart(genome)
+        assert "s.grows" in emit(genome)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +109,7 @@ def test_a_source_without_a_whole_genome_has_none(source: str) -> None:
 
 
 def test_a_genome_with_a_value_out_of_the_space_is_not_read() -> None:
-    assert from_source(emit(Genome()).replace(" cpus=4", " cpus=5")) is None
+    assert from_source(emit(Genome()).replace(" cpus=4", " cpus=7")) is None
 
 
 @given(genomes, st.integers(0, 1000))
@@ -99,11 +125,12 @@ def test_a_child_has_no_gene_that_neither_parent_nor_the_canonical_form_has(
 
     for name in NAMES:
         known = {getattr(genome, name) for genome in (mother, father, Genome())}
-        assert getattr(child, name) in known
+        capped = child.cpus if name == "least_cpus" else None
+        assert getattr(child, name) in known | {capped}
 
 
 def test_the_first_seeds_are_far_apart() -> None:
-    seeds = [seed_genome(random.Random(0), number) for number in range(len(SEEDS))]
+    seeds = [seed_genome(number) for number in range(len(SEEDS))]
 
     for one in seeds:
         for other in seeds:
@@ -129,7 +156,49 @@ def test_policies_are_formatted_and_linted_like_the_project(
     assert (formatted.returncode, linted.returncode) == (0, 0)
 
 
+def test_no_name_is_set_and_never_read() -> None:
+    for seed in range(60):
+        source = emit(random_genome(random.Random(seed)))
+        constants = {
+            node.targets[0].id
+            for node in ast.parse(source).body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        loaded, kept, read = set[str](), set[str](), set[str]()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                loaded.add(node.id)
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "s":
+                (read if isinstance(node.ctx, ast.Load) else kept).add(node.attr)
+        defined = {n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
+
+        assert constants <= loaded
+        assert kept <= read
+        assert defined - {"init", "step"} <= loaded
+
+
+def test_every_way_to_order_and_place_is_found_in_the_source() -> None:
+    for name in ("order", "placement", "kinds", "grouping"):
+        sources = [emit(with_values(Genome(), {name: value})) for value in CHOICES[name]]
+
+        assert len({normalised_sha256(source) for source in sources}) == len(CHOICES[name])
+
+
+def test_library_policies_that_have_a_likeness_are_told_apart() -> None:
+    likenesses = {nearest_genome(name) for name in NEAREST}
+
+    assert len(likenesses) == len(NEAREST)
+    assert nearest_genome("naive") is None
+
+
+def test_samples_differ_from_one_another() -> None:
+    samples = {sample(random.Random(seed)) for seed in range(50)}
+
+    assert len(samples) == 50
+
+
 def test_a_title_says_what_the_policy_does() -> None:
-    assert title(Genome()) == (
-        "priority, single operators, 4 cpus, 32 GB x2 per operator, best fit"
+    assert title(Genome()) == "priority, single operators, 4 cpus, 32 GB x2/2, best fit"
+    assert title(with_values(Genome(), {"spread": 2, "probe_gb": 2, "kinds": "all"})) == (
+        "priority, single operators, 4-8 cpus, probe 2 GB x2/2, learns by all, best fit"
     )

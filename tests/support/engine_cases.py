@@ -87,7 +87,12 @@ def run(body: str, *pipelines: Pipeline, **params: object) -> tuple[Run, Watched
         "ram_gb_per_pool": 100,
         **params,
     }
-    lines = [f"    {line}" for line in body.strip("\n").splitlines()]
-    policy = Watched(HEAD + "\n".join(lines) + "\n")
+    policy = Watched(policy_of(body))
     workload = Workload(pipelines=pipelines)
     return simulate(workload, Params.from_mapping(settings), policy), policy
+
+
+def policy_of(body: str) -> str:
+    """Return the source of a policy whose step function ends in ``body``."""
+    lines = [f"    {line}" for line in body.strip("\n").splitlines()]
+    return HEAD + "\n".join(lines) + "\n"

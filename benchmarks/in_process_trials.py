@@ -1,0 +1,53 @@
+"""Tries policies of the library and of the offline proposer without a cell: they are ours."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
+from sandbox.trial import Payload
+from simulator.engine import simulate
+from simulator.errors import PolicyFailure
+from simulator.local_policy import LocalPolicy
+from simulator.scenario import Scenario
+from simulator.scenario_codec import decode_scenario
+
+NO_CELL = CellInfo(image_id="none", runtime="in-process", isolation="none", seconds=0.0)
+
+
+class InProcessTrials:
+    """Stands where a search has its sandbox; never for a source that somebody else wrote."""
+
+    def __init__(self) -> None:
+        self._decoded: dict[bytes, Scenario] = {}
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        """Return how the policy did on each scenario, in their order."""
+        evaluations = tuple(self._one(source, payload) for payload in scenarios)
+        failed = [each.outcome for each in evaluations if each.outcome is not Outcome.OK]
+        return Trial(
+            candidate=hashlib.sha256(source.encode()).hexdigest(),
+            outcome=failed[0] if failed else Outcome.OK,
+            evaluations=evaluations,
+            cell=NO_CELL,
+        )
+
+    def _one(self, source: str, payload: Payload) -> Evaluation:
+        scenario = self._decoded.get(payload.data)
+        if scenario is None:
+            scenario = self._decoded[payload.data] = decode_scenario(payload.data)
+        began = time.process_time()
+        try:
+            run = simulate(scenario.workload, scenario.params, LocalPolicy(source))
+        except PolicyFailure as failure:
+            problem = Problem(message=str(failure))
+            return Evaluation(scenario=payload.name, outcome=Outcome.POLICY_ERROR, problem=problem)
+        return Evaluation(
+            scenario=payload.name,
+            outcome=Outcome.OK,
+            stats=run.stats,
+            metrics=run.metrics,
+            policy_calls=run.policy_calls,
+            seconds=time.process_time() - began,
+            decision_sha256=run.decision_sha256,
+        )
