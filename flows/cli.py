@@ -1,10 +1,24 @@
 """The command line: its entry point, its exit codes, and the commands of ``flows.commands``."""
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
-from flows.commands import history, machine, searching, showing, trying, workloads
+from flows.commands import (
+    completing,
+    history,
+    machine,
+    policies,
+    prompting,
+    searching,
+    serving,
+    showing,
+    trying,
+    workloads,
+)
+from flows.config_sources import add_dotenv
 from flows.version import assay_version
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -17,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     bear_any_terminal()
     output = sys.stdout
     try:
+        add_dotenv(os.environ, Path())
         code = assay.main(args=arguments, prog_name="assay", standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -41,11 +56,24 @@ def assay() -> None:
       assay run --candidates 100        search
       assay sql "from leaderboard"      ask the history
 
-    Results go to the folder that ASSAY_HOME names, .assay in the current folder if unset.
+    Results go to the folder that ASSAY_HOME names, .assay in the current folder if unset. Variables
+    in a file .env here count as if they were set. Exit codes: 0 done, 2 bad input, 3 the policy
+    failed, 4 no sandbox, 130 interrupted.
     """
 
 
-for _group in (trying, searching, showing, history, workloads, machine):
+for _group in (
+    trying,
+    policies,
+    searching,
+    serving,
+    prompting,
+    showing,
+    history,
+    workloads,
+    machine,
+    completing,
+):
     for _command in _group.COMMANDS:
         assay.add_command(_command)
 

@@ -3,31 +3,41 @@
 import atexit
 import importlib
 import os
+import shlex
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.budget import preflight_lines, summary_lines
 from flows.cell_choice import check_cell
 from flows.cli_errors import INTERRUPTED, say
 from flows.config import SearchConfig, experiment_id, load_config
+from flows.config_sources import assignments
+from flows.event_lines import ended_line, interrupted_line, promotions
 from flows.experiment import Finished, is_done, preflight, run_experiment
-from flows.happenings import SearchResult
+from flows.happenings import Notice, SearchResult
 from flows.home import home_folder, make_folder
-from flows.leaderboard import EXPENDABLE, HEADERS, leaderboard, verdict
+from flows.leaderboard import EXPENDABLE, HEADERS, leaderboard
 from flows.prefect_settings import START_SECONDS, prepare_prefect, uses_a_server
-from flows.progress import spend_text
+from flows.replay_source import recorded_settings
 from flows.session import Watch
-from flows.terminal import print_line, print_table, watching
-from sandbox.provider import DOCKER
+from flows.terminal import print_line, print_table, visible, watching
 
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
+REPLAY = "proposer.replay_of"
 KEYS = {
     "name": "name",
     "suite": "suite",
+    "strategy": "strategy",
+    "objective": "objective",
+    "baselines": "baselines",
     "seed": "seed",
     "slots": "slots",
+    "cell": "cell",
     "candidates": "budget.candidates",
+    "evaluations": "budget.evaluations",
     "minutes": "budget.minutes",
     "dollars": "budget.dollars",
     "tokens": "budget.tokens",
@@ -37,24 +47,47 @@ KEYS = {
     "api": "proposer.api",
     "api_key_env": "proposer.api_key_env",
     "timeout": "proposer.timeout_seconds",
+    "prices": "proposer.prices",
+    "replay": REPLAY,
+    "prompts": "feedback.prompts",
+    "feedback": "feedback.show",
 }
 
 
 def run_command(
-    config: Path | None, direct: bool, cell: str, verbose: bool, quiet: bool, **flags: Any
+    config: Path | None,
+    direct: bool,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+    settings: Sequence[str],
+    **flags: Any,
 ) -> int:
-    """Search as the configuration and the flags say."""
-    named = {"cell": cell} if cell != DOCKER else {}
-    chosen = load_config(config, {**overrides(flags), **named})
+    """Search as the file, the environment and the flags say."""
+    replayed = flags.get("replay") if config is None else None
+    recorded = recorded_settings(home_folder(), replayed) if replayed else {}
+    given = {**recorded, **assignments(settings), **overrides(flags)}
+    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ)
     check_cell(chosen.cell)
-    finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet)
-    print_end(finished)
+    finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
+    if as_json:
+        print_line(ended_line(finished))
+    else:
+        print_end(finished)
     return 0
 
 
 def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that the given flags stand for."""
-    return {KEYS[flag]: value for flag, value in flags.items() if value is not None}
+    given = {KEYS[flag]: value for flag, value in flags.items() if value not in (None, ())}
+    if REPLAY in given:
+        given.setdefault("proposer.kind", "replay")
+    return given
+
+
+def _same_source(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the id of the experiment to replay, where its name was given."""
+    return {REPLAY: recorded[REPLAY]} if recorded else {}
 
 
 def run_shown(
@@ -63,22 +96,30 @@ def run_shown(
     direct: bool = False,
     verbose: bool = False,
     quiet: bool = False,
+    as_json: bool = False,
     patience_seconds: int = START_SECONDS,
 ) -> Finished:
     """Run the search with its progress on the terminal; say how to go on when it is interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     home = make_folder(home_folder())
-    direct = direct or is_done(config, home)
+    done = is_done(config, home)
+    direct = direct or done
     if not direct:
         preflight(config)
-    search = run_experiment if direct else _through_prefect(home, verbose, quiet, patience_seconds)
+    silent = quiet or as_json
+    search = run_experiment if direct else _through_prefect(home, verbose, silent, patience_seconds)
     try:
-        with watching(quiet) as watch:
+        with watching(quiet, as_json) as watch:
+            for line in preflight_lines(config) if not done else ():
+                watch(Notice(message=line))
             return search(config, home, watch)
     except KeyboardInterrupt:
+        command = shlex.join(["assay", *sys.argv[1:]])
+        if as_json:
+            print_line(interrupted_line(experiment_id(config), command))
         say(
             f"assay: {experiment_id(config)} is interrupted, everything recorded is kept: type the "
-            "same command to continue"
+            f"same command to continue\n  {command}"
         )
         raise SystemExit(INTERRUPTED) from None
 
@@ -90,11 +131,11 @@ def print_end(finished: Finished) -> None:
     print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
     again = " in an earlier run" if result.already_done else ""
     print_line(f"{result.status.replace('_', ' ')}{again}: {result.status_detail}")
-    if spend_text(result.spend):
-        print_line(f"spent: {spend_text(result.spend)}")
+    for line in summary_lines(result.spend, promotions(result.candidates)):
+        print_line(line)
     if result.lost:
         print_line(f"lost: {result.lost} attempts, to failures that are not a policy's")
-    print_line(verdict(result.candidates))
+    print_line(f"verdict: {visible(result.verdict)}")
     print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
@@ -134,7 +175,7 @@ def _whose(result: SearchResult) -> str:
     best = result.best
     if best is None or best.origin != "baseline":
         return ""
-    return f" (the baseline {best.title}: no candidate did better)"
+    return f" (the baseline {best.title}: no candidate was promoted)"
 
 
 def _short(path: Path | None) -> str:

@@ -14,7 +14,9 @@ from flows.trace_checks import DEFAULT_TICKS_PER_SECOND, Checked, check_file, sh
 from flows.trace_header import check_out, header_path, read_header, write_with_header
 from flows.trace_imports import FORMATS, Selection, assumption_defaults, find_format, run_import
 from flows.trace_tables import (
+    GLANCE_EXPENDABLE,
     GLANCE_HEADERS,
+    SUITE_EXPENDABLE,
     SUITE_HEADERS,
     description_mapping,
     description_text,
@@ -45,7 +47,8 @@ def list_traces(as_json: bool) -> int:
         print_line(json.dumps({"suites": mapping}))
         return 0
     for suite in suites:
-        print_table(f"{suite.name}: {suite.description}", SUITE_HEADERS, suite_rows(suite))
+        title = f"{suite.name}: {suite.description}"
+        print_table(title, SUITE_HEADERS, suite_rows(suite), SUITE_EXPENDABLE)
     return 0
 
 
@@ -61,7 +64,7 @@ def describe_traces(
         print_line(description_text(chosen[0]))
     else:
         title = f"{name}: load over capacity with one cpu for each operator"
-        print_table(title, GLANCE_HEADERS, glance_rows(chosen))
+        print_table(title, GLANCE_HEADERS, glance_rows(chosen), GLANCE_EXPENDABLE)
         print_line(f"one in full: assay traces describe {name} --scenario {chosen[0].name}")
     return 0
 

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from flows.ledger import format_key
 from flows.records import CandidateRow
 
-HEADERS = ("rank", "score", "outcome", "attempt", "made by", "candidate", "title")
-EXPENDABLE = ("candidate", "made by", "attempt", "outcome")
+HEADERS = (
+    "rank", "score", "validation", "standing", "outcome", "attempt", "made by", "candidate",
+    "title",
+)  # fmt: skip
+EXPENDABLE = ("candidate", "made by", "outcome", "attempt", "standing")
 """The columns that a narrow terminal goes without, the first ones first."""
 
 
@@ -24,30 +27,12 @@ def leaderboard(candidates: Sequence[CandidateRow], top: int = 10) -> list[tuple
     return [_cells(rank, row) for rank, row in shown]
 
 
-def verdict(candidates: Sequence[CandidateRow]) -> str:
-    """Return in one sentence what the search found, measured against the best baseline."""
-    usable = [row for row in candidates if row.outcome == "ok" and row.score is not None]
-    found = max((r for r in usable if r.iteration > 0), key=_score, default=None)
-    bar = max((r for r in usable if r.iteration == 0), key=_score, default=None)
-    if not any(row.iteration > 0 for row in candidates):
-        return "no candidate was tried"
-    if found is None or bar is None:
-        return "no candidate ended well in every scenario"
-    against = "naive"
-    if bar.title != "naive":
-        times = _score(found) / _score(bar)
-        against = f"naive, {times:.2f} times that of the best baseline, {bar.title}"
-    return f"best candidate: {_score(found):.2f} times the score of {against}"
-
-
-def _score(row: CandidateRow) -> float:
-    return row.score or 0.0
-
-
 def _cells(rank: int, row: CandidateRow) -> tuple[str, ...]:
     return (
         str(rank),
         f"{row.score:.4f}",
+        f"{row.validation_score:.4f}" if row.validation_score is not None else "",
+        row.standing,
         row.outcome,
         format_key((row.iteration, row.slot)),
         f"{row.origin}/{row.operator}" if row.origin != row.operator else row.origin,

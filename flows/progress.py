@@ -9,6 +9,8 @@ from flows.happenings import Began, Happening, Lost, Notice, Settled, Working
 from flows.records import CandidateRow
 
 BARS = "▁▂▃▄▅▆▇█"
+NOT_PROMOTED = ("refused", "barred")
+"""Standings of what was better on train and is not the best all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +79,9 @@ def attempt_line(row: CandidateRow, best: CandidateRow | None = None) -> str:
     """Return one attempt in one line: number, outcome, score, best so far, title and why."""
     score = "     -" if row.score is None else f"{row.score:6.3f}"
     mark = "*" if row.improved else " "
-    best_text = "" if best is None or best.score is None else f"best {best.score:.3f}  "
+    bar = f"best {best.score:.3f}  " if best is not None and best.score is not None else ""
     return (
-        f"{row.iteration:>4}/{row.slot}  {row.outcome:<16} {score}{mark} {best_text}{row.title}"
+        f"{row.iteration:>4}/{row.slot}  {row.outcome:<16} {score}{mark} {bar}{row.title}"
         f"{_why(row)}"
     )
 
@@ -92,6 +94,24 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     low, high = min(shown), max(shown)
     span = (high - low) or 1.0
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in shown)
+
+
+def rate_text(progress: Progress) -> str:
+    """Return how fast the search goes, nothing before the first candidate."""
+    spend = progress.spend
+    if spend.candidates == 0 or spend.seconds <= 0:
+        return ""
+    return f"{60 * spend.candidates / spend.seconds:.1f} a minute"
+
+
+def time_text(seconds: float) -> str:
+    """Return a length of time as one reads a clock: 45 s, 3:05 min, 2:03:05 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
 
 
 def time_left_seconds(progress: Progress) -> float | None:
@@ -115,9 +135,19 @@ def spend_text(spend: Spend) -> str:
     return f"{spend.calls} calls, {spend.tokens} tokens, {money}"
 
 
+def best_text(best: CandidateRow | None) -> str:
+    """Return the score of the best so far, on train and where known on validation."""
+    if best is None or best.score is None:
+        return ""
+    validation = best.validation_score
+    return f"best {best.score:.3f}" + (f" (validation {validation:.3f})" if validation else "")
+
+
 def _why(row: CandidateRow) -> str:
     if row.duplicate_of is not None:
         return f"  (same as {row.duplicate_of})"
+    if row.standing in NOT_PROMOTED:
+        return f"  ({row.standing}: {' '.join(row.standing_detail.split())[:120]})"
     if row.problem is None:
         return ""
     line = f"line {row.problem_line}: " if row.problem_line is not None else ""

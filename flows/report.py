@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +21,7 @@ from flows.records import (
     PromptRow,
     ScenarioRow,
 )
-from flows.report_data import ReportData, pick_best
+from flows.report_data import ReportData, in_order, pick_best
 from flows.report_page import render
 from flows.report_view import build_view
 from flows.store import query
@@ -65,7 +65,7 @@ def write_report(home: Path, experiment_id: str, out: Path | None = None) -> Pat
 
 
 def load(home: Path, experiment_id: str) -> ReportData:
-    """Read the rows of one experiment; metrics only where the page shows them."""
+    """Read the rows of one experiment; figures only where the page shows them."""
     known = [str(row[0]) for row in query(home, "SELECT experiment_id FROM experiments").rows]
     if experiment_id not in known:
         raise ReportError(_unknown(home, experiment_id, known))
@@ -74,13 +74,14 @@ def load(home: Path, experiment_id: str) -> ReportData:
     best = pick_best(candidates)
     best_slot = (best.iteration, best.slot) if best else (-1, -1)
     slim = (
-        "SELECT * EXCLUDE (metrics, stats), NULL AS stats, "
-        "CASE WHEN iteration = 0 OR (iteration = ? AND slot = ?) THEN metrics END AS metrics "
-        "FROM evaluations WHERE experiment_id = ? ORDER BY iteration, slot, scenario, attempt"
+        "SELECT * EXCLUDE (metrics, stats), "
+        "CASE WHEN shown THEN metrics END AS metrics, CASE WHEN shown THEN stats END AS stats "
+        "FROM (SELECT *, attempt = 0 AND (iteration = 0 OR (iteration = ? AND slot = ?)) AS shown "
+        "FROM evaluations WHERE experiment_id = ?) ORDER BY iteration, slot, scenario, attempt"
     )
     return ReportData(
         experiment=experiment,
-        scenarios=tuple(_rows(home, ScenarioRow, "scenarios", experiment_id, "split, scenario")),
+        scenarios=in_order(_rows(home, ScenarioRow, "scenarios", experiment_id)),
         candidates=tuple(candidates),
         evaluations=tuple(_read(home, EvaluationRow, slim, (*best_slot, experiment_id))),
         calls=tuple(
@@ -109,13 +110,13 @@ def _rows(
 
 def _read(home: Path, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
     table = query(home, sql, params, refresh=False)
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
     return [
         kind(
             **{
                 column: _value(column, value)
                 for column, value in zip(table.columns, row, strict=True)
-                if column in names
+                if column in known and (value is not None or known[column] is MISSING)
             }
         )
         for row in table.rows

@@ -11,7 +11,7 @@ from flows.report_text import clip, count, number, one_line, score_text, visible
 
 MAX_TEXT_CHARS = 80_000
 MAX_PRINT_CHARS = 4_000
-MAX_POOL_CHARS = 3_000_000
+MAX_POOL_CHARS = 2_600_000
 MAX_FINDINGS = 50
 MAX_DIFF_LINES = 3_000
 
@@ -29,6 +29,9 @@ class TableRow:
     outcome: str
     score: str
     score_key: float
+    validation: str
+    validation_key: float
+    standing: str
     seconds: str
     seconds_key: float
     problem: str
@@ -45,7 +48,9 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
     kind = "baseline" if row.origin == "baseline" else "ok" if row.outcome == "ok" else "failed"
     if data.best is not None and slot_of(row) == slot_of(data.best):
         kind = "best"
-    problem = row.problem or (f"same as {row.duplicate_of}" if row.duplicate_of else "")
+    same = f"same as {row.duplicate_of}" if row.duplicate_of else ""
+    told = "" if row.standing == "promoted" else row.standing_detail
+    problem = row.problem or same or told
     return TableRow(
         slot=slot_name(slot_of(row)),
         order=order,
@@ -56,6 +61,9 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
         outcome=one_line(row.outcome, 30),
         score=score_text(row.score),
         score_key=-1.0 if row.score is None else row.score,
+        validation=score_text(row.validation_score),
+        validation_key=-1.0 if row.validation_score is None else row.validation_score,
+        standing=one_line(row.standing, 20),
         seconds=number(row.seconds),
         seconds_key=row.seconds,
         problem=one_line(problem, 140),
@@ -131,6 +139,7 @@ def _detail(data: ReportData, row: CandidateRow, pool: TextPool) -> dict[str, An
         "how": _how(row, parents),
         "outcome": one_line(row.outcome, 40),
         "score": score_text(row.score),
+        "guards": guard_lines(data, row),
         "problem": one_line(row.problem or "", 2_000),
         "line": row.problem_line,
         "lineText": one_line(source_line(row.source, row.problem_line), 300),
@@ -151,6 +160,27 @@ def _detail(data: ReportData, row: CandidateRow, pool: TextPool) -> dict[str, An
     }
 
 
+def guard_lines(data: ReportData, row: CandidateRow) -> list[str]:
+    """What the guards found: standing with its reason, validation, gap, and the audit."""
+    lines = []
+    if row.standing:
+        lines.append(one_line(f"{row.standing}: {row.standing_detail}"))
+    figures = []
+    if row.validation_score is not None:
+        figures.append(f"score on validation {score_text(row.validation_score)}")
+    if row.gain_low_percent is not None and row.gain_high_percent is not None:
+        figures.append(
+            f"gain over the best before it {row.gain_low_percent:+.1f} to "
+            f"{row.gain_high_percent:+.1f}\N{NO-BREAK SPACE}%"
+        )
+    if row.gap_percent is not None:
+        figures.append(f"train above validation by {row.gap_percent:+.1f}\N{NO-BREAK SPACE}%")
+    if figures:
+        lines.append("; ".join(figures))
+    audits = [e for e in data.events if e.kind == "audit" and (e.iteration, e.slot) == slot_of(row)]
+    return lines + [one_line(f"audit: {event.message}") for event in audits]
+
+
 def _how(row: CandidateRow, parents: list[CandidateRow]) -> str:
     words = one_line(f"{row.origin}, {row.operator}", 80)
     if parents:
@@ -161,7 +191,8 @@ def _how(row: CandidateRow, parents: list[CandidateRow]) -> str:
 
 
 def _evaluation(row: EvaluationRow) -> list[Any]:
-    repeat = f", repeat {row.attempt}" if row.attempt else ""
+    what = "repeat" if row.purpose == "score" else one_line(row.purpose, 20)
+    repeat = f", {what} {row.attempt}" if row.attempt else ""
     return [
         one_line(row.scenario, 80) + repeat,
         one_line(row.split, 20),

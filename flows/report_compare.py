@@ -73,10 +73,20 @@ def contenders(data: ReportData) -> tuple[Contender, ...]:
     """The best attempt first, then the baselines."""
     found = []
     if data.best is not None:
-        found.append(Contender(name="best found", colour="p0", row=data.best))
-    for index, row in enumerate(data.baselines[:MAX_BASELINES], start=1):
+        name = "best found" if data.best.improved else "best tried"
+        found.append(Contender(name=name, colour="p0", row=data.best))
+    shown = list(data.baselines[:MAX_BASELINES])
+    if data.best_baseline is not None and data.best_baseline not in shown:
+        shown[-1] = data.best_baseline
+    for index, row in enumerate(shown, start=1):
         found.append(Contender(name=short(row.title, 18), colour=f"p{index}", row=row))
     return tuple(found)
+
+
+def duel(data: ReportData, rivals: Sequence[Contender]) -> tuple[Contender, ...]:
+    """The best attempt and the best baseline."""
+    shown = [row for row in (data.best, data.best_baseline) if row is not None]
+    return tuple(rival for rival in rivals if any(rival.row is row for row in shown))
 
 
 def scenario_scores(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line, ...]:
@@ -106,8 +116,9 @@ def scenario_scores(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line
 
 
 def figure_lines(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line, ...]:
-    """Use of the cluster over all scenarios; a figure that a policy lacks anywhere is a dash."""
-    names = [row.scenario for row in data.scenarios if measured(data, rivals, row.scenario)]
+    """Use of the cluster where all were tried; a figure that a policy lacks anywhere is a dash."""
+    shared = data.shared([rival.row for rival in rivals])
+    names = [row.scenario for row in shared if measured(data, rivals, row.scenario)]
     lines = []
     for label, key, how, better in FIGURES:
         values = [_pooled(data, rival, names, key, how) for rival in rivals]

@@ -1,13 +1,36 @@
-"""A configuration as TOML, so that what a report shows can be saved and run again."""
+"""A configuration as TOML and as a command, so that what a report shows can be run again."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from flows.config import SearchConfig
 
 
 def to_toml(config: Mapping[str, Any]) -> str:
     """TOML that reads back as the same values; keys without a value are left out."""
     return "\n".join(_table(config, ())) + "\n"
+
+
+def command_line(config: Mapping[str, Any]) -> str:
+    """The command that runs the same search, with what differs from the defaults."""
+    words = ["assay", "run"]
+    usual = SearchConfig().model_dump(mode="json")
+    for key, value in _different(config, usual, ""):
+        text = "" if value is None else value if isinstance(value, str) else _value(value)
+        words += ["--set", f"{key}={text}"]
+    return shlex.join(words)
+
+
+def _different(
+    config: Mapping[str, Any], usual: Mapping[str, Any], path: str
+) -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, dict) and isinstance(usual.get(key), dict):
+            yield from _different(value, usual[key], f"{path}{key}.")
+        elif key not in usual or value != usual[key]:
+            yield f"{path}{key}", value
 
 
 def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
@@ -34,7 +57,8 @@ def _value(value: object) -> str:
         case list() | tuple():
             return f"[{', '.join(_value(item) for item in value if item is not None)}]"
         case dict():
-            pairs = (f"{_key(key)} = {_value(item)}" for key, item in value.items())
+            present = ((key, item) for key, item in value.items() if item is not None)
+            pairs = (f"{_key(key)} = {_value(item)}" for key, item in present)
             return f"{{ {', '.join(pairs)} }}"
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -17,6 +17,7 @@ from flows.report_svg import (
 )
 from flows.report_text import one_line, score_text, short
 
+KINDS = ("failed", "improved", "refused", "barred")
 WIDTH, HEIGHT = 960, 340
 LEFT, RIGHT, TOP, BOTTOM = 44, 800, 16, 290
 
@@ -47,10 +48,7 @@ def improvement_curve(data: ReportData) -> str:
         path = [(places[slot], scale(score)) for slot, score in best]
         path.append((across(len(attempts)), path[-1][1]))
         parts.append(element("path", d=step_path(path), class_="line p0 strong"))
-    if validation:
-        dots = [(places[slot], scale(score)) for slot, score in validation.items()]
-        parts.append(element("path", d=line_path(dots), class_="line validation"))
-        parts += [element("circle", cx=x, cy=y, r=3, class_="validation") for x, y in dots]
+    parts += _validation_line(data, validation, places, scale)
     label = "Score of each attempt in order, with the best so far and the baselines"
     return picture(WIDTH, HEIGHT, parts, label=label, class_="chart wide")
 
@@ -58,7 +56,7 @@ def improvement_curve(data: ReportData) -> str:
 def running_best(data: ReportData) -> list[tuple[Slot, float]]:
     """The attempts the search accepted as the best so far, with their scores."""
     accepted = [row for row in data.attempts if row.improved]
-    rows = accepted or [row for row in (data.best,) if row is not None]
+    rows = accepted or [row for row in (data.best,) if row is not None and not data.guarded]
     return [(slot_of(row), row.score) for row in rows if row.score is not None]
 
 
@@ -67,11 +65,37 @@ def validation_scores(data: ReportData) -> dict[Slot, float]:
     names = [row.scenario for row in data.scenarios if row.split == "validation"]
     scores: dict[Slot, float] = {}
     for row in data.attempts if names else ():
-        found = [data.scored.get((slot_of(row), name)) for name in names]
-        score = geometric_mean(item.score if item else None for item in found)
+        score = row.validation_score
+        if score is None:
+            found = [data.scored.get((slot_of(row), name)) for name in names]
+            score = geometric_mean(item.score if item else None for item in found)
         if score is not None:
             scores[slot_of(row)] = score
     return scores
+
+
+def _validation_line(
+    data: ReportData, scores: dict[Slot, float], places: dict[Slot, float], scale: Scale
+) -> list[str]:
+    """A dot for whatever was tried on validation; the line is that of the best so far."""
+    if not scores:
+        return []
+    bar = data.best_baseline
+    start = bar.validation_score if bar is not None else None
+    steps = [
+        (places[slot], scale(scores[slot])) for slot, _ in running_best(data) if slot in scores
+    ]
+    if start is not None:
+        steps.insert(0, (float(LEFT), scale(start)))
+    parts = []
+    if steps:
+        path = step_path([*steps, (RIGHT - 12.0, steps[-1][1])])
+        parts.append(element("path", d=path, class_="line validation"))
+    for slot, score in scores.items():
+        words = f"{slot_name(slot)} on validation: score {score_text(score)}"
+        shape = element("circle", tooltip(words), cx=places[slot], cy=scale(score), r=3)
+        parts.append(element("g", shape, class_="dot-validation", data_open=slot_name(slot)))
+    return parts
 
 
 def _baseline_lines(data: ReportData, scale: Scale) -> str:
@@ -101,10 +125,12 @@ def _baseline_lines(data: ReportData, scale: Scale) -> str:
 def _mark(row: CandidateRow, x: float, scale: Scale) -> str:
     failed = row.outcome != "ok"
     y = BOTTOM + 4 if row.score is None else scale(row.score)
-    kind = "failed" if failed else "improved" if row.improved else "tried"
+    kind = "failed" if failed else "improved" if row.improved else row.standing or "tried"
     words = f"{slot_name(slot_of(row))} {one_line(row.title, 80)}: {row.outcome}"
     if row.score is not None:
         words += f", score {score_text(row.score)}"
+    if row.standing:
+        words += f", {one_line(row.standing, 20)}: {one_line(row.standing_detail, 200)}"
     shape = (
         element("path", d=f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8", class_="cross")
         if failed
@@ -113,7 +139,7 @@ def _mark(row: CandidateRow, x: float, scale: Scale) -> str:
     hit = element("circle", cx=x, cy=y, r=9, class_="hit")
     return element(
         "g",
-        tooltip(words) + hit + shape,
-        class_=f"mark {kind}",
+        tooltip(words) + shape + hit,
+        class_=f"mark {kind if kind in KINDS else 'tried'}",
         data_open=slot_name(slot_of(row)),
     )

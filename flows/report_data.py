@@ -1,7 +1,7 @@
 """What a report is made from: the rows of one experiment and the questions all parts ask."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,8 @@ from flows.records import (
 Slot = tuple[int, int]
 """(iteration, slot) of an attempt."""
 
+MAX_DRAWN_SCENARIOS = 48
+SPLITS = ("train", "validation", "test")
 PRIORITIES = ("query", "interactive", "batch", "all")
 
 
@@ -50,6 +52,31 @@ class ReportData:
     def best(self) -> CandidateRow | None:
         """The attempt to show: see ``pick_best``."""
         return pick_best(self.candidates)
+
+    @cached_property
+    def best_baseline(self) -> CandidateRow | None:
+        """The baseline to beat: the best on validation, or on train where that was not tried."""
+        scored = [row for row in self.baselines if row.score is not None]
+        return max(scored, key=worth, default=None)
+
+    @cached_property
+    def guarded(self) -> bool:
+        """Whether the search decided who is promoted by its guards."""
+        return any(row.standing for row in self.candidates)
+
+    @cached_property
+    def drawn(self) -> tuple[ScenarioRow, ...]:
+        """The scenarios that get drawings of their own: not more than a page can bear."""
+        return self.scenarios[:MAX_DRAWN_SCENARIOS]
+
+    def shared(self, rows: Sequence[CandidateRow]) -> tuple[ScenarioRow, ...]:
+        """The scenarios on which all of ``rows`` were tried, however they fared."""
+        slots = [slot_of(row) for row in rows]
+        return tuple(
+            scenario
+            for scenario in self.scenarios
+            if all((slot, scenario.scenario) in self.scored for slot in slots)
+        )
 
     @cached_property
     def scored(self) -> dict[tuple[Slot, str], EvaluationRow]:
@@ -90,18 +117,37 @@ class ReportData:
 
 
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
-    """The best attempt that is not a baseline.
+    """The attempt to show beside the baselines, which is none itself.
 
-    An attempt that beats every baseline counts only if the search accepted it as an improvement:
-    it refuses implausible scores. Among the rest only attempts that failed nowhere count.
+    It is the last that was promoted. Without one it is the best that failed nowhere; what was
+    barred, and what beats every baseline and was not ruled on, may be too good to be true.
     """
     rows = list(candidates)
     attempts = [row for row in rows if row.origin != "baseline" and row.score is not None]
     bar = max((row.score or 0.0 for row in rows if row.origin == "baseline"), default=math.inf)
-    accepted = [row for row in attempts if row.improved]
-    others = [row for row in attempts if row.outcome == "ok" and (row.score or 0.0) <= bar]
-    pool = accepted or others
+    promoted = [row for row in attempts if row.improved]
+    if any(row.standing for row in promoted):
+        return max(promoted, key=slot_of)
+    others = [
+        row
+        for row in attempts
+        if row.outcome == "ok" and (row.standing == "refused" or (row.score or 0.0) <= bar)
+    ]
+    pool = promoted or [row for row in others if row.standing != "barred"]
     return max(pool, key=lambda row: (row.score or 0.0, -row.iteration, -row.slot), default=None)
+
+
+def worth(row: CandidateRow) -> float:
+    """The score that counts: on validation where it was tried there."""
+    return (row.score if row.validation_score is None else row.validation_score) or 0.0
+
+
+def in_order(scenarios: Iterable[ScenarioRow]) -> tuple[ScenarioRow, ...]:
+    """Scenarios by split, in the order in which a search comes to them, then by name."""
+    places = {split: place for place, split in enumerate(SPLITS)}
+    return tuple(
+        sorted(scenarios, key=lambda row: (places.get(row.split, len(SPLITS)), row.scenario))
+    )
 
 
 def slot_of(row: CandidateRow | EvaluationRow | LlmCallRow) -> Slot:

@@ -1,4 +1,4 @@
-"""Latency by priority: bars for the best attempt and the baselines, on all scenarios and each."""
+"""Latency by priority: bars for the best attempt and the baselines, by split and scenario."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,17 @@ class _Latency:
 
 
 def latency_panels(data: ReportData, rivals: Sequence[Contender]) -> tuple[Panel, ...]:
-    """Bars of mean latency with a mark at p95, by priority: all scenarios, then each."""
-    names = [row.scenario for row in data.scenarios if measured(data, rivals, row.scenario)]
-    choices: list[tuple[str, list[str]]] = [(name, [name]) for name in names]
-    if len(names) > 1:
-        choices.insert(0, ("all scenarios", names))
+    """Bars of mean latency with a mark at p95, by priority: each split as a whole, then each
+    scenario."""
+    known = [row for row in data.scenarios if measured(data, rivals, row.scenario)]
+    shared = {row.scenario for row in data.shared([rival.row for rival in rivals])}
+    choices: list[tuple[str, list[str]]] = []
+    for split in dict.fromkeys(row.split for row in known):
+        names = [row.scenario for row in known if row.split == split and row.scenario in shared]
+        if len(names) > 1:
+            choices.append((f"all {len(names)} {split} scenarios", names))
+    drawn = {row.scenario for row in data.drawn}
+    choices += [(row.scenario, [row.scenario]) for row in known if row.scenario in drawn]
     return tuple(
         Panel(
             name=one_line(label, 60),

@@ -1,11 +1,11 @@
-"""The short parts of a report: the verdict in a sentence, tiles, failures by kind, cost."""
+"""The short parts of a report: tiles, failures by kind, cost."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.records import CandidateRow, LlmCallRow
-from flows.report_data import ReportData, slot_name, slot_of, source_line
+from flows.report_data import ReportData, slot_name, slot_of, source_line, worth
 from flows.report_text import (
     count,
     dollars,
@@ -57,48 +57,6 @@ class CostLine:
     cells: tuple[str, ...]
 
 
-def verdict(data: ReportData) -> str:
-    """What came of the search, in one sentence or two."""
-    best, tried = data.best, count(len(data.attempts), "candidate")
-    if not data.attempts:
-        return "No candidate has been tried yet."
-    if best is None or best.score is None:
-        return f"None of {tried} ran to the end on every scenario."
-    name = f"“{one_line(best.title, 80)}” ({slot_name(slot_of(best))})"
-    rival = max(
-        (row for row in data.baselines if row.score is not None),
-        key=lambda row: row.score or 0.0,
-        default=None,
-    )
-    if rival is None or rival.score is None:
-        return f"The best of {tried} is {name} with a score of {score_text(best.score)}."
-    rival_name = f"{one_line(rival.title, 40)} ({score_text(rival.score)})"
-    if best.score <= rival.score:
-        return (
-            f"None of {tried} beats the best baseline, {rival_name}; "
-            f"the best is {name} with a score of {score_text(best.score)}."
-        )
-    return (
-        f"The best of {tried}, {name}, scores {score_text(best.score)}: "
-        f"{_gain(best.score, rival.score)} the best baseline, {rival_name}.{_saving(data, best)}"
-    )
-
-
-def _gain(score: float, other: float) -> str:
-    if other <= 0 or score / other < 2:
-        return f"{percent(score / other - 1)} more than" if other > 0 else "more than"
-    return f"{score / other:.1f} times"
-
-
-def _saving(data: ReportData, best: CandidateRow) -> str:
-    if not best.score or best.score <= 1:
-        return ""
-    return (
-        f" Its weighted latency is {percent(1 - 1 / best.score)} below that of "
-        f"{reference_name(data)} (geometric mean over the scenarios)."
-    )
-
-
 def reference_name(data: ReportData) -> str:
     """The policy whose score is 1 by definition."""
     return one_line(data.scenarios[0].baseline_policy, 40) if data.scenarios else "naive"
@@ -114,20 +72,18 @@ def status_sentence(data: ReportData) -> str:
 
 def tiles(data: ReportData) -> tuple[Tile, ...]:
     """Best score, candidates, failures, time and cost."""
-    best, attempts = data.best, data.attempts
+    attempts = data.attempts
+    promoted = sum(row.improved for row in attempts)
     failed = sum(row.outcome != "ok" for row in attempts)
     repeats = sum(row.duplicate_of is not None for row in attempts)
     lost = sum(row.kind == "attempt_lost" for row in data.events)
     return (
-        Tile(
-            label="best score",
-            value=score_text(best.score if best else None),
-            note=f"attempt {slot_name(slot_of(best))}; {reference_name(data)} is 1" if best else "",
-        ),
+        _best_tile(data),
         Tile(
             label="candidates tried",
             value=f"{len(attempts):,}",
-            note=f"{repeats:,} repeated an earlier one" if repeats else "all different",
+            note=(f"{promoted:,} promoted, " if data.guarded else "")
+            + (f"{repeats:,} repeated an earlier one" if repeats else "all different"),
         ),
         Tile(
             label="failed",
@@ -136,8 +92,19 @@ def tiles(data: ReportData) -> tuple[Tile, ...]:
             + (f"; {lost:,} more lost by us" if lost else ""),
         ),
         _time_tile(data),
-        _cost_tile(data.calls),
+        _cost_tile(data.calls, promoted),
     )
+
+
+def _best_tile(data: ReportData) -> Tile:
+    best, bar = data.best, data.best_baseline
+    if best is None or (data.guarded and not best.improved and bar is not None):
+        name = one_line(bar.title, 40) if bar is not None else ""
+        note = f"the baseline {name}: no candidate was promoted" if name else ""
+        return Tile(label="best score", value=score_text(worth(bar) if bar else None), note=note)
+    on = " on validation" if best.validation_score is not None else ""
+    note = f"attempt {slot_name(slot_of(best))}{on}; {reference_name(data)} is 1"
+    return Tile(label="best score", value=score_text(worth(best)), note=note)
 
 
 def _time_tile(data: ReportData) -> Tile:
@@ -151,16 +118,19 @@ def _time_tile(data: ReportData) -> Tile:
     )
 
 
-def _cost_tile(calls: Sequence[LlmCallRow]) -> Tile:
+def _cost_tile(calls: Sequence[LlmCallRow], promoted: int) -> Tile:
     if not calls:
         return Tile(label="cost of models", value="$0", note="no model was called")
     paid = [row for row in calls if not row.replayed]
     known = [row.cost_usd for row in paid if row.cost_usd is not None]
     unknown = sum(row.cost_usd is None and row.outcome == "ok" for row in paid)
+    note = count(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else "")
+    if known and promoted:
+        note += f"; {dollars(math.fsum(known) / promoted)} for each promoted"
     return Tile(
         label="cost of models",
         value=dollars(math.fsum(known) if known or not paid else None),
-        note=count(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else ""),
+        note=note,
     )
 
 

@@ -1,7 +1,7 @@
-"""Timelines: what the cluster did over time under the best attempt and under the first baseline."""
+"""Timelines: what the cluster did over time under the best attempt and under the best baseline."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.records import ScenarioRow
@@ -10,9 +10,11 @@ from flows.report_data import ReportData
 from flows.report_svg import Scale, element, line_path, picture, text, x_axis, y_axis
 from flows.report_text import one_line
 
-MAX_POINTS = 200
+MAX_POINTS = 150
 WIDTH, HEIGHT = 350, 150
 LEFT, RIGHT, TOP, BOTTOM = 46, 328, 24, 124
+
+KILLS = "oom_kills"
 
 # (title, key in the timeline, parameters whose product is the cluster's capacity)
 SERIES = (
@@ -21,29 +23,38 @@ SERIES = (
     ("query pipelines waiting", "queued_query", None),
     ("interactive pipelines waiting", "queued_interactive", None),
     ("batch pipelines waiting", "queued_batch", None),
+    ("containers killed for memory", KILLS, None),
 )
 
 
 def timeline_panels(data: ReportData, rivals: Sequence[Contender]) -> tuple[Panel, ...]:
-    """Five small drawings per scenario for which at least one of the rivals was measured."""
+    """Small drawings for each scenario on which at least one of the rivals was measured."""
     panels = []
-    for scenario in data.scenarios:
+    for scenario in data.drawn:
         lines = [
             (rival, timeline)
             for rival in rivals
             if (timeline := metrics_of(data, rival, scenario.scenario).get("timeline"))
         ]
         if lines:
-            drawings = tuple(_drawing(scenario, lines, item) for item in range(len(SERIES)))
+            known = [
+                item
+                for item, (_, key, _) in enumerate(SERIES)
+                if any(timeline.get(key) for _, timeline in lines)
+            ]
+            drawings = tuple(_drawing(scenario, lines, item) for item in known)
             panels.append(Panel(name=one_line(scenario.scenario, 60), drawings=drawings))
     return tuple(panels)
 
 
-def thin(values: Sequence[float], step: float) -> list[tuple[float, float]]:
+def thin(
+    values: Sequence[float], step: float, pick: Callable[[Sequence[float]], float] = max
+) -> list[tuple[float, float]]:
     """At most ``MAX_POINTS`` (second, value) points: the largest value of each stretch."""
     width = max(1, -(-len(values) // MAX_POINTS))
     return [
-        (start * step, max(values[start : start + width])) for start in range(0, len(values), width)
+        (start * step, pick(values[start : start + width]))
+        for start in range(0, len(values), width)
     ]
 
 
@@ -51,8 +62,9 @@ def _drawing(
     scenario: ScenarioRow, lines: Sequence[tuple[Contender, dict[str, Any]]], item: int
 ) -> str:
     title, key, capacity_of = SERIES[item]
+    pick: Callable[[Sequence[float]], float] = sum if key == KILLS else max
     points = [
-        (rival, thin(timeline.get(key) or [], timeline.get("seconds_per_sample") or 1.0))
+        (rival, thin(timeline.get(key) or [], timeline.get("seconds_per_sample") or 1.0, pick))
         for rival, timeline in lines
     ]
     capacity = _capacity(scenario, capacity_of)

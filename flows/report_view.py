@@ -10,15 +10,18 @@ from flows.report_compare import (
     Line,
     Panel,
     contenders,
+    duel,
     figure_lines,
     kill_lines,
     scenario_scores,
 )
-from flows.report_config import to_toml
+from flows.report_config import command_line, to_toml
 from flows.report_curve import improvement_curve, validation_scores
 from flows.report_data import ReportData
+from flows.report_gantt import gantts
 from flows.report_latency import latency_panels
 from flows.report_lineage import Step, ancestry, lineage_tree
+from flows.report_paper import PaperLine, paper_table
 from flows.report_summary import (
     CostLine,
     FailureKind,
@@ -28,14 +31,21 @@ from flows.report_summary import (
     reference_name,
     status_sentence,
     tiles,
-    verdict,
 )
 from flows.report_text import clip, moment, number, one_line, visible
 from flows.report_timeline import timeline_panels
+from flows.report_verdict import verdict
 
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
-QUIET_EVENTS = ("new_best",)
+MEASURES = {
+    "weighted_latency": "Weighted latency of {} divided by the policy's own: higher is better. "
+    "An unfinished pipeline is charged the whole duration: dropping work wins no scenario.",
+    "goodput": "Pipelines completed per hour, divided by those of {}: higher is better.",
+    "legacy_throughput": "Containers per second, divided by those of {}: higher is better.",
+    "legacy_latency": "Adjusted latency of {} divided by the policy's own: higher is better.",
+}
+QUIET_EVENTS = ("new_best", "refused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,7 @@ class ReportView:
     curve: str
     has_validation: bool
     reference: str
+    measure: str
     contenders: tuple[Contender, ...]
     scores: tuple[Line, ...]
     latency: tuple[Panel, ...]
@@ -57,15 +68,20 @@ class ReportView:
     kills: tuple[Kills, ...]
     timeline_of: tuple[Contender, ...]
     timelines: tuple[Panel, ...]
+    gantts: tuple[str, ...]
+    not_drawn: int
+    paper: tuple[PaperLine, ...]
     failures: tuple[FailureKind, ...]
     steps: tuple[Step, ...]
     tree: str
     rows: tuple[TableRow, ...]
     outcomes: tuple[str, ...]
+    standings: tuple[str, ...]
     costs: tuple[CostLine, ...]
     facts: tuple[tuple[str, str], ...]
     scenarios: tuple[tuple[str, ...], ...]
     events: tuple[tuple[str, str, str], ...]
+    command: str
     config: str
     payload: dict[str, Any]
 
@@ -73,7 +89,8 @@ class ReportView:
 def build_view(data: ReportData) -> ReportView:
     """Return the content of the page for one experiment."""
     rivals = contenders(data)
-    pair = tuple(rival for rival in rivals if rival.colour in ("p0", "p1"))
+    pair = duel(data, rivals)
+    drawings = gantts(data, pair)
     rows = table_rows(data)
     paths = [row.path for row in data.artifacts if row.kind == "best_policy"]
     return ReportView(
@@ -85,6 +102,7 @@ def build_view(data: ReportData) -> ReportView:
         curve=improvement_curve(data),
         has_validation=bool(validation_scores(data)),
         reference=reference_name(data),
+        measure=MEASURES.get(data.experiment.objective, "").format(reference_name(data)),
         contenders=rivals,
         scores=scenario_scores(data, rivals),
         latency=latency_panels(data, rivals),
@@ -92,17 +110,22 @@ def build_view(data: ReportData) -> ReportView:
         kills=kill_lines(data, rivals),
         timeline_of=pair,
         timelines=timeline_panels(data, pair),
+        gantts=tuple(gantt.name for gantt in drawings),
+        not_drawn=len(data.scenarios) - len(data.drawn),
+        paper=paper_table(data, rivals),
         failures=failures(data),
         steps=ancestry(data),
         tree=lineage_tree(data),
         rows=rows,
         outcomes=tuple(sorted({row.outcome for row in rows})),
+        standings=tuple(sorted({row.standing for row in rows} - {""})),
         costs=costs(data),
         facts=_facts(data),
         scenarios=_scenarios(data),
         events=_events(data),
+        command=one_line(command_line(data.experiment.config), MAX_CONFIG_CHARS),
         config=_config(data),
-        payload=payload(data),
+        payload={**payload(data), "gantt": [gantt.mapping for gantt in drawings]},
     )
 
 

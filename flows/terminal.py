@@ -13,15 +13,20 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from flows.event_lines import event_lines
 from flows.happenings import Happening, Lost, Notice
 from flows.progress import (
+    NOT_PROMOTED,
     Progress,
     advance,
     attempt_line,
+    best_text,
     plain_line,
+    rate_text,
     sparkline,
     spend_text,
     time_left_seconds,
+    time_text,
 )
 
 FILE_WIDTH = 120
@@ -29,6 +34,9 @@ INDENT = "    "
 GAP = 3
 FOLDED_WIDTH = 12
 """The narrowest that a column of text may become."""
+NAME_WIDTH = 32
+"""Names, which have no spaces, are kept whole up to this width."""
+CURVE = "best so far"
 
 
 def print_line(text: str = "") -> None:
@@ -53,9 +61,8 @@ def print_table(
             del columns[header]
     fits = _least_width(columns) <= screen_width()
     for header, cells in columns.items():
-        right = _numbers(cells)
-        justify: Literal["left", "right"] = "right" if right else "left"
-        whole = right and fits
+        justify: Literal["left", "right"] = "right" if _numbers(cells) else "left"
+        whole = fits and (_numbers(cells) or _names(cells))
         table.add_column(escape(header), justify=justify, overflow="fold", no_wrap=whole)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(escape, row))
@@ -63,9 +70,11 @@ def print_table(
 
 
 @contextmanager
-def watching(quiet: bool = False) -> Iterator[Callable[[Happening], None]]:
+def watching(quiet: bool = False, as_json: bool = False) -> Iterator[Callable[[Happening], None]]:
     """Show a search while it runs: live on a terminal, else a line for each attempt."""
-    if quiet:
+    if as_json:
+        yield _print_events
+    elif quiet:
         yield lambda _: None
     elif sys.stdout.isatty() and _console().is_terminal and not _console().is_dumb_terminal:
         with _LiveView() as view:
@@ -94,6 +103,11 @@ def excerpt(line: str, column: int = 0) -> str:
 def screen_width() -> int:
     """Return how many characters fit on a line of standard output."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else FILE_WIDTH
+
+
+def _print_events(happening: Happening) -> None:
+    for line in event_lines(happening):
+        print_line(line)
 
 
 class _PlainView:
@@ -131,13 +145,15 @@ class _LiveView:
 
 def _drawing(progress: Progress) -> Group:
     wanted = progress.config.budget.candidates if progress.config is not None else 0
-    head = Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates")
-    if progress.best is not None and progress.best.score is not None:
-        head.append(f"  best {progress.best.score:.3f}", style="bold green")
+    head = Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)
+    if progress.best is not None and best_text(progress.best):
+        head.append(f"  {best_text(progress.best)}", style="bold green")
         head.append(f" {visible(progress.best.title)}")
-    lines = [head, Text(f"best so far  {sparkline(progress.curve)}")]
+    room = max(10, min(60, screen_width() - len(CURVE) - 2))
+    lines = [head, Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True)]
     for row in progress.recent:
         style = "green" if row.improved else "" if row.outcome == "ok" else "red"
+        style = "yellow" if row.standing in NOT_PROMOTED else style
         lines.append(Text(visible(attempt_line(row)), style=style, no_wrap=True))
     for key, doing in progress.working.items():
         lines.append(Text(visible(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
@@ -146,16 +162,15 @@ def _drawing(progress: Progress) -> Group:
 
 
 def _footer(progress: Progress) -> str:
-    parts = [f"{progress.spend.seconds:.0f} s"]
     left = time_left_seconds(progress)
-    if left is not None:
-        parts.append(f"about {left:.0f} s left")
-        parts.append(f"{60 * progress.spend.candidates / progress.spend.seconds:.1f} a minute")
-    if spend_text(progress.spend):
-        parts.append(spend_text(progress.spend))
-    if progress.lost:
-        parts.append(f"{progress.lost} lost")
-    return "   ".join(parts)
+    parts = [
+        time_text(progress.spend.seconds),
+        f"about {time_text(left)} left" if left is not None else "",
+        rate_text(progress),
+        spend_text(progress.spend),
+        f"{progress.lost} lost" if progress.lost else "",
+    ]
+    return "   ".join(part for part in parts if part)
 
 
 def _console() -> Console:
@@ -168,7 +183,8 @@ def _least_width(columns: Mapping[str, Sequence[str]]) -> int:
     total = 0
     for header, cells in columns.items():
         natural = max(map(len, (header, *cells)))
-        total += GAP + (natural if _numbers(cells) else min(FOLDED_WIDTH, natural))
+        whole = _numbers(cells) or _names(cells)
+        total += GAP + (natural if whole else min(FOLDED_WIDTH, natural))
     return total
 
 
@@ -176,9 +192,13 @@ def _numbers(cells: Sequence[str]) -> bool:
     return any(cells) and all(_numeric(cell) for cell in cells if cell)
 
 
+def _names(cells: Sequence[str]) -> bool:
+    return all(" " not in cell and len(cell) <= NAME_WIDTH for cell in cells)
+
+
 def _numeric(text: str) -> bool:
     try:
-        float(text.replace("/", " ").partition(" ")[0])
+        float(text.replace("/", " ").partition(" ")[0].removesuffix("%"))
     except ValueError:
         return False
     return True

@@ -15,10 +15,13 @@ SHORT_COLUMNS = 20
 SUITE_HEADERS = (
     "scenario", "split", "family", "pipelines", "operators", "seconds", "pools", "cpus", "GB",
 )  # fmt: skip
+SUITE_EXPENDABLE = ("family", "seconds", "operators", "pools", "GB", "cpus")
+"""What a narrow terminal goes without, the first ones first."""
 GLANCE_HEADERS = (
-    "scenario", "arrivals", "operators", "peak GB p50", "max", "path s p50", "max",
+    "scenario", "arrivals", "operators", "GB p50", "GB max", "path s p50", "path s max",
     "cpu load", "memory",
 )  # fmt: skip
+GLANCE_EXPENDABLE = ("arrivals", "operators", "path s p50", "GB p50")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

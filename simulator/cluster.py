@@ -133,7 +133,7 @@ class Cluster:
         fallout = Fallout()
         for container in self.agenda.take(tick, pool):
             if container.suspended:
-                self._end_suspension(pool, container)
+                self._end_suspension(pool, container, tick)
             else:
                 self.courses.step(container, tick, fallout)
         for container in new:
@@ -178,8 +178,9 @@ class Cluster:
         self.touched_pools.add(pool.index)
         self.accounts.restart(pool, tick)
 
-    def _end_suspension(self, pool: Pool, container: Container) -> None:
+    def _end_suspension(self, pool: Pool, container: Container, tick: int) -> None:
         self.courses.release(container)
+        self._recorder.keep(container, tick, "suspended")
         pool.free_cpu += container.cpu
         pool.free_ram += container.ram
         pool.suspending.remove(container)

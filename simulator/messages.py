@@ -27,15 +27,19 @@ class Setup(msgspec.Struct, array_like=True, frozen=True):
     max_job_ticks: int
 
 
-class NewOperator(msgspec.Struct, array_like=True, frozen=True):
-    """An operator of an arriving pipeline; ``parents`` are positions within the pipeline."""
+class NewOperator(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An operator of an arriving pipeline; ``parents`` are positions within the pipeline.
+
+    Like the pipelines around them they come by the thousand and can be part of no cycle, so the
+    garbage collector is spared the sight of them.
+    """
 
     id: str
     parents: list[int]
     estimate_gb: float | None
 
 
-class NewPipeline(msgspec.Struct, array_like=True, frozen=True):
+class NewPipeline(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A pipeline that arrived; its operators get the next free operator numbers, in order."""
 
     id: str

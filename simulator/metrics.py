@@ -16,7 +16,7 @@ from simulator.objectives import (
     weighted_latency,
 )
 from simulator.params import Params
-from simulator.recorder import Recorder
+from simulator.recorder import CONTAINERS_KEPT, Recorder
 from simulator.stats import CLASSES, latencies_by_class, mean_seconds, percentile_seconds, timed_out
 
 OOM_SIZES_KEPT = 5
@@ -60,7 +60,7 @@ def compute_metrics(
         "timeline": _timeline(params, recorder),
     }
     finite: dict[str, Any] = _finite(metrics)
-    return finite
+    return {**finite, "containers": _containers(params, jobs, pools, recorder)}
 
 
 def _fate(params: Params, jobs: Jobs, number: int) -> Fate:
@@ -141,7 +141,39 @@ def _timeline(params: Params, recorder: Recorder) -> dict[str, Any]:
         "queued_query": query,
         "queued_interactive": interactive,
         "queued_batch": batch,
+        "oom_kills": [recorder.oom_marks.get(mark, 0) for mark in range(len(batch))],
     }
+
+
+def _containers(
+    params: Params, jobs: Jobs, pools: Sequence[Pool], recorder: Recorder
+) -> dict[str, Any]:
+    """Return how many containers there were and, of the first ones, what each held and when.
+
+    A span is [start second, end second, pool, cpus, GB, priority, outcome]; outcomes are ok, OOM,
+    timeout, suspended, and running at the end of the simulation. Priority 1 is query, 3 is batch.
+    """
+    ends = [(each.container, each.tick, each.outcome) for each in recorder.first_ended]
+    left = [each for pool in pools for each in (*pool.active, *pool.suspending)]
+    ends += [
+        (each, params.num_ticks - 1, "running") for each in left if each.number <= CONTAINERS_KEPT
+    ]
+    ends.sort(key=lambda end: end[0].number)
+    suspended = sum(len(pool.suspended) for pool in pools)
+    tps, pipelines, pipeline_of = params.ticks_per_second, jobs.pipelines, jobs.pipeline_of
+    spans = [
+        [
+            round(each.created / tps, 3),
+            round((tick + 1) / tps, 3),
+            each.pool.index,
+            each.cpu,
+            each.ram,
+            int(pipelines[pipeline_of[each.ops[0]]].priority),
+            outcome,
+        ]
+        for each, tick, outcome in ends
+    ]
+    return {"created": len(recorder.elapsed_ticks) + len(left) + suspended, "spans": spans}
 
 
 def _finite(value: Any) -> Any:

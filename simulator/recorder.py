@@ -7,6 +7,8 @@ from simulator.exact_sums import float_sum
 from simulator.jobs import Jobs
 
 TIMELINE_SAMPLES = 600
+CONTAINERS_KEPT = 300
+"""The first containers of a simulation are kept one by one, for a drawing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,6 +18,15 @@ class Timeline:
     allocated_cpu: list[float] = field(default_factory=list)
     allocated_ram_gb: list[float] = field(default_factory=list)
     queued: tuple[list[int], list[int], list[int]] = field(default_factory=lambda: ([], [], []))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """One of the first containers, and the tick on which it held its share for the last time."""
+
+    container: Container
+    tick: int
+    outcome: str
 
 
 class Recorder:
@@ -33,12 +44,17 @@ class Recorder:
         self.errors: dict[str, int] = {}
         self.oom_sizes: dict[tuple[float, float], int] = {}
         self.oom_cpu_ticks = 0.0
+        self.oom_marks: dict[int, int] = {}
+        """Kills by the sample of the timeline in whose stretch they fell."""
+        self.first_ended: list[Ended] = []
         self._next = 0
 
     def ended(self, container: Container, tick: int, tick_seconds: float) -> None:
         """Tally a container that ended at ``tick``."""
         elapsed = tick - container.created + 1
         self.elapsed_ticks.append(elapsed)
+        if container.number <= CONTAINERS_KEPT:
+            self.keep(container, tick, container.error or "ok")
         if container.error is None:
             self.completed += 1
             return
@@ -47,6 +63,13 @@ class Recorder:
             self.oom_cpu_ticks += container.cpu * elapsed
             size = (container.ram, round(container.memory_at(tick, tick_seconds), 3))
             self.oom_sizes[size] = self.oom_sizes.get(size, 0) + 1
+            mark = tick // (self.sample_step * self.timeline_stride)
+            self.oom_marks[mark] = self.oom_marks.get(mark, 0) + 1
+
+    def keep(self, container: Container, tick: int, outcome: str) -> None:
+        """Keep what became of a container that is one of the first."""
+        if container.number <= CONTAINERS_KEPT:
+            self.first_ended.append(Ended(container=container, tick=tick, outcome=outcome))
 
     def catch_up(self, tick: int, pools: list[Pool], jobs: Jobs) -> None:
         """Sample the ticks before ``tick``, through which the cluster stayed as it is."""

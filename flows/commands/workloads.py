@@ -21,7 +21,11 @@ def traces() -> None:
 @traces.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_list(**options: Any) -> int:
-    """List the suites and their scenarios."""
+    """List the suites and their scenarios.
+
+    \b
+      assay traces list
+    """
     from flows.cli_traces import list_traces
 
     return list_traces(**options)
@@ -34,7 +38,11 @@ def traces_list(**options: Any) -> int:
 @click.option("--params", type=FILE, metavar="FILE", help="Cluster of a trace, TOML or JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_describe(**options: Any) -> int:
-    """Tell what a workload asks for: arrivals, operators, critical paths, offered load."""
+    """Tell what a workload asks for: arrivals, operators, critical paths, offered load.
+
+    \b
+      assay traces describe mixed --scenario mixed-wide-101
+    """
     from flows.cli_traces import describe_traces
 
     return describe_traces(**options)
@@ -46,7 +54,11 @@ def traces_describe(**options: Any) -> int:
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_generate(**options: Any) -> int:
-    """Write a generated trace with its header beside it."""
+    """Write a generated trace with its header beside it.
+
+    \b
+      assay traces generate --params params.toml --out mine.csv
+    """
     from flows.cli_traces import generate_trace
 
     return generate_trace(**options)
@@ -56,7 +68,11 @@ def traces_generate(**options: Any) -> int:
 @click.argument("files", nargs=-1, metavar="[TRACE.csv|HEADER.toml|SUITE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_check(**options: Any) -> int:
-    """Check traces, headers and checksums; everything shipped if none is named."""
+    """Check traces, headers and checksums; everything shipped if none is named.
+
+    \b
+      assay traces check mine.csv
+    """
     from flows.cli_traces import check_traces
 
     return check_traces(**options)
@@ -65,7 +81,11 @@ def traces_check(**options: Any) -> int:
 @traces.command("formats")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_formats(**options: Any) -> int:
-    """List the formats that can be imported, with their files and assumed figures."""
+    """List the formats that can be imported, with their files and assumed figures.
+
+    \b
+      assay traces formats --json
+    """
     from flows.cli_traces import list_formats
 
     return list_formats(**options)

@@ -69,6 +69,7 @@
       parts.push(make("p", "bad", item.problem + where));
       if (item.lineText) parts.push(make("pre", "", item.lineText));
     }
+    for (const words of item.guards) parts.push(make("p", "small", words));
     for (const [line, column, message] of item.findings) {
       parts.push(make("p", "bad small", `line ${line}, column ${column}: ${message}`));
     }
@@ -113,6 +114,7 @@
     if (row.hidden) {
       filter.value = "";
       outcome.value = "";
+      if (standing) standing.value = "";
       refresh();
     }
     open(row);
@@ -135,6 +137,8 @@
 
   const filter = document.getElementById("filter");
   const outcome = document.getElementById("outcome");
+  const standing = document.getElementById("standing");
+  const chosen = (select, value) => !select || select.value === "" || select.value === value;
 
   function refresh() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -142,7 +146,8 @@
     for (const row of rows) {
       const content = row.textContent.toLowerCase();
       const fits = words.every((word) => content.includes(word));
-      row.hidden = !fits || (outcome.value !== "" && row.cells[2].textContent !== outcome.value);
+      const kept = chosen(outcome, row.dataset.outcome) && chosen(standing, row.dataset.standing);
+      row.hidden = !fits || !kept;
       if (row.hidden) close(row);
     }
     const left = rows.filter((row) => !row.hidden).length;
@@ -151,6 +156,7 @@
 
   filter.addEventListener("input", refresh);
   outcome.addEventListener("change", refresh);
+  standing?.addEventListener("change", refresh);
   table.tHead.addEventListener("click", (event) => {
     const button = event.target.closest("[data-sort]");
     if (button) sort(button.closest("th"), Number(button.dataset.sort));
@@ -171,5 +177,65 @@
       }
     });
   }
+  drawContainers();
+  document.getElementById("gantt-choice")?.addEventListener("change", drawContainers);
+
+  function drawContainers() {
+    const choice = document.getElementById("gantt-choice");
+    if (!choice) return;
+    const scenario = data.gantt[choice.value];
+    const rows = scenario.policies.map((policy) =>
+      make("div", "", make("h3", "", `${policy.name}: ${policy.note}`), chart(scenario, policy)));
+    document.getElementById("gantt").replaceChildren(...rows);
+  }
+
+  function chart(scenario, policy) {
+    const [left, right, width] = [52, 936, 960];
+    const across = (second) => left + (Math.min(second, scenario.until) / scenario.until) * (right - left);
+    const lanes = policy.pools.reduce((sum, pool) => sum + Math.max(pool.lanes, 1), 0);
+    const height = Math.max(2, Math.min(14, 260 / lanes));
+    const parts = [];
+    let y = 4;
+    for (const pool of policy.pools) {
+      const room = Math.max(pool.lanes, 1) * height;
+      parts.push(draw("rect", { x: left, y, width: right - left, height: room, class: "lane" }));
+      parts.push(draw("text", { x: left - 6, y: y + room / 2 + 4, class: "tick end" }, `pool ${pool.pool}`));
+      for (const span of pool.spans) parts.push(bar(span, across, y, height));
+      y += room + 8;
+    }
+    const step = roundStep(scenario.until / 5);
+    for (let tick = 0; tick * step <= scenario.until * 1.0001; tick++) {
+      const words = `${Number((tick * step).toPrecision(6))} s`;
+      parts.push(draw("text", { x: across(tick * step), y: y + 10, class: "tick middle" }, words));
+    }
+    const title = `Containers of ${policy.name} on the pools over time`;
+    const box = { viewBox: `0 0 ${width} ${y + 16}`, width, height: y + 16, role: "img", class: "chart wide" };
+    const svg = draw("svg", box, null, draw("title", {}, title), ...parts);
+    return make("div", "scroll", svg);
+  }
+
+  function roundStep(wanted) {
+    const power = 10 ** Math.floor(Math.log10(wanted));
+    return power * [1, 2, 5, 10].find((factor) => power * factor >= wanted * 0.999);
+  }
+
+  function bar([start, end, lane, cpu, ram, priority, outcome], across, y, height) {
+    const fates = ["ended well", "killed for memory", "timed out", "suspended", "still running at the end"];
+    const begin = across(start);
+    const size = { x: begin, y: y + lane * height, width: Math.max(1, across(end) - begin), height };
+    const words = `${start} to ${end} s: ${cpu} CPU, ${ram} GB, ` +
+      `${["query", "interactive", "batch"][priority - 1] ?? "unknown"}, ${fates[outcome]}`;
+    return draw("rect", { ...size, class: `span q${priority} fate${outcome}` }, null, draw("title", {}, words));
+  }
+
+  // The name of SVG is written in two parts, so that nothing in this page looks like an address.
+  function draw(name, attributes, words, ...children) {
+    const node = document.createElementNS("http" + "://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    if (words) node.textContent = words;
+    node.append(...children);
+    return node;
+  }
+
   if (location.hash.startsWith("#candidate-")) show(location.hash.slice("#candidate-".length));
 })();

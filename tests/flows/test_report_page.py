@@ -17,6 +17,7 @@ from flows.report_data import ReportData
 from flows.report_page import render
 from flows.report_text import visible
 from flows.report_view import build_view
+from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import search_rows
 
 HOSTILE = (
@@ -72,7 +73,7 @@ def filled(value: Any, text: str, name: str = "") -> Any:
 
 def search_of(text: str) -> ReportData:
     """A search whose every text is ``text``, with findings, prints, errors and replies."""
-    data = search_rows(6, model=True)
+    data = guarded_rows(6, model=True)
     finding = {"line": 1, "column": 1, "code": "c", "message": "m", "source_line": "s"}
     data = replace(
         data,

@@ -7,7 +7,8 @@ from flows.report_candidates import TextPool, payload, table_rows
 from flows.report_compare import contenders, scenario_scores
 from flows.report_data import ReportData, pick_best
 from flows.report_lineage import ancestry, place
-from flows.report_summary import costs, failures, status_sentence, tiles, verdict
+from flows.report_summary import costs, failures, status_sentence, tiles
+from flows.report_verdict import verdict
 from flows.report_view import build_view
 from tests.support.report_rows import experiment_row, search_rows
 
@@ -111,7 +112,9 @@ def test_a_replayed_call_costs_nothing_and_an_unknown_price_is_not_zero() -> Non
     shown = {tile.label: tile for tile in tiles(replace(data, calls=calls))}
 
     assert shown["cost of models"].value == "$0.0250"
-    assert shown["cost of models"].note == "4 calls, 1 of unknown price"
+    assert shown["cost of models"].note == (
+        "4 calls, 1 of unknown price; $0.0125 for each promoted"
+    )
     assert costs(replace(data, calls=calls))[0].cells[:3] == ("4", "4", "1")
 
 

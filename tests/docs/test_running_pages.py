@@ -1,0 +1,29 @@
+"""The pages on running a search and on its report keep their word: their commands are typed in."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flows.event_lines import FIGURES
+from tests.docs.pages import DOCS, follow
+
+
+@pytest.mark.docker
+def test_a_reader_of_the_two_pages_gets_a_search_a_verdict_and_a_report(tmp_path: Path) -> None:
+    run, verdict, completion = [shown.output for shown in follow(DOCS / "running.md", tmp_path)]
+    [report] = [shown.output for shown in follow(DOCS / "report.md", tmp_path)]
+
+    assert "experiment first-" in run and "2 candidates" in run and "2 at a time" in run
+    assert verdict.strip() and verdict.strip() in run
+    assert completion == ""
+    first, second = report.splitlines()
+    assert first.endswith("report.html") and second.endswith("first.html")
+    assert (tmp_path / "first.html").stat().st_size > 10_000
+
+
+def test_the_page_names_every_key_of_a_candidate() -> None:
+    text = (DOCS / "running.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| `candidate` \|.*$", text, re.MULTILINE)
+
+    assert set(FIGURES) <= set(re.findall(r"`(\w+)`", row))

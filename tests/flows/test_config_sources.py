@@ -1,0 +1,118 @@
+"""Settings from the environment, ``.env`` and ``KEY=VALUE``: what wins, what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.config import load_config
+from flows.config_sources import add_dotenv, assignments, environment_settings
+from flows.errors import ConfigError
+from tests.support.command import assay
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "search.toml"
+    path.write_text('suite = "paper"\nseed = 1\nslots = 1\n[proposer]\ntries = 9\n')
+    environment = {"ASSAY_SEED": "2", "ASSAY_SLOTS": "2", "ASSAY_PROPOSER__TRIES": "7"}
+
+    config = load_config(path, {"slots": 3}, environment)
+
+    assert (config.suite, config.seed, config.slots, config.proposer.tries) == ("paper", 2, 3, 7)
+
+
+def test_lists_and_tables_are_written_as_in_toml() -> None:
+    environment = {
+        "ASSAY_BASELINES": '["naive", "priority"]',
+        "ASSAY_PROPOSER__MODELS": '[{model = "small"}, {model = "large", weight = 0.2}]',
+        "ASSAY_PROPOSER__KIND": "openai",
+    }
+
+    config = load_config(None, {}, environment)
+
+    assert config.baselines == ("naive", "priority")
+    assert [(each.model, each.weight) for each in config.proposer.models] == [
+        ("small", 1.0),
+        ("large", 0.2),
+    ]
+
+
+def test_what_is_no_setting_is_passed_over() -> None:
+    environment = {"ASSAY_HOME": "/h", "ASSAY_SEED": "", "PATH": "/bin", "ASSAY_SETUP_DIR": "d"}
+
+    assert environment_settings({**environment, "ASSAY_EVALUATOR_SUITE": "smoke"}) == {}
+
+
+def test_a_wrong_variable_is_named() -> None:
+    with pytest.raises(
+        ConfigError, match=r"ASSAY_SIUTE: unknown key 'siute': did you mean 'suite'"
+    ):
+        load_config(None, {}, {"ASSAY_SIUTE": "smoke"})
+    with pytest.raises(ConfigError, match=r"ASSAY_BUDGET__MINUTES: budget.minutes: .*got 'soon'"):
+        load_config(None, {}, {"ASSAY_BUDGET__MINUTES": "soon"})
+
+
+def test_any_key_can_be_set_and_unset_by_a_flag() -> None:
+    given = assignments(["guards.gap_percent=20", "baselines=['naive']", "budget.minutes="])
+
+    config = load_config(None, given, {"ASSAY_BUDGET__MINUTES": "5"})
+
+    assert config.guards.gap_percent == 20
+    assert config.baselines == ("naive",)
+    assert config.budget.minutes is None
+
+
+def test_a_flag_without_a_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is not KEY=VALUE"):
+        assignments(["guards.gap_percent"])
+
+
+def test_a_file_adds_what_the_environment_lacks(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "# mine\nexport ASSAY_SUITE=paper   # small\nASSAY_NAME='a b'\n"
+        'TOKEN="x\\"y\\nz" # quoted\nEMPTY=\nHOME=/nowhere\n\n'
+        'not an assignment\nKEY="-----BEGIN\nMII\n'
+    )
+    environment = {"HOME": "/home/me"}
+
+    add_dotenv(environment, tmp_path)
+
+    assert environment == {
+        "HOME": "/home/me",
+        "ASSAY_SUITE": "paper",
+        "ASSAY_NAME": "a b",
+        "TOKEN": 'x"y\nz',
+        "EMPTY": "",
+    }
+
+
+def test_a_setting_in_the_file_that_cannot_be_read_is_an_error_without_its_value(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text('\nASSAY_NAME="secret\n')
+
+    with pytest.raises(ConfigError, match=r"\.env:2: is not NAME=VALUE") as caught:
+        add_dotenv({}, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_without_the_file_is_fine(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    environment: dict[str, str] = {}
+
+    add_dotenv(environment, tmp_path)
+    add_dotenv(environment, tmp_path / "missing")
+
+    assert environment == {}
+
+
+def test_every_command_reads_the_file_and_shows_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ASSAY_SUITE=nowhere-to-be-found\nOPENAI_API_KEY=sk-secret\n")
+
+    done = assay("run", "--direct", home=tmp_path / "home")
+
+    assert done.returncode == 2
+    assert "unknown suite 'nowhere-to-be-found'" in done.stderr
+    assert "sk-secret" not in done.stdout + done.stderr

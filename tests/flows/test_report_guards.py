@@ -1,0 +1,135 @@
+"""What the guards of a search leave in its report: verdict, validation line, standings, audit."""
+
+from dataclasses import replace
+from typing import get_args
+
+from flows.config import SearchConfig
+from flows.report_candidates import guard_lines, payload, table_rows
+from flows.report_compare import contenders, duel
+from flows.report_curve import improvement_curve
+from flows.report_data import in_order, pick_best
+from flows.report_gantt import gantts, lanes
+from flows.report_summary import tiles
+from flows.report_verdict import verdict
+from flows.report_view import MEASURES, build_view
+from tests.support.guarded_rows import guarded_rows
+
+
+def test_the_best_is_the_last_that_was_promoted_whatever_its_train_score() -> None:
+    rows = list(guarded_rows(12).candidates)
+    promoted = [row for row in rows if row.iteration and row.improved]
+    rows[rows.index(promoted[-1])] = replace(promoted[-1], score=0.1)
+
+    best = pick_best(rows)
+
+    assert best is not None and best.iteration == promoted[-1].iteration
+
+
+def test_a_barred_candidate_is_never_shown_as_the_best() -> None:
+    rows = [
+        replace(row, standing="barred", improved=False) if row.iteration else row
+        for row in guarded_rows(6).candidates
+    ]
+
+    assert pick_best(rows) is None
+
+
+def test_the_verdict_is_that_of_the_test_scenarios() -> None:
+    data = guarded_rows(12)
+
+    assert verdict(data).startswith("Better than every baseline on test: variation ")
+    assert verdict(data).endswith(" 12 candidates were tried.")
+
+
+def test_without_a_promotion_the_verdict_and_the_first_tile_name_the_baseline() -> None:
+    data = guarded_rows(6)
+    rows = tuple(
+        replace(row, standing="refused", improved=False) if row.iteration else row
+        for row in data.candidates
+    )
+    data = replace(data, candidates=rows, events=())
+
+    assert verdict(data).startswith("No candidate was shown to be better: the baseline priority")
+    assert tiles(data)[0].value == "1.30"
+    assert tiles(data)[0].note == "the baseline priority: no candidate was promoted"
+
+
+def test_the_curve_has_a_validation_line_and_tells_standings_apart() -> None:
+    drawing = improvement_curve(guarded_rows(21))
+
+    assert 'class="line validation"' in drawing
+    for kind in ("improved", "refused", "barred", "failed", "tried"):
+        assert f'class="mark {kind}"' in drawing
+    assert drawing.count('class="dot-validation"') == sum(
+        row.validation_score is not None for row in guarded_rows(21).attempts
+    )
+
+
+def test_a_candidate_tells_its_interval_its_gap_and_its_audit() -> None:
+    data = guarded_rows(12)
+    assert data.best is not None
+
+    standing, figures, audit = guard_lines(data, data.best)
+
+    assert standing.startswith("promoted: 12.3 % better")
+    assert "gain over the best before it +4.1 to +20.7" in figures
+    assert "train above validation by +1.5" in figures
+    assert audit == "audit: the same decisions in every_tick on 2 scenarios"
+    assert payload(data)["candidates"]["7/0"]["guards"][0].startswith("barred: ")
+
+
+def test_the_table_has_validation_and_why_something_was_refused() -> None:
+    rows = {row.slot: row for row in table_rows(guarded_rows(12))}
+
+    assert rows["7/0"].standing == "barred"
+    assert rows["7/0"].problem == "its train score is 30 % above validation, more than 15 %"
+    assert rows["7/0"].validation != "–" and rows["2/0"].validation == "–"
+
+
+def test_scenarios_come_in_the_order_in_which_a_search_touches_them() -> None:
+    rows = guarded_rows(12, 4).scenarios
+    rows = (replace(rows[3], split="test"), *rows[:3])
+
+    assert [row.split for row in in_order(rows)] == ["train", "train", "validation", "test"]
+
+
+def test_containers_that_overlap_are_in_different_lanes_and_lanes_are_few() -> None:
+    spans = [[0, 4], [1, 2], [2, 5], [3, 4], [4, 6]]
+
+    assert lanes(spans) == [0, 1, 1, 2, 0]
+    assert lanes([]) == []
+
+
+def test_the_best_and_the_best_baseline_are_drawn_and_what_is_left_out_is_said() -> None:
+    data = guarded_rows(12, spans=900)
+
+    first = gantts(data, duel(data, contenders(data)))[0].mapping
+
+    assert [policy["name"] for policy in first["policies"]] == ["best found", "priority"]
+    assert first["policies"][0]["note"] == (
+        "the first 300 of 900 containers, all that began before second 99.67"
+    )
+    assert first["until"] == 99.667
+    drawn = [
+        span for policy in first["policies"] for pool in policy["pools"] for span in pool["spans"]
+    ]
+    assert len(drawn) == 600
+    assert all(len(span) == 7 for span in drawn)
+
+
+def test_a_history_without_containers_has_no_such_drawing() -> None:
+    data = guarded_rows(3)
+    rows = [
+        replace(row, metrics={**row.metrics, "containers": None}) if row.metrics else row
+        for row in data.evaluations
+    ]
+    data = replace(data, evaluations=tuple(rows))
+
+    assert gantts(data, duel(data, contenders(data))) == ()
+
+
+def test_every_objective_says_what_its_scores_are() -> None:
+    objectives = get_args(SearchConfig.model_fields["objective"].annotation)
+
+    assert set(objectives) == set(MEASURES)
+    assert build_view(guarded_rows(3)).measure.startswith("Weighted latency of naive divided by")

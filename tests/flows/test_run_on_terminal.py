@@ -1,0 +1,112 @@
+"""``assay run`` on a terminal, on a dumb one, for a program, and when Ctrl-C ends it."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.support.small_suite import write_suite
+
+COLUMNS = 70
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_suite(tmp_path_factory.mktemp("suite"))
+
+
+def command(suite: Path, *more: str) -> list[str]:
+    program = [sys.executable, "-m", "flows.cli", "run", "--direct", "--cell", "process"]
+    return [*program, "--suite", str(suite), "--baseline", "naive", *more]
+
+
+def environment(home: Path, terminal: str = "xterm-256color") -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    return {**kept, "ASSAY_HOME": str(home), "TERM": terminal, "NO_COLOR": "1"}
+
+
+def on_terminal(arguments: list[str], variables: dict[str, str]) -> str:
+    """What a program writes to a terminal of ``COLUMNS`` columns."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    with subprocess.Popen(arguments, stdout=there, stderr=there, env=variables) as process:
+        os.close(there)
+        parts = []
+        while True:
+            try:
+                part = os.read(here, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            parts.append(part)
+        assert process.wait(timeout=60) == 0
+    os.close(here)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def test_a_terminal_shows_curve_outcomes_rate_and_time_left(tmp_path: Path, suite: Path) -> None:
+    shown = on_terminal(command(suite, "--candidates", "2"), environment(tmp_path))
+
+    assert re.search("best so far  [▁▂▃▄▅▆▇█]{2,}", shown)
+    assert re.search(r"2/2 candidates.*best \d", shown)
+    assert re.search(r"about \d+ s left   \d+\.\d a minute", shown)
+    assert re.search(r"   1/0  ok +\d", shown)
+    assert "verdict: " in shown and "report:      " in shown
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown), "NO_COLOR is respected"
+
+
+def test_a_dumb_terminal_shows_a_line_for_each_attempt(tmp_path: Path, suite: Path) -> None:
+    shown = on_terminal(command(suite, "--candidates", "1"), environment(tmp_path, "dumb"))
+
+    assert "\x1b" not in shown
+    assert re.search(r"experiment search-\w+ begins", shown)
+    assert len(re.findall(r"^ +\d/\d  ok ", shown, re.MULTILINE)) >= 2
+
+
+def test_a_program_gets_one_object_a_line_and_may_stop_the_search(
+    tmp_path: Path, suite: Path
+) -> None:
+    arguments = command(suite, "--json", "--candidates", "50", "--name", "for a program")
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(tmp_path), start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if json.loads(line).get("attempt") == "1/0":
+                process.send_signal(signal.SIGINT)
+                break
+        rest, errors = process.communicate(timeout=60)
+
+    events = [json.loads(line) for line in [*lines, *rest.splitlines()]]
+    kinds = [event["event"] for event in events]
+    assert process.returncode == 130
+    assert {"begun", "candidate", "new_best"} <= set(kinds)
+    assert kinds[-1] == "interrupted"
+    assert events[-1]["continue"].endswith("--json --candidates 50 --name 'for a program'")
+    assert "type the same command to continue" in errors
+    assert "Traceback" not in errors
+
+
+def test_the_end_for_a_program_is_the_whole_result(tmp_path: Path, suite: Path) -> None:
+    done = subprocess.run(
+        command(suite, "--json", "--candidates", "1", "--set", "guards.test=false"),
+        capture_output=True, text=True, env=environment(tmp_path), timeout=120, check=True,
+    )  # fmt: skip
+
+    ended = json.loads(done.stdout.splitlines()[-1])
+    assert (ended["event"], ended["status"], ended["tried"]) == ("ended", "finished", 1)
+    assert Path(ended["report"]).is_file() and Path(ended["best_policy"]).is_file()
+    assert ended["verdict"]
