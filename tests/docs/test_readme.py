@@ -31,7 +31,8 @@ def test_the_commands_work_one_after_another(home: Path) -> None:
         if command in WITH_A_MODEL:
             continue
 
-        done = assay(*shlex.split(command)[1:], home=home, timeout=500)
+        words = shlex.split(command)[1:]
+        done = assay(*words, home=home, timeout=500, folder=home.parent)
 
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip()

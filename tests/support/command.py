@@ -14,6 +14,7 @@ def assay(
     home: Path,
     timeout: float = 280,
     stdout: int | IO[str] = subprocess.PIPE,
+    folder: Path | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited."""
@@ -24,6 +25,7 @@ def assay(
     }
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        cwd=folder,
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,0 +1,31 @@
+"""The guide keeps its word: typed in as written, each policy earns the score that it names."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flows.policy_page import document
+from tests.docs.pages import DOCS, follow
+
+PAGE = DOCS / "policy-guide.md"
+PROMISED = [float(figure) for figure in re.findall(r"^About (\d+\.\d+)", PAGE.read_text(), re.M)]
+SCORE = re.compile(r"score: (\d+\.\d+)")
+
+
+@pytest.mark.docker
+def test_each_step_of_the_guide_earns_what_it_promises(tmp_path: Path) -> None:
+    outputs = [shown.output for shown in follow(PAGE, tmp_path)]
+    scores = [float(found[1]) for output in outputs if (found := SCORE.search(output))]
+
+    opponent, *own = scores
+
+    assert [round(score, 2) for score in own] == PROMISED
+    assert own[-1] > 2 * opponent
+    assert "mine" in outputs[-1]
+
+
+def test_the_contract_that_ships_is_what_the_code_says() -> None:
+    page = (DOCS / "policy-contract.md").read_text(encoding="utf-8")
+
+    assert page == document(), "write it with python -m flows.policy_page > docs/policy-contract.md"
