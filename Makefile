@@ -2,13 +2,15 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image demo test check coverage bench hooks lock clean
+.PHONY: help setup venv engine base image browser demo test check coverage bench bench-search hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
+# How many processes share the tests; 0 runs them one after another.
+TEST_PROCESSES ?= 2
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: venv engine base image  ## Do those of the four steps below that are not done yet
 
@@ -25,23 +27,29 @@ image: venv base  ## Build the cell's image from the simulator as it is now
 	@$(PYTHON_IN_VENV) -m sandbox.image_build --work .assay-setup/image \
 		--base "$$(scripts/base-image.sh --name)"
 
+browser:  ## Make sure that Chromium and its driver are there, for the tests of the report
+	@scripts/browser.sh
+
 demo:  ## Set up, search for a policy for a minute or two, show what was found
 	@scripts/demo.sh
 
-test: setup  ## Set up, then run every check and every test
+test: setup browser  ## Set up, then run every check and every test
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine or server
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect"
+	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect and not browser"
 
 coverage: venv  ## What the tests that need no engine or server reach, as a table and in build/coverage
-	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect" --cov --cov-report=term:skip-covered \
+	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect and not browser" --cov --cov-report=term:skip-covered \
 		--cov-report=html:build/coverage
 
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up
 	$(PYTHON_IN_VENV) -m benchmarks
+
+bench-search: venv  ## Measure how fast the three strategies find better policies without a model
+	$(PYTHON_IN_VENV) -m benchmarks search
 
 hooks: venv  ## Run formatter, linter, types and architecture before each commit of this checkout
 	.venv/bin/pre-commit install

@@ -1,44 +1,55 @@
-"""The search as a Prefect flow: thin tasks around the hops of the same plain loop, and artifacts.
+"""Prefect's side: four flows, thin tasks around the hops of the same plain loops, and artifacts.
 
 There is no ``from __future__ import annotations`` here: Prefect reads the annotations of a served
 flow to check its parameters and to draw its form.
 """
 
-import signal
-import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any, TypeVar, cast
-from uuid import UUID
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
-from prefect import flow, task
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.events import emit_event
+from prefect import flow, serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, State
+from prefect.deployments.runner import RunnerDeployment
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.states import Completed
+from prefect.types.entrypoint import EntrypointType
 
+from flows.comparison import Measure, compare
 from flows.config import SearchConfig
-from flows.errors import OrchestratorUnavailable
+from flows.contenders import find_contenders
+from flows.deployments import TAGS, Deployment, not_cron
+from flows.errors import ConfigError
 from flows.experiment import Finished, run_experiment
-from flows.happenings import Happening, Settled
+from flows.export import export_parquet
+from flows.folder_evaluation import evaluate_folder
+from flows.happenings import Happening
 from flows.home import home_folder
-from flows.leaderboard import HEADERS, leaderboard
 from flows.maintenance import tidy
-from flows.progress import Progress, advance, plain_line
-from flows.search import OURS, RETRY_SECONDS, ignore
+from flows.orchestrate_board import FolderBoard, SearchBoard, show_comparison
+from flows.orchestrate_pages import PrefectPages
+from flows.orchestrate_runs import alive, need_server, truthful
+from flows.orchestrate_tasks import NamedTrials, around, in_a_task, open_trials
+from flows.scenarios import suite_scenarios
+from flows.search import ignore
 from flows.session import Watch
+from flows.trial_config import CompareConfig, FolderConfig
+from flows.version import assay_version
 
-T = TypeVar("T")
-
+__all__ = [
+    "compare_policies",
+    "evaluate_policies",
+    "in_a_task",
+    "maintain",
+    "search",
+    "search_through_prefect",
+    "serve_deployments",
+    "served",
+]
 
 _watch: ContextVar[Watch] = ContextVar("watch", default=ignore)
 """What a caller in this process wants to see of a run; parameters of a flow must be plain data."""
@@ -46,8 +57,7 @@ _watch: ContextVar[Watch] = ContextVar("watch", default=ignore)
 
 def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
     """Run the flow in this process and return what it left; failures are raised as they are."""
-    if not PREFECT_API_URL.value():
-        _start_server()
+    need_server()
     token = _watch.set(watch)
     try:
         state: State[Any] = search(config, return_state=True)
@@ -58,34 +68,35 @@ def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
         _watch.reset(token)
 
 
-def _start_server() -> None:
-    """Start Prefect's own server, which ends with this process.
-
-    Its process inherits from a thread of its own that SIGINT is blocked: Ctrl-C, which a terminal
-    sends to both, must leave it alive until the flow has told it how it ended.
-    """
-    from prefect.server.api.server import SubprocessASGIServer  # slow, and not always needed
-
-    failures: list[Exception] = []
-
-    def start() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
-            SubprocessASGIServer().start()
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=start, daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise OrchestratorUnavailable(
-            f"Prefect's server did not start: {failures[0]}; try again, set PREFECT_API_URL to a "
-            "running server, or use --direct for the same search without Prefect"
-        )
+def serve_deployments(deployments: Sequence[Deployment], limit: int | None) -> None:
+    """Register the deployments and run what is due in processes of this machine, until told."""
+    serve(*map(served, deployments), limit=limit, print_starting_message=False)
 
 
-@flow(name="search", flow_run_name="{config.name}", persist_result=False)
+def served(deployment: Deployment) -> RunnerDeployment:
+    """Return a deployment as a process that serves registers it."""
+    schedules = []
+    if deployment.cron is not None:
+        schedules.append(_cron(deployment.cron))
+    if deployment.interval_seconds is not None:
+        schedules.append(Interval(timedelta(seconds=deployment.interval_seconds)))
+    alone = ConcurrencyLimitConfig(limit=1, collision_strategy="CANCEL_NEW")
+    made = FLOWS[deployment.flow].to_deployment(
+        deployment.name,
+        schedules=schedules,
+        paused=False,  # those of an earlier time were paused when it ended
+        parameters=deployment.parameters,
+        description=deployment.description,
+        tags=TAGS,
+        version=assay_version(),
+        concurrency_limit=alone if deployment.alone else None,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    assert isinstance(made, RunnerDeployment)  # it is a coroutine inside an event loop only
+    return made
+
+
+@flow(name="search", flow_run_name="{config.name}", version=assay_version(), persist_result=False)
 def search(config: SearchConfig, dated: bool = False) -> State[Any]:
     """Search for a policy; the same configuration again continues where it ended.
 
@@ -94,108 +105,92 @@ def search(config: SearchConfig, dated: bool = False) -> State[Any]:
     if dated:
         day = flow_run.get_scheduled_start_time()
         config = config.model_copy(update={"name": f"{config.name} {day:%Y-%m-%d}"})
-    board, watch = _Board(), _watch.get()
+    board, watch = SearchBoard(PrefectPages()), _watcher()
 
     def show(happening: Happening) -> None:
         board.show(happening)
         watch(happening)
 
-    finished = run_experiment(
-        config, home_folder(), show, around=in_a_task, flow_run_id=flow_run.get_id()
-    )
+    with alive(home_folder()) as home:
+        finished = run_experiment(
+            config,
+            home,
+            show,
+            around=around(config),
+            flow_run_id=flow_run.get_id(),
+            open_trials=open_trials,
+        )
     board.end(finished)
     result = finished.result
-    return Completed(
-        name=result.status.replace("_", " ").title(),
-        message=result.status_detail,
-        data=finished,
+    return truthful(result.status, result.status_detail, finished)
+
+
+@flow(
+    name="evaluate-policies",
+    flow_run_name="{config.name}",
+    version=assay_version(),
+    persist_result=False,
+)
+def evaluate_policies(config: FolderConfig) -> State[Any]:
+    """Try every policy of a folder; what is recorded is not tried again, and runs share the work.
+
+    Any number of runs may work on one folder at a time, on any worker that sees the home folder.
+    """
+    board = FolderBoard(PrefectPages())
+    with alive(home_folder()) as home:
+        result = evaluate_folder(
+            config,
+            home,
+            open_trials=open_trials,
+            around=around(config),
+            settled=board.show,
+            flow_run_id=flow_run.get_id(),
+        )
+    board.end(result)
+    return truthful(result.status, result.status_detail, result)
+
+
+@flow(
+    name="compare-policies",
+    flow_run_name="{config.suite}",
+    version=assay_version(),
+    persist_result=False,
+)
+def compare_policies(config: CompareConfig) -> State[Any]:
+    """Compare policies on the same scenarios: a leaderboard with intervals and a verdict."""
+    contenders = find_contenders(config.policies)
+    scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
+    measure = Measure(objective=config.objective)
+    with alive(home_folder()), open_trials(config) as trials:
+        tried = NamedTrials(trials, around(config))
+        comparison = compare(contenders, scenarios, tried, measure)
+    show_comparison(
+        PrefectPages(), comparison, f"{config.suite}, {config.split}, {config.objective}"
     )
+    return Completed(message=comparison.verdict, data=comparison)
 
 
-@flow(name="maintain", persist_result=False)
-def maintain() -> str:
-    """Remove stray cells, bring the history up to date, and say what was done."""
-    done = tidy(home_folder())
+@flow(name="maintain", version=assay_version(), persist_result=False)
+def maintain(export_to: Path | None = None) -> str:
+    """Remove stray cells, bring the history up to date, and export it if a folder is named."""
+    with alive(home_folder()) as home:
+        done = tidy(home)
+        if export_to is not None:
+            done += f"; exported to {export_parquet(home, export_to)}"
     get_run_logger().info(done)
     return done
 
 
-def in_a_task(hop: str, label: str, call: Callable[[], T]) -> T:
-    """Run a hop as a Prefect task; a trial is begun again when its failure is ours."""
-    wrapped = try_candidate if hop == "try" else propose_candidate
-    result: T = cast(Any, wrapped.with_options(task_run_name=f"{hop} {label}"))(call)
-    return result
+def _cron(text: str) -> Schedule:
+    try:
+        return Cron(text, timezone="UTC")
+    except ValueError as error:
+        raise ConfigError(f"{not_cron(text)} ({error})") from None
 
 
-def _is_ours(_: Any, __: TaskRun, state: State[Any]) -> bool:
-    return isinstance(state.result(raise_on_failure=False), OURS)
+def _watcher() -> Watch:
+    """Return who watches; a flow's own code, which travels to clusters, can hold no such thing."""
+    return _watch.get()
 
 
-@task(name="propose", cache_policy=NO_CACHE, persist_result=False)
-def propose_candidate(call: Callable[[], Any]) -> Any:
-    """Ask for the next policy; the proposer itself knows when to ask again."""
-    return call()
-
-
-@task(
-    name="try",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=list(RETRY_SECONDS),
-    retry_condition_fn=_is_ours,
-)
-def try_candidate(call: Callable[[], Any]) -> Any:
-    """Screen a policy and try it in a cell; time-outs are the cell's own."""
-    return call()
-
-
-class _Board:
-    """Shows a search in Prefect's pages: log lines, a progress bar, the leaderboard."""
-
-    def __init__(self) -> None:
-        self._progress = Progress()
-        self._bar: UUID | None = None
-        self._log = get_run_logger()
-
-    def show(self, happening: Happening) -> None:
-        self._progress = advance(self._progress, happening)
-        line = plain_line(self._progress, happening)
-        if line is not None:
-            self._log.info(line)
-        if isinstance(happening, Settled):
-            self._advance_bar(happening)
-            if happening.row.improved:
-                self._tell_new_best(happening)
-
-    def end(self, finished: Finished) -> None:
-        """Leave the leaderboard, and where the best policy and the report are."""
-        result = finished.result
-        rows = [dict(zip(HEADERS, row, strict=True)) for row in leaderboard(result.candidates)]
-        create_table_artifact(rows, key="leaderboard", description=result.experiment_id)
-        create_markdown_artifact(
-            f"**{result.status}**: {result.status_detail}\n\n"
-            f"* best policy: `{finished.best_policy}`\n* report: `{finished.report}`\n",
-            key="result",
-            description=result.experiment_id,
-        )
-
-    def _advance_bar(self, happening: Settled) -> None:
-        config = self._progress.config
-        wanted = config.budget.candidates if config is not None else 1
-        percent = min(100.0, 100.0 * happening.spend.candidates / wanted)
-        if self._bar is None:
-            self._bar = cast(UUID, create_progress_artifact(percent, key="candidates-tried"))
-        else:
-            update_progress_artifact(self._bar, percent)
-
-    def _tell_new_best(self, happening: Settled) -> None:
-        row = happening.row
-        emit_event(
-            event="assay.new-best",
-            resource={
-                "prefect.resource.id": f"assay.experiment.{row.experiment_id}",
-                "prefect.resource.name": row.experiment_id,
-            },
-            payload={"score": row.score, "candidate": row.candidate, "title": row.title},
-        )
+FLOWS = {each.name: each for each in (search, evaluate_policies, compare_policies, maintain)}

@@ -6,13 +6,12 @@ is let in again. Nothing is run, and the tree that RestrictedPython rewrites is 
 """
 
 import ast
-import threading
-import warnings
 from dataclasses import replace
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES, RestrictingNodeTransformer
 
 from sandbox.outcome import Finding
+from sandbox.parsing import parse
 from sandbox.screen_rules import (
     FORMATTERS,
     GETTERS,
@@ -32,13 +31,12 @@ MAX_FINDINGS = 50
 LANGUAGE = (3, 11)
 """The Python of the cell; newer syntax would not load there."""
 _LINE_CHARS = 160
-_parsing = threading.Lock()
 
 
 def screen(source: str) -> tuple[Finding, ...]:
     """Return all that a policy may not use, in the order of its lines; nothing means it passes."""
     try:
-        tree = _parse(source)
+        tree = parse(source, LANGUAGE)
     except SyntaxError as error:
         return _with_source([_syntax_finding(error)], source)
     except (RecursionError, MemoryError, ValueError):
@@ -52,12 +50,6 @@ def screen(source: str) -> tuple[Finding, ...]:
         return (_whole("the source is too deeply nested"),)
     found = sorted(checker.findings, key=lambda one: (one.line, one.column))
     return _with_source(found[:MAX_FINDINGS], source)
-
-
-def _parse(source: str) -> ast.Module:
-    with _parsing, warnings.catch_warnings():  # warnings are settings of the whole process
-        warnings.simplefilter("ignore")
-        return ast.parse(source, "policy.py", feature_version=LANGUAGE)
 
 
 class _Checker(RestrictingNodeTransformer):

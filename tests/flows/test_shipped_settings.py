@@ -1,6 +1,7 @@
 """The configurations that are shipped: each must be accepted, and name what exists."""
 
 import ast
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import yaml  # type: ignore[import-untyped]
 
 from flows.baselines import check_baselines
 from flows.config import SearchConfig, load_config
+from flows.deployments import TAGS, shipped
+from flows.trial_config import CompareConfig, FolderConfig
 from simulator.suites import suite_names
+from tests.docs.pages import DOCS, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +41,50 @@ def test_a_deployment_names_a_flow_that_exists(deployment: dict[str, Any]) -> No
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert deployment["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_the_deployments_for_a_pool_are_those_that_are_served() -> None:
+    """Flow names have dashes where function names have underscores."""
+    said = {each["name"]: each for each in deployments()}
+
+    for served in shipped():
+        pooled = said.pop(served.name)
+        alone = pooled.get("concurrency_limit", {}).get("collision_strategy") == "CANCEL_NEW"
+        schedules = [
+            {key: value for key, value in schedule.items() if key != "timezone"}
+            for schedule in pooled.get("schedules", [])
+        ]
+        assert pooled["entrypoint"].endswith(f":{served.flow.replace('-', '_')}")
+        assert pooled["description"] == served.description
+        assert pooled["parameters"] == served.parameters
+        assert (pooled["tags"], alone) == (TAGS, served.alone)
+        assert schedules == [
+            *([{"cron": served.cron}] if served.cron is not None else []),
+            *([{"interval": served.interval_seconds}] if served.interval_seconds else []),
+        ]
+    assert said == {}
+
+
+def test_deployments_have_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert {each["version"] for each in deployments()} == {project["version"]}
+
+
+def test_the_parameters_of_the_other_deployments_are_accepted() -> None:
+    found = {each["name"]: each["parameters"].get("config") for each in deployments()}
+
+    assert FolderConfig.model_validate(found["folder"]).folder == Path("policies")
+    assert len(CompareConfig.model_validate(found["leaderboard"]).policies) == 4
+
+
+def test_the_cluster_of_the_page_is_a_valid_configuration(tmp_path: Path) -> None:
+    [text] = [block.text for block in blocks(DOCS / "scale-out.md") if block.language == "toml"]
+    (tmp_path / "cluster.toml").write_text(text, encoding="utf-8")
+
+    runner = load_config(tmp_path / "cluster.toml", {}).runner
+
+    assert (runner.kind, runner.workers) == ("dask", 8)
 
 
 def test_the_nightly_search_is_a_valid_configuration() -> None:

@@ -12,7 +12,10 @@ from tests.setup.fake_programs import ROOT, Machine
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 LOCKS = ("requirements.lock", "requirements-image.lock")
-TARGETS = "help setup venv engine base image demo test check bench lock clean".split()
+TARGETS = (
+    "help setup venv engine base image browser demo test check coverage bench bench-search hooks "
+    "lock clean"
+).split()
 
 
 def make(*targets: str) -> str:

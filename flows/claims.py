@@ -1,0 +1,76 @@
+"""Who works on what among processes that share a folder: locks that a dying process gives back."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from io import TextIOWrapper
+from pathlib import Path
+
+from flows.home import make_folder
+
+DONE, BEGUN = "done", "begun"
+
+
+class Claim(Enum):
+    """What became of asking for a piece of work."""
+
+    FRESH = "fresh"
+    """It is ours, and nobody has begun it before."""
+    LEFT = "left"
+    """It is ours, and somebody began it and died: what of it is recorded must be looked up."""
+    DONE = "done"
+    TAKEN = "taken"
+    """Another process works on it."""
+
+
+class Claims:
+    """Claims in one folder; processes on several machines may share it if they share its locks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_folder(folder)
+
+    def number(self, pieces: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
+        """Return a number above 0 for each piece: the known one, the noted one, or the next."""
+        with self._open("numbers") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            noted: dict[str, int] = {**json.loads(file.read() or "{}"), **known}
+            fresh = [piece for piece in dict.fromkeys(pieces) if piece not in noted]
+            first = max(noted.values(), default=0) + 1
+            noted |= {piece: first + place for place, piece in enumerate(fresh)}
+            _rewrite(file, json.dumps(noted))
+        return {piece: noted[piece] for piece in pieces}
+
+    @contextmanager
+    def claim(self, piece: str, *, wait: bool) -> Iterator[Claim]:
+        """Hold a piece of work while the block runs, unless it is done or another has it."""
+        with self._open(piece) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield Claim.TAKEN
+                return
+            noted = file.read()
+            if noted == DONE:
+                yield Claim.DONE
+                return
+            _rewrite(file, BEGUN)
+            yield Claim.LEFT if noted else Claim.FRESH
+
+    def done(self, piece: str) -> None:
+        """Note that a piece that is held is recorded."""
+        with self._open(piece) as file:
+            _rewrite(file, DONE)
+
+    def _open(self, name: str) -> TextIOWrapper:
+        descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.fdopen(descriptor, "r+", encoding="ascii")
+
+
+def _rewrite(file: TextIOWrapper, text: str) -> None:
+    file.seek(0)
+    file.write(text)
+    file.truncate()
+    file.flush()

@@ -1,0 +1,137 @@
+"""Deployments, schedules, forms and limits of prefect.yaml, on a real server with a real worker."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import DOCS, blocks
+from tests.support.prefect_machine import Machine, awaited
+from tests.support.small_suite import write_suite
+
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+PAGE = DOCS / "prefect.md"
+NAMES = (
+    "search/nightly",
+    "evaluate-policies/folder",
+    "compare-policies/leaderboard",
+    "maintain/hourly",
+)
+
+
+def small(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Return the configuration of a short search in embedded cells."""
+    return {
+        "suite": str(write_suite(folder)),
+        "cell": "process",
+        "baselines": ["naive"],
+        "budget": {"candidates": 2},
+        **changes,
+    }
+
+
+def test_deploy_all_brings_flows_with_tags_versions_and_limits(deployed: Machine) -> None:
+    found = {name: deployed.deployment(name) for name in NAMES}
+
+    assert {tuple(each["tags"]) for each in found.values()} == {("assay",)}
+    assert {each["version"] for each in found.values()} == {"0.1.0"}
+    limits = {name: each["global_concurrency_limit"] for name, each in found.items()}
+    assert [name for name, limit in limits.items() if limit is not None] == [NAMES[0], NAMES[3]]
+    options = {str(each["concurrency_options"]) for each in found.values() if each["paused"]}
+    assert options == set()
+    assert found[NAMES[0]]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_the_night_is_scheduled_at_two_o_clock(deployed: Machine) -> None:
+    deployment = deployed.deployment("search/nightly")
+    criteria = {"deployments": {"id": {"any_": [deployment["id"]]}}}
+
+    runs = awaited(lambda: deployed.runs(**criteria) or None, "runs of the nightly schedule")
+
+    times = [datetime.fromisoformat(run["expected_start_time"]) for run in runs]
+    assert {(at.astimezone(UTC).hour, at.minute) for at in times} == {(2, 0)}
+
+
+def test_the_form_knows_the_configuration_field_by_field(deployed: Machine) -> None:
+    schema = deployed.deployment("search/nightly")["parameter_openapi_schema"]
+
+    config = schema["definitions"]["SearchConfig"]["properties"]
+
+    assert config["slots"]["maximum"] == 64
+    assert config["suite"]["description"] == "a shipped suite or a suite file"
+    assert config["strategy"]["enum"] == ["refine", "best_of_n", "evolve"]
+    folder = deployed.deployment("evaluate-policies/folder")["parameter_openapi_schema"]
+    assert "folder" in folder["definitions"]["FolderConfig"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"slots": 0}, "slots"),
+        ({"budget": {"candidates": -1}}, "candidates"),
+        ({"strategy": "guess"}, "strategy"),
+        ({"suit": "mixed"}, "suit"),
+    ],
+)
+def test_bad_values_are_refused_by_the_name_of_the_field(
+    deployed: Machine, config: dict[str, Any], field: str
+) -> None:
+    identity = deployed.deployment("search/nightly")["id"]
+
+    answer = deployed.ask(
+        "POST", f"/deployments/{identity}/create_flow_run", {"parameters": {"config": config}}
+    )
+
+    assert answer["status"] == 409
+    assert field in str(answer["body"]["detail"])
+
+
+def test_the_page_tells_how_to_ask_for_a_run(deployed: Machine) -> None:
+    [_, asking] = [block.text for block in blocks(PAGE) if block.language == "sh"]
+
+    told = deployed.prefect(*asking.split()[1:])
+
+    assert "Created flow run" in told
+    assert "prefect worker start --pool assay --limit 2" in PAGE.read_text(encoding="utf-8")
+
+
+def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
+    deployed: Machine, home: Path, tmp_path: Path
+) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}
+    asked = {"config": small(tmp_path, budget={"candidates": 6}), "dated": True}
+
+    with deployed.worker("night", home, limit=2):
+        first = deployed.start_run("search/nightly", asked, state=state)
+        awaited(lambda: deployed.run(first)["state"]["type"] == "RUNNING" or None, "a start")
+        second = deployed.start_run("search/nightly", asked)
+        cancelled = deployed.ended(second)
+        ended = deployed.ended(first)
+
+    assert cancelled["type"] == "CANCELLED"
+    assert (ended["type"], ended["name"]) == ("COMPLETED", "Finished"), ended
+    assert f"search-{datetime.now(UTC):%Y-%m-%d}" in str([*home.glob("experiments/*")])
+
+
+def test_a_schedule_makes_runs_that_a_worker_completes(deployed: Machine, home: Path) -> None:
+    hourly = deployed.deployment("maintain/hourly")["id"]
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    often = {"schedule": {"interval": 30.0, "anchor_date": soon}, "active": True}
+    [made] = deployed.ask("POST", f"/deployments/{hourly}/schedules", [often])["body"]
+    criteria = {
+        "deployments": {"id": {"any_": [hourly]}},
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+    }
+
+    def by_itself() -> list[dict[str, Any]] | None:
+        return [run for run in deployed.runs(**criteria) if run["auto_scheduled"]] or None
+
+    try:
+        with deployed.worker("hours", home):
+            assert awaited(by_itself, "a run that nobody asked for")
+    finally:
+        deployed.ask("DELETE", f"/deployments/{hourly}/schedules/{made['id']}")
+
+    assert (home / "history.duckdb").is_file()

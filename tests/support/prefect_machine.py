@@ -1,0 +1,174 @@
+"""Prefect as people run it: a server, its command line, workers, and questions to its API."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from flows.prefect_settings import prepare_prefect
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
+PREFECT = (sys.executable, "-m", "prefect")
+PATIENCE_SECONDS = 120.0
+LOOK_SECONDS = 0.2
+BUSY = 503
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A server, and the environment in which programs find it."""
+
+    url: str
+    environment: Mapping[str, str]
+
+    def prefect(self, *arguments: str, **environment: str) -> str:
+        """Return what ``prefect ARGUMENTS`` printed, called in the project's folder."""
+        done = subprocess.run(
+            [*PREFECT, *arguments],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextmanager
+    def worker(self, name: str, home: Path, limit: int = 1) -> Iterator["subprocess.Popen[str]"]:
+        """Run a worker of the pool in a process group of its own while the block runs."""
+        log = (home.parent / f"{name}.log").open("w")
+        process = subprocess.Popen(
+            [*PREFECT, "worker", "start", "--pool", "assay", "--name", name, "--limit", str(limit)],
+            cwd=ROOT,
+            env={**self.environment, "ASSAY_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            end_group(process, signal.SIGTERM)
+            log.close()
+
+    def ask(self, method: str, path: str, json: Any = None) -> Any:
+        """Return the API's answer; an error status is an answer too."""
+
+        def reply() -> httpx.Response | None:
+            found = httpx.request(method, f"{self.url}{path}", json=json, timeout=60)
+            return None if found.status_code == BUSY else found  # its database is locked
+
+        answer = awaited(reply, f"an answer to {method} {path}")
+        return {"status": answer.status_code, "body": answer.json() if answer.content else None}
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """Return the deployment ``flow/name``."""
+        found: dict[str, Any] = self.ask("GET", f"/deployments/name/{name}")["body"]
+        return found
+
+    def start_run(self, deployment: str, parameters: dict[str, Any], **more: Any) -> str:
+        """Ask for a run of a deployment, now unless a ``state`` says otherwise; return its id."""
+        body = {"parameters": parameters, **more}
+        identity = self.deployment(deployment)["id"]
+        answer = self.ask("POST", f"/deployments/{identity}/create_flow_run", body)
+        assert answer["status"] == 201, answer
+        return str(answer["body"]["id"])
+
+    def run(self, identity: str) -> dict[str, Any]:
+        """Return a flow run."""
+        found: dict[str, Any] = self.ask("GET", f"/flow_runs/{identity}")["body"]
+        return found
+
+    def runs(self, **criteria: Any) -> list[dict[str, Any]]:
+        """Return the flow runs that fit a filter of the API."""
+        found: list[dict[str, Any]] = self.ask("POST", "/flow_runs/filter", criteria)["body"]
+        return found
+
+    def ended(self, identity: str) -> dict[str, Any]:
+        """Wait for the end of a flow run and return its state."""
+
+        def state() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.run(identity)["state"]
+            return found if found["type"] in FINAL else None
+
+        return awaited(state, f"the end of flow run {identity}")
+
+
+@contextmanager
+def machine(folder: Path) -> Iterator[Machine]:
+    """Start ``prefect server start`` on a free port with files of its own."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ASSAY_"))}
+    environment |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": url}
+    prepare_prefect(folder, environment, verbose=True)
+    log = (folder / "server.log").open("w")
+    server = subprocess.Popen(
+        [*PREFECT, "server", "start", "--no-ui", "--port", str(port)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)", 280)
+        yield Machine(url=url, environment=environment)
+    finally:
+        end_group(server, signal.SIGTERM)
+        log.close()
+
+
+def is_healthy(url: str) -> bool:
+    """Return whether a server answers."""
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def free_port() -> int:
+    """Return a port that is free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def awaited(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Return what ``look`` finds as soon as it finds anything."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(LOOK_SECONDS)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+
+
+def end_group(process: "subprocess.Popen[Any]", number: signal.Signals) -> None:
+    """End a process with its whole group; insist when it does not go."""
+    for each in (number, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, each)
+            process.wait(timeout=PATIENCE_SECONDS)
+        except ProcessLookupError:
+            process.wait()
+        except subprocess.TimeoutExpired:
+            continue
+        return
