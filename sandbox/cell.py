@@ -7,49 +7,52 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.daemon import Daemon
-from sandbox.errors import CellFailed
+from sandbox.errors import CellFailed, SandboxError
 from sandbox.provider import Ended
 from sandbox.stream import OutputParts, TooMuchOutput
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 16
-_GONE_POLL_SECONDS = 0.02
 
 
 class Cell:
     """A container whose workers wait behind their seals; good for one job.
 
-    ``engine`` returns the connection of the thread that calls, ``release`` is called at the end.
+    ``engine`` returns the connection of the thread that calls; ``release`` is called at the end,
+    and told whether the container is known to be gone.
     """
 
     def __init__(
         self,
         engine: Callable[[], Daemon],
+        name: str,
         options: Mapping[str, Any],
         workers: int,
         *,
         patience_seconds: float,
-        release: Callable[[], None],
+        release: Callable[[bool], None],
     ) -> None:
         """Create, attach to and start the container; leave nothing behind where that fails."""
         self.workers = workers
-        self._started_at = time.time()
+        self._started_at = time.monotonic()
         self._engine = engine
         self._patience_seconds = patience_seconds
         self._release = release
+        self._container = name
         daemon = engine()
-        self._container = daemon.create(options)
         try:
-            self._stream = daemon.attach(self._container)
-            daemon.start(self._container)
+            daemon.create(name, options)
+            self._stream = daemon.attach(name)
+            daemon.start(name)
+            daemon.drop_idle_connections()
         except BaseException:
-            self._remove(0.0)
+            self._give_up()
             raise
 
     @property
     def age_seconds(self) -> float:
         """How long ago the cell was started."""
-        return time.time() - self._started_at
+        return time.monotonic() - self._started_at
 
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
         """Hand in the job and wait for the end of the output, but not beyond ``deadline``."""
@@ -74,32 +77,38 @@ class Cell:
 
     def destroy(self) -> None:
         """Kill and remove the container, and wait until the engine no longer knows it."""
+        gone = False
         try:
-            self._remove(self._patience_seconds)
+            gone = self._remove(self._patience_seconds)
         finally:
-            self._release()
+            self._release(gone)
+        if not gone:
+            raise CellFailed(
+                f"the container {self._container} does not go away",
+                "look at `docker ps -a --filter label=assay`, then run `assay reap`",
+            )
+
+    def _give_up(self) -> None:
+        """Remove what there is of a container that could not be started, if that can be done."""
+        gone = False
+        try:
+            gone = self._remove(0.0)
+        except SandboxError:
+            _log.info("the engine does not say what became of %s", self._container)
+        finally:
+            self._release(gone)
 
     def _was_killed_for_memory(self) -> bool:
         """Tell whether the engine says that the kernel killed something here for its memory."""
-        since, until = int(self._started_at) - 1, int(time.time()) + 1
-        return self._engine().ran_out_of_memory(self._container, since, until)
+        return self._engine().ran_out_of_memory(self._container)
 
-    def _remove(self, patience_seconds: float) -> None:
-        daemon = self._engine()
+    def _remove(self, patience_seconds: float) -> bool:
+        """Tell whether the container is gone."""
         stream = getattr(self, "_stream", None)
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-        daemon.remove(self._container)
-        deadline = time.monotonic() + patience_seconds
-        while patience_seconds and daemon.exists(self._container):
-            if time.monotonic() > deadline:
-                raise CellFailed(
-                    f"the container {self._container[:12]} does not go away",
-                    "look at `docker ps -a --filter label=assay`, then run `assay reap`",
-                )
-            time.sleep(_GONE_POLL_SECONDS)
-            daemon.remove(self._container)
+        return self._engine().remove_for_good(self._container, patience_seconds)
 
     def _send(self, job: bytes, deadline: float) -> None:
         self._stream.settimeout(_left(deadline))

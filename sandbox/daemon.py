@@ -2,14 +2,18 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
 import requests.exceptions
+from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.context import ContextAPI
 
 from sandbox.engine_facts import EngineFacts, facts_from
@@ -17,6 +21,7 @@ from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
 
 ANSWER_SECONDS = 15.0
 """How long an engine may take for its first answer; one that hangs is as good as none."""
+_GONE_POLL_SECONDS = 0.02
 _START = "start the engine (on this machine: `make engine`) and check with `docker version`"
 _NAMED = "start the engine that DOCKER_HOST names, or unset it to use the one of this machine"
 _PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
@@ -56,11 +61,11 @@ class Daemon:
                 problem = f"the image {name} of this version is missing"
                 raise ImageMissing(problem, _BUILD) from None
 
-    def create(self, options: Mapping[str, Any]) -> str:
-        """Create a container and return its id."""
+    def create(self, name: str, options: Mapping[str, Any]) -> None:
+        """Create a container; by its name it can be removed even when the answer gets lost."""
         with _our_errors("creating a cell"):
             try:
-                return str(self._api.create_container_from_config(dict(options))["Id"])
+                self._api.create_container_from_config(dict(options), name=name)
             except docker.errors.ImageNotFound:
                 problem = f"the image {options.get('Image')} has gone"
                 raise ImageMissing(problem, _BUILD) from None
@@ -88,12 +93,15 @@ class Daemon:
                 return False
             return True
 
-    def ran_out_of_memory(self, container: str, since: int, until: int) -> bool:
+    def ran_out_of_memory(self, container: str) -> bool:
         """Tell whether the engine saw the kernel kill something in a container for its memory."""
         seen = {"container": container, "event": "oom"}
         with _our_errors("asking for events"):
-            events = self._api.events(since=since, until=until, filters=seen, decode=True)
-            return any(True for _ in events)
+            # The engine's own clock: ours may be another machine's, or may just have been set.
+            now = datetime.fromisoformat(self._api.info()["SystemTime"])
+            until = int(now.timestamp()) + 1
+            events = self._api.events(since=1, until=until, filters=seen, decode=True)
+            return len(list(events)) > 0
 
     def remove(self, container: str) -> None:
         """Kill and remove a container; it is no error if that has happened or is under way."""
@@ -105,6 +113,23 @@ class Daemon:
             except docker.errors.APIError as error:
                 if error.status_code != requests.codes.conflict:
                     raise
+
+    def remove_for_good(self, container: str, patience_seconds: float) -> bool:
+        """Remove a container and wait for its end; tell whether it is gone."""
+        deadline = time.monotonic() + patience_seconds
+        self.remove(container)
+        while (there := self.exists(container)) and time.monotonic() < deadline:
+            time.sleep(_GONE_POLL_SECONDS)
+            self.remove(container)
+        self.drop_idle_connections()
+        return not there
+
+    def drop_idle_connections(self) -> None:
+        """Close connections that wait for more: the library keeps one for each address, for ever.
+
+        Each container has addresses of its own, so after a few trials hundreds would be open.
+        """
+        self._api.close()
 
     def containers_with(self, label: str) -> list[ListedContainer]:
         """Return all containers, running or not, that carry ``label``."""
@@ -138,25 +163,44 @@ class _OwnedSocket:
         """Close the connection, through the response that owns it where there is one."""
         response = getattr(self._owner, "_response", None)
         if response is not None:
-            response.close()
+            # Not the response itself: that would give the spent connection back, to be kept.
+            response.raw.close()
         self._raw.close()
 
 
 def _client(timeout_seconds: float, address: Mapping[str, Any]) -> docker.APIClient:
     """Return a client of the version that the engine tells, which it has to do soon."""
-    with docker.APIClient(timeout=ANSWER_SECONDS, use_ssh_client=True, **address) as first:
-        agreed = {**address, "version": first.api_version}
-    return docker.APIClient(timeout=timeout_seconds, use_ssh_client=True, **agreed)
+    given = {**address, "use_ssh_client": True}
+    _require_door(str(address.get("base_url") or DEFAULT_UNIX_SOCKET))
+    oldest = docker.constants.MINIMUM_DOCKER_API_VERSION
+    with docker.APIClient(timeout=ANSWER_SECONDS, version=oldest, **given) as first:
+        agreed = _version_told_by(first)
+    return docker.APIClient(timeout=timeout_seconds, version=agreed, **given)
+
+
+def _version_told_by(client: docker.APIClient) -> str:
+    """Return the version of the API; whatever is wrong with the answer, no engine gave it."""
+    try:
+        return str(client.version(api_version=False)["ApiVersion"])
+    except Exception as error:
+        raise docker.errors.DockerException(f"it tells no version: {error}") from error
+
+
+def _require_door(address: str) -> None:
+    """Raise where there is no socket; the library would leave one open for each such failure."""
+    scheme, _, path = address.rpartition("://")
+    if scheme in ("unix", "http+unix"):
+        Path("/" + path.lstrip("/")).stat()
 
 
 def _address() -> dict[str, Any]:
     """Return where the engine is: DOCKER_HOST first, then the selected context, then here."""
     if os.environ.get("DOCKER_HOST"):
-        return dict(docker.utils.kwargs_from_env()) | {"version": "auto"}
+        return dict(docker.utils.kwargs_from_env())
     context = ContextAPI.get_current_context()
     if context is None or context.name == "default":
-        return {"version": "auto"}
-    return {"base_url": context.Host, "tls": context.TLSConfig, "version": "auto"}
+        return {}
+    return {"base_url": context.Host, "tls": context.TLSConfig}
 
 
 @contextmanager

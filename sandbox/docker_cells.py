@@ -1,13 +1,16 @@
 """Cells in locked Docker containers: the kind that untrusted policies are scored in."""
 
+import logging
+import secrets
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.cell import Cell
 from sandbox.daemon import Daemon
 from sandbox.engine_facts import shortcomings, warnings_about
-from sandbox.errors import SandboxUnavailable
+from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.hardening import container_options
 from sandbox.image import image_tag
 from sandbox.limits import Limits
@@ -18,9 +21,15 @@ from sandbox.reaper import reap
 from sandbox.seccomp import seccomp_profile
 from sandbox.verdict import container_protections
 
+_log = logging.getLogger(__name__)
+
 
 class DockerCells:
-    """Starts containers; each thread talks to the engine on a connection of its own."""
+    """Starts containers; each thread talks to the engine on a connection of its own.
+
+    A container of which the engine did not say that it is gone is remembered, and removed as soon
+    as the engine answers again: with the next start, or at the end.
+    """
 
     def __init__(
         self,
@@ -35,6 +44,7 @@ class DockerCells:
         self._runtime = runtime
         self._local = threading.local()
         self._daemons: list[Daemon] = []
+        self._strays: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def open(self) -> Setting:
@@ -56,42 +66,68 @@ class DockerCells:
             image=self._image_name,
             image_id=self._image_id,
             isolation=f"{DOCKER}/{self._isolation}",
-            warnings=warnings_about(facts),
+            warnings=warnings_about(facts, self._runtime),
         )
 
     def start(self, workers: int) -> Cell:
         """Return a started container for ``workers`` scenarios."""
+        self._remove_strays(at_last=False)
         cpu = self._processors.take()
-        try:
-            options = container_options(
-                image_id=self._image_id,
-                workers=workers,
-                isolation=self._isolation,
-                limits=self._limits,
-                seccomp=self._seccomp,
-                cpu=cpu if self._pinned else None,
-                labels=labels_for(self._limits.lifetime_seconds(workers)),
-                runtime=self._runtime,
-            )
-            return Cell(
-                self._daemon,
-                options,
-                workers,
-                patience_seconds=self._limits.start_seconds,
-                release=lambda: self._processors.give_back(cpu),
-            )
-        except BaseException:
-            self._processors.give_back(cpu)
-            raise
+        name = f"assay-cell-{secrets.token_hex(8)}"
+        options = container_options(
+            image_id=self._image_id,
+            workers=workers,
+            isolation=self._isolation,
+            limits=self._limits,
+            seccomp=self._seccomp,
+            cpu=cpu if self._pinned else None,
+            labels=labels_for(self._limits.lifetime_seconds(workers)),
+            runtime=self._runtime,
+        )
+        return Cell(
+            self._daemon,
+            name,
+            options,
+            workers,
+            patience_seconds=self._limits.start_seconds,
+            release=self._released(name, cpu),
+        )
 
     def protections(self) -> Mapping[str, Any]:
         """Return what a container gives beside the seal, and the seal as asked for."""
         return container_protections(self._isolation)
 
     def close(self) -> None:
-        """Give up all connections to the engine."""
+        """Remove what was left, as far as the engine answers, and give up all connections to it."""
+        self._remove_strays(at_last=True)
+        if self._strays:
+            names = ", ".join(sorted(self._strays))
+            _log.warning("the engine does not answer for %s: run `assay reap` later", names)
         for daemon in self._daemons:
             daemon.close()
+
+    def _released(self, name: str, cpu: int) -> Callable[[bool], None]:
+        def release(gone: bool) -> None:
+            self._processors.give_back(cpu)
+            if not gone:
+                with self._lock:
+                    self._strays[name] = time.monotonic()
+
+        return release
+
+    def _remove_strays(self, *, at_last: bool) -> None:
+        """Try to remove each; one that may still be on its way into being is kept in mind."""
+        patience = self._limits.start_seconds
+        with self._lock:
+            strays = dict(self._strays)
+        for name, since in strays.items():
+            try:
+                gone = self._daemon().remove_for_good(name, patience if at_last else 0.0)
+            except SandboxError:
+                return
+            if gone and (at_last or time.monotonic() - since >= patience):
+                with self._lock:
+                    self._strays.pop(name, None)
 
     def _daemon(self) -> Daemon:
         """Return this thread's own connection to the engine."""

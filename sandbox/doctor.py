@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.canaries import Canary, canaries, canary_scenario
 from sandbox.daemon import Daemon
-from sandbox.engine_facts import EngineFacts, shortcomings, warnings_about
+from sandbox.engine_facts import DOCKER_ENGINE, EngineFacts, shortcomings, warnings_about
 from sandbox.errors import SandboxError
 from sandbox.image import image_tag
 from sandbox.limits import Limits
@@ -48,22 +48,25 @@ class Report:
         return {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
 
 
-def examine(limits: Limits = _CANARY_LIMITS, cell: str = DOCKER) -> Report:
+def examine(
+    limits: Limits = _CANARY_LIMITS, cell: str = DOCKER, runtime: str | None = None
+) -> Report:
     """Look at everything a kind of cell relies on; a check that others need ends the examination.
 
     Whether embedded cells could be had is told in any case, and decides only where they are asked.
+    A ``runtime`` is one of the engine's, in place of the one that it uses by itself.
     """
     checks = [_machine()]
     try:
         if cell == DOCKER:
             checks.append(_embedded(limits, needed=False))
             with closing(Daemon()) as daemon:
-                checks += _engine(daemon.facts())
+                checks += _engine(daemon.facts(), runtime)
                 checks.append(_image(daemon))
         else:
             checks.append(_embedded(limits, needed=True))
         if all(check.ok for check in checks):
-            checks += _in_cells(limits, cell)
+            checks += _in_cells(limits, cell, runtime)
     except SandboxError as error:
         checks.append(_failed("sandbox", error))
     return Report(checks=tuple(checks))
@@ -79,18 +82,21 @@ def _machine() -> Check:
     )
 
 
-def _engine(facts: EngineFacts) -> Iterator[Check]:
-    described = f"Docker Engine {facts.server_version}, kernel {facts.kernel}"
-    yield Check(name="engine", ok=True, detail=f"{described}, runtime {facts.default_runtime}")
-    cgroups = f"cgroup v{facts.cgroup_version}, driver {facts.cgroup_driver}"
-    lacking = shortcomings(facts)
+def _engine(facts: EngineFacts, runtime: str | None) -> Iterator[Check]:
+    name = "Docker Engine" if facts.name == DOCKER_ENGINE else facts.name
+    described = f"{name} {facts.server_version}, kernel {facts.kernel}"
+    chosen = runtime or facts.default_runtime
+    yield Check(name="engine", ok=True, detail=f"{described}, runtime {chosen}")
+    rights = "rootless" if facts.rootless else "root"
+    cgroups = f"cgroup v{facts.cgroup_version}, driver {facts.cgroup_driver}, {rights}"
+    lacking = shortcomings(facts, runtime)
     yield Check(
         name="engine protections",
         ok=not lacking,
         detail="; ".join(lacking) or f"{cgroups}, security {', '.join(facts.security)}",
         remedy="use an engine that has what is missing" if lacking else "",
     )
-    for warning in warnings_about(facts):
+    for warning in warnings_about(facts, runtime):
         yield Check(name="engine advice", ok=True, detail=warning)
 
 
@@ -118,9 +124,9 @@ def _embedded(limits: Limits, *, needed: bool) -> Check:
     )
 
 
-def _in_cells(limits: Limits, cell: str) -> Iterator[Check]:
+def _in_cells(limits: Limits, cell: str, runtime: str | None) -> Iterator[Check]:
     scenario = canary_scenario()
-    with Sandbox(limits, cell=cell) as sandbox:
+    with Sandbox(limits, cell=cell, runtime=runtime) as sandbox:
         sandbox.prepare(1)
         for canary in canaries():
             yield _try_canary(sandbox, canary, scenario)

@@ -8,12 +8,19 @@ from simulator.cell.seccomp import ARCHITECTURES
 
 OLDEST_RUNC = (1, 2, 8)
 """Older releases have known races in how they mask paths; a cell gives no chance to use them."""
+DOCKER_ENGINE = "Engine"
+_SAME_KERNEL = ("runc", "crun", "io.containerd.runc.v2", "youki")
+"""Runtimes under which a container uses the machine's own kernel, and its filters."""
+_OTHER_NAMES = {"amd64": "x86_64"}
+"""Of machines: Docker speaks as the kernel does, Podman as Go does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
     """The parts of an engine's answers that matter to a cell."""
 
+    name: str
+    """``Engine`` for Docker's own, else whatever answers in its place."""
     server_version: str
     os_type: str
     architecture: str
@@ -40,10 +47,12 @@ class EngineFacts:
 def facts_from(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
     """Return the facts in the engine's answers to ``info`` and ``version``."""
     components = {part.get("Name"): part for part in version.get("Components") or ()}
+    machine = str(info.get("Architecture", "unknown"))
     return EngineFacts(
+        name=str(next(iter(components), DOCKER_ENGINE)),
         server_version=str(version.get("Version", "unknown")),
         os_type=str(info.get("OSType", "unknown")),
-        architecture=str(info.get("Architecture", "unknown")),
+        architecture=_OTHER_NAMES.get(machine, machine),
         kernel=str(info.get("KernelVersion", "unknown")),
         cgroup_driver=str(info.get("CgroupDriver", "unknown")),
         cgroup_version=str(info.get("CgroupVersion", "1")),
@@ -76,9 +85,19 @@ def shortcomings(facts: EngineFacts, runtime: str | None = None) -> tuple[str, .
     return tuple(found)
 
 
-def warnings_about(facts: EngineFacts) -> tuple[str, ...]:
-    """Return what is worth mending though cells hold without it."""
+def warnings_about(facts: EngineFacts, runtime: str | None = None) -> tuple[str, ...]:
+    """Return what is worth mending though cells hold without it, or has to be proven by trying."""
     found = []
+    if facts.name != DOCKER_ENGINE:
+        found.append(f"{facts.name} answers in Docker's place; the canaries tell if its cells hold")
+    chosen = runtime or facts.default_runtime
+    if chosen not in (*_SAME_KERNEL, "unknown"):
+        found.append(
+            f"the runtime {chosen!r} puts a cell on a kernel of its own; every cell must prove its "
+            "filters there too, or is refused"
+        )
+    if facts.rootless and facts.cgroup_version == "1":
+        found.append("without root and on cgroup v1 limits are seldom kept; boot with cgroup v2")
     if not facts.swap_limit:
         found.append("swap is not limited; a policy's own address space still is")
     version = _numbers(facts.runc_version)

@@ -11,6 +11,7 @@ LABEL = "assay"
 LABEL_VALUE = "cell"
 OWNER_LABEL = "assay.owner"
 DEADLINE_LABEL = "assay.deadline"
+UPTIME_DEADLINE_LABEL = "assay.deadline.since-boot"
 
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -54,6 +55,7 @@ def container_options(
         "OpenStdin": True,
         "StdinOnce": True,  # the engine closes stdin when the caller is gone
         "Tty": False,
+        "StopSignal": "SIGKILL",  # so that an engine that shuts down need not wait for it
         "HostConfig": _host_options(workers, isolation, limits, seccomp, cpu, runtime),
     }
 

@@ -1,4 +1,8 @@
-"""Who started a cell and how long it may live, as labels that outlast their writer."""
+"""Who started a cell and how long it may live, as labels that outlast their writer.
+
+A deadline is written down twice: by the clock that people and time servers set, for other machines
+and other boots, and by the one that only ever runs, which decides on the machine of the owner.
+"""
 
 import os
 import time
@@ -6,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.hardening import DEADLINE_LABEL, OWNER_LABEL
+from sandbox.hardening import DEADLINE_LABEL, OWNER_LABEL, UPTIME_DEADLINE_LABEL
 
 _PROC = Path("/proc")
 
@@ -19,32 +23,53 @@ class Place:
     pid_namespace: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """A moment on both clocks, in seconds."""
+
+    wall: float
+    since_boot: float
+
+
 def labels_for(lifetime_seconds: float) -> dict[str, str]:
     """Return the labels of a cell that this process starts now."""
-    place = this_place()
+    place, now = this_place(), this_moment()
     pid = os.getpid()
     owner = f"{pid}:{started_at(pid)}:{place.boot_id}:{place.pid_namespace}"
-    return {OWNER_LABEL: owner, DEADLINE_LABEL: str(int(time.time() + lifetime_seconds))}
+    return {
+        OWNER_LABEL: owner,
+        DEADLINE_LABEL: str(int(now.wall + lifetime_seconds)),
+        UPTIME_DEADLINE_LABEL: str(int(now.since_boot + lifetime_seconds)),
+    }
 
 
 def is_stale(
     labels: Mapping[str, str],
     *,
-    now: float,
+    now: Now,
     place: Place,
     start_of: Callable[[int], str | None],
 ) -> bool:
     """Tell whether a cell's owner is known to be gone, or its deadline has passed."""
-    deadline = labels.get(DEADLINE_LABEL, "")
-    if not deadline.isdigit() or int(deadline) < now:
-        return True
+    wall = labels.get(DEADLINE_LABEL, "")
+    since_boot = labels.get(UPTIME_DEADLINE_LABEL, "")
     pid, _, rest = labels.get(OWNER_LABEL, "").partition(":")
     start, _, where = rest.partition(":")
-    if not pid.isdigit():
+    if not (wall.isdigit() and pid.isdigit()):
         return True
+    here = where.partition(":")[0] == place.boot_id
+    if here and since_boot.isdigit():
+        overdue = int(since_boot) < now.since_boot
+    else:
+        overdue = int(wall) < now.wall
     if where != f"{place.boot_id}:{place.pid_namespace}":
-        return False  # an owner elsewhere cannot be looked up, so only the deadline counts
-    return start_of(int(pid)) != start
+        return overdue  # an owner elsewhere cannot be looked up, so only the deadline counts
+    return overdue or start_of(int(pid)) != start
+
+
+def this_moment() -> Now:
+    """Return what both clocks show."""
+    return Now(wall=time.time(), since_boot=time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 def this_place() -> Place:

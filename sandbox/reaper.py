@@ -1,11 +1,10 @@
 """Removes cells that a dead caller left behind."""
 
-import time
 from contextlib import closing
 
 from sandbox.daemon import Daemon
 from sandbox.hardening import LABEL, LABEL_VALUE
-from sandbox.owner import is_stale, started_at, this_place
+from sandbox.owner import is_stale, started_at, this_moment, this_place
 
 
 def reap(daemon: Daemon | None = None, *, everything: bool = False) -> tuple[str, ...]:
@@ -17,7 +16,7 @@ def reap(daemon: Daemon | None = None, *, everything: bool = False) -> tuple[str
 
 
 def _reap(daemon: Daemon, everything: bool) -> tuple[str, ...]:
-    place, now = this_place(), time.time()
+    place, now = this_place(), this_moment()
     removed = []
     for cell in daemon.containers_with(f"{LABEL}={LABEL_VALUE}"):
         stale = is_stale(cell.labels, now=now, place=place, start_of=started_at)

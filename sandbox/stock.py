@@ -53,8 +53,12 @@ class Stock:
         return cell, False
 
     def give_back(self, cell: Handle) -> None:
-        """Have a used cell killed and removed, without waiting for it."""
-        future = self._helpers.submit(self._clear, cell)
+        """Have a used cell killed and removed, without waiting for it while helpers can be had."""
+        try:
+            future = self._helpers.submit(self._clear, cell)
+        except RuntimeError:  # the interpreter is at its end and takes no more work for threads
+            self._clear(cell)
+            return
         with self._lock:
             self._clearing = {one for one in self._clearing if not one.done()} | {future}
 

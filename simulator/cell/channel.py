@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from simulator.cell.cleantext import clean_text
 from simulator.cell.crew import Member
+from simulator.cell.evidence import MemoryKills, is_asleep, memory_kills
 from simulator.cell.frames import CellLimits
 from simulator.cell.seal import CPU_SLACK_SECONDS
 from simulator.cell.wire import HEADER, Kind, frame
@@ -18,11 +19,17 @@ _CALLER_FD = 0
 """The job came in here, and it stays open for as long as anyone waits for the report."""
 _CHUNK = 1 << 16
 _LAST_MOMENTS_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
+"""How often a worker that does not answer is looked at, to see whether it sleeps."""
 _CALLS = {Kind.LOAD: "loading the policy", Kind.START: "its init function"}
 
 
 class CallerGone(RuntimeError):
     """Nobody waits for the report any more, so there is no use in going on."""
+
+
+class KilledFromOutside(RuntimeError):
+    """A worker died through nothing that its policy did or could do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,9 @@ class Channel:
         self._cpu_at_call = self._cpu_at_start
         self._cpu_seconds = 0.0
         self._wall_deadline = time.monotonic() + limits.wall_seconds
+        self._blocked_seconds = 0.0
+        self._looked_at = self._cpu_at_look = 0.0
+        self._kills_before = memory_kills()
         self._prints = bytearray()
         self._prints_dropped = 0
         self._wait_status: int | None = None
@@ -139,6 +149,7 @@ class Channel:
     def _await(self, event: int) -> None:
         """Wait until the socket is ready, drain prints meanwhile, and keep the limits."""
         self._poll.modify(self._socket, event) if event != select.POLLIN else None
+        self._looked_at, self._cpu_at_look = time.monotonic(), time.clock_gettime(self._clock)
         try:
             while True:
                 ready = self._poll.poll(self._patience_ms())
@@ -150,6 +161,7 @@ class Channel:
                 if any(fd == self._socket for fd, _ in ready):
                     return
                 self._check_limits()
+                self._look()
         finally:
             if event != select.POLLIN:
                 self._poll.modify(self._socket, select.POLLIN)
@@ -160,7 +172,22 @@ class Channel:
         call_left = self._cpu_at_call + limits.call_cpu_seconds - self._cpu_at_start
         cpu_left = min(call_left, limits.policy_cpu_seconds) - self._cpu_seconds
         wall_left = self._wall_deadline - time.monotonic()
-        return max(1.0, 1000.0 * min(cpu_left, wall_left) + 1.0)
+        return max(1.0, 1000.0 * min(cpu_left, wall_left, _LOOK_SECONDS) + 1.0)
+
+    def _look(self) -> None:
+        """Count the time since the last look as blocked if the worker sleeps in a call."""
+        now, cpu = time.monotonic(), time.clock_gettime(self._clock)
+        passed, used = now - self._looked_at, cpu - self._cpu_at_look
+        if passed < _LOOK_SECONDS:
+            return
+        self._looked_at, self._cpu_at_look = now, cpu
+        # It waits for us where a pipe is full; whoever is asleep beside empty ones waits in vain.
+        if is_asleep(self._member.pid) and not self._poll.poll(0):
+            # However late this look comes, more than a few looks' time was not seen.
+            self._blocked_seconds += max(0.0, min(passed, 2 * _LOOK_SECONDS) - used)
+        if self._blocked_seconds > self._limits.blocked_seconds:
+            told = f"{self._call} waited for something that never comes, for more than"
+            raise _failed("wall_limit", f"{told} {self._limits.blocked_seconds:g} s")
 
     def _check_limits(self) -> None:
         limits = self._limits
@@ -205,7 +232,7 @@ class Channel:
             used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds in all"
             return _failed("cpu_limit", used)
         if number == signal.SIGKILL:
-            return _failed("memory_limit", "the kernel killed the policy's process for its memory")
+            return killed_for_memory(self._kills_before, memory_kills())
         name = signal.Signals(number).name
         return _failed("worker_died", f"signal {number} ({name}) killed the policy's process")
 
@@ -226,6 +253,18 @@ def wall_limit_reached(limits: CellLimits) -> PolicyFailure:
     """Return the failure of a policy that outstayed the wall limit."""
     told = f"the scenario was not done after {limits.wall_seconds:g} s of wall time"
     return _failed("wall_limit", told)
+
+
+def killed_for_memory(before: MemoryKills, after: MemoryKills) -> PolicyFailure:
+    """Return the failure that a kill without a sender stands for; raise where the fault is ours."""
+    if before.cell is not None and after.cell is not None and after.cell > before.cell:
+        return _failed("memory_limit", "the kernel killed the policy's process for its memory")
+    if before.machine is None or after.machine is None:
+        told = "signal 9 (SIGKILL) killed the policy's process; the kernel does not say why"
+        return _failed("worker_died", told)
+    if after.machine > before.machine:
+        raise KilledFromOutside("the machine ran out of memory while a policy kept its own limit")
+    raise KilledFromOutside("something outside the cell killed the process of a policy")
 
 
 def _failed(kind: str, message: str) -> PolicyFailure:

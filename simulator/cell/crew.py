@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from simulator.cell import seal as sealing
 from simulator.cell.allowed import PRELOADED_ENCODINGS, STANDARD_MODULES
+from simulator.cell.layout import turn_addresses_around
 from simulator.cell.wire import HEADER, Kind
 
 SEAL_SECONDS = 30.0
@@ -56,19 +57,19 @@ def fork_workers(count: int, isolation: str, memory_bytes: int, cpu_seconds: int
             memory_bytes=memory_bytes,
             cpu_seconds=cpu_seconds,
         )
-        members.append(_fork_one(seal))
+        members.append(_fork_one(seal, position))
     for member in members:
         _await_ready(member)
     gc.unfreeze()
     return members
 
 
-def _fork_one(seal: sealing.Seal) -> Member:
+def _fork_one(seal: sealing.Seal, position: int) -> Member:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     prints_read, prints_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _be_worker(seal, theirs.fileno(), prints_write)
+        _be_worker(seal, position, theirs.fileno(), prints_write)
     theirs.close()
     os.close(prints_write)
     os.set_blocking(prints_read, False)
@@ -76,10 +77,11 @@ def _fork_one(seal: sealing.Seal) -> Member:
     return Member(pid=pid, socket_fd=ours.detach(), prints_fd=prints_read)
 
 
-def _be_worker(seal: sealing.Seal, socket_fd: int, prints_fd: int) -> None:
+def _be_worker(seal: sealing.Seal, position: int, socket_fd: int, prints_fd: int) -> None:
     """Turn the forked child into a worker; never returns."""
     try:
         _keep_only(socket_fd, prints_fd)
+        _turned = turn_addresses_around() if position else None
         sealing.seal_worker(seal)
         worker = sys.modules["simulator.cell.worker"]
         worker.end_of_service(_SOCKET_FD)

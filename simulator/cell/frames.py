@@ -22,12 +22,15 @@ class FrameError(ValueError):
 class CellLimits:
     """Limits that the trusted process inside the cell enforces on one policy.
 
-    CPU seconds are the policy's own and are the scored limit; wall seconds are a generous backstop
-    against a policy that sleeps. Everything counts per scenario unless its name says otherwise.
+    CPU seconds are the policy's own and are the scored limit. Blocked seconds are those in which it
+    sleeps in the middle of a call; waiting for a processor is no sleep, so a busy machine fails
+    nobody. Wall seconds are a generous backstop. Everything counts per scenario unless its name
+    says otherwise.
     """
 
     policy_cpu_seconds: float = 20.0
     call_cpu_seconds: float = 5.0
+    blocked_seconds: float = 5.0
     wall_seconds: float = 180.0
     memory_mb: int = 256
     message_bytes: int = 1 << 20

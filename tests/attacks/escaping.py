@@ -123,6 +123,35 @@ ESCAPING: tuple[Attack, ...] = (
         """,
         says="",
     ),
+    hidden(
+        "make-memory-executable-by-its-other-name",
+        "print('protected', libc.syscall(329, 0, 4096, 7, 0), ctypes.get_errno())",
+        says="protected -1 1",
+    ),
+    fatal(
+        "write-over-the-code-of-the-interpreter",
+        """
+        start = ctypes.cast(libc.getpid, ctypes.c_void_p).value & ~4095
+        print("writable", libc.mprotect(ctypes.c_void_p(start), 4096, 3))
+        ctypes.memset(start, 0x90, 4096)
+        libc.getpid()
+        """,
+        Outcome.WORKER_DIED,
+    ),
+    fatal("give-up-by-abort", "os.abort()", Outcome.WORKER_DIED),
+    hidden("unblock-the-pipe-of-prints", "held(lambda: os.set_blocking(1, False))"),
+    hidden("write-to-standard-input", "held(lambda: os.write(0, b'x'))", says="held: OSError"),
+    hidden("ask-for-a-timer", "held(lambda: sys.modules['signal'].alarm(1) and 1)", says=""),
+    hidden(
+        "catch-the-signals-of-the-kernel",
+        """
+        signal = sys.modules["signal"]
+        for number in (signal.SIGSEGV, signal.SIGSYS, signal.SIGXCPU):
+            signal.signal(number, lambda *a: print("caught"))
+        """,
+        says="",
+        never_says="caught",
+    ),
     fatal("crash-the-interpreter", "ctypes.string_at(0)", Outcome.WORKER_DIED, says="SIGSEGV"),
     hidden("load-a-library", "held(lambda: ctypes.CDLL('libsqlite3.so.0'))", says="held: OSError"),
     hidden("import-what-is-not-loaded", "held(lambda: __import__('sqlite3'))", says="held: "),

@@ -3,6 +3,7 @@
 from sandbox.outcome import Outcome
 from tests.attacks.attack import Attack, fatal, hidden, module
 
+ASLEEP = "waited for something that never comes"
 LOCKED = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire()"
 
 EXHAUSTING: tuple[Attack, ...] = (
@@ -37,7 +38,7 @@ EXHAUSTING: tuple[Attack, ...] = (
 
         @register_scheduler(key="slow")
         def step(s, results, pipelines):
-            end = time.process_time() + 0.7
+            end = time.process_time() + 0.4
             while time.process_time() < end:
                 pass
             s.wake_in(0.1)
@@ -148,9 +149,85 @@ EXHAUSTING: tuple[Attack, ...] = (
     ),
     hidden("sleep", "held(lambda: sys.modules['time'].sleep(3600))"),
     hidden("stop-oneself", "held(lambda: os.kill(os.getpid(), 19))"),
-    fatal("wait-for-ever", LOCKED, Outcome.WALL_LIMIT),
+    fatal("wait-for-ever", LOCKED, Outcome.WALL_LIMIT, says=ASLEEP),
     fatal(
-        "read-the-socket-dry", "while True: os.read(3, 1)", Outcome.WALL_LIMIT, Outcome.WORKER_DIED
+        "wait-for-an-event",
+        "sys.modules['threading'].Event().wait()",
+        Outcome.WALL_LIMIT,
+        says=ASLEEP,
+    ),
+    fatal(
+        "doze-in-short-naps",
+        """
+        lock = sys.modules["threading"].Lock()
+        lock.acquire()
+        while True: lock.acquire(timeout=0.005)
+        """,
+        Outcome.WALL_LIMIT,
+        says=ASLEEP,
+    ),
+    fatal(
+        "doze-and-print-to-look-busy",
+        """
+        lock = sys.modules["threading"].Lock()
+        lock.acquire()
+        while True: lock.acquire(timeout=0.1), os.write(1, b".")
+        """,
+        Outcome.WALL_LIMIT,
+        says=ASLEEP,
+    ),
+    fatal("read-the-socket-dry", "while True: os.read(3, 1)", Outcome.WALL_LIMIT, says=ASLEEP),
+    fatal(
+        "write-out-a-huge-number",
+        "sys.set_int_max_str_digits(0); str(1 << 40_000_000)",
+        Outcome.CALL_TIMEOUT,
+    ),
+    fatal(
+        "a-decimal-of-a-billion-digits",
+        """
+        import decimal
+        decimal.getcontext().prec = decimal.MAX_PREC
+        decimal.Decimal(1) / 3
+        """,
+        Outcome.MEMORY_LIMIT,
+        Outcome.POLICY_ERROR,
+    ),
+    fatal("a-text-of-a-terabyte", "f'{1:>{10**12}}'", Outcome.MEMORY_LIMIT, Outcome.POLICY_ERROR),
+    fatal(
+        "compile-a-nest-of-brackets",
+        "compile('(' * 200_000, 'x', 'exec')",
+        Outcome.POLICY_ERROR,
+        Outcome.MEMORY_LIMIT,
+    ),
+    fatal(
+        "compile-a-nest-that-fits-no-stack",
+        "sys.setrecursionlimit(10**9); compile('-' * 1_000_000 + '1', 'x', 'eval')",
+        Outcome.POLICY_ERROR,
+        Outcome.MEMORY_LIMIT,
+        Outcome.WORKER_DIED,
+        Outcome.CALL_TIMEOUT,
+    ),
+    fatal(
+        "a-key-that-collides-for-ever",
+        """
+        class Key:
+            def __hash__(self): return 1
+            def __eq__(self, other): return False
+        table = {}
+        while True: table[Key()] = 1
+        """,
+        Outcome.CALL_TIMEOUT,
+        Outcome.MEMORY_LIMIT,
+    ),
+    hidden(
+        "leave-a-finaliser-that-spins",
+        """
+        class Last:
+            def __del__(self):
+                while True: pass
+        sys.modules["os"].kept = Last()
+        """,
+        says="",
     ),
     fatal(
         "a-message-of-100-mb",

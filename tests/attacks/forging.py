@@ -12,18 +12,24 @@ def send(sequence, kind, payload=b"", length=None):
     size = len(payload) if length is None else length
     os.write(3, struct.pack("<IIB", size, sequence, kind) + payload)
 
-def decide(*assignments, tick=0, calls=1, suspend=(), sequence=3):
+def frame(sequence, kind, payload):
+    return struct.pack("<IIB", len(payload), sequence, kind) + payload
+
+def decide(*assignments, tick=0, calls=1, suspend=(), sequence=3, wake=None):
     made = [messages.NewAssignment(*one) for one in assignments]
-    decision = messages.Decision(tick, calls, list(suspend), made)
+    decision = messages.Decision(tick, calls, list(suspend), made, wake)
     send(sequence, DECISION, messages.encode(decision))
 
-def fail(kind):
-    send(3, FAILURE, messages.encode(errors.Failure(kind=kind, message="x")))
+def fail(kind, message="x", line=None):
+    send(3, FAILURE, messages.encode(errors.Failure(kind=kind, message=message, line=line)))
+
+NOTHING = messages.encode(messages.Decision(0, 1))
 
 """
 AND_NO_MORE = "\nos.read(3, 4096)\nos._exit(1)\n"
 TOO_LARGE = "larger than the allowed"
 INVALID = Outcome.INVALID_DECISION
+FAILED = Outcome.POLICY_ERROR
 HUNG = Outcome.WORKER_DIED
 
 
@@ -41,6 +47,30 @@ FORGING: tuple[Attack, ...] = (
         print('{"score": 777}')
         """,
         says="777",
+    ),
+    hidden(
+        "print-a-whole-frame-of-a-report",
+        """
+        body = b"\\x85" + b"\\xa5tried\\x90" * 9
+        os.write(1, len(body).to_bytes(4, "little") + bytes(32) + body)
+        """,
+        says="tried",
+    ),
+    hidden(
+        "replace-the-driver-of-policies",
+        """
+        driver = sys.modules["simulator.driver"].PolicyDriver
+        driver.decide = driver.load = driver.start = lambda *a, **k: 1 / 0
+        """,
+        says="",
+        outcomes=frozenset({Outcome.POLICY_ERROR, Outcome.OK}),
+    ),
+    hidden(
+        "replace-the-encoder",
+        "sys.modules['simulator.cell.worker'].encode = lambda value: b'\\x93\\x00\\x01\\x90'",
+        says="",
+        outcomes=frozenset({Outcome.OK, Outcome.PROTOCOL_ERROR}),
+        honest=False,
     ),
     fatal(
         "print-a-result-and-exit-quietly",
@@ -142,6 +172,29 @@ FORGING: tuple[Attack, ...] = (
     raw("a-priority-of-its-own", "decide(([0], 1, 4, 0, 77))", INVALID, HUNG),
     raw("true-for-a-number", "decide(([0], True, 4, 0, 1))"),
     raw("a-suspension-of-nothing", "decide(suspend=[('c9', 0)])", INVALID),
+    raw("a-suspension-with-a-name-of-900-kb", "decide(suspend=[('c' * 900_000, 0)])", INVALID),
+    raw("a-pool-number-of-64-bits", "decide(([0], 1, 4, 2**63, 1))", INVALID),
+    raw("cpus-as-text", "decide(([0], '1', 4, 0, 1))"),
+    raw("operators-as-a-text", "decide(('00', 1, 4, 0, 1))"),
+    raw("a-decision-with-a-tail", "send(3, DECISION, NOTHING + b'!')"),
+    raw(
+        "a-decision-with-a-tail-beyond-its-frame", "os.write(3, frame(3, DECISION, NOTHING) + b'!')"
+    ),
+    raw("a-decision-as-a-table", "send(3, DECISION, messages.encode({'tick': 0, 'calls': 1}))"),
+    raw("a-decision-with-a-date-in-it", "send(3, DECISION, b'\\x92\\x00\\xd6\\xff\\0\\0\\0\\1')"),
+    raw("a-decision-for-a-tick-before-all", "decide(tick=-1)", says="a decision for tick -1"),
+    raw("a-failure-instead-of-a-decision", "fail('worker_died')", says="impossible failure"),
+    raw("a-failure-with-a-line-beyond-the-source", "fail('policy_error', line=10**9)", FAILED),
+    raw("a-failure-with-a-message-of-900-kb", "fail('policy_error', 'x' * 900_000)", FAILED),
+    raw("memory-read-twice-in-a-call", "send(3, MEMORY, b'\\x00'); send(3, MEMORY, b'\\x00')"),
+    raw("a-wake-up-in-the-past", "decide(wake=-5)", Outcome.WORKER_DIED, Outcome.PROTOCOL_ERROR),
+    raw(
+        "a-wake-up-beyond-all-time",
+        "decide(wake=2**62)",
+        Outcome.WORKER_DIED,
+        Outcome.PROTOCOL_ERROR,
+    ),
+    raw("the-decision-before-once-more", "decide(); os.read(3, 1 << 16); decide()"),
     raw(
         "drip-an-answer-byte-by-byte",
         """

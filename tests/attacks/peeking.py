@@ -47,6 +47,34 @@ PEEKING: tuple[Attack, ...] = (
     ),
     hidden("read-the-random-seed", "print('seed', s.params['random_seed'])", says="seed 0"),
     hidden("read-the-environment", "print('environment', dict(os.environ))", says="environment {}"),
+    hidden(
+        "read-the-source-of-the-engine",
+        """
+        lines = sys.modules["linecache"].getlines("/opt/assay/simulator/engine.py")
+        print("lines", len(lines))
+        held(lambda: sys.modules["importlib"].import_module("simulator.engine"))
+        """,
+        says="lines 0\nheld: ",
+    ),
+    hidden(
+        "list-the-processes-of-the-cell",
+        "held(lambda: os.listdir('/proc')); held(lambda: open('/proc/1/status'))",
+        says="held: PermissionError\nheld: PermissionError",
+    ),
+    hidden(
+        "ask-for-the-parent",
+        "held(os.getppid) if libc.getppid() > 0 else print('hidden')",
+        says="hidden",
+    ),
+    hidden(
+        "search-memory-for-the-frames-of-a-job",
+        """
+        found = [type(o).__name__ for o in gc.get_objects()
+                 if type(o).__name__ in ("Job", "CellReport", "Scenario", "Workload", "Channel")]
+        print("found", found)
+        """,
+        says="found []",
+    ),
     hidden("open-the-trace", "held(lambda: open('/opt/assay/simulator/_traces/x.csv'))"),
     hidden("list-the-image", "held(lambda: os.listdir('/opt/assay'))"),
     hidden("read-the-memory-of-pid-1", "held(lambda: open('/proc/1/mem', 'rb'))"),

@@ -1,14 +1,11 @@
 """Every attack in a real cell: its outcome, in time, with nothing forged, left or passed on."""
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sandbox.daemon import Daemon
-from sandbox.hardening import LABEL, OWNER_LABEL
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.trial import Sandbox
 from tests.attacks.attack import Attack
@@ -17,11 +14,15 @@ from tests.attacks.escaping import ESCAPING
 from tests.attacks.exhausting import EXHAUSTING
 from tests.attacks.forging import FORGING
 from tests.attacks.peeking import PEEKING
+from tests.sandbox.callers import cells_of
 from tests.support.cells import HONEST, TIGHT, small_scenario
 
 ATTACKS = (*FORGING, *PEEKING, *EXHAUSTING, *ESCAPING, *CONFUSING)
 BATCH = 12
 SMALL = small_scenario()
+QUICK = TIGHT.model_copy(
+    update={"call_cpu_seconds": 0.5, "policy_cpu_seconds": 1.5, "blocked_seconds": 1.0}
+)
 
 SETUPS: dict[str, dict[str, Any]] = {
     "docker-full": {"cell": "docker"},
@@ -43,14 +44,7 @@ def setup(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sandbox(setup: dict[str, Any]) -> Iterator[Sandbox]:
-    with Sandbox(TIGHT, **setup) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def impatient(setup: dict[str, Any]) -> Iterator[Sandbox]:
-    """Cells for attacks that use no CPU time, which only the wall limit ends."""
-    with Sandbox(TIGHT.model_copy(update={"wall_seconds": 3.0}), **setup) as opened:
+    with Sandbox(QUICK, **setup) as opened:
         yield opened
 
 
@@ -70,15 +64,13 @@ def attempts(setup: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_attack_is_contained(
     sandbox: Sandbox,
-    impatient: Sandbox,
     honest: Evaluation,
     attempts: list[str],
     attack: Attack,
 ) -> None:
-    cells = impatient if Outcome.WALL_LIMIT in attack.outcomes else sandbox
     started = time.monotonic()
 
-    trial = cells.try_unscreened(attack.source, [SMALL])
+    trial = sandbox.try_unscreened(attack.source, [SMALL])
 
     (ended,) = trial.evaluations
     assert ended.outcome in attack.outcomes, ended
@@ -106,37 +98,53 @@ def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> No
     (attack,) = [one for one in PEEKING if one.name == "find-what-an-earlier-scenario-left"]
     scenarios = [small_scenario("first"), small_scenario("second"), small_scenario("third")]
 
-    with Sandbox(TIGHT, ready=False, **setup) as own:
+    with Sandbox(QUICK, ready=False, **setup) as own:
         ended = own.try_unscreened(attack.source, scenarios).evaluations
 
     assert [one.prints.strip() for one in ended] == ["left None"] * 3
 
 
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ("enum.sys.modules['os']._exit(0)", Outcome.WORKER_DIED),
+        ("enum.sys.modules['os'].write(3, b'x' * 40)", Outcome.PROTOCOL_ERROR),
+        ("while True: pass", Outcome.CALL_TIMEOUT),
+        ("return [], [1]", Outcome.INVALID_DECISION),
+    ],
+)
+@pytest.mark.parametrize("trigger", ["duration'] == 9", "policy_calls'] == 'every_tick'"])
+def test_a_policy_that_is_good_until_it_is_not_spoils_that_scenario_alone(
+    sandbox: Sandbox, honest: Evaluation, trigger: str, change: str, outcome: Outcome
+) -> None:
+    turn = f"    if s.params['{trigger}:\n        {change}\n    pool, assignments"
+    source = "import enum\n" + HONEST.replace("    pool, assignments", turn)
+    odd = small_scenario("odd", duration=9, policy_calls="every_tick")
+
+    first, second, third = sandbox.try_unscreened(source, [SMALL, odd, SMALL]).evaluations
+
+    assert (second.outcome, second.metrics) == (outcome, None)
+    assert_same_figures(first, honest)
+    assert_same_figures(third, honest)
+
+
 @pytest.mark.docker
 def test_no_container_is_left() -> None:
-    daemon = Daemon()
-    before = our_cells(daemon)
+    before = cells_of()
 
-    with Sandbox(TIGHT) as own:
+    with Sandbox(QUICK) as own:
         own.try_unscreened("while True: pass\n", [SMALL])
-        started = our_cells(daemon) - before
+        started = cells_of() - before
 
     assert started
-    assert our_cells(daemon) & started == set()
-    daemon.close()
+    assert cells_of() & started == set()
 
 
 def test_the_list_of_attacks_is_long_and_has_no_name_twice() -> None:
     names = [attack.name for attack in ATTACKS]
 
     assert len(names) == len(set(names))
-    assert len(names) >= 100
-
-
-def our_cells(daemon: Daemon) -> set[str]:
-    listed = daemon.containers_with(LABEL)
-    mine = f"{os.getpid()}:"
-    return {one.id for one in listed if one.labels.get(OWNER_LABEL, "").startswith(mine)}
+    assert len(names) >= 180
 
 
 def assert_told(attack: Attack, ended: Evaluation) -> None:
@@ -147,9 +155,9 @@ def assert_told(attack: Attack, ended: Evaluation) -> None:
 
 
 def assert_bounded(ended: Evaluation) -> None:
-    assert len(ended.prints) <= TIGHT.print_bytes + 200
-    assert ended.problem is None or len(ended.problem.message) <= TIGHT.failure_text_chars + 100
-    assert ended.policy_cpu_seconds <= TIGHT.policy_cpu_seconds + 1.0
+    assert len(ended.prints) <= QUICK.print_bytes + 200
+    assert ended.problem is None or len(ended.problem.message) <= QUICK.failure_text_chars + 100
+    assert ended.policy_cpu_seconds <= QUICK.policy_cpu_seconds + 1.0
 
 
 def assert_same_figures(ended: Evaluation, honest: Evaluation) -> None:

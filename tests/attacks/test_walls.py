@@ -29,7 +29,7 @@ class UnsealedCells(DockerCells):
 
 @pytest.fixture(scope="module")
 def unsealed() -> Iterator[Sandbox]:
-    limits = TIGHT.model_copy(update={"wall_seconds": 3.0})
+    limits = TIGHT.model_copy(update={"blocked_seconds": 1.0})
     with Sandbox(limits, cell=UnsealedCells(limits, UNSEALED)) as opened:
         yield opened
 
@@ -43,7 +43,14 @@ def honest(unsealed: Sandbox) -> Evaluation:
 
 @pytest.mark.parametrize(
     "name",
-    ["make-memory-executable", "make-own-code-executable", "replace-the-program", "sleep"],
+    [
+        "make-memory-executable",
+        "make-own-code-executable",
+        "replace-the-program",
+        "sleep",
+        "ask-for-the-parent",
+        "unblock-the-pipe-of-prints",
+    ],
 )
 def test_the_filter_alone_stops_this(unsealed: Sandbox, name: str) -> None:
     attack = BY_NAME[name]

@@ -9,10 +9,14 @@ from sandbox.doctor import Check, Report, examine
 from sandbox.outcome import Evaluation, Outcome
 
 
-@pytest.mark.parametrize("cell", [pytest.param("docker", marks=pytest.mark.docker), "process"])
-def test_this_machine_holds_its_cells(cell: str) -> None:
-    report = examine(cell=cell)
+@pytest.fixture(
+    scope="module", params=[pytest.param("docker", marks=pytest.mark.docker), "process"]
+)
+def report(request: pytest.FixtureRequest) -> Report:
+    return examine(cell=request.param)
 
+
+def test_this_machine_holds_its_cells(report: Report) -> None:
     assert report.ok, [check for check in report.checks if not check.ok]
     names = [check.name for check in report.checks]
     assert [f"canary {canary.name}" for canary in canaries()] == [
@@ -33,8 +37,8 @@ def test_without_an_engine_the_doctor_says_what_to_do(monkeypatch: pytest.Monkey
     assert bad.remedy
 
 
-def test_the_doctor_names_the_isolation_that_an_embedded_cell_would_have() -> None:
-    (told,) = [check for check in examine(cell="process").checks if check.name == "embedded cell"]
+def test_the_doctor_names_the_isolation_that_an_embedded_cell_would_have(report: Report) -> None:
+    (told,) = [check for check in report.checks if check.name == "embedded cell"]
 
     assert told.detail.startswith("--cell process would be process/")
     assert "no limit on the memory of a cell as a whole" in told.detail

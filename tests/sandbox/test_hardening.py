@@ -13,7 +13,7 @@ from simulator.cell.seal import ONE_UID, SPLIT
 TOP_KEYS = {
     "Image", "Entrypoint", "Cmd", "User", "Env", "WorkingDir", "Hostname", "Labels",
     "NetworkDisabled", "AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "StdinOnce",
-    "Tty", "HostConfig",
+    "Tty", "StopSignal", "HostConfig",
 }  # fmt: skip
 HOST_KEYS = {
     "NetworkMode", "ReadonlyRootfs", "CapDrop", "CapAdd", "SecurityOpt", "Privileged", "IpcMode",

@@ -3,13 +3,16 @@
 import os
 
 from sandbox.hardening import DEADLINE_LABEL, OWNER_LABEL
-from sandbox.owner import Place, is_stale, labels_for, started_at, this_place
+from sandbox.hardening import UPTIME_DEADLINE_LABEL as UPTIME_LABEL
+from sandbox.owner import Now, Place, is_stale, labels_for, started_at, this_moment, this_place
 
 HERE = Place(boot_id="boot", pid_namespace="77")
-LABELS = {OWNER_LABEL: "12:345:boot:77", DEADLINE_LABEL: "1000"}
+LABELS = {OWNER_LABEL: "12:345:boot:77", DEADLINE_LABEL: "1000", UPTIME_LABEL: "50"}
+EARLY = Now(wall=0.0, since_boot=0.0)
+LATE = Now(wall=1001.0, since_boot=51.0)
 
 
-def stale(labels: dict[str, str], now: float = 0.0, alive: dict[int, str] | None = None) -> bool:
+def stale(labels: dict[str, str], now: Now = EARLY, alive: dict[int, str] | None = None) -> bool:
     lives = {12: "345"} if alive is None else alive
     return is_stale(labels, now=now, place=HERE, start_of=lives.get)
 
@@ -27,25 +30,42 @@ def test_a_process_that_took_over_the_number_is_not_the_owner() -> None:
 
 
 def test_a_cell_past_its_deadline_goes() -> None:
-    assert stale(LABELS, now=1001.0)
+    assert stale(LABELS, now=LATE)
+
+
+def test_a_clock_that_is_set_forward_ends_no_cell_of_this_boot() -> None:
+    assert not stale(LABELS, now=Now(wall=9e9, since_boot=49.0))
+
+
+def test_a_clock_that_is_set_back_saves_no_cell_of_this_boot() -> None:
+    assert stale(LABELS, now=Now(wall=-9e9, since_boot=51.0))
 
 
 def test_a_cell_without_readable_labels_goes() -> None:
     assert stale({})
-    assert stale({OWNER_LABEL: "x", DEADLINE_LABEL: "1000"})
+    assert stale({OWNER_LABEL: "x", DEADLINE_LABEL: "1000", UPTIME_LABEL: "50"})
     assert stale(LABELS | {DEADLINE_LABEL: "soon"})
+
+
+def test_a_cell_with_one_deadline_only_is_judged_by_that() -> None:
+    labels = {OWNER_LABEL: LABELS[OWNER_LABEL], DEADLINE_LABEL: "1000"}
+
+    assert not stale(labels, now=Now(wall=999.0, since_boot=51.0))
+    assert stale(labels, now=LATE)
 
 
 def test_an_owner_on_another_boot_or_in_another_namespace_is_given_its_time() -> None:
     assert not stale(LABELS | {OWNER_LABEL: "13:1:other:77"})
     assert not stale(LABELS | {OWNER_LABEL: "13:1:boot:78"})
-    assert stale(LABELS | {OWNER_LABEL: "13:1:other:77"}, now=1001.0)
+    assert stale(LABELS | {OWNER_LABEL: "13:1:boot:78"}, now=LATE)
+    assert stale(LABELS | {OWNER_LABEL: "13:1:other:77"}, now=Now(wall=1001.0, since_boot=0.0))
+    assert not stale(LABELS | {OWNER_LABEL: "13:1:other:77"}, now=Now(wall=999.0, since_boot=51.0))
 
 
 def test_our_own_labels_are_those_of_a_living_owner() -> None:
     labels = labels_for(3600.0)
 
-    assert not is_stale(labels, now=0.0, place=this_place(), start_of=started_at)
+    assert not is_stale(labels, now=this_moment(), place=this_place(), start_of=started_at)
     assert labels[OWNER_LABEL].startswith(f"{os.getpid()}:")
 
 

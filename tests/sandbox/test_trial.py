@@ -1,23 +1,18 @@
 """Trials in real cells: what a caller gets, what it costs, and what is left behind."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from sandbox.daemon import Daemon
 from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
-from sandbox.hardening import LABEL, OWNER_LABEL
 from sandbox.outcome import Outcome
-from sandbox.reaper import reap
 from sandbox.source import candidate_id
 from sandbox.trial import Payload, Sandbox
-from tests.support.cells import HONEST, ROOT, TIGHT, small_scenario
+from tests.sandbox.callers import cells_of
+from tests.support.cells import HONEST, TIGHT, small_scenario
 
 SMALL = small_scenario()
 
@@ -28,13 +23,6 @@ pytestmark = pytest.mark.docker
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(TIGHT, slots=2) as opened:
         yield opened
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    opened = Daemon()
-    yield opened
-    opened.close()
 
 
 def test_a_good_policy_is_measured_on_every_scenario(sandbox: Sandbox) -> None:
@@ -148,82 +136,15 @@ def test_an_engine_that_does_not_answer_is_unavailable(monkeypatch: pytest.Monke
         pass
 
 
-def test_a_cell_that_dies_while_it_waits_is_replaced(daemon: Daemon) -> None:
-    before = cells_of(daemon, os.getpid())
+def test_a_cell_that_dies_while_it_waits_is_replaced() -> None:
+    before = cells_of()
     with Sandbox(TIGHT) as own:
         own.prepare(1)
         own.settle()
-        waiting = cells_of(daemon, os.getpid()) - before
+        waiting = cells_of() - before
         assert waiting
-        for cell in waiting:
-            daemon.remove(cell)
+        with closing(Daemon()) as daemon:
+            for cell in waiting:
+                daemon.remove(cell)
 
         assert own.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
-
-
-WAITING = """
-box.prepare(1)
-box.settle()
-print('waiting', flush=True)
-input()
-"""
-RUNNING = """
-spin = ('while True: pass\\n', [small_scenario()])
-threading.Thread(target=box.try_unscreened, args=spin).start()
-print('waiting', flush=True)
-input()
-"""
-
-
-@pytest.mark.parametrize("doing", [WAITING, RUNNING], ids=["while waiting", "in a trial"])
-def test_a_killed_caller_leaves_no_cell(daemon: Daemon, doing: str) -> None:
-    script = (
-        "import threading\n"
-        "from sandbox.limits import Limits\n"
-        "from sandbox.trial import Sandbox\n"
-        "from tests.support.cells import small_scenario\n"
-        "limits = Limits(call_cpu_seconds=900, policy_cpu_seconds=900, wall_seconds=900)\n"
-        f"box = Sandbox(limits).__enter__()\n{doing}"
-    )
-    caller = subprocess.Popen(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert caller.stdout is not None
-    assert caller.stdout.readline() == "waiting\n"
-    assert until(lambda: cells_of(daemon, caller.pid, running=True) != set())
-
-    caller.send_signal(signal.SIGKILL)
-    caller.wait()
-    caller.communicate()
-
-    assert until(lambda: cells_of(daemon, caller.pid) == set())
-
-
-def test_the_reaper_leaves_the_cells_of_the_living(sandbox: Sandbox, daemon: Daemon) -> None:
-    sandbox.try_policy(HONEST, [SMALL])
-    sandbox.settle()
-    before = cells_of(daemon, os.getpid())
-
-    removed = reap(daemon)
-
-    assert before.isdisjoint(removed)
-
-
-def cells_of(daemon: Daemon, pid: int, running: bool = False) -> set[str]:
-    return {
-        one.id
-        for one in daemon.containers_with(LABEL)
-        if one.labels[OWNER_LABEL].startswith(f"{pid}:") and (one.running or not running)
-    }
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-    return True

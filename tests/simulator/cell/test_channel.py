@@ -1,6 +1,9 @@
 """What PID 1 makes of a worker, seen through policies that end in every way there is."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +47,44 @@ def test_a_worker_that_waits_for_nothing_meets_the_wall_limit() -> None:
 
     assert ended.outcome == "wall_limit"
     assert ended.message == "the scenario was not done after 1 s of wall time"
+
+
+def test_a_worker_that_sleeps_is_ended_long_before_its_wall_time() -> None:
+    limits = dataclasses.replace(LIMITS, blocked_seconds=0.5)
+
+    ended = tried("lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire()", limits)
+
+    assert (ended.outcome, ended.tick) == ("wall_limit", 0)
+    assert ended.message == "one call waited for something that never comes, for more than 0.5 s"
+    assert ended.seconds < 20
+
+
+def test_a_worker_that_dozes_in_every_call_adds_it_all_up() -> None:
+    limits = dataclasses.replace(LIMITS, blocked_seconds=1.0)
+    doze = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire(timeout=0.6)"
+
+    ended = tried(f"{doze}; return _step(s, results, pipelines)", limits)
+
+    assert ended.outcome == "wall_limit"
+    assert "waited for something" in (ended.message or "")
+
+
+def test_a_worker_that_waits_for_its_turn_on_a_busy_machine_is_not_asleep() -> None:
+    """Four others share its processor; a tenth of a second of sleep would already be too much."""
+    limits = dataclasses.replace(LIMITS, blocked_seconds=0.1)
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(ours)})
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        ended = tried("sum(range(400_000)); return _step(s, results, pipelines)", limits)
+    finally:
+        os.sched_setaffinity(0, ours)
+        for other in others:
+            other.kill()
+            other.wait()
+
+    assert ended.outcome == "ok", ended
+    assert ended.seconds > 2 * ended.policy_cpu_seconds
 
 
 def test_a_failure_names_the_tick_of_the_call() -> None:

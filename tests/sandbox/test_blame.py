@@ -1,0 +1,65 @@
+"""Who is charged when the kernel or a stranger kills the process of a policy."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from sandbox.errors import CellFailed
+from sandbox.limits import MB, Limits
+from sandbox.outcome import Outcome
+from sandbox.trial import Sandbox
+from tests.sandbox.callers import until
+from tests.sandbox.test_process_cells import enclosures_of, processes
+from tests.support.cells import TIGHT, small_scenario
+
+SMALL = small_scenario()
+SPIN = "while True: pass\n"
+HOARD = "kept = []\nwhile True: kept.append(b'x' * (1 << 20))\n"
+
+
+class Cramped(Limits):
+    """A container that is smaller than what its policy may use."""
+
+    @property
+    def container_memory_bytes(self) -> int:
+        return 160 * MB
+
+
+@pytest.mark.docker
+def test_a_policy_that_the_kernel_kills_for_the_cells_memory_is_charged_for_it() -> None:
+    with Sandbox(Cramped(memory_mb=1024), ready=False) as box:
+        (ended,) = box.try_unscreened(HOARD, [SMALL]).evaluations
+
+    assert ended.outcome is Outcome.MEMORY_LIMIT, ended
+    assert ended.problem is not None
+    assert ended.problem.message == "the kernel killed the policy's process for its memory"
+
+
+def test_a_policy_whose_process_a_stranger_kills_is_not_charged_for_it() -> None:
+    limits = TIGHT.model_copy(update={"call_cpu_seconds": 60.0, "policy_cpu_seconds": 60.0})
+    errors: list[CellFailed] = []
+
+    def spin() -> None:
+        try:
+            box.try_unscreened(SPIN, [SMALL])
+        except CellFailed as error:
+            errors.append(error)
+
+    with Sandbox(limits, cell="process", ready=False) as box:
+        work = threading.Thread(target=spin)
+        work.start()
+        assert until(lambda: len(workers_of(os.getpid())) == 1)
+        os.kill(workers_of(os.getpid()).pop(), signal.SIGKILL)
+        work.join(60)
+
+    (error,) = errors
+    assert "something outside the cell killed the process of a policy" in str(error)
+
+
+def workers_of(pid: int) -> set[int]:
+    """Return the processes that run a policy: those below the trusted one of each cell."""
+    parents = {one: parent for one, (parent, _) in processes()}
+    trusted = {one for one, parent in parents.items() if parent in enclosures_of(pid)}
+    return {one for one, parent in parents.items() if parent in trusted}

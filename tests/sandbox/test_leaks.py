@@ -1,0 +1,89 @@
+"""Nothing is left of any cell, however its caller ends, and however many callers there are."""
+
+import gc
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from sandbox.outcome import Outcome
+from sandbox.reaper import reap
+from sandbox.trial import Sandbox
+from tests.sandbox.callers import PREPARED, TRYING, Caller, cells_of, until
+from tests.support.cells import HONEST, TIGHT, small_scenario
+
+SMALL = small_scenario()
+CANDIDATES = 40
+WARM_UP = 8
+KB_OF_GROWTH = 8_000
+"""Of the caller, over all candidates; a leak of one report each would be several times as much."""
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
+@pytest.mark.parametrize("doing", [PREPARED, TRYING], ids=["while waiting", "in a trial"])
+def test_a_caller_that_is_ended_leaves_no_cell(doing: str, number: signal.Signals) -> None:
+    """Cells that run end by themselves; one that was made but not started waits for the reaper."""
+    with Caller(doing) as caller:
+        caller.wait_until_ready()
+        assert until(lambda: cells_of(caller.pid, running=True) != set())
+
+        said = caller.end(number)
+
+    assert until(lambda: cells_of(caller.pid, running=True) == set())
+    assert until(lambda: not set(reap()) and not cells_of(caller.pid))
+    assert ("KeyboardInterrupt" in said) == (number is signal.SIGINT)
+
+
+def test_two_callers_on_one_engine_touch_their_own_cells_only() -> None:
+    with Sandbox(TIGHT) as box:
+        box.prepare(1)
+        box.settle()
+        ours = cells_of()
+        with Caller(PREPARED) as other:
+            other.wait_until_ready()
+            theirs = cells_of(other.pid)
+
+            removed = set(reap())
+            trial = box.try_policy(HONEST, [SMALL])
+            box.settle()
+
+            assert ours and theirs
+            assert not removed & (ours | theirs)
+            assert cells_of(other.pid) == theirs
+        assert until(lambda: not cells_of(other.pid))
+        assert trial.outcome is Outcome.OK
+        assert cells_of() - ours
+
+
+def test_forty_candidates_in_a_row_leave_nothing_behind() -> None:
+    sources = [f"# candidate {number}\n{HONEST}" for number in range(CANDIDATES)]
+    before = cells_of()
+    with Sandbox(TIGHT, slots=2) as box:
+        for source in sources[:WARM_UP]:
+            box.try_policy(source, [SMALL])
+        at_first = _open_files(box), _memory_kb()
+        outcomes = {box.try_policy(source, [SMALL]).outcome for source in sources}
+        at_last = _open_files(box), _memory_kb()
+        assert len(cells_of() - before) <= 2
+
+    assert outcomes == {Outcome.OK}
+    assert at_last[0] <= at_first[0] + 2
+    assert at_last[1] - at_first[1] < KB_OF_GROWTH
+    assert cells_of() <= before
+
+
+def _open_files(box: Sandbox) -> int:
+    box.settle()
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _memory_kb() -> int:
+    """Return how much memory this process holds now, which unlike its peak can fall."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize() // 1024
