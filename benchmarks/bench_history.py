@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import missed
-from flows.history_check import check
-from flows.journal import Journal
-from flows.records import Row
-from flows.store import ingest, query, rebuild
+from flows.history.check import check
+from flows.history.journal import Journal
+from flows.history.records import Row
+from flows.history.store import ingest, query, rebuild
 from tests.support.history_rows import candidate, evaluation, experiment, scenario
 
 SLOTS = 250

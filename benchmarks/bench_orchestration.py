@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from flows.config import experiment_id
-from flows.journal import Journal
-from flows.prefect_server import running_server
-from flows.prefect_settings import START_SECONDS, prepare_prefect
+from flows.history.journal import Journal
+from flows.orchestration.server import running_server
+from flows.orchestration.settings import START_SECONDS, prepare_prefect
 from flows.search import run_search
 from tests.support.search_fakes import FakeProposer, better_each_time, config, services
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import least_cpu_seconds, missed
-from flows.report_data import ReportData
-from flows.report_page import render
-from flows.report_view import build_view
+from flows.report.data import ReportData
+from flows.report.page import render
+from flows.report.view import build_view
 from tests.support.browser import browser
 from tests.support.guarded_rows import guarded_rows
 

@@ -18,12 +18,12 @@ from benchmarks.in_process_trials import InProcessTrials
 from benchmarks.search_curves import Curve, drawing, table, write_csv
 from flows.clock import SystemClock
 from flows.config import SearchConfig, load_config
-from flows.happenings import SearchResult
+from flows.history.records import CandidateRow, Row
+from flows.loop.happenings import SearchResult
+from flows.loop.session import Services
+from flows.loop.splits import suite_splits
 from flows.offline.proposer import OfflineProposer
-from flows.records import CandidateRow, Row
 from flows.search import run_search
-from flows.session import Services
-from flows.splits import suite_splits
 from flows.version import assay_version
 from sandbox.image import source_hash
 

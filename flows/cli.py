@@ -18,15 +18,15 @@ from flows.commands import (
     trying,
     workloads,
 )
-from flows.config_sources import add_dotenv
+from flows.settings.sources import add_dotenv
 from flows.version import assay_version
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and leave with its exit code, as ``flows.cli_errors`` lists them."""
-    from flows.cli_errors import bear_any_terminal, leave_with
+    """Run a command and leave with its exit code, as ``flows.console.errors`` lists them."""
+    from flows.console.errors import bear_any_terminal, leave_with
 
     bear_any_terminal()
     output = sys.stdout

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from flows.config_sections import (
+from flows.errors import ConfigError
+from flows.settings.sections import (
     BudgetConfig,
     EvolveConfig,
     FeedbackConfig,
@@ -21,8 +22,7 @@ from flows.config_sections import (
     RunnerConfig,
     Section,
 )
-from flows.config_sources import environment_settings, variable_name
-from flows.errors import ConfigError
+from flows.settings.sources import environment_settings, variable_name
 from sandbox.limits import Limits
 
 

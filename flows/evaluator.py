@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.diagnoses import diagnose
+from flows.console.policy_file import PolicyText, read_policy
 from flows.evaluator_cells import EvaluatorSettings, Workbench, workbench
-from flows.policy_file import PolicyText, read_policy
-from flows.proposing import Attempt
-from flows.scoring import Verdict, judge
+from flows.judging.scoring import Verdict, judge
+from flows.loop.proposing import Attempt
+from flows.prompting.diagnoses import diagnose
 from sandbox.outcome import Evaluation, Outcome, Trial
 
 __all__ = [

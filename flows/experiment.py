@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.baselines import check_baselines
-from flows.budget import spend_of
 from flows.clock import SystemClock, stamp
 from flows.config import SearchConfig, experiment_id
 from flows.errors import AlreadyRunning
-from flows.happenings import SearchResult
+from flows.history.journal import Journal, read_rows
+from flows.history.records import ArtifactRow, CandidateRow, Row
 from flows.home import experiment_folder, home_folder, make_folder
-from flows.journal import Journal, read_rows
-from flows.ledger import Ledger
-from flows.model_settings import keys_of
-from flows.prompt_check import check_prompts, refuse_changed_templates
-from flows.proposer_choice import make_proposer
-from flows.records import ArtifactRow, CandidateRow, Row
-from flows.report import write_report
+from flows.loop.baselines import check_baselines
+from flows.loop.budget import spend_of
+from flows.loop.happenings import SearchResult
+from flows.loop.ledger import Ledger
+from flows.loop.proposer_choice import make_proposer
+from flows.loop.session import Around, Services, Watch, ended
+from flows.loop.splits import suite_splits
+from flows.loop.trials import OpenTrials, in_this_process
+from flows.models.choices import keys_of
+from flows.orchestration.task_runners import check_runner
+from flows.prompting.checking import check_prompts, refuse_changed_templates
+from flows.report.writing import write_report
 from flows.search import run_search
-from flows.session import Around, Services, Watch, ended
-from flows.splits import suite_splits
-from flows.task_runners import check_runner
-from flows.trials import OpenTrials, in_this_process
 from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox

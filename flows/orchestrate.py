@@ -19,25 +19,25 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.states import Completed
 from prefect.types.entrypoint import EntrypointType
 
-from flows.comparison import Measure, compare
 from flows.config import SearchConfig
-from flows.contenders import find_contenders
-from flows.deployments import TAGS, Deployment, not_cron
 from flows.errors import ConfigError
 from flows.experiment import Finished, run_experiment
-from flows.export import export_parquet
-from flows.folder_evaluation import evaluate_folder
-from flows.happenings import Happening
+from flows.history.export import export_parquet
 from flows.home import home_folder
-from flows.maintenance import tidy
-from flows.orchestrate_board import FolderBoard, SearchBoard, show_comparison
-from flows.orchestrate_pages import PrefectPages
-from flows.orchestrate_runs import alive, need_server, truthful
-from flows.orchestrate_tasks import NamedTrials, around, in_a_task, open_trials
-from flows.scenarios import suite_scenarios
+from flows.judging.comparison import Measure, compare
+from flows.judging.contenders import find_contenders
+from flows.loop.happenings import Happening
+from flows.loop.scenarios import suite_scenarios
+from flows.loop.session import Watch
+from flows.orchestration.board import FolderBoard, SearchBoard, show_comparison
+from flows.orchestration.deployments import TAGS, Deployment, not_cron
+from flows.orchestration.folder_evaluation import evaluate_folder
+from flows.orchestration.maintenance import tidy
+from flows.orchestration.pages import PrefectPages
+from flows.orchestration.runs import alive, need_server, truthful
+from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
 from flows.search import ignore
-from flows.session import Watch
-from flows.trial_config import CompareConfig, FolderConfig
+from flows.settings.trial import CompareConfig, FolderConfig
 from flows.version import assay_version
 
 __all__ = [

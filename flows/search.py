@@ -5,23 +5,23 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from flows.baselines import baseline_proposals
-from flows.budget import Stop, room_for, stop_reason
 from flows.clock import Clock
 from flows.config import SearchConfig
-from flows.drafts import Draft
 from flows.errors import TooManyLosses
-from flows.final_test import touch_test
-from flows.happenings import SearchResult, Working
-from flows.ledger import format_key
-from flows.prompts import render_prompt
-from flows.proposing import Prompt, Proposal, ProposalRequest, ProposerUnavailable
-from flows.recording import record, record_references
-from flows.rows import prompt_row
-from flows.session import Around, Services, Session, Watch
-from flows.side_by_side import side_by_side
-from flows.strategies import Plan
-from flows.trying import audit, confirm, screen_and_try, validate
+from flows.loop.baselines import baseline_proposals
+from flows.loop.budget import Stop, room_for, stop_reason
+from flows.loop.drafts import Draft
+from flows.loop.final_test import touch_test
+from flows.loop.happenings import SearchResult, Working
+from flows.loop.ledger import format_key
+from flows.loop.proposing import Prompt, Proposal, ProposalRequest, ProposerUnavailable
+from flows.loop.recording import record, record_references
+from flows.loop.rows import prompt_row
+from flows.loop.session import Around, Services, Session, Watch
+from flows.loop.side_by_side import side_by_side
+from flows.loop.strategies import Plan
+from flows.loop.trying import audit, confirm, screen_and_try, validate
+from flows.prompting.prompts import render_prompt
 from sandbox.errors import CellFailed, SandboxUnavailable
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
 """What each command of ``assay`` takes.
 
-The work is done by the ``flows.cli_*`` modules, imported inside the commands: help answers at once.
+The work is done in ``flows.console``, imported inside the commands: help answers at once.
 """

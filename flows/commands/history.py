@@ -1,4 +1,4 @@
-"""The commands about the history; ``flows.cli_history`` and ``cli_database`` do the work."""
+"""The commands about the history; ``flows.console.history`` and ``.database`` do the work."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def sql(**options: Any) -> int:
       assay sql "from leaderboard limit 10"
       assay sql "select outcome, count(*) from evaluations group by all" --format json
     """
-    from flows.cli_history import run_sql
+    from flows.console.history import run_sql
 
     return run_sql(**options)
 
@@ -48,7 +48,7 @@ def export(**options: Any) -> int:
     \b
       assay export parquet-files
     """
-    from flows.cli_history import export_history
+    from flows.console.history import export_history
 
     return export_history(**options)
 
@@ -75,7 +75,7 @@ def db_check(**options: Any) -> int:
     \b
       assay db check
     """
-    from flows.cli_database import check_database
+    from flows.console.database import check_database
 
     return check_database(**options)
 
@@ -90,7 +90,7 @@ def db_rebuild(**options: Any) -> int:
     \b
       assay db rebuild
     """
-    from flows.cli_database import rebuild_database
+    from flows.console.database import rebuild_database
 
     return rebuild_database(**options)
 
@@ -105,7 +105,7 @@ def db_vacuum(**options: Any) -> int:
     \b
       assay db vacuum
     """
-    from flows.cli_database import vacuum_database
+    from flows.console.database import vacuum_database
 
     return vacuum_database(**options)
 

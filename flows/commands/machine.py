@@ -1,15 +1,32 @@
-"""The commands that look after the machine; ``flows.cli_machine`` does the work."""
+"""The commands that look after the machine; ``flows.console.machine`` does the work."""
 
 from typing import Any
 
 import click
 
+from flows.commands.options import CELLS
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--cell",
+    type=CELLS,
+    default="docker",
+    show_default=True,
+    help="What hostile policies are tried in.",
+)
+@click.option(
+    "--runtime", metavar="NAME", help="A runtime of the engine other than its own choice."
+)
 def doctor(**options: Any) -> int:
-    """Check the Docker engine, the image, and that a hostile policy is contained."""
-    from flows.cli_machine import examine_machine
+    """Check the engine, the image, and that a hostile policy is contained.
+
+    \b
+      assay doctor
+      assay doctor --cell process --json
+    """
+    from flows.console.machine import examine_machine
 
     return examine_machine(**options)
 
@@ -17,8 +34,13 @@ def doctor(**options: Any) -> int:
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Also cells whose owner is alive.")
 def reap(**options: Any) -> int:
-    """Remove locked containers that a dead process left behind."""
-    from flows.cli_machine import reap_cells
+    """Remove locked containers that a dead process left behind.
+
+    \b
+      assay reap
+      assay reap --all
+    """
+    from flows.console.machine import reap_cells
 
     return reap_cells(**options)
 

@@ -1,4 +1,4 @@
-"""The commands about policies: what each takes; ``flows.cli_*`` modules do the work."""
+"""The commands about policies: what each takes; ``flows.console.*`` modules do the work."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def init(**options: Any) -> int:
       assay init
       assay init night-search
     """
-    from flows.cli_init import init_folder
+    from flows.console.init import init_folder
 
     return init_folder(**options)
 
@@ -44,7 +44,7 @@ def policies_list(**options: Any) -> int:
     \b
       assay policies list
     """
-    from flows.cli_policies import list_policies
+    from flows.console.policies import list_policies
 
     return list_policies(**options)
 
@@ -57,7 +57,7 @@ def policies_show(**options: Any) -> int:
     \b
       assay policies show right-size
     """
-    from flows.cli_policies import show_policy
+    from flows.console.policies import show_policy
 
     return show_policy(**options)
 
@@ -73,7 +73,7 @@ def policies_check(**options: Any) -> int:
     \b
       assay policies check my_policy.py
     """
-    from flows.cli_policies import check_policy
+    from flows.console.policies import check_policy
 
     return check_policy(**options)
 

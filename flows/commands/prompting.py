@@ -1,4 +1,4 @@
-"""The commands about prompts: what each takes; ``flows.cli_prompts`` does the work."""
+"""The commands about prompts: what each takes; ``flows.console.prompts`` does the work."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def prompts_copy(**options: Any) -> int:
     \b
       assay prompts copy my-prompts
     """
-    from flows.cli_prompts import copy_prompts
+    from flows.console.prompts import copy_prompts
 
     return copy_prompts(**options)
 
@@ -41,7 +41,7 @@ def prompts_check(**options: Any) -> int:
     \b
       assay prompts check my-prompts
     """
-    from flows.cli_prompts import check_folder
+    from flows.console.prompts import check_folder
 
     return check_folder(**options)
 
@@ -56,7 +56,7 @@ def prompts_show(**options: Any) -> int:
     \b
       assay prompts show
     """
-    from flows.cli_prompts import show_prompt
+    from flows.console.prompts import show_prompt
 
     return show_prompt(**options)
 

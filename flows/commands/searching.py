@@ -1,4 +1,4 @@
-"""The commands that search: what each takes; ``flows.cli_run`` and ``flows.demo`` do the work."""
+"""The commands that search: what each takes; ``flows.console`` does the work."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def run(**options: Any) -> int:
       assay run --proposer openai --base-url http://127.0.0.1:8000/v1 --model local
       assay run --replay search-1a2b3c4d --name again
     """
-    from flows.cli_run import run_command
+    from flows.console.run import run_command
 
     return run_command(**options)
 
@@ -93,7 +93,7 @@ def demo(**options: Any) -> int:
     \b
       assay demo --direct
     """
-    from flows.demo import run_demo
+    from flows.console.demo import run_demo
 
     return run_demo(**options)
 

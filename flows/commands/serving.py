@@ -1,4 +1,4 @@
-"""The command that keeps a single machine searching; ``flows.cli_serve`` does the work."""
+"""The command that keeps a single machine searching; ``flows.console.serve`` does the work."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def serve(**options: Any) -> int:
       assay serve
       assay serve --config search.toml --cron "30 1 * * 1-5"
     """
-    from flows.cli_serve import serve_command
+    from flows.console.serve import serve_command
 
     return serve_command(**options)
 

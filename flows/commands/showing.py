@@ -1,4 +1,4 @@
-"""The commands that show what a search did; ``flows.cli_history`` does the work."""
+"""The commands that show what a search did; ``flows.console.history`` does the work."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def report(**options: Any) -> int:
       assay report
       assay report demo --out demo.html
     """
-    from flows.cli_history import make_report
+    from flows.console.history import make_report
 
     return make_report(**options)
 
@@ -47,7 +47,7 @@ def show(**options: Any) -> int:
       assay show 12/0 --experiment night
       assay show 3fa9c1d2 --only source > mine.py
     """
-    from flows.cli_show import show_candidate
+    from flows.console.show import show_candidate
 
     return show_candidate(**options)
 

@@ -1,4 +1,4 @@
-"""The commands that try policies: what each takes; ``flows.cli_*`` modules do the work."""
+"""The commands that try policies: what each takes; ``flows.console.*`` modules do the work."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def evaluate(**options: Any) -> int:
       assay evaluate my_policy.py
       assay evaluate priority --suite paper --json
     """
-    from flows.cli_evaluate import evaluate_policy
+    from flows.console.evaluate import evaluate_policy
 
     return evaluate_policy(**options)
 
@@ -89,7 +89,7 @@ def compare(**options: Any) -> int:
       assay compare 3fa9c1d2 naive priority --suite mixed --slots 2
       assay compare my_policy.py naive --suite paper      beside the paper's figure
     """
-    from flows.cli_compare import compare_policies
+    from flows.console.compare import compare_policies
 
     return compare_policies(**options)
 

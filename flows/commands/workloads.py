@@ -1,4 +1,4 @@
-"""The commands about traces: what each takes; ``flows.cli_traces`` does the work."""
+"""The commands about traces: what each takes; ``flows.console.traces`` does the work."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def traces_list(**options: Any) -> int:
     \b
       assay traces list
     """
-    from flows.cli_traces import list_traces
+    from flows.console.traces import list_traces
 
     return list_traces(**options)
 
@@ -43,7 +43,7 @@ def traces_describe(**options: Any) -> int:
     \b
       assay traces describe mixed --scenario mixed-wide-101
     """
-    from flows.cli_traces import describe_traces
+    from flows.console.traces import describe_traces
 
     return describe_traces(**options)
 
@@ -59,7 +59,7 @@ def traces_generate(**options: Any) -> int:
     \b
       assay traces generate --params params.toml --out mine.csv
     """
-    from flows.cli_traces import generate_trace
+    from flows.console.traces import generate_trace
 
     return generate_trace(**options)
 
@@ -73,7 +73,7 @@ def traces_check(**options: Any) -> int:
     \b
       assay traces check mine.csv
     """
-    from flows.cli_traces import check_traces
+    from flows.console.traces import check_traces
 
     return check_traces(**options)
 
@@ -86,7 +86,7 @@ def traces_formats(**options: Any) -> int:
     \b
       assay traces formats --json
     """
-    from flows.cli_traces import list_formats
+    from flows.console.traces import list_formats
 
     return list_formats(**options)
 
@@ -109,7 +109,7 @@ def traces_import(**options: Any) -> int:
       assay traces formats
       assay traces import azure-2021 invocations.txt --start 3600 --duration 600 --out day.csv
     """
-    from flows.cli_traces import import_trace
+    from flows.console.traces import import_trace
 
     return import_trace(**options)
 

@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from flows.offline.space import Genome, tells_kills_apart, to_text
-from flows.templates import render_text
+from flows.prompting.templates import render_text
 
 TEMPLATE = Path(__file__).with_name("policy.py.j2")
 LINE = 96

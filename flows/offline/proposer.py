@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from flows.judging.scoring import normalised_sha256
+from flows.loop.proposing import Attempt, Proposal, ProposalRequest
 from flows.offline.emit import emit, title
 from flows.offline.measure import measure, trailing
 from flows.offline.space import Genome, from_source, random_genome
@@ -18,8 +20,6 @@ from flows.offline.vary import (
     sample,
     seed_genome,
 )
-from flows.proposing import Attempt, Proposal, ProposalRequest
-from flows.scoring import normalised_sha256
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.report_page import render
-from flows.report_view import build_view
+from flows.report.page import render
+from flows.report.view import build_view
 from tests.support.browser import Browser, browser
 from tests.support.guarded_rows import guarded_rows
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from flows.config import load_config
-from flows.config_sections import ProposerConfig
-from flows.model_settings import keys_of, model_settings
-from flows.prices import price_list
+from flows.models.choices import keys_of, model_settings
+from flows.models.prices import price_list
+from flows.settings.sections import ProposerConfig
 from simulator.library import policy_source
 from tests.docs.pages import DOCS, blocks
 from tests.support import model_server as server

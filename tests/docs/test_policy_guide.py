@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.policy_page import document
+from flows.prompting.policy_page import document
 from tests.docs.pages import DOCS, follow
 
 PAGE = DOCS / "policy-guide.md"
@@ -28,4 +28,6 @@ def test_each_step_of_the_guide_earns_what_it_promises(tmp_path: Path) -> None:
 def test_the_contract_that_ships_is_what_the_code_says() -> None:
     page = (DOCS / "policy-contract.md").read_text(encoding="utf-8")
 
-    assert page == document(), "write it with python -m flows.policy_page > docs/policy-contract.md"
+    assert page == document(), (
+        "write it with python -m flows.prompting.policy_page > docs/policy-contract.md"
+    )

@@ -5,9 +5,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from flows.config import SearchConfig
-from flows.prompt_parts import Shown
-from flows.prompts import system_values, user_values
-from flows.store import ingest
+from flows.history.store import ingest
+from flows.prompting.parts import Shown
+from flows.prompting.prompts import system_values, user_values
 from tests.docs.pages import DOCS, follow
 from tests.support.sample_history import write_sample_history
 

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from flows.config import SearchConfig
-from flows.intervals import paired_interval
-from flows.records import CandidateRow
+from flows.history.records import CandidateRow
+from flows.judging.intervals import paired_interval
 from tests.docs.pages import DOCS, blocks, follow
 
 PAGE = DOCS / "search.md"

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.history_check import check
-from flows.schema_page import schema_page
-from flows.store import Table, ingest, query
+from flows.history.check import check
+from flows.history.schema_page import schema_page
+from flows.history.store import Table, ingest, query
 from tests.docs.pages import blocks, follow
 from tests.support.sample_history import write_sample_history
 
@@ -158,4 +158,4 @@ def test_every_json_answer_can_be_read_by_a_program(home: Path) -> None:
 def test_the_page_of_the_schema_is_what_the_schema_says(tmp_path: Path) -> None:
     page = (DOCS / "history-schema.md").read_text(encoding="utf-8")
 
-    assert page == schema_page(tmp_path), "write it with python -m flows.schema_page"
+    assert page == schema_page(tmp_path), "write it with python -m flows.history.schema_page"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from flows.budget import (
+from flows.history.records import EventRow, LlmCallRow
+from flows.loop.budget import (
     Reserve,
     Spend,
     room_for,
@@ -13,8 +14,7 @@ from flows.budget import (
     summary_lines,
     wall_seconds,
 )
-from flows.config_sections import BudgetConfig
-from flows.records import EventRow, LlmCallRow
+from flows.settings.sections import BudgetConfig
 
 
 def event(kind: str, second: int) -> EventRow:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli_errors import leave_with
+from flows.console.errors import leave_with
 from tests.support.command import NO_ENGINE, assay
 
 HEAVY = ("prefect", "duckdb", "docker", "openai", "numpy", "pydantic", "rich", "jinja2")

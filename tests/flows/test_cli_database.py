@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from flows.history.schema_page import schema_page
+from flows.history.store import ingest, query, rebuild, vacuum
 from flows.home import build_path, published_path
-from flows.schema_page import schema_page
-from flows.store import ingest, query, rebuild, vacuum
 from tests.support.history_rows import candidate, experiment, one_of_each, remember
 from tests.support.in_process import Done, command
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows.comparison import Comparison, Contender, Measure, compare, compare_trials
-from flows.objectives import Reference
-from flows.policy_file import PolicyText
+from flows.console.policy_file import PolicyText
+from flows.judging.comparison import Comparison, Contender, Measure, compare, compare_trials
+from flows.judging.objectives import Reference
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from tests.support.search_fakes import FakeSandbox, evaluation, failure, scenario, trial
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.diagnoses import diagnose
-from flows.untrusted import cleaned, code, fenced, one_line
+from flows.prompting.diagnoses import diagnose
+from flows.prompting.untrusted import cleaned, code, fenced, one_line
 from sandbox.outcome import Finding, Outcome
 from tests.support.attempts import attempt, baseline, evaluation, failure
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli_init import starter_policy
+from flows.console.init import starter_policy
 from flows.errors import ConfigError, UserError
 from flows.evaluator import (
     EvaluatorSettings,

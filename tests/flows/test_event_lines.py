@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.budget import Spend
 from flows.config import SearchConfig
-from flows.event_lines import ended_line, event_lines, interrupted_line
+from flows.console.event_lines import ended_line, event_lines, interrupted_line
 from flows.experiment import Finished
-from flows.happenings import Began, Lost, Notice, SearchResult, Settled, Working
+from flows.loop.budget import Spend
+from flows.loop.happenings import Began, Lost, Notice, SearchResult, Settled, Working
 from tests.support.guarded_rows import guarded_rows
 
 DATA = guarded_rows(12)

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from flows.config import experiment_id, load_config
-from flows.demo import SEED, demo_config
+from flows.console.demo import SEED, demo_config
 from flows.errors import AlreadyRunning, ConfigError
 from flows.experiment import run_experiment
+from flows.history.journal import Journal
 from flows.home import experiment_folder
-from flows.journal import Journal
-from flows.model_settings import keys_of
-from flows.prefect_settings import prepare_prefect, uses_a_server
-from flows.proposer_choice import make_proposer
+from flows.loop.proposer_choice import make_proposer
+from flows.models.choices import keys_of
+from flows.orchestration.settings import prepare_prefect, uses_a_server
 from flows.search import ignore, run_search
 from tests.support.search_fakes import FakeProposer, better_each_time, services
 

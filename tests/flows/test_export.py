@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.export import ExportError, export_parquet, records, render_table
-from flows.schema import migrations
-from flows.store import QueryError, Table, copy_to_parquet, query
+from flows.history.export import ExportError, export_parquet, records, render_table
+from flows.history.schema import migrations
+from flows.history.store import QueryError, Table, copy_to_parquet, query
 from flows.version import assay_version
 from tests.support.history_rows import candidate, one_of_each, remember
 

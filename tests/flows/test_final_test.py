@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.records import EventRow, Row
+from flows.history.records import EventRow, Row
 from flows.search import run_search
 from tests.support.search_fakes import (
     FakeJournal,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from flows.errors import ConfigError, UserError
-from flows.folder_evaluation import FolderResult, evaluate_folder
-from flows.task_runners import check_runner, make_runner
-from flows.trial_config import FolderConfig
-from flows.trials import Machinery, Trials
+from flows.loop.trials import Machinery, Trials
+from flows.orchestration.folder_evaluation import FolderResult, evaluate_folder
+from flows.orchestration.task_runners import check_runner, make_runner
+from flows.settings.trial import FolderConfig
 from sandbox.errors import CellFailed
 from tests.support.histories import lines_of
 from tests.support.search_fakes import FakeSandbox

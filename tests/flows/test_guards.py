@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from flows.config_sections import GuardConfig
-from flows.guards import (
+from flows.judging.guards import (
     Figures,
     Rules,
     Ruling,
@@ -14,6 +13,7 @@ from flows.guards import (
     rule_on_candidate,
     seed_for,
 )
+from flows.settings.sections import GuardConfig
 
 RULES = Rules(guards=GuardConfig(), seed=1)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.history_check import check
+from flows.history.check import check
+from flows.history.records import CandidateRow
+from flows.history.redact import REDACTED
+from flows.history.store import HistoryTooNewError, StoreError, ingest, rebuild
 from flows.home import build_path, published_path
-from flows.records import CandidateRow
-from flows.redact import REDACTED
-from flows.store import HistoryTooNewError, StoreError, ingest, rebuild
 from tests.support.history_rows import candidate, experiment, one_of_each, remember
 
 SOURCE = "x = 1\n"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from flows.intervals import Interval, paired_interval, unpaired_interval
+from flows.judging.intervals import Interval, paired_interval, unpaired_interval
 
 
 def test_equal_ratios_give_an_interval_of_one_point() -> None:

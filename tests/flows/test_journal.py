@@ -11,14 +11,14 @@ from threading import Thread
 
 import pytest
 
-from flows.home import journal_folder
-from flows.journal import (
+from flows.history.journal import (
     Journal,
     JournalError,
     JournalTooNewError,
     journal_files,
     read_rows,
 )
+from flows.home import journal_folder
 from tests.support.history_rows import AT, candidate, evaluation, experiment, one_of_each, remember
 
 
@@ -178,7 +178,7 @@ def test_threads_share_a_journal(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from flows.journal import Journal, JournalError
+from flows.history.journal import Journal, JournalError
 from tests.support.history_rows import candidate
 
 journal = Journal(Path(sys.argv[1]), "night")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.history_check import check
-from flows.store import query
+from flows.history.check import check
+from flows.history.store import query
 from tests.support.history_rows import candidate, evaluation, remember
 from tests.support.killing import MODULES, Search
 from tests.support.same_history import assert_same_history
@@ -32,8 +32,8 @@ guards.resamples = 1000
 INGEST = """
 import os, signal, sys
 from pathlib import Path
-from flows.store import ingest
-import flows.ingest_batches as batches
+from flows.history.store import ingest
+import flows.history.ingest_batches as batches
 
 batches.BATCH_LINES = 40
 files, last, steps = tuple(sys.argv[2].split()), int(sys.argv[3]), 0

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.history.journal import Journal
 from flows.home import published_path
-from flows.journal import Journal
-from flows.maintenance import tidy
+from flows.orchestration.maintenance import tidy
 from tests.support.command import NO_ENGINE
 from tests.support.history_rows import experiment
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.records import LlmCallRow
+from flows.history.records import LlmCallRow
 from tests.support import model_server as server
 from tests.support.asked_search import answers, improves, search, searching
 from tests.support.model_server import ModelServer

@@ -2,10 +2,10 @@
 
 import pytest
 
-from flows.config_sections import ProposerConfig
-from flows.model_proposer import OpenAiProposer
-from flows.proposing import Proposal, ProposerUnavailable
-from flows.records import LlmCallRow
+from flows.history.records import LlmCallRow
+from flows.loop.proposing import Proposal, ProposerUnavailable
+from flows.models.proposer import OpenAiProposer
+from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import SOURCE, StillClock, ask, request
 from tests.support.model_server import Behaviour, ModelServer

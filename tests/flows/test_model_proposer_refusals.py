@@ -2,10 +2,10 @@
 
 import pytest
 
-from flows.config_sections import ProposerConfig
 from flows.errors import ConfigError
-from flows.model_proposer import OpenAiProposer
-from flows.proposing import ProposerRefused, ProposerUnavailable
+from flows.loop.proposing import ProposerRefused, ProposerUnavailable
+from flows.models.proposer import OpenAiProposer
+from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import KEY, SOURCE, ask
 from tests.support.model_server import Behaviour

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from flows.config_sections import ProposerConfig
 from flows.errors import ConfigError
-from flows.model_proposer import OpenAiProposer
-from flows.model_settings import keys_of, model_settings, whose_turn
-from flows.records import LlmCallRow
+from flows.history.records import LlmCallRow
+from flows.models.choices import keys_of, model_settings, whose_turn
+from flows.models.proposer import OpenAiProposer
+from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import SOURCE, StillClock, request
 from tests.support.model_server import ModelServer

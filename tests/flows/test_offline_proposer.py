@@ -8,12 +8,12 @@ from functools import cache
 
 import pytest
 
+from flows.history.records import LlmCallRow
+from flows.judging.scoring import normalised_sha256
+from flows.loop.proposing import Attempt, Proposal, ProposalRequest
 from flows.offline.emit import emit
 from flows.offline.proposer import OfflineProposer
 from flows.offline.space import random_genome
-from flows.proposing import Attempt, Proposal, ProposalRequest
-from flows.records import LlmCallRow
-from flows.scoring import normalised_sha256
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
 from simulator.engine import Run, simulate

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.judging.scoring import normalised_sha256
 from flows.offline.emit import emit, title
 from flows.offline.space import (
     CHOICES,
@@ -33,7 +34,6 @@ from flows.offline.vary import (
     sample,
     seed_genome,
 )
-from flows.scoring import normalised_sha256
 
 genomes = st.builds(lambda seed: random_genome(random.Random(seed)), st.integers(0, 2**32))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flows.paper import (
+from flows.judging.paper import (
     COMPLETED,
     LATENCY,
     METRICS,
@@ -13,7 +13,7 @@ from flows.paper import (
     paper_figures,
     paper_lines,
 )
-from flows.scenarios import library_evaluations, suite_scenarios
+from flows.loop.scenarios import library_evaluations, suite_scenarios
 from sandbox.outcome import Evaluation, Outcome
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.policy_page import LEFT_OUT, OBJECTS, members, policy_page
+from flows.prompting.policy_page import LEFT_OUT, OBJECTS, members, policy_page
 from simulator import policy_api as api
 from simulator.messages import NewOperator, NewPipeline, Observation, Setup
 from simulator.mirror import Mirror

@@ -6,10 +6,10 @@ import pytest
 
 from flows.config import SearchConfig
 from flows.errors import ConfigError, UserError
-from flows.prompt_check import check_prompts, refuse_changed_templates
-from flows.prompt_folder import SYSTEM, USER, copy_templates, load_templates
-from flows.prompts import render_prompt
-from flows.rows import prompt_row
+from flows.loop.rows import prompt_row
+from flows.prompting.checking import check_prompts, refuse_changed_templates
+from flows.prompting.folder import SYSTEM, USER, copy_templates, load_templates
+from flows.prompting.prompts import render_prompt
 from tests.flows.test_prompts import PAST, SCENARIOS
 from tests.support.in_process import command
 

@@ -6,9 +6,9 @@ import pytest
 
 from flows.config import SearchConfig
 from flows.errors import ConfigError
-from flows.prompt_check import check_prompts
-from flows.prompts import CHARS_PER_TOKEN, render_prompt
-from flows.proposing import Attempt, Move
+from flows.loop.proposing import Attempt, Move
+from flows.prompting.checking import check_prompts
+from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from tests.flows.test_prompts import SCENARIOS
 from tests.support.attempts import attempt, baseline, evaluation
 

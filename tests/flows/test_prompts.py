@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.config import SearchConfig
-from flows.policy_page import policy_page
-from flows.prompts import CHARS_PER_TOKEN, render_prompt
+from flows.prompting.policy_page import policy_page
+from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from sandbox.outcome import Outcome
 from simulator.library import policy_source
 from simulator.params import Params

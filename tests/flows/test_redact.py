@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from flows.export import export_parquet
-from flows.history_check import check
-from flows.journal import Journal
-from flows.records import Row
-from flows.redact import REDACTED, environment_secrets, redact, redact_value
-from flows.store import query
+from flows.history.check import check
+from flows.history.export import export_parquet
+from flows.history.journal import Journal
+from flows.history.records import Row
+from flows.history.redact import REDACTED, environment_secrets, redact, redact_value
+from flows.history.store import query
 from tests.support.history_rows import call, candidate, evaluation, event, experiment, prompt
 
 SECRET = 'hunter2/with "quotes" + signs'

@@ -6,10 +6,10 @@ import pytest
 
 from flows.config import load_config
 from flows.errors import ConfigError
-from flows.journal import Journal
-from flows.records import LlmCallRow, Row
-from flows.replay_proposer import ReplayProposer
-from flows.replay_source import recorded_rows, recorded_settings
+from flows.history.journal import Journal
+from flows.history.records import LlmCallRow, Row
+from flows.models.replay import ReplayProposer
+from flows.models.replay_source import recorded_rows, recorded_settings
 from tests.support import model_server as server
 from tests.support.asked_search import Searched, improves, search, searching
 from tests.support.model_server import ModelServer

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.journal import Journal
-from flows.report import ReportError, load, write_report
-from flows.report_data import ReportData
+from flows.history.journal import Journal
+from flows.report.data import ReportData
+from flows.report.writing import ReportError, load, write_report
 from tests.support.report_rows import EXPERIMENT, search_rows
 
 

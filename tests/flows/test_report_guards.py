@@ -4,14 +4,14 @@ from dataclasses import replace
 from typing import get_args
 
 from flows.config import SearchConfig
-from flows.report_candidates import guard_lines, payload, table_rows
-from flows.report_compare import contenders, duel
-from flows.report_curve import improvement_curve
-from flows.report_data import in_order, pick_best
-from flows.report_gantt import gantts, lanes
-from flows.report_summary import tiles
-from flows.report_verdict import verdict
-from flows.report_view import MEASURES, build_view
+from flows.report.candidates import guard_lines, payload, table_rows
+from flows.report.compare import contenders, duel
+from flows.report.curve import improvement_curve
+from flows.report.data import in_order, pick_best
+from flows.report.gantt import gantts, lanes
+from flows.report.summary import tiles
+from flows.report.verdict import verdict
+from flows.report.view import MEASURES, build_view
 from tests.support.guarded_rows import guarded_rows
 
 

@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flows.report_data import ReportData
-from flows.report_page import render
-from flows.report_text import visible
-from flows.report_view import build_view
+from flows.report.data import ReportData
+from flows.report.page import render
+from flows.report.text import visible
+from flows.report.view import build_view
 from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import search_rows
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from flows.config import load_config
-from flows.config_sources import assignments
-from flows.report_compare import contenders
-from flows.report_config import command_line
-from flows.report_data import ReportData
-from flows.report_paper import paper_table
+from flows.report.compare import contenders
+from flows.report.config import command_line
+from flows.report.data import ReportData
+from flows.report.paper import paper_table
+from flows.settings.sources import assignments
 from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import experiment_row
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.report_svg import (
+from flows.report.svg import (
     Scale,
     element,
     round_ticks,

@@ -6,8 +6,8 @@ import unicodedata
 
 import pytest
 
-from flows.report_config import to_toml
-from flows.report_text import (
+from flows.report.config import to_toml
+from flows.report.text import (
     clip,
     dollars,
     elapsed_seconds,

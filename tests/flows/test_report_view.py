@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from flows.records import CandidateRow
-from flows.report_candidates import TextPool, payload, table_rows
-from flows.report_compare import contenders, scenario_scores
-from flows.report_data import ReportData, pick_best
-from flows.report_lineage import ancestry, place
-from flows.report_summary import costs, failures, status_sentence, tiles
-from flows.report_verdict import verdict
-from flows.report_view import build_view
+from flows.history.records import CandidateRow
+from flows.report.candidates import TextPool, payload, table_rows
+from flows.report.compare import contenders, scenario_scores
+from flows.report.data import ReportData, pick_best
+from flows.report.lineage import ancestry, place
+from flows.report.summary import costs, failures, status_sentence, tiles
+from flows.report.verdict import verdict
+from flows.report.view import build_view
 from tests.support.report_rows import experiment_row, search_rows
 
 

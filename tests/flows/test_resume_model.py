@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.store import query
+from flows.history.store import query
 from simulator.library import policy_source
 from tests.support.killing import MODULES, Search
 from tests.support.model_server import ModelServer, Received, Sent, policy, prose

@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from flows.history.records import ROW_KINDS, RowKind
+from flows.history.schema import migrations
+from flows.history.store import ingest, query
 from flows.home import build_path
-from flows.records import ROW_KINDS, RowKind
-from flows.schema import migrations
-from flows.store import ingest, query
 from tests.support.history_rows import candidate, remember
 
 VIEWS = (

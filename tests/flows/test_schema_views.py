@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.records import Row
-from flows.store import query
+from flows.history.records import Row
+from flows.history.store import query
 from tests.support.history_rows import call, candidate, evaluation, experiment, remember
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from flows.objectives import Reference
-from flows.scoring import (
+from flows.judging.objectives import Reference
+from flows.judging.scoring import (
     behaviour,
     geometric_mean,
     judge,

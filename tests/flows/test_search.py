@@ -5,8 +5,8 @@ from typing import TypeVar
 
 import pytest
 
-from flows.happenings import Happening, Settled
-from flows.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, ScenarioRow
+from flows.history.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, ScenarioRow
+from flows.loop.happenings import Happening, Settled
 from flows.search import run_search
 from tests.support.search_fakes import (
     SPLITS,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flows.happenings import SearchResult
-from flows.records import CandidateRow, EvaluationRow, EventRow
+from flows.history.records import CandidateRow, EvaluationRow, EventRow
+from flows.loop.happenings import SearchResult
 from flows.search import run_search
 from sandbox.errors import CellFailed
 from tests.support.search_fakes import (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.proposing import Proposal, ProposalRequest, ProposerRefused, ProposerUnavailable
-from flows.records import EventRow, ExperimentRow
+from flows.history.records import EventRow, ExperimentRow
+from flows.loop.proposing import Proposal, ProposalRequest, ProposerRefused, ProposerUnavailable
 from flows.search import RETRY_SECONDS, run_search
 from sandbox.errors import CellFailed, SandboxUnavailable
 from tests.support.search_fakes import (

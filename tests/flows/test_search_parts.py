@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.budget import Spend
-from flows.happenings import Began, Happening, Lost, Notice, Settled, Working
-from flows.leaderboard import HEADERS, leaderboard
-from flows.progress import (
+from flows.console.progress import (
     Progress,
     advance,
     plain_line,
@@ -17,9 +14,12 @@ from flows.progress import (
     spend_text,
     time_left_seconds,
 )
-from flows.records import CandidateRow
-from flows.side_by_side import side_by_side
-from flows.terminal import visible
+from flows.console.terminal import visible
+from flows.history.records import CandidateRow
+from flows.judging.leaderboard import HEADERS, leaderboard
+from flows.loop.budget import Spend
+from flows.loop.happenings import Began, Happening, Lost, Notice, Settled, Working
+from flows.loop.side_by_side import side_by_side
 from tests.support.search_fakes import config
 
 

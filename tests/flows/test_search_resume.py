@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from flows.errors import ConfigError
-from flows.ledger import Ledger
-from flows.proposing import Proposal, ProposalRequest, ProposerUnavailable
-from flows.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, Row
+from flows.history.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, Row
+from flows.loop.ledger import Ledger
+from flows.loop.proposing import Proposal, ProposalRequest, ProposerUnavailable
+from flows.loop.session import ended
 from flows.search import run_search
-from flows.session import ended
 from tests.support.search_fakes import (
     SPLITS,
     FakeClock,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from flows.baselines import check_baselines
 from flows.config import SearchConfig, load_config
-from flows.deployments import TAGS, shipped
-from flows.trial_config import CompareConfig, FolderConfig
+from flows.loop.baselines import check_baselines
+from flows.orchestration.deployments import TAGS, shipped
+from flows.settings.trial import CompareConfig, FolderConfig
 from simulator.suites import suite_names
 from tests.docs.pages import DOCS, blocks
 

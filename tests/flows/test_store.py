@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.home import published_path
-from flows.store import (
+from flows.history.store import (
     QueryError,
     StoreError,
     Table,
@@ -16,6 +15,7 @@ from flows.store import (
     query,
     rebuild,
 )
+from flows.home import published_path
 from tests.support.history_rows import candidate, evaluation, experiment, one_of_each, remember
 
 TABLES = "artifacts candidates evaluations events experiments llm_calls prompts scenarios".split()

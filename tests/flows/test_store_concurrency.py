@@ -4,16 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flows.history.ingest_lock import hold
+from flows.history.journal import Journal
+from flows.history.store import ingest, query
 from flows.home import lock_path
-from flows.ingest_lock import hold
-from flows.journal import Journal
-from flows.store import ingest, query
 from tests.support.history_rows import candidate, evaluation, remember
 
 WRITER = """
 import sys
 from pathlib import Path
-from flows.journal import Journal
+from flows.history.journal import Journal
 from tests.support.history_rows import candidate
 
 home, name = Path(sys.argv[1]), sys.argv[2]
@@ -26,7 +26,7 @@ with Journal(home, name) as journal:
 INGESTER = """
 import sys
 from pathlib import Path
-from flows.store import ingest
+from flows.history.store import ingest
 
 for _ in range(5):
     assert not ingest(Path(sys.argv[1])).busy

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pytest
 
+from flows.history.store import HistoryTooNewError, StoreError, ingest, query
 from flows.home import build_path, published_path
-from flows.store import HistoryTooNewError, StoreError, ingest, query
 from tests.support.history_rows import candidate, experiment, remember
 
 
@@ -210,7 +210,7 @@ def test_a_database_that_another_program_holds_is_explained(tmp_path: Path) -> N
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from flows.store import query
+from flows.history.store import query
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
@@ -244,7 +244,7 @@ def test_a_read_only_folder_answers_and_says_what_may_be_missing(published: bool
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from flows.store import query
+from flows.history.store import query
 
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))

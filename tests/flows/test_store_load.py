@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.history_check import check
-from flows.journal import read_rows
-from flows.store import query
+from flows.history.check import check
+from flows.history.journal import read_rows
+from flows.history.store import query
 from tests.support.history_rows import candidate, remember
 
 WRITERS, RECORDS = 8, 500
@@ -20,7 +20,7 @@ WRITERS, RECORDS = 8, 500
 WRITER = """
 import sys
 from pathlib import Path
-from flows.journal import Journal
+from flows.history.journal import Journal
 from tests.support.history_rows import evaluation
 
 home, name = Path(sys.argv[1]), sys.argv[2]
@@ -34,7 +34,7 @@ with Journal(home, name) as journal:
 INGESTER = """
 import sys
 from pathlib import Path
-from flows.store import ingest
+from flows.history.store import ingest
 
 ingests = 0
 print("ready", flush=True)
@@ -48,7 +48,7 @@ print(ingests)
 READER = """
 import json, sys, threading, time
 from pathlib import Path
-from flows.store import query
+from flows.history.store import query
 
 ASK = "SELECT count(*), count(DISTINCT candidate) FROM evaluations"
 home, counts, late, pace = Path(sys.argv[1]), [], 0, threading.Event()
@@ -140,7 +140,7 @@ def _mount(folder: Path, options: str) -> bool:
 FILL = """
 import sys
 from pathlib import Path
-from flows.journal import Journal, JournalError
+from flows.history.journal import Journal, JournalError
 from tests.support.history_rows import candidate
 
 kept = 0
@@ -157,7 +157,7 @@ print(kept)
 ASK = """
 import sys
 from pathlib import Path
-from flows.store import query
+from flows.history.store import query
 
 found = query(Path(sys.argv[1]), "SELECT count(*) FROM candidates")
 print(found.rows[0][0], *found.notes)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.cli_traces import describe_traces
-from flows.trace_checks import check_file
-from flows.trace_header import render_header
+from flows.console.traces import describe_traces
+from flows.workloads.checks import check_file
+from flows.workloads.header import render_header
 from simulator.errors import InputError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from flows.deployments import shipped
-from flows.happenings import SearchResult
+from flows.loop.happenings import SearchResult
+from flows.orchestration.deployments import shipped
 from flows.search import run_search
-from flows.trial_config import CompareConfig, FolderConfig
+from flows.settings.trial import CompareConfig, FolderConfig
 from sandbox.errors import CellFailed
 from simulator.library import policy_source
 from tests.support.command import assay
@@ -199,7 +199,7 @@ def test_what_is_served_again_goes_on_though_it_was_paused_at_the_end(server: Ma
 
 
 def test_an_experiment_that_lost_attempts_says_so_in_its_state() -> None:
-    from flows.orchestrate_runs import truthful
+    from flows.orchestration.runs import truthful
 
     state = truthful("finished_with_losses", "all 9 candidates were tried; 2 were lost", None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.records import CandidateRow
+from flows.history.records import CandidateRow
 from simulator.library import policy_names, policy_source
 from tests.support.histories import candidates_by_process, essence, lines_of
 from tests.support.prefect_machine import Machine, awaited, end_group

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.config import SearchConfig
-from flows.happenings import SearchResult
-from flows.model_proposer import OpenAiProposer
-from flows.proposing import Proposer
-from flows.records import CandidateRow, LlmCallRow, PromptRow, Row
+from flows.history.records import CandidateRow, LlmCallRow, PromptRow, Row
+from flows.loop.happenings import SearchResult
+from flows.loop.proposing import Proposer
+from flows.models.proposer import OpenAiProposer
 from flows.search import run_search
 from tests.support.model_server import Behaviour, Received, Sent, says
 from tests.support.search_fakes import FakeJournal, FakeSandbox, config, services

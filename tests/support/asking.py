@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.config_sections import ProposerConfig
-from flows.model_proposer import OpenAiProposer
-from flows.proposing import (
+from flows.history.records import LlmCallRow
+from flows.loop.proposing import (
     Attempt,
     Prompt,
     Proposal,
@@ -15,7 +14,8 @@ from flows.proposing import (
     ProposerRefused,
     ProposerUnavailable,
 )
-from flows.records import LlmCallRow
+from flows.models.proposer import OpenAiProposer
+from flows.settings.sections import ProposerConfig
 from tests.support.model_server import Behaviour, ModelServer
 
 KEY = "sk-test-0123456789abcdefghij"

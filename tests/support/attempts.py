@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.proposing import Attempt
+from flows.loop.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Problem
 
 

@@ -4,8 +4,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from flows.records import CandidateRow, EvaluationRow, EventRow, Json
-from flows.report_data import ReportData
+from flows.history.records import CandidateRow, EvaluationRow, EventRow, Json
+from flows.report.data import ReportData
 from tests.support.report_rows import AT, EXPERIMENT, search_rows
 
 KEPT = 300

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows.journal import journal_files, read_rows
-from flows.records import CandidateRow, EvaluationRow
+from flows.history.journal import journal_files, read_rows
+from flows.history.records import CandidateRow, EvaluationRow
 
 
 def essence(home: Path, experiment: str) -> dict[Any, Any]:

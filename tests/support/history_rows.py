@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows.journal import Journal
-from flows.records import (
+from flows.history.journal import Journal
+from flows.history.records import (
     ArtifactRow,
     CandidateRow,
     EvaluationRow,

@@ -3,15 +3,15 @@
 import time
 from pathlib import Path
 
-from flows.journal import journal_files
+from flows.history.journal import journal_files
 from tests.support.zygote import Zygote
 
 MODULES = (
-    "flows.cli_run",
-    "flows.model_proposer",
+    "flows.console.run",
+    "flows.models.proposer",
     "flows.offline.proposer",
-    "flows.report",
-    "flows.store",
+    "flows.report.writing",
+    "flows.history.store",
     "sandbox.trial",
 )
 """What a search imports sooner or later."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from flows.prefect_settings import prepare_prefect
+from flows.orchestration.settings import prepare_prefect
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]

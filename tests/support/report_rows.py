@@ -5,7 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from flows.records import (
+from flows.history.records import (
     ArtifactRow,
     CandidateRow,
     EvaluationRow,
@@ -15,7 +15,7 @@ from flows.records import (
     PromptRow,
     ScenarioRow,
 )
-from flows.report_data import ReportData
+from flows.report.data import ReportData
 
 EXPERIMENT = "made-up-1a2b3c4d"
 AT = "2026-01-02T03:04:05+00:00"

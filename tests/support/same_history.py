@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from flows.store import query
+from flows.history.store import query
 
 _TIMES = "created_at, recorded_at, recorded_in"
 _QUESTIONS = {

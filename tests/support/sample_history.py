@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from flows.journal import Journal
-from flows.records import CandidateRow, EvaluationRow, Row
+from flows.history.journal import Journal
+from flows.history.records import CandidateRow, EvaluationRow, Row
 from tests.support.history_rows import (
     artifact,
     call,

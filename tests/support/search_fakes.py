@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.config import SearchConfig, load_config
-from flows.proposing import Proposal, ProposalRequest
-from flows.records import Row
-from flows.session import Services
-from flows.splits import Splits
+from flows.history.records import Row
+from flows.loop.proposing import Proposal, ProposalRequest
+from flows.loop.session import Services
+from flows.loop.splits import Splits
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
 from simulator.params import Params

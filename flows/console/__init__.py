@@ -1,0 +1,1 @@
+"""What the commands do: the work behind ``flows.commands``, and what a terminal shows."""

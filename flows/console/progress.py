@@ -1,0 +1,159 @@
+"""What a running search shows: one line for each attempt, or a live view on a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from flows.config import SearchConfig
+from flows.history.records import CandidateRow
+from flows.loop.budget import Spend
+from flows.loop.happenings import Began, Happening, Lost, Notice, Settled, Working
+
+BARS = "▁▂▃▄▅▆▇█"
+NOT_PROMOTED = ("refused", "barred")
+"""Standings of what was better on train and is not the best all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Everything that is shown, computed from what happened so far."""
+
+    config: SearchConfig | None = None
+    experiment_id: str = ""
+    tried: int = 0
+    best: CandidateRow | None = None
+    curve: tuple[float, ...] = ()
+    recent: tuple[CandidateRow, ...] = ()
+    working: dict[str, str] = field(default_factory=dict)
+    spend: Spend = field(default_factory=Spend)
+    lost: int = 0
+
+
+def advance(progress: Progress, happening: Happening) -> Progress:
+    """Return what is known after one more happening."""
+    match happening:
+        case Began(config=config, experiment_id=experiment):
+            return replace(progress, config=config, experiment_id=experiment)
+        case Working(iteration=iteration, slot=slot, hop=hop, title=title):
+            working = {**progress.working, f"{iteration}/{slot}": f"{hop} {title}".strip()}
+            return replace(progress, working=working)
+        case Settled(row=row, best=best, spend=spend):
+            score = best.score if best is not None else None
+            return replace(
+                progress,
+                tried=spend.candidates,
+                best=best,
+                curve=(*progress.curve, score or 0.0),
+                recent=(*progress.recent[-7:], row),
+                working=_without(progress, row.iteration, row.slot),
+                spend=spend,
+            )
+        case Lost(iteration=iteration, slot=slot):
+            return replace(
+                progress, lost=progress.lost + 1, working=_without(progress, iteration, slot)
+            )
+        case Notice():
+            return progress
+
+
+def plain_line(progress: Progress, happening: Happening) -> str | None:
+    """Return the line that a log shows for ``happening``, None for nothing worth a line."""
+    match happening:
+        case Began(config=config, experiment_id=experiment, resumed=resumed, recorded=recorded):
+            begun = f"continues after {recorded} attempts" if resumed else "begins"
+            return (
+                f"experiment {experiment} {begun}: suite {config.suite} "
+                f"({happening.scenarios} scenarios), {config.budget.candidates} candidates from "
+                f"the {config.proposer.kind} proposer, {config.slots} at a time"
+            )
+        case Settled(row=row):
+            return attempt_line(row, progress.best)
+        case Lost(iteration=iteration, slot=slot, message=message):
+            return f"{iteration:>4}/{slot}  lost (ours, not held against a policy): {message}"
+        case Notice(message=message):
+            return message
+        case Working():
+            return None
+
+
+def attempt_line(row: CandidateRow, best: CandidateRow | None = None) -> str:
+    """Return one attempt in one line: number, outcome, score, best so far, title and why."""
+    score = "     -" if row.score is None else f"{row.score:6.3f}"
+    mark = "*" if row.improved else " "
+    bar = f"best {best.score:.3f}  " if best is not None and best.score is not None else ""
+    return (
+        f"{row.iteration:>4}/{row.slot}  {row.outcome:<16} {score}{mark} {bar}{row.title}"
+        f"{_why(row)}"
+    )
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """Return a curve of block characters, the newest value at the right."""
+    shown = list(values)[-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in shown)
+
+
+def rate_text(progress: Progress) -> str:
+    """Return how fast the search goes, nothing before the first candidate."""
+    spend = progress.spend
+    if spend.candidates == 0 or spend.seconds <= 0:
+        return ""
+    return f"{60 * spend.candidates / spend.seconds:.1f} a minute"
+
+
+def time_text(seconds: float) -> str:
+    """Return a length of time as one reads a clock: 45 s, 3:05 min, 2:03:05 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
+
+
+def time_left_seconds(progress: Progress) -> float | None:
+    """Return a guess from the rate so far, bounded by the budget of time."""
+    config, spend = progress.config, progress.spend
+    if config is None or spend.candidates == 0 or spend.seconds <= 0:
+        return None
+    left = (config.budget.candidates - spend.candidates) * spend.seconds / spend.candidates
+    if config.budget.minutes is not None:
+        left = min(left, config.budget.minutes * 60.0 - spend.seconds)
+    return max(0.0, left)
+
+
+def spend_text(spend: Spend) -> str:
+    """Return what a model cost, or nothing when none was asked."""
+    if spend.calls == 0:
+        return ""
+    money = f"${spend.dollars:.4f}"
+    if spend.unpriced_calls:
+        money += f" and {spend.unpriced_calls} calls of unknown price"
+    return f"{spend.calls} calls, {spend.tokens} tokens, {money}"
+
+
+def best_text(best: CandidateRow | None) -> str:
+    """Return the score of the best so far, on train and where known on validation."""
+    if best is None or best.score is None:
+        return ""
+    validation = best.validation_score
+    return f"best {best.score:.3f}" + (f" (validation {validation:.3f})" if validation else "")
+
+
+def _why(row: CandidateRow) -> str:
+    if row.duplicate_of is not None:
+        return f"  (same as {row.duplicate_of})"
+    if row.standing in NOT_PROMOTED:
+        return f"  ({row.standing}: {' '.join(row.standing_detail.split())[:120]})"
+    if row.problem is None:
+        return ""
+    line = f"line {row.problem_line}: " if row.problem_line is not None else ""
+    return f"  ({line}{' '.join(row.problem.split())[:120]})"
+
+
+def _without(progress: Progress, iteration: int, slot: int) -> dict[str, str]:
+    key = f"{iteration}/{slot}"
+    return {name: doing for name, doing in progress.working.items() if name != key}

@@ -1,0 +1,1 @@
+"""What is kept: rows, journals, the database made from them, and what asks it."""

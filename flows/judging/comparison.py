@@ -1,0 +1,206 @@
+"""Compares policies on the same scenarios: paired, with intervals, and a verdict in words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from flows.console.policy_file import PolicyText, never_tried
+from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
+from flows.judging.objectives import DEFAULT_OBJECTIVE, Objective, Reference
+from flows.judging.scoring import Verdict, judge
+from flows.loop.scenarios import naive_references
+from flows.loop.session import Evaluator
+from flows.loop.side_by_side import side_by_side
+from sandbox.outcome import Evaluation, Outcome, Trial
+from sandbox.trial import Payload
+from simulator.scenario import Scenario
+from simulator.suites import encode_scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A policy to compare, under the name by which a person knows it."""
+
+    label: str
+    text: PolicyText
+    baseline: bool = False
+    """Whether it is one of the library's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """How a difference is judged; equal measures of equal trials give equal comparisons."""
+
+    objective: Objective = DEFAULT_OBJECTIVE
+    level: float = DEFAULT_LEVEL
+    resamples: int = DEFAULT_RESAMPLES
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """How one policy did. An interval is of its gain over another, paired over the scenarios."""
+
+    label: str
+    candidate: str
+    baseline: bool
+    outcome: Outcome
+    score: float | None
+    """1.0 is naive; a failed scenario keeps its charge; None when implausible: it never ranks."""
+    problem: str | None
+    """Why it failed, or why its score cannot be believed; text that a policy may have written."""
+    problem_line: int | None
+    scores: Mapping[str, float]
+    """By scenario."""
+    evaluations: tuple[Evaluation, ...]
+    against_first: Interval | None
+    """None for the first itself, and where one of the two does not rank."""
+    against_baseline: Interval | None
+    """None for the best baseline itself, and where one of the two does not rank."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All policies, the best first."""
+
+    rows: tuple[ComparisonRow, ...]
+    first: str
+    """The policy that was named first: others are measured against it."""
+    best_baseline: str | None
+    """The library policy with the best score among those compared."""
+    scenarios: int
+    verdict: str
+
+
+def compare(
+    contenders: Sequence[Contender],
+    scenarios: Sequence[Scenario],
+    sandbox: Evaluator,
+    measure: Measure | None = None,
+    tried: Callable[[Contender, Trial], None] = lambda contender, trial: None,
+) -> Comparison:
+    """Try every contender on every scenario and compare them; ``tried`` hears of each trial.
+
+    As many are tried side by side as the sandbox has slots; equal sources are tried once.
+    """
+    payloads = scenario_payloads(scenarios)
+    once = {each.text.candidate: each for each in reversed(contenders)}
+    calls = [partial(_try_and_tell, each, payloads, sandbox, tried) for each in once.values()]
+    trials = dict(zip(once, side_by_side(calls), strict=True))
+    return compare_trials(
+        [(each, trials[each.text.candidate]) for each in contenders],
+        naive_references(scenarios),
+        measure,
+    )
+
+
+def scenario_payloads(scenarios: Sequence[Scenario]) -> list[Payload]:
+    """Return what a cell is given; the first comes twice, for the determinism check."""
+    payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
+    return [*payloads, *payloads[:1]]
+
+
+def try_contender(contender: Contender, payloads: Sequence[Payload], sandbox: Evaluator) -> Trial:
+    """Return how a contender did; one that is not even text is never tried."""
+    if contender.text.source is None:
+        return never_tried(contender.text, [each.name for each in payloads])
+    return sandbox.try_policy(contender.text.source, payloads)
+
+
+def compare_trials(
+    trials: Sequence[tuple[Contender, Trial]],
+    references: Mapping[str, Reference],
+    measure: Measure | None = None,
+) -> Comparison:
+    """Compare trials that were made on the same scenarios."""
+    measure = measure or Measure()
+    verdicts = [
+        (contender, judge(trial, references, measure.objective)) for contender, trial in trials
+    ]
+    ranked = sorted(verdicts, key=lambda each: _rank(each[1]))
+    first = verdicts[0]
+    best = next((each for each in ranked if each[0].baseline and _usable(each[1])), None)
+    rows = tuple(_row(each, first, best, measure) for each in ranked)
+    return Comparison(
+        rows=rows,
+        first=first[0].label,
+        best_baseline=best[0].label if best is not None else None,
+        scenarios=len(references),
+        verdict=_verdict(rows, measure),
+    )
+
+
+_Judged = tuple[Contender, Verdict]
+
+
+def _try_and_tell(
+    contender: Contender,
+    payloads: Sequence[Payload],
+    sandbox: Evaluator,
+    tried: Callable[[Contender, Trial], None],
+) -> Trial:
+    trial = try_contender(contender, payloads, sandbox)
+    tried(contender, trial)
+    return trial
+
+
+def _rank(verdict: Verdict) -> tuple[bool, bool, float]:
+    """Return the key that puts what ended well first, then what failed, then the implausible."""
+    return verdict.score is None, verdict.outcome is not Outcome.OK, -(verdict.score or 0.0)
+
+
+def _usable(verdict: Verdict) -> bool:
+    return verdict.score is not None and verdict.outcome is Outcome.OK
+
+
+def _row(own: _Judged, first: _Judged, best: _Judged | None, measure: Measure) -> ComparisonRow:
+    contender, verdict = own
+    problem = verdict.problem
+    return ComparisonRow(
+        label=contender.label,
+        candidate=contender.text.candidate,
+        baseline=contender.baseline,
+        outcome=verdict.outcome,
+        score=verdict.score,
+        problem=problem.message if problem is not None else None,
+        problem_line=problem.line if problem is not None else None,
+        scores=_scores(verdict),
+        evaluations=tuple(each.evaluation for each in verdict.judged),
+        against_first=_interval(own, first, measure),
+        against_baseline=_interval(own, best, measure),
+    )
+
+
+def _interval(own: _Judged, other: _Judged | None, measure: Measure) -> Interval | None:
+    if other is None or own is other or own[1].score is None or other[1].score is None:
+        return None
+    return _paired(_scores(own[1]), _scores(other[1]), measure)
+
+
+def _paired(own: Mapping[str, float], other: Mapping[str, float], measure: Measure) -> Interval:
+    ratios = [own[scenario] / other[scenario] for scenario in own]
+    return paired_interval(
+        ratios, level=measure.level, resamples=measure.resamples, seed=measure.seed
+    )
+
+
+def _scores(verdict: Verdict) -> dict[str, float]:
+    return {each.evaluation.scenario: each.score for each in verdict.judged}
+
+
+def _verdict(rows: Sequence[ComparisonRow], measure: Measure) -> str:
+    """Say which is best, and whether the next one could be as good."""
+    usable = [row for row in rows if row.score is not None and row.outcome is Outcome.OK]
+    if not usable:
+        return "none of them ended well in every scenario"
+    leader = usable[0]
+    rivals = [row for row in rows if row.score is not None and row.candidate != leader.candidate]
+    if not rivals:
+        return f"{leader.label} is the only one that ranks"
+    lead = _paired(leader.scores, rivals[0].scores, measure)
+    told = f"{leader.label} against {rivals[0].label}, the next: {lead.words()}"
+    if lead.scenarios == 1:
+        return f"{told}; one scenario says nothing of others"
+    if lead.low > 0:
+        return f"{leader.label} is the best of these. {told}"
+    return f"{leader.label} leads, but these scenarios do not tell it from the next. {told}"

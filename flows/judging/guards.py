@@ -1,0 +1,180 @@
+"""Who may be called the best: decisions from figures alone, each with its reason in words."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flows.judging.intervals import Interval, paired_interval, unpaired_interval
+from flows.judging.objectives import DEFAULT_OBJECTIVE
+from flows.judging.scoring import geometric_mean
+from flows.loop.splits import VALIDATION
+from flows.settings.sections import GuardConfig
+
+PROMOTED, REFUSED, BARRED = "promoted", "refused", "barred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a policy did, by scenario: scores on train, scores and charges where it is decided."""
+
+    title: str
+    train: Mapping[str, float]
+    deciding: Mapping[str, float]
+    latencies: Mapping[str, float]
+    """Charged weighted latencies in seconds, on the deciding scenarios."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """By what a search decides; equal rules and figures give equal rulings."""
+
+    guards: GuardConfig
+    objective: str = DEFAULT_OBJECTIVE
+    deciding: str = VALIDATION
+    """The split that decides."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a candidate may be called, and why."""
+
+    standing: str = ""
+    """"" | promoted | refused | barred."""
+    reason: str = ""
+    """In one word: baseline | interval | failed | gamed | gap | implausible | nondeterministic |
+    known (it repeats an attempt with that standing)."""
+    detail: str = ""
+    validation_score: float | None = None
+    interval: Interval | None = None
+    gap_percent: float | None = None
+
+    @property
+    def gain_percent(self) -> tuple[float | None, float | None]:
+        """The ends of the interval of the gain; None where there is no bound."""
+        if self.interval is None:
+            return None, None
+        low, _, high = self.interval.percent
+        return (None, None) if self.interval.scenarios == 1 else (low, high)
+
+
+def rule_on_baseline(own: Figures, best: Figures | None, rules: Rules) -> Ruling:
+    """Rule on a library policy: fixed beforehand, the best point estimate is the one to beat."""
+    score = geometric_mean(list(own.deciding.values()))
+    validated = score if rules.deciding == VALIDATION else None
+    if best is not None and score <= geometric_mean(list(best.deciding.values())):
+        return Ruling(validation_score=validated)
+    return Ruling(
+        standing=PROMOTED,
+        reason="baseline",
+        detail=f"the best baseline so far on {rules.deciding}: score {score:.4f}",
+        validation_score=validated,
+    )
+
+
+def rule_on_candidate(
+    own: Figures, best: Figures, anchor: Figures, rules: Rules, failed: str = ""
+) -> Ruling:
+    """Rule on a candidate that did better on train than ``best`` and was tried a second time.
+
+    ``anchor`` is the best baseline: how far its train score is above its validation score is no
+    more than a difference between the scenarios. ``failed`` says how the second try failed.
+    """
+    validates = rules.deciding == VALIDATION
+    score = geometric_mean(list(own.deciding.values())) if validates else None
+    gap = gap_interval(own, anchor, rules) if validates else None
+    interval = _interval(_ratios(own.deciding, best.deciding), rules)
+    standing, reason, detail = _stand(own, best, rules, interval, gap, failed)
+    return Ruling(
+        standing=standing,
+        reason=reason,
+        detail=detail,
+        validation_score=score,
+        interval=interval,
+        gap_percent=gap.percent[1] if gap is not None else None,
+    )
+
+
+def gap_interval(own: Figures, anchor: Figures, rules: Rules) -> Interval:
+    """Return how far the gain over the anchor on train is above that on validation."""
+    return unpaired_interval(
+        _ratios(own.train, anchor.train),
+        _ratios(own.deciding, anchor.deciding),
+        level=rules.guards.confidence,
+        resamples=rules.guards.resamples,
+        seed=rules.seed,
+    )
+
+
+def seed_for(seed: int, key: tuple[int, int]) -> int:
+    """Return the seed of the resampling for one attempt."""
+    digest = hashlib.sha256(f"interval/{seed}/{key[0]}/{key[1]}".encode()).digest()
+    return int.from_bytes(digest[:8])
+
+
+def _stand(
+    own: Figures,
+    best: Figures,
+    rules: Rules,
+    interval: Interval,
+    gap: Interval | None,
+    failed: str,
+) -> tuple[str, str, str]:
+    """Return standing, reason and detail; the alarm comes before chance, for it bars."""
+    if failed:
+        return REFUSED, "failed", f"failed on {rules.deciding}: {failed}"
+    if gap is not None and gap.low > 0.0 and gap.percent[1] > rules.guards.gap_percent:
+        return BARRED, "gap", _gap_words(own, gap.percent[1], rules)
+    against = f"on {rules.deciding} against {best.title}: {interval.words()}"
+    if not _certain_gain(interval):
+        return REFUSED, "interval", f"{against}; {_no_better(interval)}"
+    if rules.objective != DEFAULT_OBJECTIVE:
+        latency = _interval(_ratios(best.latencies, own.latencies), rules)
+        if _certain_loss(latency):
+            words = (
+                f"gamed: by {rules.objective}, {against}; but weighted latency {latency.words()}"
+            )
+            return REFUSED, "gamed", words
+    return PROMOTED, "interval", against
+
+
+def _gap_words(own: Figures, gap: float, rules: Rules) -> str:
+    train = geometric_mean(list(own.train.values()))
+    validation = geometric_mean(list(own.deciding.values()))
+    return (
+        f"gap alarm: {train:.3f} on train but {validation:.3f} on validation, {gap:.1f} % further "
+        f"apart than the best baseline's scores (alarm at {rules.guards.gap_percent:g} %): it fits "
+        "the train scenarios"
+    )
+
+
+def _no_better(interval: Interval) -> str:
+    return "not told from chance" if interval.mean > 0.0 else "no better"
+
+
+def _certain_gain(interval: Interval) -> bool:
+    """One scenario has no interval: there the figure itself decides, and a warning says so."""
+    return interval.mean > 0.0 if interval.scenarios == 1 else interval.low > 0.0
+
+
+def _certain_loss(interval: Interval) -> bool:
+    return interval.mean < 0.0 if interval.scenarios == 1 else interval.high < 0.0
+
+
+def _interval(ratios: Sequence[float], rules: Rules) -> Interval:
+    return paired_interval(
+        ratios,
+        level=rules.guards.confidence,
+        resamples=rules.guards.resamples,
+        seed=rules.seed,
+    )
+
+
+def _ratios(numerators: Mapping[str, float], denominators: Mapping[str, float]) -> list[float]:
+    """Return numerator over denominator by scenario; where nothing arrived both count the same."""
+    ratios = []
+    for name, denominator in denominators.items():
+        numerator = numerators[name]
+        usable = numerator > 0.0 and denominator > 0.0
+        ratios.append(numerator / denominator if usable else 1.0)
+    return ratios

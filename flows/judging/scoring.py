@@ -1,0 +1,165 @@
+"""What a candidate is worth: charged latencies, their mean over scenarios, and sameness."""
+
+import ast
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from flows.judging.objectives import (
+    DEFAULT_OBJECTIVE,
+    Objective,
+    Reference,
+    charged_latency,
+    scenario_score,
+)
+from sandbox.outcome import Evaluation, Outcome, Problem, Trial
+from sandbox.parsing import parse
+
+PLAUSIBLE_SLACK = 1e-9
+"""Relative room for rounding below the provable bound before a result counts as implausible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One evaluation with its charge in seconds and its score (1.0 is naive, higher is better)."""
+
+    evaluation: Evaluation
+    weighted_latency_seconds: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a candidate; ``score`` is None when it is implausible: it never ranks."""
+
+    outcome: Outcome
+    score: float | None
+    judged: tuple[Judged, ...]
+    problem: Problem | None
+
+
+def judge(
+    trial: Trial,
+    references: Mapping[str, Reference],
+    objective: Objective = DEFAULT_OBJECTIVE,
+    again: Sequence[Evaluation] = (),
+) -> Verdict:
+    """Return the verdict on a trial; what was tried twice, or ``again``, must be decided the same.
+
+    A scenario that the trial holds several times is scored once: the others are repeats.
+    """
+    scored, repeats = _split_repeats(trial.evaluations)
+    for each in again:
+        repeats.setdefault(each.scenario, []).append(each)
+    scored = tuple(_checked(each, repeats.get(each.scenario, ())) for each in scored)
+    judged = tuple(_judge_one(each, references[each.scenario], objective) for each in scored)
+    failed = next((each for each in scored if each.outcome is not Outcome.OK), None)
+    if failed is not None:
+        return Verdict(
+            outcome=failed.outcome, score=_mean(judged), judged=judged, problem=failed.problem
+        )
+    doubt = _implausible(judged)
+    score = None if doubt is not None else _mean(judged)
+    return Verdict(outcome=Outcome.OK, score=score, judged=judged, problem=doubt)
+
+
+def worst_score(
+    references: Mapping[str, Reference], objective: Objective = DEFAULT_OBJECTIVE
+) -> float:
+    """Return the score of a candidate that failed in every scenario."""
+    failures = {name: Evaluation(scenario=name, outcome=Outcome.MALFORMED) for name in references}
+    return geometric_mean(
+        [scenario_score(failures[name], each, objective) for name, each in references.items()]
+    )
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean of positive numbers; 1.0 for none."""
+    return math.exp(math.fsum(map(math.log, values)) / len(values)) if values else 1.0
+
+
+def normalised_sha256(source: str) -> str:
+    """Return a hash that layout, comments and docstrings do not change."""
+    try:
+        tree = parse(source)
+        for node in ast.walk(tree):
+            _drop_docstring(node)
+        text = ast.dump(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        text = source
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def behaviour(evaluations: Sequence[Evaluation]) -> tuple[tuple[str, str], ...] | None:
+    """Return what tells two behaviours apart, or None when not every scenario ended well."""
+    if not evaluations or any(each.outcome is not Outcome.OK for each in evaluations):
+        return None
+    hashes = [(each.scenario, each.decision_sha256 or "") for each in evaluations]
+    return tuple(hashes) if all(digest for _, digest in hashes) else None
+
+
+def _split_repeats(
+    evaluations: Sequence[Evaluation],
+) -> tuple[tuple[Evaluation, ...], dict[str, list[Evaluation]]]:
+    first: dict[str, Evaluation] = {}
+    repeats: dict[str, list[Evaluation]] = {}
+    for each in evaluations:
+        if each.scenario in first:
+            repeats.setdefault(each.scenario, []).append(each)
+        else:
+            first[each.scenario] = each
+    return tuple(first.values()), repeats
+
+
+def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluation:
+    if evaluation.outcome is not Outcome.OK:
+        return evaluation
+    for repeat in repeats:
+        if (repeat.outcome, repeat.decision_sha256) != (Outcome.OK, evaluation.decision_sha256):
+            return _nondeterministic(evaluation, repeat)
+    return evaluation
+
+
+def _nondeterministic(evaluation: Evaluation, repeat: Evaluation) -> Evaluation:
+    how = "decided differently" if repeat.outcome is Outcome.OK else f"ended in {repeat.outcome}"
+    message = (
+        f"the policy {how} when the same scenario was tried again: decisions may depend only on "
+        "what the simulator shows, not on clocks, ids, hashes or memory addresses"
+    )
+    return replace(evaluation, outcome=Outcome.NONDETERMINISTIC, problem=Problem(message=message))
+
+
+def _judge_one(evaluation: Evaluation, reference: Reference, objective: Objective) -> Judged:
+    return Judged(
+        evaluation=evaluation,
+        weighted_latency_seconds=charged_latency(evaluation, reference),
+        score=scenario_score(evaluation, reference, objective),
+    )
+
+
+def _mean(judged: Sequence[Judged]) -> float:
+    return geometric_mean([each.score for each in judged])
+
+
+def _implausible(judged: Sequence[Judged]) -> Problem | None:
+    for each in judged:
+        bound = (each.evaluation.metrics or {}).get("lower_bound_seconds")
+        own = each.weighted_latency_seconds
+        if bound is not None and own < float(bound) * (1.0 - PLAUSIBLE_SLACK):
+            return Problem(
+                message=f"implausible: weighted latency {own:g} s in {each.evaluation.scenario} is "
+                f"below the provable bound of {float(bound):g} s; never promoted"
+            )
+    return None
+
+
+def _drop_docstring(node: ast.AST) -> None:
+    body = getattr(node, "body", None)
+    kinds = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    if not isinstance(node, kinds) or not body:
+        return
+    first = body[0]
+    value = first.value if isinstance(first, ast.Expr) else None
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        node.body = node.body[1:] or [ast.Pass()]

@@ -1,0 +1,1 @@
+"""The parts of a search: what each hop does, decides and remembers."""

@@ -1,0 +1,193 @@
+"""What a search may spend and what it has spent; deciding whether there is room for one more."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows.config import SearchConfig
+from flows.history.records import (
+    CandidateRow,
+    EvaluationRow,
+    EventRow,
+    ExperimentRow,
+    LlmCallRow,
+    Row,
+)
+from flows.settings.sections import BudgetConfig
+
+START_KINDS = ("started", "resumed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """The most that one more call to a model can take, as far as that is known."""
+
+    tokens: int = 0
+    dollars: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What an experiment has used, all its runs together."""
+
+    candidates: int = 0
+    evaluations: int = 0
+    """Candidate x scenario tries in cells; baselines and the final test are not counted."""
+    seconds: float = 0.0
+    calls: int = 0
+    replayed_calls: int = 0
+    tokens: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    largest_call_tokens: int = 0
+    dollars: float = 0.0
+    largest_call_dollars: float = 0.0
+    unpriced_calls: int = 0
+    uncounted_calls: int = 0
+    """Calls that may have been charged and of which no server told the tokens."""
+    reserve: Reserve = Reserve()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why a search ends: ``planned`` when every candidate was tried, else a budget ran out."""
+
+    planned: bool
+    reason: str
+
+
+def room_for(budget: BudgetConfig, spend: Spend) -> int:
+    """Return how many more candidates the budget allows."""
+    return max(0, budget.candidates - spend.candidates)
+
+
+def stop_reason(budget: BudgetConfig, spend: Spend, calls: int = 1) -> Stop | None:
+    """Return why nothing more may start, or None; ``calls`` more are reserved at the largest."""
+    if spend.candidates >= budget.candidates:
+        return Stop(planned=True, reason=f"all {budget.candidates} candidates were tried")
+    if budget.evaluations is not None and spend.evaluations >= budget.evaluations:
+        return _exhausted(f"{spend.evaluations} of {budget.evaluations} evaluations are used")
+    if budget.minutes is not None and spend.seconds >= budget.minutes * 60.0:
+        return _exhausted(f"{spend.seconds / 60.0:.1f} of {budget.minutes:g} minutes are used")
+    # A call whose tokens nobody told may have taken as much as the largest one that is possible.
+    open_calls = calls + spend.uncounted_calls
+    if budget.tokens is not None:
+        most = max(spend.largest_call_tokens, spend.reserve.tokens)
+        if spend.tokens >= budget.tokens or spend.tokens + open_calls * most > budget.tokens:
+            return _exhausted(
+                f"{spend.tokens} of {budget.tokens} tokens are used and another call may take "
+                f"{most}{_also_held(spend)}"
+            )
+    if budget.dollars is not None:
+        dearest = max(spend.largest_call_dollars, spend.reserve.dollars)
+        reserved = spend.dollars + open_calls * dearest
+        if spend.dollars >= budget.dollars or reserved > budget.dollars:
+            return _exhausted(
+                f"${spend.dollars:.4f} of ${budget.dollars:g} are used and another call may cost "
+                f"${dearest:.4f}{_also_held(spend)}"
+            )
+    return None
+
+
+def spend_of(rows: Iterable[Row]) -> Spend:
+    """Return what the recorded ``rows`` of one experiment have used."""
+    kept = list(rows)
+    recorded = [row for row in kept if isinstance(row, LlmCallRow)]
+    calls = [call for call in recorded if not call.replayed]
+    tokens = [(call.input_tokens or 0) + (call.output_tokens or 0) for call in calls]
+    dollars = [call.cost_usd for call in calls if call.cost_usd is not None]
+    return Spend(
+        candidates=sum(isinstance(row, CandidateRow) and row.iteration > 0 for row in kept),
+        evaluations=sum(
+            isinstance(row, EvaluationRow) and row.iteration > 0 and row.split != "test"
+            for row in kept
+        ),
+        seconds=wall_seconds(kept),
+        calls=len(calls),
+        replayed_calls=len(recorded) - len(calls),
+        tokens=sum(tokens),
+        input_tokens=sum(call.input_tokens or 0 for call in calls),
+        cached_tokens=sum(call.cached_tokens or 0 for call in calls),
+        output_tokens=sum(call.output_tokens or 0 for call in calls),
+        largest_call_tokens=max(tokens, default=0),
+        dollars=sum(dollars),
+        largest_call_dollars=max(dollars, default=0.0),
+        unpriced_calls=sum(call.cost_usd is None and call.outcome == "ok" for call in calls),
+        uncounted_calls=sum(_is_uncounted(call) for call in calls),
+    )
+
+
+def summary_lines(spend: Spend, improvements: int) -> list[str]:
+    """Return what a search cost: proposals, calls, tokens, dollars, dollars per improvement."""
+    if spend.calls + spend.replayed_calls == 0:
+        return [f"{spend.candidates} proposals; no model was asked, nothing was paid"]
+    replayed = f" and {spend.replayed_calls} replayed" if spend.replayed_calls else ""
+    cached = f" ({spend.cached_tokens} cached)" if spend.cached_tokens else ""
+    lines = [
+        f"{spend.candidates} proposals from {spend.calls} calls{replayed}: {spend.input_tokens} "
+        f"tokens in{cached}, {spend.output_tokens} out, ${spend.dollars:.4f}"
+    ]
+    if improvements and spend.dollars:
+        lines.append(f"{improvements} improvements at ${spend.dollars / improvements:.4f} each")
+    elif spend.dollars:
+        lines.append(f"no improvement for ${spend.dollars:.4f}")
+    if spend.unpriced_calls:
+        lines.append(f"{spend.unpriced_calls} calls of unknown price are not in these dollars")
+    if spend.uncounted_calls:
+        lines.append(
+            f"{spend.uncounted_calls} calls may have been charged, but their tokens were not told"
+        )
+    return lines
+
+
+def preflight_lines(config: SearchConfig) -> list[str]:
+    """Return what the budget allows before anything is spent, with a warning when it is little."""
+    from flows.loop.reserves import expectations  # it needs this module
+
+    return expectations(config)
+
+
+def wall_seconds(rows: Iterable[Row]) -> float:
+    """Return how long the runs behind ``rows`` lasted, each from its start to its last row."""
+    moments = sorted((_moment(row), _starts(row)) for row in rows if _moment(row))
+    total, begin, last = 0.0, None, None
+    for moment, starts in moments:
+        if starts:
+            total += _span(begin, last)
+            begin = moment
+        last = moment
+    return total + _span(begin, last)
+
+
+def _exhausted(reason: str) -> Stop:
+    return Stop(planned=False, reason=reason)
+
+
+def _also_held(spend: Spend) -> str:
+    held = spend.uncounted_calls
+    return f", as may {held} whose tokens were not told" if held else ""
+
+
+def _is_uncounted(call: LlmCallRow) -> bool:
+    """Whether a server may have charged for a call without saying how much."""
+    answered = call.outcome in ("ok", "refused", "truncated")
+    return call.outcome == "timeout" or (answered and call.output_tokens is None)
+
+
+def _span(begin: str | None, last: str | None) -> float:
+    if begin is None or last is None:
+        return 0.0
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def _moment(row: Row) -> str:
+    if isinstance(row, CandidateRow | EventRow | LlmCallRow):
+        return row.created_at
+    if isinstance(row, ExperimentRow):
+        return row.finished_at or ""
+    return ""
+
+
+def _starts(row: Row) -> bool:
+    return isinstance(row, EventRow) and row.kind in START_KINDS

@@ -1,0 +1,122 @@
+"""What a proposer is asked, what it answers, and how it says that it cannot answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from flows.history.records import LlmCallRow
+from sandbox.outcome import Evaluation, Finding
+
+Move = Literal["free", "fresh", "vary", "combine"]
+
+
+class ProposerUnavailable(RuntimeError):
+    """The proposer could not be reached: this attempt is lost, the search goes on."""
+
+
+class ProposerRefused(RuntimeError):
+    """The proposer will never answer as configured (wrong key, unknown model): the search ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A rendered prompt; ``sha256`` names the two texts, ``template_sha256`` the templates."""
+
+    system: str
+    user: str
+    sha256: str
+    template: str
+    template_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What the search remembers of one attempt, baselines included.
+
+    ``problem``, ``prints`` and the problems of ``evaluations`` are text that a policy may have
+    written: untrusted.
+    """
+
+    iteration: int
+    slot: int
+    candidate: str | None = None
+    """sha256 of the source; None when there was no source."""
+    title: str = ""
+    origin: str
+    """baseline | offline | model."""
+    operator: str
+    """baseline | seed | mutate | crossover | tune | sample | refine."""
+    parents: tuple[str, ...] = ()
+    source: str | None = None
+    outcome: str
+    score: float | None = None
+    """1.0 is the baseline; higher is better; None when nothing was scored."""
+    problem: str | None = None
+    problem_line: int | None = None
+    problem_source_line: str = ""
+    findings: tuple[Finding, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    prints: str = ""
+    duplicate_of: str | None = None
+    """``iteration/slot`` of the earlier attempt that this one repeats."""
+    standing: str = ""
+    """"" | promoted | refused | barred; a barred one (gap alarm, ...) has no descendants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRequest:
+    """Everything that one proposal may depend on: equal requests give equal offline proposals."""
+
+    experiment_id: str
+    seed: int
+    iteration: int
+    slot: int
+    prompt: Prompt | None
+    """None for a proposer that does not use prompts."""
+    attempts: tuple[Attempt, ...]
+    """Earlier attempts in order of (iteration, slot), baselines first."""
+    best: Attempt | None
+    """The best that was promoted."""
+    record_call: Callable[[LlmCallRow], None]
+    """Called for each request to a model as soon as it has ended, failed ones included."""
+    recorded_calls: tuple[LlmCallRow, ...] = ()
+    """Calls that an interrupted run already made for this slot; an answered one is reused."""
+    move: Move = "free"
+    """What the strategy asks for; ``free`` leaves it to the proposer."""
+    chosen: tuple[Attempt, ...] = ()
+    """The parents that the strategy chose: none, one to ``vary``, two to ``combine``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A policy's source, or why there is none: ``problem`` is set when ``source`` is None."""
+
+    source: str | None
+    title: str
+    origin: str
+    operator: str
+    parents: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+class Proposer(Protocol):
+    """Something that proposes the next policy."""
+
+    @property
+    def name(self) -> str:
+        """The word that selects this proposer in a configuration."""
+        ...
+
+    @property
+    def uses_prompt(self) -> bool:
+        """Whether ``request.prompt`` is needed; rendering one is skipped otherwise."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked, or None."""
+        ...
+
+    def propose(self, request: ProposalRequest) -> Proposal:
+        """Return the next proposal; raise ProposerUnavailable or ProposerRefused when it cannot."""
+        ...

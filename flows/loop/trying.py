@@ -1,0 +1,121 @@
+"""Hops 2 and 3: screen a source and try it in a cell, and give what did better a second look."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from flows.judging.guards import PROMOTED
+from flows.judging.scoring import behaviour, normalised_sha256
+from flows.loop.deciding import may_be_better, rule
+from flows.loop.drafts import Draft
+from flows.loop.happenings import Working
+from flows.loop.ledger import format_key
+from flows.loop.scenarios import with_policy_calls
+from flows.loop.session import Session
+from flows.loop.side_by_side import side_by_side
+from sandbox.errors import CellFailed
+from sandbox.outcome import Outcome, Trial
+from simulator.scenario import Scenario
+
+AUDIT_CALLS = "every_tick"
+
+
+def screen_and_try(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
+    """Try on train what has a source that was not tried before; the rest passes through."""
+    fresh: dict[str, Draft] = {}
+    for draft in drafts:
+        if draft.source is not None and session.ledger.same_source(draft.source) is None:
+            fresh.setdefault(normalised_sha256(draft.source), draft)
+    return _replaced(drafts, fresh.values(), partial(_try_on_train, session))
+
+
+def confirm(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
+    """Try again, in a cell of its own, what did better on train than the best when this began.
+
+    The validation scenarios are new to it; train is tried again to see that decisions repeat.
+    """
+    chosen: list[Draft] = []
+    behaviours: set[object] = set()
+    for draft in drafts:
+        if draft.lost is not None or draft.trial is None or not may_be_better(session, draft):
+            continue
+        marks = behaviour(draft.trial.evaluations)
+        if marks not in behaviours:
+            chosen.append(draft)
+        behaviours.add(marks)
+    return _replaced(drafts, chosen, partial(_try_again, session))
+
+
+def validate(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
+    """Try baselines on the validation scenarios: they are known to decide the same again."""
+    validation = session.services.scenarios.validation
+    good = [d for d in drafts if d.trial is not None and d.trial.outcome is Outcome.OK]
+    if not validation:
+        return list(drafts)
+    return _replaced(drafts, good, lambda draft: _second(session, draft, validation))
+
+
+def audit(session: Session, draft: Draft) -> Draft:
+    """Try what is about to be promoted once more as if it were called in every tick."""
+    scenarios = _to_audit(session)
+    if draft.second is None or draft.key[0] == 0 or not scenarios:
+        return draft
+    if rule(session, draft).standing != PROMOTED:
+        return draft
+    try:
+        return replace(draft, audit=try_in_cell(session, draft, "audit", scenarios))
+    except CellFailed as error:
+        session.event("warning", f"the audit could not be made: {error}", key=draft.key)
+        return draft
+
+
+def try_in_cell(session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario]) -> Trial:
+    """Return how a source did on ``scenarios`` in one cell; begun again when the fault is ours."""
+    assert draft.source is not None, "only what has a source is tried"
+    iteration, slot = draft.key
+    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=draft.title))
+    label = format_key(draft.key) if hop == "try" else f"{format_key(draft.key)} {hop}"
+    call = partial(session.services.sandbox.try_policy, draft.source, session.payloads(scenarios))
+    return session.around("try", label, call)
+
+
+def _try_on_train(session: Session, draft: Draft) -> Draft:
+    began = session.seconds()
+    train = session.services.scenarios.train
+    try:
+        trial = try_in_cell(session, draft, "try", [*train, train[0]])
+    except CellFailed as error:
+        return replace(draft, lost=f"the cell failed: {error}")
+    return replace(draft, trial=trial, seconds=draft.seconds + session.seconds() - began)
+
+
+def _try_again(session: Session, draft: Draft) -> Draft:
+    scenarios = session.services.scenarios
+    return _second(session, draft, [*scenarios.validation, *scenarios.train])
+
+
+def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario]) -> Draft:
+    began = session.seconds()
+    try:
+        second = try_in_cell(session, draft, "confirm", scenarios)
+    except CellFailed as error:
+        return replace(draft, lost=f"the cell failed: {error}")
+    return replace(draft, second=second, seconds=draft.seconds + session.seconds() - began)
+
+
+def _to_audit(session: Session) -> list[Scenario]:
+    """Return the train scenarios to audit on, with the other way of calling; none if it is used."""
+    chosen = session.services.scenarios.train[: session.config.guards.audit_scenarios]
+    return [
+        with_policy_calls(each, AUDIT_CALLS)
+        for each in chosen
+        if each.params.policy_calls != AUDIT_CALLS
+    ]
+
+
+def _replaced(
+    drafts: Sequence[Draft], some: Iterable[Draft], work: Callable[[Draft], Draft]
+) -> list[Draft]:
+    """Return all drafts in order, with work done on some of them side by side."""
+    done = {draft.key: draft for draft in side_by_side([partial(work, each) for each in some])}
+    return [done.get(draft.key, draft) for draft in drafts]

@@ -1,0 +1,1 @@
+"""Proposers that ask a language model, or repeat what one answered."""

@@ -1,0 +1,96 @@
+"""What a reply costs in dollars: by a price list of one's own, else by the published prices."""
+
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from flows.errors import ConfigError
+from flows.settings.sections import Section
+
+MILLION = 1_000_000
+
+
+class ModelPrice(Section):
+    """What a million tokens of one model cost in dollars."""
+
+    input_per_million: float = Field(ge=0, allow_inf_nan=False)
+    output_per_million: float = Field(ge=0, allow_inf_nan=False)
+    cached_input_per_million: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="None costs as much as other input"
+    )
+
+
+class PriceList(Section):
+    """Prices by model. What the list does not hold is looked up in those that are published."""
+
+    models: Mapping[str, ModelPrice] = {}
+
+    def cost_usd(
+        self,
+        model: str,
+        base_url: str,
+        input_tokens: int | None,
+        cached_tokens: int | None,
+        output_tokens: int | None,
+    ) -> float | None:
+        """Return the price of one reply, or None when the tokens or the price are not known.
+
+        A server whose address no provider has published has the prices of the list and no others,
+        whatever its models are called.
+        """
+        if input_tokens is None or output_tokens is None:
+            return None
+        cached = min(cached_tokens or 0, input_tokens)
+        own = self.models.get(model)
+        if own is not None:
+            return _by_list(own, input_tokens, cached, output_tokens)
+        return _published(model, base_url, input_tokens, cached, output_tokens)
+
+
+def price_list(path: Path | None) -> PriceList:
+    """Return the prices in a TOML file, ``[models."name"]`` by ``[models."name"]``."""
+    if path is None:
+        return PriceList()
+    try:
+        return PriceList.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"proposer.prices: {path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"proposer.prices: {path} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = first["msg"][:1].lower() + first["msg"][1:]
+        raise ConfigError(
+            f"proposer.prices: {path}: {key}: {message}; a model has input_per_million, "
+            "output_per_million and perhaps cached_input_per_million, in dollars"
+        ) from None
+
+
+def _by_list(price: ModelPrice, fresh_and_cached: int, cached: int, output: int) -> float:
+    cached_price = price.cached_input_per_million
+    if cached_price is None:
+        cached_price = price.input_per_million
+    fresh = fresh_and_cached - cached
+    dollars = fresh * price.input_per_million + cached * cached_price
+    return (dollars + output * price.output_per_million) / MILLION
+
+
+def _published(
+    model: str, base_url: str, input_tokens: int, cached_tokens: int, output_tokens: int
+) -> float | None:
+    from genai_prices import Usage, calc_price  # its tables take half a second to read
+
+    usage = Usage(
+        input_tokens=input_tokens,
+        cache_read_tokens=cached_tokens or None,
+        output_tokens=output_tokens,
+    )
+    try:
+        total: Decimal = calc_price(usage, model, provider_api_url=base_url).total_price
+    except (LookupError, ValueError):
+        return None
+    return float(total)

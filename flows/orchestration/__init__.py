@@ -1,0 +1,1 @@
+"""What Prefect needs: tasks, pages, deployments, servers, workers."""

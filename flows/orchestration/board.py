@@ -1,0 +1,134 @@
+"""What Prefect's pages show of a run: log lines, a progress bar, tables, links and events."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from flows.console.progress import Progress, advance, plain_line
+from flows.experiment import Finished
+from flows.history.records import CandidateRow
+from flows.judging.comparison import Comparison, ComparisonRow
+from flows.judging.intervals import Interval
+from flows.judging.leaderboard import HEADERS, leaderboard
+from flows.loop.happenings import Began, Happening, Settled
+from flows.orchestration.folder_evaluation import FolderResult
+
+SHORT_SHA256 = 12
+MOST_ROWS = 1000
+"""Rows of a table; Prefect keeps a table as one text."""
+
+
+class Pages(Protocol):
+    """Where a run is shown."""
+
+    def log(self, line: str) -> None: ...
+
+    def progress(self, key: str, percent: float) -> None: ...
+
+    def table(self, key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None: ...
+
+    def text(self, key: str, markdown: str, description: str) -> None: ...
+
+    def link(self, key: str, url: str, text: str) -> None: ...
+
+    def event(self, name: str, experiment: str, payload: Mapping[str, Any]) -> None: ...
+
+
+class SearchBoard:
+    """Shows a search as it goes on; log lines name experiment and candidate."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self._progress = Progress()
+        self._experiment = ""
+
+    def show(self, happening: Happening) -> None:
+        """Show one happening."""
+        if isinstance(happening, Began):
+            self._experiment = happening.experiment_id
+        self._progress = advance(self._progress, happening)
+        line = plain_line(self._progress, happening)
+        if line is not None:
+            self._pages.log(f"[{self._experiment}{_whose(happening)}] {line.strip()}")
+        if isinstance(happening, Settled):
+            self._settle(happening)
+
+    def end(self, finished: Finished) -> None:
+        """Leave the leaderboard, and where the best policy and the report are."""
+        result = finished.result
+        rows = [dict(zip(HEADERS, row, strict=True)) for row in leaderboard(result.candidates)]
+        self._pages.table("leaderboard", rows, result.experiment_id)
+        lines = [f"**{result.status}**: {result.status_detail}", ""]
+        for name, path in (("best policy", finished.best_policy), ("report", finished.report)):
+            lines += [f"* {name}: `{path}`"] if path is not None else []
+            if path is not None:
+                self._pages.link(name.replace(" ", "-"), path.as_uri(), f"{name} of the search")
+        self._pages.text("result", "\n".join(lines) + "\n", result.experiment_id)
+
+    def _settle(self, happening: Settled) -> None:
+        config, row = self._progress.config, happening.row
+        wanted = config.budget.candidates if config is not None else 1
+        percent = min(100.0, 100.0 * happening.spend.candidates / wanted)
+        self._pages.progress("candidates-tried", percent)
+        if row.improved:
+            self._pages.event(
+                "assay.new-best",
+                row.experiment_id,
+                {"score": row.score, "candidate": row.candidate, "title": row.title},
+            )
+
+
+class FolderBoard:
+    """Shows how a folder of policies is tried; other processes may try some of them."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def show(self, row: CandidateRow, percent: float) -> None:
+        """Show one policy that this process tried, and how much is done."""
+        score = "" if row.score is None else f", score {row.score:.4f}"
+        why = "" if row.problem is None else f": {row.problem}"
+        self._pages.log(f"[{_of(row)}] {row.title}: {row.outcome}{score}{why}")
+        self._pages.progress("policies-tried", percent)
+
+    def end(self, result: FolderResult) -> None:
+        """Leave the table of all policies, the best first."""
+        ranked = leaderboard(result.candidates, top=MOST_ROWS)
+        rows = [dict(zip(HEADERS, row, strict=True)) for row in ranked]
+        self._pages.table("policies", rows, result.experiment_id)
+        lines = [f"**{result.status}**: {result.status_detail}; {result.tried_here} by this run"]
+        lines += ["", *(f"* lost: {each}" for each in result.lost)]
+        self._pages.text("result", "\n".join(lines) + "\n", result.experiment_id)
+
+
+def show_comparison(pages: Pages, comparison: Comparison, title: str) -> None:
+    """Leave the leaderboard of a comparison, with intervals, and its verdict."""
+    rows = [_cells(rank, row) for rank, row in enumerate(comparison.rows, start=1)]
+    pages.table("comparison", rows, title)
+    problems = [f"* {row.label}: {row.problem}" for row in comparison.rows if row.problem]
+    pages.text("verdict", "\n".join([comparison.verdict, "", *problems]) + "\n", title)
+
+
+def _whose(happening: Happening) -> str:
+    if isinstance(happening, Settled) and happening.row.candidate is not None:
+        return f" {happening.row.candidate[:SHORT_SHA256]}"
+    return ""
+
+
+def _of(row: CandidateRow) -> str:
+    return f"{row.experiment_id} {(row.candidate or '')[:SHORT_SHA256]}"
+
+
+def _cells(rank: int, row: ComparisonRow) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "policy": row.label,
+        "outcome": str(row.outcome),
+        "score": "none" if row.score is None else f"{row.score:.4f}",
+        "against the first": _words(row.against_first),
+        "against the best baseline": _words(row.against_baseline),
+        "candidate": row.candidate[:SHORT_SHA256],
+    }
+
+
+def _words(interval: Interval | None) -> str:
+    return "" if interval is None else interval.words()

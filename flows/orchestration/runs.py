@@ -1,0 +1,82 @@
+"""Flow runs from without: the server they need, their marks of life, and states that are true."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Crashed
+
+from flows.errors import OrchestratorUnavailable
+from flows.orchestration.run_marks import abandoned, forget, marked
+
+
+def need_server() -> None:
+    """Start Prefect's own server, which ends with this process, unless the user has one."""
+    if PREFECT_API_URL.value():
+        return
+    failures: list[Exception] = []
+    thread = threading.Thread(target=_start_server, args=(failures,), daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise OrchestratorUnavailable(
+            f"Prefect's server did not start: {failures[0]}; try again, set PREFECT_API_URL to a "
+            "running server, or use --direct for the same search without Prefect"
+        )
+
+
+def server_url() -> str:
+    """Return the address of the API of the server that the user has."""
+    return str(PREFECT_API_URL.value() or "")
+
+
+@contextmanager
+def alive(home: Path) -> Iterator[Path]:
+    """Mark this flow run as alive in ``home``, after runs that died there were called crashed."""
+    for run in abandoned(home):
+        _call_crashed(run)
+        forget(home, run)
+    with marked(home, flow_run.get_id()):
+        yield home
+
+
+def truthful(status: str, detail: str, data: Any) -> State[Any]:
+    """Return a final state named by how the work ended, with losses and budgets in its message."""
+    return Completed(name=status.replace("_", " ").title(), message=detail, data=data)
+
+
+def _start_server(failures: list[Exception]) -> None:
+    """Start the server from a thread of its own.
+
+    Its process inherits that SIGINT is blocked there: Ctrl-C, which a terminal sends to both, must
+    leave it alive until the flow has told it how it ended.
+    """
+    from prefect.server.api.server import SubprocessASGIServer  # slow, and not always needed
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        SubprocessASGIServer().start()
+    except Exception as error:
+        failures.append(error)
+
+
+def _call_crashed(run: str) -> None:
+    """End a run whose process was killed, which otherwise runs for ever and keeps others away."""
+    message = "its process died without a word; what it had recorded is kept and continued"
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_flow_run(run)  # type: ignore[arg-type]
+        except ObjectNotFound:  # it was of another server
+            return
+        if found.state is not None and not found.state.is_final():
+            client.set_flow_run_state(run, Crashed(message=message), force=True)
+            get_run_logger().warning(f"flow run {found.name} is called crashed: {message}")

@@ -1,0 +1,128 @@
+"""Prefect tasks around the hops of our loops; a trial may happen here or in another process."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+
+from flows.loop.session import Around
+from flows.loop.trials import Machinery, Trials, in_this_process
+from flows.orchestration.task_runners import make_runner
+from flows.orchestration.worker_trials import WorkerTrials, work
+from flows.search import OURS, RETRY_SECONDS
+from sandbox.errors import CellFailed
+from sandbox.outcome import Trial
+from sandbox.source import candidate_id
+from sandbox.trial import Payload
+
+T = TypeVar("T")
+PROPOSE = "propose"
+SHORT_SHA256 = 12
+
+_label: ContextVar[str] = ContextVar("label", default="try")
+"""What the trial that is sent to a worker is called."""
+
+
+def around(config: Machinery) -> Around:
+    """Return what makes hops tasks: of this process, or of the runner's where trials are sent."""
+    return in_a_task if config.runner.kind == "threads" else _labelled
+
+
+def in_a_task(hop: str, label: str, call: Callable[[], T]) -> T:
+    """Run a hop as a Prefect task; a trial is begun again when its failure is ours."""
+    wrapped = propose_candidate if hop == PROPOSE else try_candidate
+    result: T = cast(Any, wrapped.with_options(task_run_name=f"{hop} {label}"))(call)
+    return result
+
+
+@contextmanager
+def open_trials(config: Machinery) -> Iterator[Trials]:
+    """Try policies where ``runner`` says: in this process's cells, or in a cluster's processes."""
+    if config.runner.kind == "threads":
+        with in_this_process(config) as trials:
+            yield trials
+        return
+    runner, losses = make_runner(config.runner)
+
+    def submit(parameters: dict[str, Any]) -> Any:
+        name = _label.get()
+        named = try_in_worker.with_options(task_run_name=name)
+        try:
+            return runner.submit(named, parameters=parameters).result()
+        except losses as error:
+            raise CellFailed(f"the worker died under {name!r}: {error}") from None
+
+    with runner:
+        yield WorkerTrials(config, submit)
+
+
+class NamedTrials:
+    """Trials that are tasks named by their candidates, for loops that know nothing of hops."""
+
+    def __init__(self, trials: Trials, wrap: Around) -> None:
+        self._trials, self._wrap = trials, wrap
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        def call() -> Trial:
+            return self._trials.try_policy(source, scenarios)
+
+        return self._wrap("try", candidate_id(source)[:SHORT_SHA256], call)
+
+
+def _is_ours(_: Any, __: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), OURS)
+
+
+@task(name=PROPOSE, cache_policy=NO_CACHE, persist_result=False)
+def propose_candidate(call: Callable[[], Any]) -> Any:
+    """Ask for the next policy; the proposer itself knows when to ask again."""
+    return call()
+
+
+@task(
+    name="try",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=list(RETRY_SECONDS),
+    retry_condition_fn=_is_ours,
+)
+def try_candidate(call: Callable[[], Any]) -> Any:
+    """Screen a policy and try it in a cell; time-outs are the cell's own."""
+    return _told(call())
+
+
+@task(
+    name="try",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=list(RETRY_SECONDS),
+    retry_condition_fn=_is_ours,
+)
+def try_in_worker(source: str | None, scenarios: Any, limits: Any, cell: str) -> Any:
+    """Do as ``try_candidate`` does in a process of the cluster, with the sandbox that it keeps."""
+    return _told(work(source, scenarios, limits, cell))
+
+
+def _told(result: Any) -> Any:
+    """Log which candidate a task tried; the flow's own log says what that means."""
+    if isinstance(result, Trial):
+        get_run_logger().info(f"candidate {result.candidate[:SHORT_SHA256]}: {result.outcome}")
+    return result
+
+
+def _labelled(hop: str, label: str, call: Callable[[], T]) -> T:
+    """Let the task that a trial becomes at the runner have the hop's name."""
+    if hop == PROPOSE:
+        return in_a_task(hop, label, call)
+    token = _label.set(f"{hop} {label}")
+    try:
+        return call()
+    finally:
+        _label.reset(token)

@@ -1,0 +1,166 @@
+"""The page that tells what a policy can see and do, written from the code that implements it.
+
+``python -m flows.prompting.policy_page > docs/policy-contract.md`` writes the page that ships; the
+prompts show the same text to a model.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from simulator import policy_api as api
+from simulator.plans import SCAN_GB_PER_SECOND
+
+OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
+    "s": (
+        api.Scheduler,
+        {
+            "executor": "the pools: `s.executor.pools`, a list in order of `pool_id`",
+            "params": "the parameters of the simulation, a dict by name",
+            "clock": "the simulated clock",
+        },
+    ),
+    "pool": (
+        api.ResourcePool,
+        {
+            "pool_id": "its number, from 0",
+            "max_cpu_pool, max_ram_pool": "CPUs and GB in all",
+            "avail_cpu_pool, avail_ram_pool": "CPUs and GB that no container holds",
+            "active_containers, suspending_containers": "lists of containers",
+        },
+    ),
+    "container": (
+        api.Container,
+        {"container_id": "its id", "assignment": "what was asked for: `.cpu`, `.ram`, `.ops`"},
+    ),
+    "pipeline": (
+        api.Pipeline,
+        {
+            "pipeline_id": "its id, a str",
+            "priority": "a `Priority`",
+            "values": "its operators, parents before children; `len(pipeline.values)` counts them",
+        },
+    ),
+    "status": (
+        api.PipelineRuntimeStatus,
+        {"arrival_tick": "the tick at which it arrived"},
+    ),
+    "op": (
+        api.Operator,
+        {
+            "id": "its id, a str",
+            "pipeline": "its pipeline",
+            "parents, children": "lists of operators",
+            "estimate": "`op.estimate.mem_peak_gb`: GB, perhaps wrong; None without an estimator",
+        },
+    ),
+    "result": (
+        api.ExecutionResult,
+        {
+            "ops": "all operators of the container, completed or not",
+            "cpu, ram, priority, pool_id, container_id": "as they were asked for",
+            "error": 'None, `"OOM"` or `"timeout"`',
+        },
+    ),
+}
+"""Name on the page -> class, and its attributes that are not methods or properties."""
+
+LEFT_OUT = frozenset(
+    ("to_dict", "get_consumed_ram_gb", "get_latency_ticks", "is_completed", "ticks_elapsed")
+)
+"""Public names that exist for policies written elsewhere and that a new policy has no use for."""
+
+_TITLES = {
+    "s": "`s`, the scheduler: keep your state on it",
+    "status": "`pipeline.runtime_status()`",
+}
+
+
+_HEAD = """\
+<!-- Written from the code by `python -m flows.prompting.policy_page`. -->
+
+A policy is one Python module that registers one init and one step function, as
+[the guide](policy-guide.md) shows. The decorators and names are those of Eudoxia: policies written
+for it run unmodified, with their imports or without. This page is also what a model is told.
+"""
+
+
+def policy_page() -> str:
+    """Return the page in Markdown: the names that are there, the objects, and what can be asked."""
+    blocks = [_names()]
+    for name, (kind, attributes) in OBJECTS.items():
+        lines = [f"## {_TITLES.get(name, f'`{name}`')}", ""]
+        lines += [f"- `{attribute}`: {words}" for attribute, words in attributes.items()]
+        told = {each for names in attributes for each in names.split(", ")}
+        lines += [_member_line(*member) for member in members(kind) if member[0] not in told]
+        blocks.append("\n".join(lines))
+    blocks.append(_requests())
+    return "\n\n".join(blocks)
+
+
+def document() -> str:
+    """Return the page as it stands in the documentation."""
+    heading, rest = policy_page().split("\n", maxsplit=1)
+    return f"{heading}\n\n{_HEAD}{rest}\n"
+
+
+def members(kind: type[Any]) -> list[tuple[str, Any]]:
+    """Return the public methods and properties of a class that the page names, in their order."""
+    return [
+        (name, value)
+        for name, value in vars(kind).items()
+        if not name.startswith("_")
+        and name not in LEFT_OUT
+        and (inspect.isfunction(value) or isinstance(value, property))
+    ]
+
+
+def _names() -> str:
+    priorities = ", ".join(f"`Priority.{priority.name}`" for priority in api.Priority)
+    states = ", ".join(f"`{state.name}`" for state in api.OperatorState)
+    assignable = " and ".join(f"`{state.name}`" for state in api.ASSIGNABLE_STATES)
+    return (
+        "# What a policy can use\n\n"
+        "These names are there without an import: `register_scheduler_init`, `register_scheduler`, "
+        "`Assignment`, `Suspend`, `Priority`, `OperatorState`, `ASSIGNABLE_STATES`.\n\n"
+        f"- `Priority`: {priorities}; its `.value` is smaller the more urgent.\n"
+        f"- `OperatorState`: {states}. `ASSIGNABLE_STATES` are {assignable}."
+    )
+
+
+def _requests() -> str:
+    assignment = ", ".join(f"{name}=..." for name in required(api.Assignment))
+    return (
+        "## What a step returns\n\n"
+        f"- `Assignment({assignment})`: a container of `cpu` "
+        "CPUs and `ram` GB in pool `pool_id` that runs `ops` in order; `priority` is its label.\n"
+        f"- `Suspend({', '.join(required(api.Suspend))})`: only when "
+        "`container.can_suspend_container()`, which "
+        "is so on the tick after one of its operators ended and another is to come. Its CPUs and "
+        f"memory are free again `ram / {SCAN_GB_PER_SECOND}` seconds later; then its other "
+        "operators can be assigned."
+    )
+
+
+def required(kind: type[Any]) -> list[str]:
+    """Return the parameters that must be given to make an object of a class, in their order."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty]
+
+
+def _member_line(name: str, value: Any) -> str:
+    words = (inspect.getdoc(value) or "").split("\n")[0].removeprefix("Return ").rstrip(".")
+    words = words.replace("``", "`")
+    words = words[:1].lower() + words[1:] if not words.startswith("GB") else words
+    if isinstance(value, property):
+        return f"- `{name}`: {words}"
+    parameters = list(inspect.signature(value).parameters.values())[1:]
+    shown = ", ".join(
+        each.name if each.default is each.empty else f"{each.name}={each.default!r}"
+        for each in parameters
+    )
+    return f"- `{name}({shown})`: {words}"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,119 @@
+"""Writes the prompt for the next policy from the facts and the past; only computes."""
+
+from collections.abc import Sequence
+
+from flows.config import SearchConfig
+from flows.loop.proposing import Attempt, Move, Prompt
+from flows.prompting.figures import CLASSES
+from flows.prompting.folder import SYSTEM, USER, Templates, load_templates, text_sha256
+from flows.prompting.parts import EXAMPLE, Shown, choose_parts
+from flows.prompting.policy_page import policy_page
+from flows.prompting.templates import render_own
+from flows.prompting.untrusted import code
+from simulator.cell.allowed import STANDARD_MODULES
+from simulator.library import policy_source
+from simulator.objectives import WEIGHTS
+from simulator.plans import SCAN_GB_PER_SECOND
+from simulator.scenario import Scenario
+from simulator.workload import Priority
+
+CHARS_PER_TOKEN = 4
+"""A rough and cautious average for English and Python; tokenizers differ."""
+
+Values = dict[str, object]
+
+
+def render_prompt(
+    *,
+    config: SearchConfig,
+    scenarios: Sequence[Scenario],
+    attempts: Sequence[Attempt],
+    move: Move = "free",
+    chosen: Sequence[Attempt] = (),
+) -> Prompt:
+    """Return the prompt that shows these attempts, within the configured number of tokens."""
+    templates = load_templates(config.feedback.prompts)
+    system = render_own(templates.texts, SYSTEM, system_values(config, scenarios))
+    parts = choose_parts(config.feedback, attempts, move, chosen)
+    most = config.feedback.prompt_tokens * CHARS_PER_TOKEN
+    user = _user(templates, scenarios, attempts, parts, move)
+    while len(system) + len(user) > most and parts:
+        parts.remove(min(parts, key=lambda part: part.worth))
+        user = _user(templates, scenarios, attempts, parts, move)
+    return Prompt(
+        system=system,
+        user=user,
+        sha256=text_sha256(system, user),
+        template=templates.name,
+        template_sha256=templates.sha256,
+    )
+
+
+def system_values(config: SearchConfig, scenarios: Sequence[Scenario]) -> Values:
+    """Return what the template of the system text may use."""
+    return {
+        "api": policy_page(),
+        "limits": config.limits,
+        "modules": ", ".join(f"`{name}`" for name in STANDARD_MODULES if name != "__future__"),
+        "policy_calls": scenarios[0].params.policy_calls if scenarios else "on_change",
+        "scan_gb_per_second": SCAN_GB_PER_SECOND,
+        "weights": ", ".join(
+            f"{name} {WEIGHTS[priority]:g}"
+            for priority, name in zip(Priority, CLASSES, strict=True)
+        ),
+        "objective": config.objective,
+        "structured": config.proposer.structured,
+        "example": code(policy_source(EXAMPLE)),
+    }
+
+
+def describe_scenarios(scenarios: Sequence[Scenario]) -> str:
+    """Return the clusters that the policy is tried on; nothing about what will arrive."""
+    clusters: dict[str, list[str]] = {}
+    for scenario in scenarios:
+        p = scenario.params
+        pools = "1 pool" if p.num_pools == 1 else f"{p.num_pools} pools, each"
+        facts = [
+            f"{pools} of {p.cpus_per_pool:g} CPUs and {p.ram_gb_per_pool:g} GB",
+            f"{p.duration:g} s at {p.ticks_per_second:g} ticks per second",
+            "several operators per container"
+            if p.multi_operator_containers
+            else "one operator per container",
+        ]
+        if p.allow_memory_overcommit:
+            facts.append("memory may be overcommitted")
+        if p.max_job_seconds:
+            facts.append(f"pipelines time out after {p.max_job_seconds:g} s")
+        facts.append(
+            "estimates of memory in op.estimate" if p.estimator_algo else "no estimates of memory"
+        )
+        families = clusters.setdefault("; ".join(facts), [])
+        if scenario.family not in families:
+            families.append(scenario.family)
+    return "\n".join(f"- {', '.join(names)}: {facts}" for facts, names in clusters.items())
+
+
+def _user(
+    templates: Templates,
+    scenarios: Sequence[Scenario],
+    attempts: Sequence[Attempt],
+    parts: Sequence[Shown],
+    move: Move,
+) -> str:
+    return render_own(templates.texts, USER, user_values(scenarios, attempts, parts, move))
+
+
+def user_values(
+    scenarios: Sequence[Scenario], attempts: Sequence[Attempt], parts: Sequence[Shown], move: Move
+) -> Values:
+    """Return what the template of the user text may use."""
+    tried = [attempt for attempt in attempts if attempt.origin != "baseline"]
+    kinds = {"baselines": "baseline", "policies": "policy", "attempts": "attempt", "last": "last"}
+    lists = {name: [part for part in parts if part.kind == kind] for name, kind in kinds.items()}
+    return {
+        **lists,
+        "scenarios": describe_scenarios(scenarios),
+        "move": move,
+        "tried": len(tried),
+        "failed": bool(tried) and tried[-1].outcome != "ok",
+    }

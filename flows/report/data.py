@@ -1,0 +1,179 @@
+"""What a report is made from: the rows of one experiment and the questions all parts ask."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from flows.history.records import (
+    ArtifactRow,
+    CandidateRow,
+    EvaluationRow,
+    EventRow,
+    ExperimentRow,
+    LlmCallRow,
+    PromptRow,
+    ScenarioRow,
+)
+
+Slot = tuple[int, int]
+"""(iteration, slot) of an attempt."""
+
+MAX_DRAWN_SCENARIOS = 48
+SPLITS = ("train", "validation", "test")
+PRIORITIES = ("query", "interactive", "batch", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """One experiment's rows. Only baselines and the best attempt need their ``metrics`` filled."""
+
+    experiment: ExperimentRow
+    scenarios: tuple[ScenarioRow, ...]
+    candidates: tuple[CandidateRow, ...]
+    """In the order of their attempts, baselines first."""
+    evaluations: tuple[EvaluationRow, ...]
+    calls: tuple[LlmCallRow, ...] = ()
+    prompts: tuple[PromptRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
+    artifacts: tuple[ArtifactRow, ...] = ()
+
+    @cached_property
+    def baselines(self) -> tuple[CandidateRow, ...]:
+        """The policies everything is compared with."""
+        return tuple(row for row in self.candidates if row.origin == "baseline")
+
+    @cached_property
+    def attempts(self) -> tuple[CandidateRow, ...]:
+        """What the search itself tried."""
+        return tuple(row for row in self.candidates if row.origin != "baseline")
+
+    @cached_property
+    def best(self) -> CandidateRow | None:
+        """The attempt to show: see ``pick_best``."""
+        return pick_best(self.candidates)
+
+    @cached_property
+    def best_baseline(self) -> CandidateRow | None:
+        """The baseline to beat: the best on validation, or on train where that was not tried."""
+        scored = [row for row in self.baselines if row.score is not None]
+        return max(scored, key=worth, default=None)
+
+    @cached_property
+    def guarded(self) -> bool:
+        """Whether the search decided who is promoted by its guards."""
+        return any(row.standing for row in self.candidates)
+
+    @cached_property
+    def drawn(self) -> tuple[ScenarioRow, ...]:
+        """The scenarios that get drawings of their own: not more than a page can bear."""
+        return self.scenarios[:MAX_DRAWN_SCENARIOS]
+
+    def shared(self, rows: Sequence[CandidateRow]) -> tuple[ScenarioRow, ...]:
+        """The scenarios on which all of ``rows`` were tried, however they fared."""
+        slots = [slot_of(row) for row in rows]
+        return tuple(
+            scenario
+            for scenario in self.scenarios
+            if all((slot, scenario.scenario) in self.scored for slot in slots)
+        )
+
+    @cached_property
+    def scored(self) -> dict[tuple[Slot, str], EvaluationRow]:
+        """The scored evaluation of each (attempt, scenario)."""
+        rows = (row for row in self.evaluations if row.attempt == 0)
+        return {((row.iteration, row.slot), row.scenario): row for row in rows}
+
+    @cached_property
+    def by_slot(self) -> dict[Slot, CandidateRow]:
+        """Every attempt by its (iteration, slot)."""
+        return {slot_of(row): row for row in self.candidates}
+
+    @cached_property
+    def by_candidate(self) -> dict[str, CandidateRow]:
+        """The first attempt that held each source."""
+        rows: dict[str, CandidateRow] = {}
+        for row in self.candidates:
+            if row.candidate is not None:
+                rows.setdefault(row.candidate, row)
+        return rows
+
+    @cached_property
+    def prompt_by_sha256(self) -> dict[str, PromptRow]:
+        """Every prompt by its name."""
+        return {row.prompt_sha256: row for row in self.prompts}
+
+    @cached_property
+    def tries(self) -> dict[Slot, list[EvaluationRow]]:
+        """All evaluations of each attempt, repeats included, in the order of the scenarios."""
+        place = {row.scenario: index for index, row in enumerate(self.scenarios)}
+        groups: dict[Slot, list[EvaluationRow]] = {}
+        for row in sorted(
+            self.evaluations,
+            key=lambda row: (place.get(row.scenario, len(place)), row.scenario, row.attempt),
+        ):
+            groups.setdefault(slot_of(row), []).append(row)
+        return groups
+
+
+def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
+    """The attempt to show beside the baselines, which is none itself.
+
+    It is the last that was promoted. Without one it is the best that failed nowhere; what was
+    barred, and what beats every baseline and was not ruled on, may be too good to be true.
+    """
+    rows = list(candidates)
+    attempts = [row for row in rows if row.origin != "baseline" and row.score is not None]
+    bar = max((row.score or 0.0 for row in rows if row.origin == "baseline"), default=math.inf)
+    promoted = [row for row in attempts if row.improved]
+    if any(row.standing for row in promoted):
+        return max(promoted, key=slot_of)
+    others = [
+        row
+        for row in attempts
+        if row.outcome == "ok" and (row.standing == "refused" or (row.score or 0.0) <= bar)
+    ]
+    pool = promoted or [row for row in others if row.standing != "barred"]
+    return max(pool, key=lambda row: (row.score or 0.0, -row.iteration, -row.slot), default=None)
+
+
+def worth(row: CandidateRow) -> float:
+    """The score that counts: on validation where it was tried there."""
+    return (row.score if row.validation_score is None else row.validation_score) or 0.0
+
+
+def in_order(scenarios: Iterable[ScenarioRow]) -> tuple[ScenarioRow, ...]:
+    """Scenarios by split, in the order in which a search comes to them, then by name."""
+    places = {split: place for place, split in enumerate(SPLITS)}
+    return tuple(
+        sorted(scenarios, key=lambda row: (places.get(row.split, len(SPLITS)), row.scenario))
+    )
+
+
+def slot_of(row: CandidateRow | EvaluationRow | LlmCallRow) -> Slot:
+    """Which attempt a row belongs to."""
+    return row.iteration, row.slot
+
+
+def slot_name(slot: Slot) -> str:
+    """``12/0``: how the report and the history call an attempt."""
+    return f"{slot[0]}/{slot[1]}"
+
+
+def source_line(source: str | None, line: int | None) -> str:
+    """One line of a policy's source, or nothing if there is none of that number."""
+    if source is None or line is None:
+        return ""
+    lines = source.splitlines()
+    return lines[line - 1].strip() if 1 <= line <= len(lines) else ""
+
+
+def geometric_mean(values: Iterable[float | None]) -> float | None:
+    """The geometric mean; None without values or if one is missing; 0 if one is 0."""
+    numbers = list(values)
+    present = [value for value in numbers if value is not None]
+    if not numbers or len(present) != len(numbers):
+        return None
+    if any(value <= 0 for value in present):
+        return 0.0
+    return math.exp(math.fsum(math.log(value) for value in present) / len(present))

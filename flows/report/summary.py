@@ -1,0 +1,213 @@
+"""The short parts of a report: tiles, failures by kind, cost."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.history.records import CandidateRow, LlmCallRow
+from flows.report.data import ReportData, slot_name, slot_of, source_line, worth
+from flows.report.text import (
+    count,
+    dollars,
+    elapsed_seconds,
+    number,
+    one_line,
+    percent,
+    score_text,
+    seconds_text,
+)
+
+STATUS_WORDS = {
+    "running": "is still running, or was cut off",
+    "finished": "is finished",
+    "budget_exhausted": "ended because its budget was used up",
+    "finished_with_losses": "ended with attempts lost to failures of ours",
+    "interrupted": "was interrupted and can be continued",
+    "failed": "failed before its end",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One figure at the top of the page."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureKind:
+    """One outcome other than ok, with its first example."""
+
+    outcome: str
+    attempts: int
+    share: str
+    slot: str
+    message: str
+    line: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLine:
+    """What one model cost."""
+
+    model: str
+    cells: tuple[str, ...]
+
+
+def reference_name(data: ReportData) -> str:
+    """The policy whose score is 1 by definition."""
+    return one_line(data.scenarios[0].baseline_policy, 40) if data.scenarios else "naive"
+
+
+def status_sentence(data: ReportData) -> str:
+    """How the search ended."""
+    row = data.experiment
+    words = STATUS_WORDS.get(row.status, f"has the status {one_line(row.status, 40)}")
+    detail = f": {one_line(row.status_detail).rstrip('.')}" if row.status_detail else ""
+    return f"The search {words}{detail}."
+
+
+def tiles(data: ReportData) -> tuple[Tile, ...]:
+    """Best score, candidates, failures, time and cost."""
+    attempts = data.attempts
+    promoted = sum(row.improved for row in attempts)
+    failed = sum(row.outcome != "ok" for row in attempts)
+    repeats = sum(row.duplicate_of is not None for row in attempts)
+    lost = sum(row.kind == "attempt_lost" for row in data.events)
+    return (
+        _best_tile(data),
+        Tile(
+            label="candidates tried",
+            value=f"{len(attempts):,}",
+            note=(f"{promoted:,} promoted, " if data.guarded else "")
+            + (f"{repeats:,} repeated an earlier one" if repeats else "all different"),
+        ),
+        Tile(
+            label="failed",
+            value=f"{failed:,}",
+            note=(f"{percent(failed / len(attempts))} of them" if failed else "no policy failed")
+            + (f"; {lost:,} more lost by us" if lost else ""),
+        ),
+        _time_tile(data),
+        _cost_tile(data.calls, promoted),
+    )
+
+
+def _best_tile(data: ReportData) -> Tile:
+    best, bar = data.best, data.best_baseline
+    if best is None or (data.guarded and not best.improved and bar is not None):
+        name = one_line(bar.title, 40) if bar is not None else ""
+        note = f"the baseline {name}: no candidate was promoted" if name else ""
+        return Tile(label="best score", value=score_text(worth(bar) if bar else None), note=note)
+    on = " on validation" if best.validation_score is not None else ""
+    note = f"attempt {slot_name(slot_of(best))}{on}; {reference_name(data)} is 1"
+    return Tile(label="best score", value=score_text(worth(best)), note=note)
+
+
+def _time_tile(data: ReportData) -> Tile:
+    row = data.experiment
+    last = row.finished_at or max((item.created_at for item in data.candidates), default=None)
+    cell = math.fsum(item.cell_seconds or 0.0 for item in data.candidates)
+    return Tile(
+        label="wall time",
+        value=seconds_text(elapsed_seconds(row.created_at, last)),
+        note=f"{seconds_text(cell)} in cells, all slots together" if cell else "",
+    )
+
+
+def _cost_tile(calls: Sequence[LlmCallRow], promoted: int) -> Tile:
+    if not calls:
+        return Tile(label="cost of models", value="$0", note="no model was called")
+    paid = [row for row in calls if not row.replayed]
+    known = [row.cost_usd for row in paid if row.cost_usd is not None]
+    unknown = sum(row.cost_usd is None and row.outcome == "ok" for row in paid)
+    note = count(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else "")
+    if known and promoted:
+        note += f"; {dollars(math.fsum(known) / promoted)} for each promoted"
+    return Tile(
+        label="cost of models",
+        value=dollars(math.fsum(known) if known or not paid else None),
+        note=note,
+    )
+
+
+def failures(data: ReportData) -> tuple[FailureKind, ...]:
+    """Outcomes other than ok, and results that were not ranked; the most frequent first.
+
+    Failed baselines are kinds of their own: the search did not make them.
+    """
+    groups: dict[str, list[CandidateRow]] = {}
+    for row in data.candidates:
+        if row.outcome != "ok" or row.score is None:
+            kind = row.outcome if row.outcome != "ok" else "ok, but not ranked"
+            kind += ", baseline" if row.origin == "baseline" else ""
+            groups.setdefault(kind, []).append(row)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(_failure(data, outcome, rows) for outcome, rows in ordered)
+
+
+def _failure(data: ReportData, outcome: str, rows: Sequence[CandidateRow]) -> FailureKind:
+    row = next((item for item in rows if item.problem or item.findings), rows[0])
+    message, line = row.problem, row.problem_line
+    if row.findings:
+        message = message or str(row.findings[0].get("message", ""))
+        line = line or row.findings[0].get("line") or None
+    return FailureKind(
+        outcome=one_line(outcome, 40),
+        attempts=len(rows),
+        share="–" if row.origin == "baseline" else percent(len(rows) / len(data.attempts)),
+        slot=slot_name(slot_of(row)),
+        message=one_line(message or "no message was recorded"),
+        line=line,
+        source=one_line(source_line(row.source, line), 200),
+    )
+
+
+COST_COLUMNS = (
+    "calls",
+    "answered",
+    "replayed",
+    "tokens in",
+    "of these cached",
+    "tokens out",
+    "of these reasoning",
+    "seconds",
+    "cost",
+)
+
+
+def costs(data: ReportData) -> tuple[CostLine, ...]:
+    """One line per model; nothing if no model was called."""
+    groups: dict[str, list[LlmCallRow]] = {}
+    for row in data.calls:
+        groups.setdefault(f"{row.model} at {row.provider}", []).append(row)
+    return tuple(_cost_line(model, rows) for model, rows in sorted(groups.items()))
+
+
+def _cost_line(model: str, rows: Sequence[LlmCallRow]) -> CostLine:
+    known = [row.cost_usd for row in rows if row.cost_usd is not None and not row.replayed]
+    tokens = (
+        _total([row.input_tokens for row in rows]),
+        _total([row.cached_tokens for row in rows]),
+        _total([row.output_tokens for row in rows]),
+        _total([row.reasoning_tokens for row in rows]),
+    )
+    return CostLine(
+        model=one_line(model, 100),
+        cells=(
+            f"{len(rows):,}",
+            f"{sum(row.outcome == 'ok' for row in rows):,}",
+            f"{sum(row.replayed for row in rows):,}",
+            *tokens,
+            number(math.fsum(row.seconds for row in rows)),
+            dollars(math.fsum(known) if known else None),
+        ),
+    )
+
+
+def _total(values: Sequence[int | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known):,}" if known else "–"

@@ -1,0 +1,1 @@
+"""The sections of a configuration and where its values come from."""

@@ -1,0 +1,95 @@
+"""What is said about money before a search begins, and what is held back for each call."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config import SearchConfig
+from flows.loop.budget import preflight_lines
+from flows.loop.reserves import reserve_of
+
+OWN = """
+[models."cheap"]
+input_per_million = 1.0
+output_per_million = 10.0
+
+[models."strong"]
+input_per_million = 10.0
+output_per_million = 100.0
+"""
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> Path:
+    path = tmp_path / "prices.toml"
+    path.write_text(OWN, encoding="utf-8")
+    return path
+
+
+def config(prices: Path | None = None, **settings: Any) -> SearchConfig:
+    """Return the configuration of a search with prompts of 3000 and replies of 2000 tokens."""
+    proposer = {"kind": "openai", "model": "cheap", "max_output_tokens": 2000, "prices": prices}
+    return SearchConfig.model_validate(
+        {
+            "proposer": {**proposer, **settings.pop("proposer", {})},
+            "feedback": {"prompt_tokens": 3000},
+            "budget": settings,
+        }
+    )
+
+
+def test_a_budget_in_dollars_is_told_in_proposals(prices: Path) -> None:
+    lines = preflight_lines(config(prices, dollars=1.0))
+
+    assert lines == [
+        "model cheap at api.openai.com: $1 for a million tokens in, $10 out",
+        "$1 allow about 43 proposals at $0.0230 each; one can cost $0.0240 at most, and so much is "
+        "held back for each call",
+    ]
+
+
+def test_a_budget_for_fewer_than_three_proposals_is_warned_about(prices: Path) -> None:
+    two = preflight_lines(config(prices, dollars=0.05))
+    none = preflight_lines(config(prices, dollars=0.02))
+
+    assert two[-1].startswith("warning: 2 proposals are hardly a search: raise the budget")
+    assert none[-1].startswith("warning: 0 proposals")
+
+
+def test_an_unknown_price_is_said_plainly() -> None:
+    lines = preflight_lines(config(proposer={"base_url": "http://127.0.0.1:1/v1"}, tokens=60_000))
+
+    assert lines == [
+        "model cheap at 127.0.0.1:1: its price is not known, so its dollars cannot be counted; a "
+        "file named by proposer.prices can say it",
+        "60000 tokens allow about 11 proposals of 5000 tokens; 6000 are held back for each call",
+    ]
+
+
+def test_without_a_budget_the_whole_search_is_priced(prices: Path) -> None:
+    priced = preflight_lines(config(prices, candidates=100))
+    unpriced = preflight_lines(config(proposer={"model": "no-such-model"}, candidates=100))
+
+    assert priced[-1] == (
+        "no budget in dollars or tokens: 100 proposals cost about $2.30, at most $2.40"
+    )
+    assert unpriced[-1].endswith("take about 500000 tokens, at most 600000")
+
+
+def test_of_several_models_the_mean_is_expected_and_the_dearest_held_back(prices: Path) -> None:
+    models = [{"model": "cheap", "weight": 9}, {"model": "strong", "weight": 1}]
+    several = config(prices, dollars=1.0, proposer={"model": None, "models": models})
+
+    reserve = reserve_of(several)
+
+    assert (reserve.tokens, round(reserve.dollars, 6)) == (6000, 0.24)
+    assert "at $0.0437 each; one can cost $0.2400" in preflight_lines(several)[-1]
+
+
+def test_who_asks_no_model_holds_nothing_back() -> None:
+    replay = SearchConfig.model_validate({"proposer": {"kind": "replay", "replay_of": "search-1"}})
+
+    assert preflight_lines(SearchConfig()) == []
+    assert preflight_lines(replay) == ["replays search-1: recorded replies cost nothing"]
+    assert reserve_of(SearchConfig()) == reserve_of(replay)
