@@ -22,7 +22,13 @@ from flows.settings.sections import (
     RunnerConfig,
     Section,
 )
-from flows.settings.sources import environment_settings, variable_name
+from flows.settings.sources import (
+    dotted_keys,
+    environment_settings,
+    under,
+    user_file,
+    variable_name,
+)
 from sandbox.limits import Limits
 
 
@@ -65,11 +71,20 @@ def load_config(
     overrides: Mapping[str, Any],
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> SearchConfig:
-    """Return the configuration in ``path``, under ``environment``, under ``overrides``.
+    """Return the user's own defaults, under ``path``, under ``environment``, under ``overrides``.
 
-    An override is ``{"proposer.kind": "openai"}``, a variable ``ASSAY_PROPOSER__KIND=openai``.
+    An override is ``{"proposer.kind": "openai"}``, a variable ``ASSAY_PROPOSER__KIND=openai``;
+    the user's file is ``assay/config.toml`` in the folder of configurations that XDG names.
     """
+    personal = user_file(environment)
     settings = _read_toml(path) if path is not None else {}
+    given = set(dotted_keys(settings))
+    if personal is not None:
+        defaults = _read_toml(personal)
+        settings = under(settings, defaults)
+        own = {key: f"{personal}: " for key in dotted_keys(defaults) if key not in given}
+    else:
+        own = {}
     variables = environment_settings(environment)
     for dotted, value in {**variables, **overrides}.items():
         *sections, key = dotted.split(".")
@@ -82,9 +97,8 @@ def load_config(
     try:
         return SearchConfig.model_validate(settings)
     except ValidationError as error:
-        origins = dict.fromkeys(overrides, "") | {
-            key: f"{variable_name(key)}: " for key in variables if key not in overrides
-        }
+        set_here = {key: f"{variable_name(key)}: " for key in variables}
+        origins = own | set_here | dict.fromkeys(overrides, "")
         raise ConfigError(
             _explain(error, f"{path}: " if path is not None else "", origins)
         ) from None

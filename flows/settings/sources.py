@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,32 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         settings[key.lower().replace(NESTING, ".")] = parse_value(value)
     return settings
+
+
+def user_file(environment: Mapping[str, str]) -> Path | None:
+    """Return the user's own defaults where there are any, by the XDG base directories."""
+    home = environment.get("HOME")
+    folder = environment.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
+    path = Path(folder) / "assay" / "config.toml"
+    return path if Path(folder).is_absolute() and path.is_file() else None
+
+
+def under(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``settings`` with what only ``defaults`` say, section by section."""
+    merged = {**defaults, **settings}
+    for key in defaults.keys() & settings.keys():
+        if isinstance(defaults[key], dict) and isinstance(settings[key], dict):
+            merged[key] = under(settings[key], defaults[key])
+    return merged
+
+
+def dotted_keys(settings: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Yield the keys of all values, as ``section.key``."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from dotted_keys(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}"
 
 
 def variable_name(dotted: str) -> str:

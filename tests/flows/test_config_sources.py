@@ -116,3 +116,24 @@ def test_every_command_reads_the_file_and_shows_nothing_of_it(
     assert done.returncode == 2
     assert "unknown suite 'nowhere-to-be-found'" in done.stderr
     assert "sk-secret" not in done.stdout + done.stderr
+
+
+def test_the_users_own_defaults_come_last_section_by_section(tmp_path: Path) -> None:
+    personal = tmp_path / "assay" / "config.toml"
+    personal.parent.mkdir()
+    personal.write_text('slots = 3\n[proposer]\nbase_url = "http://own"\ntries = 2\n')
+    file = tmp_path / "search.toml"
+    file.write_text("[proposer]\ntries = 5\n")
+
+    config = load_config(file, {}, {"XDG_CONFIG_HOME": str(tmp_path)})
+
+    assert (config.slots, config.proposer.base_url, config.proposer.tries) == (3, "http://own", 5)
+
+
+def test_a_mistake_in_the_users_own_defaults_names_their_file(tmp_path: Path) -> None:
+    personal = tmp_path / ".config" / "assay" / "config.toml"
+    personal.parent.mkdir(parents=True)
+    personal.write_text("[budget]\ncandidates = 0\n")
+
+    with pytest.raises(ConfigError, match=rf"^{personal}: budget\.candidates: .* got 0$"):
+        load_config(None, {}, {"HOME": str(tmp_path)})
