@@ -42,13 +42,13 @@ class Interval:
             head = "no different"
         else:
             head = f"{abs(mean):.1f} % {'better' if mean > 0 else 'worse'}"
-        if mean < 0 and head != "no different":
-            low, high = -high, -low
+        if low < 0 < high:
+            span = f"{_sided(low)} to {_sided(high)}"
+        else:
+            ends = sorted((abs(low), abs(high)))
+            span = f"{_figure(ends[0])} to {_figure(ends[1])}"
         noun = "scenario" if self.scenarios == 1 else "scenarios"
-        return (
-            f"{head} ({self.level * 100:g} % interval {_figure(low)} to {_figure(high)}, "
-            f"{self.scenarios} {noun})"
-        )
+        return f"{head} ({self.level * 100:g} % interval {span}, {self.scenarios} {noun})"
 
 
 def paired_interval(
@@ -146,6 +146,13 @@ def _percent(log_ratio: float) -> float:
     if log_ratio > 700:
         return math.inf
     return 100.0 * math.expm1(log_ratio)
+
+
+def _sided(percent: float) -> str:
+    """A gain in per cent that may be a loss, told by its side."""
+    if not math.isfinite(percent):
+        return _figure(percent)
+    return f"{abs(percent):.1f} {'better' if percent > 0 else 'worse'}"
 
 
 def _figure(value: float) -> str:

@@ -43,7 +43,7 @@ def test_one_scenario_says_nothing() -> None:
     assert interval.percent == pytest.approx((-100.0, 100.0, math.inf))
     assert not interval.excludes_zero
     assert interval.words() == (
-        "100.0 % better (95 % interval -100.0 to without bound, 1 scenario)"
+        "100.0 % better (95 % interval 100.0 worse to without bound, 1 scenario)"
     )
 
 

@@ -61,7 +61,10 @@ def _ruled(row: CandidateRow) -> CandidateRow:
     elif row.iteration and row.iteration % 7 == 0:
         standing, detail = "barred", "its train score is 30 % above validation, more than 15 %"
     elif row.iteration and row.iteration % 3 == 0:
-        standing, detail = "refused", "1.0 % better (95 % interval -3.0 to 5.1, 15 scenarios)"
+        standing, detail = (
+            "refused",
+            "1.0 % better (95 % interval 3.0 worse to 5.1 better, 15 scenarios)",
+        )
     if not standing:
         return row
     return replace(
