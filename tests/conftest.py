@@ -10,8 +10,8 @@ LONGEST_FIRST = (PREFECT, ATTACKS, "tests/docs", "tests/acceptance", "tests/sand
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put what shares an expensive fixture into one group, and the longest groups first."""
-    if not config.getoption("numprocesses", default=None):
-        return
+    if not config.getoption("loadgroup", default=False):
+        return  # not one of several processes
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=_rank)

@@ -1,6 +1,5 @@
 """``assay run``: a search through Prefect or directly, and what is printed when it ends."""
 
-import atexit
 import importlib
 import os
 import shlex
@@ -21,6 +20,7 @@ from flows.loop.budget import preflight_lines, summary_lines
 from flows.loop.happenings import Notice, SearchResult
 from flows.loop.session import Watch
 from flows.models.replay_source import recorded_settings
+from flows.orchestration.quiet_exit import close_stderr_at_exit
 from flows.orchestration.settings import START_SECONDS, prepare_prefect, uses_a_server
 from flows.settings.cells import check_cell
 from flows.settings.sources import assignments
@@ -147,7 +147,7 @@ def _through_prefect(
     prepare_prefect(home, os.environ, verbose=verbose, patience_seconds=patience_seconds)
     if not quiet and not uses_a_server(os.environ):
         print_line("starting Prefect's local server, which takes 12-70 s (--direct does without)")
-    atexit.register(_close_stderr)
+    close_stderr_at_exit()  # before Prefect is imported, so that it comes after Prefect's own
     orchestrate = importlib.import_module("flows.orchestrate")
 
     def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
@@ -156,14 +156,6 @@ def _through_prefect(
         return finished
 
     return search
-
-
-def _close_stderr() -> None:
-    """Drop what libraries complain of when the interpreter ends under Prefect's threads.
-
-    Registered before Prefect is imported, so that it runs after all of Prefect's own handlers.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _interrupt(*_: object) -> None:
