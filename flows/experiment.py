@@ -14,6 +14,7 @@ from flows.errors import AlreadyRunning
 from flows.history.journal import Journal, read_rows
 from flows.history.records import ArtifactRow, CandidateRow, Row
 from flows.home import experiment_folder, home_folder, make_folder
+from flows.loop.attempts import without_drawings
 from flows.loop.baselines import check_baselines
 from flows.loop.budget import spend_of
 from flows.loop.happenings import SearchResult
@@ -57,7 +58,7 @@ def run_experiment(
     keys = keys_of(config.proposer, environment)
     identity = experiment_id(config)
     with _only_one(home, identity):
-        earlier = tuple(read_rows(home, identity))
+        earlier = tuple(map(without_drawings, read_rows(home, identity)))
         done = _already_done(config, earlier)
         if done is not None:
             if _left_its_files(earlier):

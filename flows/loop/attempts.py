@@ -1,8 +1,13 @@
 """Attempts as proposers see them, made from recorded rows: train figures only."""
 
-from flows.history.records import CandidateRow, EvaluationRow
+from dataclasses import replace
+
+from flows.history.records import CandidateRow, EvaluationRow, Row
 from flows.loop.proposing import Attempt
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
+
+DRAWN = frozenset(("timeline", "containers"))
+"""Metrics that are lists of hundreds: no score, guard, prompt or proposer looks at them."""
 
 
 def make_attempt(row: CandidateRow, evaluations: tuple[Evaluation, ...]) -> Attempt:
@@ -51,6 +56,14 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
         decision_sha256=row.decision_sha256,
         prints=row.prints,
     )
+
+
+def without_drawings(row: Row) -> Row:
+    """Return the row without what only a report draws, which is most of its size."""
+    if not isinstance(row, EvaluationRow) or row.metrics is None:
+        return row
+    kept = {name: value for name, value in row.metrics.items() if name not in DRAWN}
+    return replace(row, metrics=kept)
 
 
 def source_line(source: str, line: int | None) -> str:

@@ -16,7 +16,7 @@ from flows.history.records import (
 from flows.judging.guards import Figures
 from flows.judging.objectives import Reference, make_reference
 from flows.judging.scoring import behaviour, normalised_sha256
-from flows.loop.attempts import make_attempt, make_evaluation
+from flows.loop.attempts import make_attempt, make_evaluation, without_drawings
 from flows.loop.budget import Spend, spend_of
 from flows.loop.happenings import SearchResult
 from flows.loop.proposing import Attempt
@@ -72,6 +72,7 @@ class Ledger:
 
     def absorb(self, row: Row) -> None:
         """Remember one row; evaluations come before the candidate that they belong to."""
+        row = without_drawings(row)
         if not isinstance(row, ScenarioRow | PromptRow | ArtifactRow):
             self._spending.append(row)
         match row:
