@@ -7,15 +7,10 @@ from flows.console.errors import say
 from flows.console.terminal import print_line
 from flows.errors import UserError
 from flows.history.export import export_parquet, render_table
+from flows.history.lookup import find_experiment
 from flows.history.store import copy_to_parquet, query
 from flows.home import home_folder
 from flows.report.writing import write_report
-
-NAMED = """
-SELECT experiment_id FROM experiments WHERE experiment_id = ? OR name = ?
-ORDER BY experiment_id = ? DESC, created_at DESC, experiment_id LIMIT 1
-"""
-NEWEST = "SELECT experiment_id FROM experiments ORDER BY created_at DESC, experiment_id LIMIT 1"
 
 
 def run_sql(
@@ -42,9 +37,7 @@ def run_sql(
 def make_report(experiment: str | None, out: Path | None) -> int:
     """Write the page of one experiment, the newest of its name or of all, and print its path."""
     home = home_folder()
-    found = query(home, NAMED, [experiment] * 3) if experiment else query(home, NEWEST)
-    if found.rows:
-        experiment = str(found.rows[0][0])
+    experiment = find_experiment(home, experiment) or experiment
     if experiment is None:
         raise UserError(f"there is no experiment in {home} yet: start one with assay run")
     print_line(str(write_report(home, experiment, out)))
