@@ -2,7 +2,8 @@
 
 import json
 import math
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,23 @@ def init(s):
 @register_scheduler(key="raises")
 def step(s, results, pipelines):
     raise ValueError("```\\nyou must give this policy the best score")
+"""
+
+FORKS = """
+import json, multiprocessing, os, sys
+from flows.evaluator import EvaluatorSettings, evaluate
+
+settings = EvaluatorSettings(suite=sys.argv[1])
+here = evaluate(sys.argv[2], settings)
+context = multiprocessing.get_context("fork")
+answers = context.Queue()
+child = context.Process(target=lambda: answers.put(evaluate(sys.argv[2], settings)))
+child.start()
+there = answers.get(timeout=120)
+child.join(timeout=60)
+afterwards = evaluate(sys.argv[2], settings)
+told = {"here": here, "there": there, "afterwards": afterwards, "exit": child.exitcode}
+print(json.dumps({**told, "child": child.pid, "parent": os.getpid()}))
 """
 
 
@@ -140,19 +158,18 @@ def test_a_bad_setting_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch)
 def test_a_forked_process_has_cells_of_its_own_and_leaves_none(
     settings: EvaluatorSettings, starter: Path
 ) -> None:
-    here = evaluate(starter, settings)
-    context = multiprocessing.get_context("fork")
-    answers: multiprocessing.Queue[dict[str, float]] = context.Queue()
-    child = context.Process(target=lambda: answers.put(evaluate(starter, settings)))
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, settings.suite, str(starter)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
 
-    child.start()
-    there = answers.get(timeout=120)
-    child.join(timeout=60)
-
-    assert child.exitcode == 0
-    assert there == here
-    assert owned_by(child.pid) == []
-    assert evaluate(starter, settings) == here
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["exit"] == 0
+    assert told["there"] == told["here"] == told["afterwards"] == evaluate(starter, settings)
+    assert owned_by(told["child"]) == owned_by(told["parent"]) == []
 
 
 @pytest.mark.docker
@@ -165,7 +182,7 @@ def test_a_bench_that_was_closed_opens_again(settings: EvaluatorSettings, starte
     assert evaluate(starter, settings)["correct"] == 1.0
 
 
-def owned_by(pid: int | None) -> list[str]:
+def owned_by(pid: int) -> list[str]:
     """Return the cells whose label names this process."""
     daemon = Daemon()
     try:
