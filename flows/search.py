@@ -20,7 +20,7 @@ from flows.loop.rows import prompt_row
 from flows.loop.session import Around, Services, Session, Watch
 from flows.loop.side_by_side import side_by_side
 from flows.loop.strategies import Plan
-from flows.loop.trying import audit, confirm, screen_and_try, validate
+from flows.loop.trying import confirm, prove, screen_and_try, validate
 from flows.prompting.prompts import render_prompt
 from sandbox.errors import CellFailed, SandboxUnavailable
 
@@ -86,7 +86,7 @@ def run_iteration(session: Session, iteration: int) -> None:
     drafts = screen_and_try(session, drafts)
     drafts = confirm(session, drafts)
     for draft in drafts:
-        record(session, audit(session, draft))
+        record(session, prove(session, draft))
 
 
 def propose(session: Session, request: ProposalRequest) -> Draft:

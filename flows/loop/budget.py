@@ -1,8 +1,9 @@
 """What a search may spend and what it has spent; deciding whether there is room for one more."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 
 from flows.config import SearchConfig
 from flows.history.records import (
@@ -13,6 +14,7 @@ from flows.history.records import (
     LlmCallRow,
     Row,
 )
+from flows.loop.splits import TEST
 from flows.settings.sections import BudgetConfig
 
 START_KINDS = ("started", "resumed")
@@ -93,29 +95,22 @@ def stop_reason(budget: BudgetConfig, spend: Spend, calls: int = 1) -> Stop | No
 def spend_of(rows: Iterable[Row]) -> Spend:
     """Return what the recorded ``rows`` of one experiment have used."""
     kept = list(rows)
-    recorded = [row for row in kept if isinstance(row, LlmCallRow)]
-    calls = [call for call in recorded if not call.replayed]
-    tokens = [(call.input_tokens or 0) + (call.output_tokens or 0) for call in calls]
-    dollars = [call.cost_usd for call in calls if call.cost_usd is not None]
-    return Spend(
-        candidates=sum(isinstance(row, CandidateRow) and row.iteration > 0 for row in kept),
-        evaluations=sum(
-            isinstance(row, EvaluationRow) and row.iteration > 0 and row.split != "test"
-            for row in kept
-        ),
-        seconds=wall_seconds(kept),
-        calls=len(calls),
-        replayed_calls=len(recorded) - len(calls),
-        tokens=sum(tokens),
-        input_tokens=sum(call.input_tokens or 0 for call in calls),
-        cached_tokens=sum(call.cached_tokens or 0 for call in calls),
-        output_tokens=sum(call.output_tokens or 0 for call in calls),
-        largest_call_tokens=max(tokens, default=0),
-        dollars=sum(dollars),
-        largest_call_dollars=max(dollars, default=0.0),
-        unpriced_calls=sum(call.cost_usd is None and call.outcome == "ok" for call in calls),
-        uncounted_calls=sum(_is_uncounted(call) for call in calls),
-    )
+    return replace(reduce(spent_with, kept, Spend()), seconds=wall_seconds(kept))
+
+
+def spent_with(spend: Spend, row: Row) -> Spend:
+    """Return what is used once ``row`` is recorded too; seconds are the caller's to count."""
+    match row:
+        case CandidateRow() if row.iteration > 0:
+            return replace(spend, candidates=spend.candidates + 1)
+        case EvaluationRow() if row.iteration > 0 and row.split != TEST:
+            return replace(spend, evaluations=spend.evaluations + 1)
+        case LlmCallRow() if row.replayed:
+            return replace(spend, replayed_calls=spend.replayed_calls + 1)
+        case LlmCallRow():
+            return _spent_with_call(spend, row)
+        case _:
+            return spend
 
 
 def summary_lines(spend: Spend, improvements: int) -> list[str]:
@@ -158,6 +153,25 @@ def wall_seconds(rows: Iterable[Row]) -> float:
             begin = moment
         last = moment
     return total + _span(begin, last)
+
+
+def _spent_with_call(spend: Spend, call: LlmCallRow) -> Spend:
+    tokens = (call.input_tokens or 0) + (call.output_tokens or 0)
+    dollars = call.cost_usd or 0.0
+    unpriced = call.cost_usd is None and call.outcome == "ok"
+    return replace(
+        spend,
+        calls=spend.calls + 1,
+        tokens=spend.tokens + tokens,
+        input_tokens=spend.input_tokens + (call.input_tokens or 0),
+        cached_tokens=spend.cached_tokens + (call.cached_tokens or 0),
+        output_tokens=spend.output_tokens + (call.output_tokens or 0),
+        largest_call_tokens=max(spend.largest_call_tokens, tokens),
+        dollars=spend.dollars + dollars,
+        largest_call_dollars=max(spend.largest_call_dollars, dollars),
+        unpriced_calls=spend.unpriced_calls + unpriced,
+        uncounted_calls=spend.uncounted_calls + _is_uncounted(call),
+    )
 
 
 def _exhausted(reason: str) -> Stop:

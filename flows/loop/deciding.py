@@ -141,7 +141,8 @@ def _scores(verdict: Verdict) -> Mapping[str, float]:
 
 
 def _second_tries(draft: Draft) -> tuple[Evaluation, ...]:
-    return draft.second.evaluations if draft.second is not None else ()
+    later = (draft.second, draft.elite)
+    return tuple(each for trial in later if trial is not None for each in trial.evaluations)
 
 
 def _part(trial: Trial, evaluations: tuple[Evaluation, ...]) -> Trial:

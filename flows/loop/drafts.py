@@ -17,7 +17,9 @@ class Draft:
     trial: Trial | None = None
     """On the train scenarios, the first of them twice."""
     second: Trial | None = None
-    """On the validation scenarios, and on train again."""
+    """On the validation scenarios, and on the first train scenario again."""
+    elite: Trial | None = None
+    """On train again, in one more cell, before it is promoted."""
     audit: Trial | None = None
     """On some train scenarios, called in every tick."""
     lost: str | None = None
@@ -34,7 +36,7 @@ class Draft:
     @property
     def trials(self) -> tuple[Trial, ...]:
         """What was tried so far, in order."""
-        every = (self.trial, self.second, self.audit)
+        every = (self.trial, self.second, self.elite, self.audit)
         return tuple(trial for trial in every if trial is not None)
 
     @property

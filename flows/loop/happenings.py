@@ -22,7 +22,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Working:
-    """A hop starts: propose, try, confirm, audit or test."""
+    """A hop starts: propose, try, confirm, elite, audit or test."""
 
     iteration: int
     slot: int

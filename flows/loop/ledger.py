@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from flows.history.records import (
-    ArtifactRow,
     CandidateRow,
     EvaluationRow,
     EventRow,
@@ -17,7 +16,7 @@ from flows.judging.guards import Figures
 from flows.judging.objectives import Reference, make_reference
 from flows.judging.scoring import behaviour, normalised_sha256
 from flows.loop.attempts import make_attempt, make_evaluation, without_drawings
-from flows.loop.budget import Spend, spend_of
+from flows.loop.budget import Spend, spent_with
 from flows.loop.happenings import SearchResult
 from flows.loop.proposing import Attempt
 from flows.loop.splits import TRAIN
@@ -45,7 +44,8 @@ class Ledger:
         self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
         self._prompts: set[str] = set()
         self._lost: set[Key] = set()
-        self._spending: list[Row] = []
+        self._calls: list[LlmCallRow] = []
+        self._spend = Spend()
         for row in sorted(rows, key=_recording_order):
             self.absorb(row)
 
@@ -73,8 +73,7 @@ class Ledger:
     def absorb(self, row: Row) -> None:
         """Remember one row; evaluations come before the candidate that they belong to."""
         row = without_drawings(row)
-        if not isinstance(row, ScenarioRow | PromptRow | ArtifactRow):
-            self._spending.append(row)
+        self._spend = spent_with(self._spend, row)
         match row:
             case ExperimentRow():
                 self.experiment = row
@@ -88,6 +87,8 @@ class Ledger:
                 self._prompts.add(row.prompt_sha256)
             case EventRow():
                 self._absorb_event(row)
+            case LlmCallRow():
+                self._calls.append(row)
             case _:
                 pass
 
@@ -142,16 +143,11 @@ class Ledger:
 
     def calls_of(self, key: Key) -> tuple[LlmCallRow, ...]:
         """Return the recorded requests to a model for one slot."""
-        calls = (row for row in self._spending if isinstance(row, LlmCallRow))
-        return tuple(call for call in calls if (call.iteration, call.slot) == key)
+        return tuple(call for call in self._calls if (call.iteration, call.slot) == key)
 
     def unused_replies(self) -> set[Key]:
         """Return the slots whose reply of a model is recorded and whose attempt is not."""
-        answered = (
-            row
-            for row in self._spending
-            if isinstance(row, LlmCallRow) and row.outcome in FINAL and not row.replayed
-        )
+        answered = (row for row in self._calls if row.outcome in FINAL and not row.replayed)
         return {(row.iteration, row.slot) for row in answered} - set(self.candidates)
 
     def knows_prompt(self, sha256: str) -> bool:
@@ -162,8 +158,8 @@ class Ledger:
         return sum(iteration > 0 for iteration, _ in self.candidates)
 
     def spend(self) -> Spend:
-        """Return what all runs so far have used, from the rows alone."""
-        return spend_of(self._spending)
+        """Return what all runs so far have used; time is not the ledger's to count."""
+        return self._spend
 
     def lost(self) -> int:
         """Return how many attempts were lost and never made up for."""

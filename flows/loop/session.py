@@ -9,7 +9,7 @@ from flows.clock import Clock, stamp
 from flows.config import SearchConfig, config_sha256, experiment_id
 from flows.errors import ConfigError
 from flows.history.records import EventRow, ExperimentRow, LlmCallRow, Row
-from flows.loop.budget import Spend
+from flows.loop.budget import Spend, wall_seconds
 from flows.loop.happenings import Began, Happening, Notice
 from flows.loop.ledger import Key, Ledger
 from flows.loop.proposing import Proposer
@@ -84,7 +84,7 @@ class Session:
         self.ledger = Ledger(services.earlier)
         self.losses_in_a_row = 0
         self._started_at = services.clock.seconds()
-        self._seconds_before = self.ledger.spend().seconds
+        self._seconds_before = wall_seconds(services.earlier)
         self._reserve = reserve_of(config)
         self._lock = threading.RLock()
         self._encoded: dict[tuple[str, str], Payload] = {}

@@ -26,7 +26,10 @@ def tries_of(session: Session, draft: Draft) -> list[Tried]:
     if draft.second is not None:
         seen = {each.evaluation.scenario for each in tries}
         fresh = {name: each for name, each in judged.items() if name not in seen}
-        tries += _tried(draft.second, "elite", fresh, splits)
+        again = "repeat" if session.services.scenarios.validation else "elite"
+        tries += _tried(draft.second, again, fresh, splits)
+    if draft.elite is not None:
+        tries += _tried(draft.elite, "elite", {}, splits)
     if draft.audit is not None:
         tries += _tried(draft.audit, "audit", {}, splits)
     return tries

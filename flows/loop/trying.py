@@ -32,7 +32,8 @@ def screen_and_try(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
 def confirm(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
     """Try again, in a cell of its own, what did better on train than the best when this began.
 
-    The validation scenarios are new to it; train is tried again to see that decisions repeat.
+    The validation scenarios are new to it; with the first train scenario it has to decide the same
+    in another cell. All of train is tried again only where it would then be promoted.
     """
     chosen: list[Draft] = []
     behaviours: set[object] = set()
@@ -55,12 +56,36 @@ def validate(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
     return _replaced(drafts, good, lambda draft: _second(session, draft, validation))
 
 
-def audit(session: Session, draft: Draft) -> Draft:
-    """Try what is about to be promoted once more as if it were called in every tick."""
-    scenarios = _to_audit(session)
-    if draft.second is None or draft.key[0] == 0 or not scenarios:
+def prove(session: Session, draft: Draft) -> Draft:
+    """Try what is about to be promoted on all of train again, and as if called in every tick.
+
+    The first has to be decided the same and may still bar it; the second is only told.
+    """
+    if not _to_promote(session, draft):
         return draft
-    if rule(session, draft).standing != PROMOTED:
+    if session.services.scenarios.validation:
+        draft = _try_elite(session, draft)
+    return _audit(session, draft) if _to_promote(session, draft) else draft
+
+
+def _to_promote(session: Session, draft: Draft) -> bool:
+    if draft.lost is not None or draft.second is None or draft.key[0] == 0:
+        return False
+    return rule(session, draft).standing == PROMOTED
+
+
+def _try_elite(session: Session, draft: Draft) -> Draft:
+    began = session.seconds()
+    try:
+        elite = try_in_cell(session, draft, "elite", session.services.scenarios.train)
+    except CellFailed as error:
+        return replace(draft, lost=f"the cell failed: {error}")
+    return replace(draft, elite=elite, seconds=draft.seconds + session.seconds() - began)
+
+
+def _audit(session: Session, draft: Draft) -> Draft:
+    scenarios = _to_audit(session)
+    if not scenarios:
         return draft
     try:
         return replace(draft, audit=try_in_cell(session, draft, "audit", scenarios))
@@ -90,8 +115,8 @@ def _try_on_train(session: Session, draft: Draft) -> Draft:
 
 
 def _try_again(session: Session, draft: Draft) -> Draft:
-    scenarios = session.services.scenarios
-    return _second(session, draft, [*scenarios.validation, *scenarios.train])
+    train, validation = session.services.scenarios.train, session.services.scenarios.validation
+    return _second(session, draft, [*validation, train[0]] if validation else train)
 
 
 def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario]) -> Draft:
