@@ -1,4 +1,7 @@
-"""Takes the named measurements, or all short ones: ``python -m benchmarks [engine] [cell] ...``."""
+"""Takes the named measurements, or all short ones: ``python -m benchmarks [engine] [cell] ...``.
+
+With ``BENCH_LEAST=1`` in the environment each is taken at its smallest size, to see that it works.
+"""
 
 import sys
 from collections.abc import Sequence

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+from benchmarks.measure import sized
 from simulator.cell.channel import Channel
 from simulator.cell.crew import fork_workers, preload
 from simulator.cell.frames import CellLimits
@@ -27,8 +28,8 @@ from simulator.messages import (
 )
 
 SIZES_KB = (1, 10, 50)
-CALLS = 300
-WARM_UP = 20
+CALLS = sized(300, 3)
+WARM_UP = sized(20, 1)
 MEMORY_MB = 2048
 LIMITS = CellLimits(memory_mb=MEMORY_MB, policy_cpu_seconds=600, call_cpu_seconds=60)
 IDLE = """

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.measure import missed
+from benchmarks.measure import missed, sized
 from sandbox.image import image_tag
 from sandbox.limits import Limits
 from sandbox.trial import Payload, Sandbox
@@ -22,8 +22,8 @@ from simulator.scenario import Scenario
 from simulator.scenario_codec import encode_scenario
 from simulator.suites import load_suite
 
-POLICIES = ("naive", "priority")
-SUITE_ROUNDS = 3
+POLICIES = sized(("naive", "priority"), ("naive",))
+SUITE_ROUNDS = sized(3, 1)
 MOST_OVERHEAD = 1.5
 """How many times longer than in-process the paper's suite may take in a cell, start-up apart."""
 CALLED_OFTEN = """
@@ -41,12 +41,12 @@ def step(s, results, pipelines):
 def main(arguments: Sequence[str] = ()) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=12, help="trials for each row")
+    parser.add_argument("--rounds", type=int, default=sized(12, 1), help="trials for each row")
     rounds = parser.parse_args(arguments).rounds
     scenarios = load_suite("smoke").split("train")
     print_start_up(rounds, scenarios[:1])
     print_calls(rounds, scenarios[0])
-    print_overhead(load_suite("paper").split("train"))
+    print_overhead(load_suite("paper").split("train")[: sized(None, 1)])
 
 
 def print_start_up(rounds: int, scenarios: Sequence[Scenario]) -> None:

@@ -22,7 +22,7 @@ from benchmarks.growth_workloads import (
     spread,
     with_runners,
 )
-from benchmarks.measure import least_of_each, missed
+from benchmarks.measure import least_of_each, missed, sized
 from simulator.engine import simulate
 from simulator.local_policy import LocalPolicy
 from simulator.params import Params
@@ -30,13 +30,16 @@ from simulator.workload import Segment, Workload
 
 Case = tuple[str, Workload, Params]
 
+PART = sized(1, 50)
+"""All sizes are divided by it."""
+
 MOST_RATIO = 3.0
 """What is flat stays below it on a busy machine; in so wide ranges a curve that bends does not."""
 
 SECONDS_APART = 0.05
 """Between two arrivals, where their number grows: about 40 containers run at any time."""
 
-QUEUE_EVENTS = 3_000
+QUEUE_EVENTS = 3_000 // PART
 """Containers that 10 cpus can run within the duration."""
 
 MOST_BYTES = 1024
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 def _by_events() -> list[Case]:
     """More and more work on a cluster that keeps up with it."""
     cases = []
-    for count in (1_000, 10_000, 100_000):
+    for count in (1_000 // PART, 10_000 // PART, 100_000 // PART):
         seconds = SECONDS_APART * count
         cases.append((f"{count} pipelines", spread(count, WORK, BASE, seconds), _lasting(seconds)))
     return cases
@@ -77,13 +80,19 @@ def _by_rate(work: Segment, memory: str) -> list[Case]:
     cases = []
     for rate in (10, 100, 1_000, 10_000):
         params = replace(BASE, ticks_per_second=rate)
-        cases.append((f"{rate} ticks/s, {memory}", spread(3_000, work, params, 600.0), params))
+        cases.append(
+            (f"{rate} ticks/s, {memory}", spread(3_000 // PART, work, params, 600.0), params)
+        )
     return cases
 
 
 def _by_duration() -> list[Case]:
     return [
-        (f"600 s of arrivals in {seconds} s", spread(3_000, WORK, BASE, 600.0), _lasting(seconds))
+        (
+            f"600 s of arrivals in {seconds} s",
+            spread(3_000 // PART, WORK, BASE, 600.0),
+            _lasting(seconds),
+        )
         for seconds in (600, 6_000, 60_000)
     ]
 
@@ -92,7 +101,7 @@ def _by_pools() -> list[Case]:
     return [
         (
             f"{pools} pools",
-            spread(5_000, WORK, BASE, 600.0),
+            spread(5_000 // PART, WORK, BASE, 600.0),
             replace(BASE, num_pools=pools, cpus_per_pool=128 // pools),
         )
         for pools in (1, 4, 16, 64)
@@ -101,7 +110,7 @@ def _by_pools() -> list[Case]:
 
 def _by_running() -> list[Case]:
     """Containers that never end beside those that come and go, in one pool."""
-    work = spread(3_000, WORK, BASE, 600.0)
+    work = spread(3_000 // PART, WORK, BASE, 600.0)
     return [
         (
             f"{running} containers always running",
@@ -114,7 +123,7 @@ def _by_running() -> list[Case]:
 
 def _queue(most: float) -> list[str]:
     """What the first events cost while so many pipelines wait, their arrival left out."""
-    sizes = (1_000, 10_000, 100_000)
+    sizes = (1_000 // PART, 10_000 // PART, 100_000 // PART)
     workloads = [at_once(waiting + QUEUE_EVENTS, WORK) for waiting in sizes]
     params = replace(BASE, cpus_per_pool=10)
     runs = least_of_each([partial(_after_arrival, workload, params) for workload in workloads])
@@ -161,7 +170,7 @@ def _ended(workload: Workload, params: Params) -> int:
 
 def _memory() -> list[str]:
     bad = []
-    for count, length in ((100_000, 1), (10_000, 10), (1_000, 100)):
+    for count, length in ((100_000 // PART, 1), (10_000 // PART, 10), (1_000 // PART, 100)):
         each = bytes_per_operator(count, length)
         print(f"{count} pipelines of {length} operators waiting: {each:.0f} bytes an operator")
         if each > MOST_BYTES:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.measure import missed
+from benchmarks.measure import missed, sized
 from flows.history.check import check
 from flows.history.journal import Journal
 from flows.history.records import Row
@@ -22,6 +22,7 @@ SLOTS = 250
 SCENARIOS = 4
 PROMISED_RECORDS_PER_SECOND = 5_000
 PROMISED_VIEW_SECONDS = 1.0
+LONG_ROWS = sized(3000, 30)
 SAMPLES = {"a short scenario": 40, "the suite smoke": 340, "the suite paper": 1000}
 """Numbers in a row's metrics that make rows as long as those of real searches."""
 VIEWS = (
@@ -32,7 +33,7 @@ VIEWS = (
 def main(arguments: Sequence[str] = ()) -> None:
     """Print the figures; a promise that is missed ends with status 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--evaluations", type=int, default=100_000)
+    parser.add_argument("--evaluations", type=int, default=sized(100_000, 1_000))
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         _append_one_by_one(Path(folder) / "single")
@@ -86,10 +87,10 @@ def _row_lengths(home: Path, name: str, samples: int) -> None:
     """Rows whose metrics are as long as those of a real search."""
     metrics = {"timeline": [number / 7 for number in range(samples)]}
     with Journal(home, "night") as journal:
-        journal.append_all([evaluation(attempt=n, metrics=metrics) for n in range(3000)])
-        kilobytes = journal.path.stat().st_size / 3000 / 1000
+        journal.append_all([evaluation(attempt=n, metrics=metrics) for n in range(LONG_ROWS)])
+        kilobytes = journal.path.stat().st_size / LONG_ROWS / 1000
     cpu = _cpu_seconds(partial(ingest, home))
-    print(f"ingest, rows as of {name} ({kilobytes:.1f} kB): {3000 / cpu:.0f} per CPU s")
+    print(f"ingest, rows as of {name} ({kilobytes:.1f} kB): {LONG_ROWS / cpu:.0f} per CPU s")
 
 
 def _search(name: str) -> Iterator[Row]:

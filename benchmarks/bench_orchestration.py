@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.measure import sized
 from flows.config import experiment_id
 from flows.history.journal import Journal
 from flows.orchestration.server import running_server
@@ -23,14 +24,14 @@ from flows.orchestration.settings import START_SECONDS, prepare_prefect
 from flows.search import run_search
 from tests.support.search_fakes import FakeProposer, better_each_time, config, services
 
-SMALL, LARGE = 2, 22
+SMALL, LARGE = 2, sized(22, 3)
 """Candidates of the two experiments whose difference is the price of a candidate."""
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=sized(3, 1))
     rounds = parser.parse_args(arguments).rounds
     before = dict(os.environ)
     with TemporaryDirectory() as folder:

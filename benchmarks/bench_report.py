@@ -4,19 +4,19 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.measure import least_cpu_seconds, missed
+from benchmarks.measure import least_cpu_seconds, missed, sized
 from flows.report.data import ReportData
 from flows.report.page import render
 from flows.report.view import build_view
 from tests.support.browser import browser
 from tests.support.guarded_rows import guarded_rows
 
-ATTEMPTS = 200
-SIZES = ((12, 80), (12, 900), (45, 900))
+ATTEMPTS = sized(200, 5)
+SIZES = sized(((12, 80), (12, 900), (45, 900)), ((2, 9),))
 """Scenarios, and containers of each run."""
 MAX_BYTES = 5_000_000
 MAX_OPEN_SECONDS = 2.0
-OPENINGS = 3
+OPENINGS = sized(3, 1)
 
 
 def main() -> None:

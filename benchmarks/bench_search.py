@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.in_process_trials import InProcessTrials
+from benchmarks.measure import LEAST, sized
 from benchmarks.search_curves import Curve, drawing, table, write_csv
 from flows.clock import SystemClock
 from flows.config import SearchConfig, load_config
@@ -27,9 +28,9 @@ from flows.search import run_search
 from flows.version import assay_version
 from sandbox.image import source_hash
 
-STRATEGIES = ("refine", "best_of_n", "evolve")
+STRATEGIES = sized(("refine", "best_of_n", "evolve"), ("refine",))
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = 4
+COLUMNS = sized(4, 1)
 
 
 @dataclass(slots=True)
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "build")
     options = parser.parse_args(arguments)
+    if LEAST:
+        options.suite, options.candidates, options.seeds = "smoke", 1, 1
+        options.out = options.out / "least"
     curves = search_all(options.suite, options.candidates, options.seeds)
     count = options.candidates
     at = sorted({max(1, count * part // COLUMNS) for part in range(1, COLUMNS + 1)})

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.measure import missed
+from benchmarks.measure import missed, sized
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome
 from sandbox.trial import Payload, Sandbox
@@ -20,9 +20,9 @@ from simulator.scenario_codec import encode_scenario
 from simulator.suites import load_suite
 
 SLOTS = 2
-CANDIDATES = 40
+CANDIDATES = sized(40, 2)
 LEAST_PER_MINUTE = 60
-TRIALS = {"docker": 300, "process": 700}
+TRIALS = sized({"docker": 300, "process": 700}, {"docker": 5, "process": 5})
 LOOKS = 5
 MOST_GROWTH_KB = 4096
 """From the first fifth of the trials of one kind to their end."""

@@ -7,12 +7,13 @@ import pytest
 
 from flows.console.init import starter_policy
 from flows.evaluator_cells import PREFIX, EvaluatorSettings
-from tests.docs.pages import DOCS, ROOT, follow
+from tests.docs.pages import DOCS, ROOT, blocks, follow, follows, type_in, typed
 
 EVALUATOR = DOCS / "evaluator.md"
 
 
 @pytest.mark.docker
+@follows(DOCS / "compare.md", "sh")
 def test_the_commands_of_the_page_about_comparing_work(tmp_path: Path) -> None:
     first, paper, _ = [shown.output for shown in follow(DOCS / "compare.md", tmp_path)]
 
@@ -24,10 +25,23 @@ def test_the_commands_of_the_page_about_comparing_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
+@follows(EVALUATOR, "python")
+@follows(EVALUATOR, "sh", holding="assay init")
 def test_the_program_on_the_page_about_the_evaluator_works(tmp_path: Path) -> None:
-    (shown,) = follow(EVALUATOR, tmp_path)
+    [program] = blocks(EVALUATOR, "python")
+    (tmp_path / "try_it.py").write_text(program.take(), encoding="utf-8")
 
-    assert "correct 1.0\nrejected\nthe same again: True\n" in shown.output
+    output = type_in(blocks(EVALUATOR, "sh")[0].take(), tmp_path)
+
+    assert "correct 1.0\nrejected\nthe same again: True\n" in output
+
+
+@follows(EVALUATOR, "sh", holding="python examples/gepa")
+@follows(EVALUATOR, "sh", holding="shinka_run")
+def test_the_commands_of_frameworks_that_are_not_there_are_among_those_left_out() -> None:
+    of_others = [each for each in blocks(EVALUATOR, "sh") if "assay" not in each.text][1:]
+
+    assert [typed(block, {}) for block in of_others] == ["", ""]
 
 
 def test_every_setting_is_listed_with_its_variable_and_default() -> None:

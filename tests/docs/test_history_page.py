@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
-from tests.docs.pages import DOCS, follow
+from tests.docs.pages import DOCS, follow, follows
 
 
+@follows(DOCS / "history.md", "sh")
 def test_the_page_can_be_followed(tmp_path: Path) -> None:
     shutil.copytree(DOCS / "sample-history", tmp_path / ".assay")
 

@@ -10,7 +10,7 @@ from flows.models.choices import keys_of, model_settings
 from flows.models.prices import price_list
 from flows.settings.sections import ProposerConfig
 from simulator.library import policy_source
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, blocks, follows
 from tests.support import model_server as server
 from tests.support.in_process import command
 from tests.support.model_server import ModelServer
@@ -23,10 +23,10 @@ LOCAL = "http://127.0.0.1:8000/v1"
 def saved(folder: Path) -> dict[str, Path]:
     """Save the files of the page and return them by name."""
     files = {}
-    for block in blocks(PAGE):
+    for block in blocks(PAGE, "toml"):
         if block.file_name is not None:
             files[block.file_name] = folder / block.file_name
-            files[block.file_name].write_text(block.text, encoding="utf-8")
+            files[block.file_name].write_text(block.take(), encoding="utf-8")
     return files
 
 
@@ -58,13 +58,11 @@ def test_the_file_with_prices_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
+@follows(PAGE, "sh", "toml")
 def test_the_commands_of_the_page_run_against_a_local_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As they are written, but for the server's address, a small suite and one candidate.
-
-    The replay is tried in tests/flows/test_replay_search.py, with the network closed.
-    """
+    """As they are written, but for the server's address, a small suite and one candidate."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ASSAY_HOME", str(tmp_path / ".assay"))
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-ones-own")
@@ -74,14 +72,14 @@ def test_the_commands_of_the_page_run_against_a_local_server(
         lines = [_cut_short(line, few, files).replace(LOCAL, running.url) for line in _commands()]
         done = [command(capsys, *shlex.split(line)[1:]) for line in lines]
 
-    assert [each.code for each in done] == [0] * 4, [each.err for each in done]
+    assert [each.code for each in done] == [0] * 5, [each.err for each in done]
     assert "local" in done[3].out and "gpt-5-mini" in done[3].out
+    assert "experiment search-replay-" in done[4].out
 
 
 def _commands() -> list[str]:
-    shown = [block.text for block in blocks(PAGE) if block.language == "sh"]
-    lines = [line for text in shown for line in text.splitlines()]
-    return [line for line in lines if line.startswith("assay ") and "--replay" not in line]
+    lines = [line for block in blocks(PAGE, "sh") for line in block.take().splitlines()]
+    return [line for line in lines if line.startswith("assay ")]
 
 
 def _cut_short(line: str, few: str, files: dict[str, Path]) -> str:

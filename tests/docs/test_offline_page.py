@@ -1,13 +1,13 @@
 """The page on the offline proposer says what the space holds, and its command is one."""
 
 import re
-import shlex
+from pathlib import Path
 
-from flows.cli import assay
 from flows.offline.emit import emit
 from flows.offline.space import CHOICES, Genome, with_values
 from flows.offline.vary import SEEDS
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, blocks, follows, type_in
+from tests.support.small_suite import write_suite
 
 PAGE = DOCS / "offline.md"
 
@@ -19,19 +19,25 @@ def test_the_table_of_genes_is_that_of_the_space() -> None:
     assert genes == [(name, ", ".join(map(str, CHOICES[name]))) for name in CHOICES]
 
 
+@follows(PAGE, "python")
 def test_the_snippet_is_part_of_a_policy_of_the_space() -> None:
-    (snippet,) = [block.text for block in blocks(PAGE) if block.language == "python"]
+    [snippet] = [block.take() for block in blocks(PAGE, "python")]
     genome = with_values(Genome(), {"probe_gb": 2, "kinds": "all", "quick_growth": 1.25})
 
     assert snippet in emit(genome)
 
 
-def test_the_command_of_the_page_is_understood() -> None:
-    (command,) = re.findall(r"^    assay (run .+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    name, *arguments = shlex.split(command)
+@follows(PAGE, "sh")
+def test_the_command_of_the_page_runs_on_short_scenarios_for_a_few_candidates(
+    tmp_path: Path,
+) -> None:
+    [command] = blocks(PAGE, "sh")
+    [line] = command.take().splitlines()
+    short = f"--suite {write_suite(tmp_path)} --candidates 4 --cell process --baseline naive"
 
-    given = assay.commands[name].make_context(name, arguments).params
-    assert (given["suite"], given["strategy"], given["candidates"]) == ("mixed", "evolve", 200)
+    output = type_in(f"{line} {short}", tmp_path)
+
+    assert "finished: all 4 candidates were tried" in output
 
 
 def test_the_number_of_seeds_is_the_one_of_the_page() -> None:

@@ -1,73 +1,84 @@
-"""The pages without a test of their own: their commands are typed in, or are at least real ones."""
+"""Commands that stand between backticks are typed as well, and every command is a real one."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
 
 from flows.cli import assay
-from tests.docs.pages import DOCS, ROOT, blocks, follow
-
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-TYPED_IN = ("peers.md", "policies.md")
-COMMAND = re.compile(
-    r"^ *(?:\$ )?(assay [^|#\n]+?)(?:\s+(?:#|\().*|\s*\|.*| {2,}\S.*)?$", re.MULTILINE
+from tests.docs.inline import (
+    IN_OTHER_TESTS,
+    TYPED,
+    as_typed,
+    commands_in_text,
+    is_known,
+    lines_of_blocks,
+    prepare,
 )
-BENCHMARK = re.compile(r"^ +python -m (benchmarks\.\w+) (--.+)$", re.MULTILINE)
+from tests.docs.pages import DOCS, PAGES, ROOT, type_in
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("inline")
+    prepare(found)
+    return found
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("name", TYPED_IN)
-def test_the_commands_of_the_page_run(tmp_path: Path, name: str) -> None:
-    outputs = [shown.output for shown in follow(DOCS / name, tmp_path)]
+@pytest.mark.parametrize("command", TYPED)
+def test_a_command_between_backticks_can_be_typed(folder: Path, command: str) -> None:
+    output = type_in(as_typed(command), folder)
 
-    assert outputs and all(outputs)
-
-
-def test_no_page_with_commands_is_left_out() -> None:
-    folders = ("tests/docs", "tests/prefect", "tests/attacks")
-    tests = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
-    texts = "\n".join(path.read_text(encoding="utf-8") for path in tests)
-
-    with_commands = [page for page in PAGES if any(each.language == "sh" for each in blocks(page))]
-
-    assert [page.name for page in with_commands if page.name not in texts] == []
+    assert output.strip() or command.startswith("python -m ")  # these write files
 
 
-def typed(page: Path) -> list[str]:
-    """Return the lines of a page's code that call the command."""
-    text = page.read_text(encoding="utf-8")
-    code = re.findall(r"^```(?:sh|console)\n(.*?)^```$|^((?: {4}.*\n)+)", text, re.M | re.DOTALL)
-    return [found for fenced, indented in code for found in COMMAND.findall(fenced or indented)]
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_command_between_backticks_is_typed_by_some_test(page: Path) -> None:
+    lines = lines_of_blocks()
+
+    assert [each for each in commands_in_text(page) if not is_known(each, lines)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("beginning", IN_OTHER_TESTS)
+def test_a_command_that_another_test_types_is_still_on_a_page(beginning: str) -> None:
+    shown = {command for page in PAGES for command in commands_in_text(page)}
+
+    assert (ROOT / IN_OTHER_TESTS[beginning]).is_file()
+    assert any(command.startswith(beginning) for command in shown)
+
+
+def test_no_command_is_typed_for_pages_that_show_it_no_more() -> None:
+    shown = {command for page in PAGES for command in commands_in_text(page)}
+
+    assert set(TYPED) - shown == set()
+
+
+def test_what_a_page_says_a_program_writes_is_what_is_there(folder: Path) -> None:
+    type_in("python -m flows.history.schema_page > docs/history-schema.md", folder)
+
+    written = (folder / "docs" / "history-schema.md").read_bytes()
+    assert written == (DOCS / "history-schema.md").read_bytes()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_that_a_page_shows_is_accepted(page: Path) -> None:
-    for line in typed(page):
-        words = line.split()[1:]
+    in_blocks = [line for line in lines_of_blocks() if line in page.read_text(encoding="utf-8")]
+    shown = {*in_blocks, *commands_in_text(page)}
+    for line in sorted(each for each in shown if re.match(r"assay [a-z]", each)):
+        words = line.split(" | ")[0].split()[1:]
         group: click.Command = assay
         context = click.Context(assay)
-        while isinstance(group, click.Group):
-            name, *words = words
-            found = group.get_command(context, name)
-            assert found is not None, f"{line}: there is no command {name}"
+        while isinstance(group, click.Group) and words:
+            first, *words = words
+            found = group.get_command(context, first)
+            assert found is not None, f"{line}: there is no command {first}"
             group = found
-        group.make_context(group.name, words, resilient_parsing=True)
-        known = {option for each in group.params for option in each.opts}
+        known = {option for each in group.params for option in each.opts} | {"--help"}
         given = {word.split("=")[0] for word in words if word.startswith("--")}
         assert given <= known, f"{line}: unknown {given - known}"
-
-
-def test_the_options_of_benchmarks_are_real() -> None:
-    shown = BENCHMARK.findall((DOCS / "benchmarks.md").read_text(encoding="utf-8"))
-
-    for module, options in shown:
-        helped = subprocess.run(
-            [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
-        )
-        given = re.findall(r"--[\w-]+", options)
-        assert [option for option in given if option not in helped.stdout] == [], helped.stderr
-    assert shown

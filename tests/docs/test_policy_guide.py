@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.prompting.policy_page import document
-from tests.docs.pages import DOCS, follow
+from tests.docs.pages import DOCS, follow, follows
 
 PAGE = DOCS / "policy-guide.md"
 PROMISED = [float(figure) for figure in re.findall(r"^About (\d+\.\d+)", PAGE.read_text(), re.M)]
@@ -14,6 +14,7 @@ SCORE = re.compile(r"score: (\d+\.\d+)")
 
 
 @pytest.mark.docker
+@follows(PAGE, "sh", "python")
 def test_each_step_of_the_guide_earns_what_it_promises(tmp_path: Path) -> None:
     outputs = [shown.output for shown in follow(PAGE, tmp_path)]
     scores = [float(found[1]) for output in outputs if (found := SCORE.search(output))]

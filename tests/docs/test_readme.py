@@ -1,64 +1,52 @@
-"""What the README says is done here: its commands are run, its links lead somewhere."""
+"""What the README says is done here: its commands are typed, its links lead somewhere."""
 
 import re
-import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import assay
+from simulator.driver import PolicyDriver
+from tests.docs.pages import PAGES, ROOT, blocks, follows, type_in, typed
 from tests.support.model_server import ModelServer, policy
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
-COMMANDS = [line.split(" #")[0].strip() for line in SHELL.splitlines() if line.startswith("assay ")]
-WITH_A_MODEL = [command for command in COMMANDS if "--base-url" in command]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = ROOT / "README.md"
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("readme") / ".assay"
-
-
 @pytest.mark.docker
 @pytest.mark.prefect
-@pytest.mark.timeout(600)
-def test_the_commands_work_one_after_another(home: Path) -> None:
-    for command in COMMANDS:
-        if command in WITH_A_MODEL:
-            continue
-
-        words = shlex.split(command)[1:]
-        done = assay(*words, home=home, timeout=500, folder=home.parent)
-
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip()
-
-
-@pytest.mark.docker
-@pytest.mark.prefect
-@pytest.mark.timeout(600)
-def test_the_command_with_a_model_works(home: Path) -> None:
-    (command,) = WITH_A_MODEL
+@pytest.mark.timeout(900)
+@follows(README, "sh", holding="assay ")
+def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
+    """Also the ones with a model, at the address where one is here."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     source = (ROOT / "simulator" / "policies" / "naive.py").read_text(encoding="utf-8")
+    usual, with_a_model = blocks(README, "sh")[1:]
 
+    output = type_in(usual.take(), tmp_path)
     with ModelServer(policy(source)) as server:
-        words = [server.url if word.startswith("http") else word for word in shlex.split(command)]
-        done = assay(*words[1:], home=home, timeout=500, OPENAI_API_KEY="sk-of-the-readme")
+        there = with_a_model.take().replace("http://127.0.0.1:8000/v1", server.url)
+        asked = type_in(there, tmp_path)
 
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "finished: all 8 candidates were tried" in output
+    assert "all is well" in output
+    assert "finished: all 3 candidates were tried" in asked
     assert len(server.requests) == 3
 
 
-def test_the_readme_names_targets_that_exist() -> None:
-    named = set(re.findall(r"^make (\w+)", SHELL, re.MULTILINE))
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+@follows(README, "sh", holding="make ")
+def test_the_two_commands_of_the_beginning_are_left_out_by_name() -> None:
+    assert typed(blocks(README, "sh")[0], {}) == ""
 
-    assert named == {"demo", "test"}
-    assert all(f"\n{target}:" in makefile for target in named)
+
+@follows(README, "python")
+def test_the_policy_that_is_shown_is_one() -> None:
+    [shown] = blocks(README, "python")
+
+    driver = PolicyDriver(shown.take())
+
+    driver.load()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from flows.console.event_lines import FIGURES
-from tests.docs.pages import DOCS, follow
+from tests.docs.pages import DOCS, follow, follows
 
 
 @pytest.mark.docker
+@follows(DOCS / "running.md", "sh", "toml")
+@follows(DOCS / "report.md", "sh")
 def test_a_reader_of_the_two_pages_gets_a_search_a_verdict_and_a_report(tmp_path: Path) -> None:
     run, verdict, completion = [shown.output for shown in follow(DOCS / "running.md", tmp_path)]
     [report] = [shown.output for shown in follow(DOCS / "report.md", tmp_path)]

@@ -1,7 +1,5 @@
 """The page on how a search decides: its commands run, its figures are those of the code."""
 
-import contextlib
-import io
 import math
 import re
 from pathlib import Path
@@ -12,31 +10,22 @@ import pytest
 from flows.config import SearchConfig
 from flows.history.records import CandidateRow
 from flows.judging.intervals import paired_interval
-from tests.docs.pages import DOCS, blocks, follow
+from tests.docs.pages import DOCS, blocks, follow, follows
 
 PAGE = DOCS / "search.md"
 
 
-def test_the_commands_of_the_page_show_what_it_says(tmp_path: Path) -> None:
-    searched, confirmed, tries, told = follow(PAGE, tmp_path)
+@follows(PAGE, "sh", "python")
+def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Path) -> None:
+    snippet, searched, confirmed, tries, told = follow(PAGE, tmp_path)
 
+    assert snippet.output in [block.text for block in blocks(PAGE, "text")]
     assert "finished: all 4 candidates were tried" in searched.output
     assert "promoted" in confirmed.output
     assert "naive" not in confirmed.output.split("standing_detail")[0]
     for purpose in ("score", "repeat", "elite", "audit"):
         assert purpose in tries.output
     assert "test" in told.output
-
-
-def test_the_snippet_prints_what_the_page_shows() -> None:
-    (snippet,) = [block.text for block in blocks(PAGE) if block.language == "python"]
-    (shown,) = [block.text for block in blocks(PAGE) if block.language == "text"]
-    printed = io.StringIO()
-
-    with contextlib.redirect_stdout(printed):
-        exec(compile(snippet, str(PAGE), "exec"), {})
-
-    assert printed.getvalue() == shown
 
 
 def test_chance_passes_about_as_often_as_the_page_says() -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +13,12 @@ import pytest
 
 from flows.evaluator import EvaluatorSettings, evaluate
 from flows.evaluator_cells import close_all
+from tests.docs.pages import DOCS, blocks, follows
 from tests.support.model_server import ModelServer, says
 from tests.support.peer_frameworks import OPENEVOLVE, ROOT, python_with
 from tests.support.small_suite import write_suite
 
+PAGE = DOCS / "evaluator.md"
 EXAMPLE = ROOT / "examples" / "openevolve"
 INITIAL = (EXAMPLE / "initial_policy.py").read_text(encoding="utf-8")
 FIRST_LINE = "    s.waiting.extend(pipelines)\n"
@@ -44,6 +48,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.docker
 @pytest.mark.timeout(400)
+@follows(PAGE, "sh", holding="openevolve-run")
 def test_hostile_programs_in_the_middle_change_nothing_for_the_others(
     tmp_path: Path, suite: Path
 ) -> None:
@@ -74,15 +79,19 @@ def test_hostile_programs_in_the_middle_change_nothing_for_the_others(
 def search(
     python: Path, url: str, suite: Path, folder: Path, iterations: int
 ) -> subprocess.CompletedProcess[str]:
-    """Run OpenEvolve as its documentation says, on the shipped example."""
-    config = (EXAMPLE / "config.yaml").read_text(encoding="utf-8")
+    """Run OpenEvolve as the page says, in a copy of the shipped example."""
+    [shown] = [block for block in blocks(PAGE, "sh") if "openevolve-run" in block.text]
+    example = shutil.copytree(EXAMPLE, folder / "openevolve")
+    path = example / "config.yaml"
+    config = path.read_text(encoding="utf-8")
     assert "http://127.0.0.1:8000/v1" in config
-    path = folder / "config.yaml"
     path.write_text(config.replace("http://127.0.0.1:8000/v1", url), encoding="utf-8")
-    names = [EXAMPLE / "initial_policy.py", EXAMPLE / "evaluator.py"]
-    options = ["--config", path, "--iterations", iterations, "--output", folder / "out"]
+    first, *words = shlex.split(shown.take())
+    assert first == "openevolve-run"
+    options = ["--iterations", str(iterations), "--output", str(folder / "out")]
     return subprocess.run(
-        [python, "-m", "openevolve.cli", *map(str, [*names, *options])],
+        [python, "-m", "openevolve.cli", *words, *options],
+        cwd=example,
         env={
             **os.environ,
             "OPENAI_API_KEY": "sk-of-the-test",

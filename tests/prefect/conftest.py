@@ -1,15 +1,15 @@
 """One Prefect server for all tests of this folder, with the shipped deployments on it."""
 
 import os
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, blocks
-from tests.support.prefect_machine import Machine, machine
-
-PAGE = DOCS / "prefect.md"
+from tests.docs.pages import blocks
+from tests.support.prefect_machine import PAGE, Machine, machine
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +26,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 @pytest.fixture(scope="session")
 def deployed(server: Machine) -> Machine:
     """The server once somebody has typed what docs/prefect.md says of pool and deployments."""
-    [deploying, _] = [block.text for block in blocks(PAGE) if block.language == "sh"]
-    for line in deploying.splitlines():
-        server.prefect(*line.split()[1:])
-    return server
+    [deploying] = [block for block in blocks(PAGE, "sh") if "deploy --all" in block.text]
+    for line in deploying.lines():
+        server.prefect(*shlex.split(line)[1:])
+    return replace(server, typed=(*server.typed, *deploying.lines()))
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import DOCS, blocks
-from tests.support.prefect_machine import Machine, awaited
+from tests.docs.pages import blocks, follows
+from tests.support.prefect_machine import PAGE, Machine, awaited, program
 from tests.support.small_suite import write_suite
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
-PAGE = DOCS / "prefect.md"
 NAMES = (
     "search/nightly",
     "evaluate-policies/folder",
@@ -29,6 +28,18 @@ def small(folder: Path, **changes: Any) -> dict[str, Any]:
         "budget": {"candidates": 2},
         **changes,
     }
+
+
+@follows(PAGE, "sh", holding="prefect server start")
+@follows(PAGE, "sh", holding="prefect --no-prompt deploy --all")
+def test_server_pool_and_deployments_are_those_of_the_page(deployed: Machine) -> None:
+    starting, deploying = (
+        block for block in blocks(PAGE, "sh") if "server" in block.text or "deploy -" in block.text
+    )
+
+    said = [line for block in (starting, deploying) for line in block.take().splitlines()]
+
+    assert deployed.typed == tuple(said)
 
 
 def test_deploy_all_brings_flows_with_tags_versions_and_limits(deployed: Machine) -> None:
@@ -87,15 +98,16 @@ def test_bad_values_are_refused_by_the_name_of_the_field(
     assert field in str(answer["body"]["detail"])
 
 
+@follows(PAGE, "sh", holding="prefect deployment run")
 def test_the_page_tells_how_to_ask_for_a_run(deployed: Machine) -> None:
-    [_, asking] = [block.text for block in blocks(PAGE) if block.language == "sh"]
+    [asking] = [block for block in blocks(PAGE, "sh") if "deployment run" in block.text]
 
-    told = deployed.prefect(*asking.split()[1:])
+    told = deployed.prefect(*program(asking.take())[3:])
 
     assert "Created flow run" in told
-    assert "prefect worker start --pool assay --limit 2" in PAGE.read_text(encoding="utf-8")
 
 
+@follows(PAGE, "sh", holding="prefect worker start")
 def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
     deployed: Machine, home: Path, tmp_path: Path
 ) -> None:

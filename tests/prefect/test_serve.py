@@ -1,18 +1,19 @@
 """``assay serve`` on a machine that has nothing: its own server, schedules, and no worker."""
 
-import os
 import signal
 import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.docs.pages import DOCS, Block, blocks, follows, reader
 from tests.support.command import assay
 from tests.support.prefect_machine import (
-    ROOT,
+    PAGE,
     Machine,
     awaited,
     end_group,
@@ -23,37 +24,59 @@ from tests.support.prefect_machine import (
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 
 
+@follows(PAGE, "sh", holding="assay serve")
 def test_serve_runs_what_is_asked_for_on_a_server_of_its_own(tmp_path: Path) -> None:
-    port, home = free_port(), tmp_path / "home"
+    plain, with_options = (block for block in blocks(PAGE, "sh") if "assay serve" in block.text)
+    [search] = blocks(DOCS / "running.md", "toml")
+    (tmp_path / "search.toml").write_text(search.text, encoding="utf-8")
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ASSAY_"))}
-    log = tmp_path / "serve.log"
-    with log.open("w") as output:
-        serving = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
-            cwd=ROOT,
-            env={**inherited, "ASSAY_HOME": str(home), "HOME": str(tmp_path)},
+    here = Machine(url=url, environment={})
+
+    with serving(plain, f"--port {port}", tmp_path) as first:
+        awaited(lambda: is_healthy(url) or None, "its server", 280)
+        awaited(lambda: names(here) == NAMES or None, "its deployments")
+        kept = here.start_run("maintain/hourly", {})
+        ended = here.ended(kept)
+        assert crons(here) == ["0 2 * * *"]
+        with serving(with_options, "", tmp_path, PREFECT_API_URL=url) as second:
+            awaited(lambda: crons(here) == ["30 1 * * 1-5"] or None, "its schedule")
+            config = here.deployment("search/nightly")["parameters"]["config"]
+
+    assert ended["type"] == "COMPLETED", ended
+    assert (config["name"], config["budget"]["candidates"]) == ("first", 2)
+    for process in (first, second):
+        assert process.returncode in (0, 130), (tmp_path / "serve.log").read_text()
+    assert (tmp_path / ".assay" / "history.duckdb").is_file()
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"{url}/health", timeout=5)
+
+
+@contextmanager
+def serving(
+    shown: Block, options: str, folder: Path, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Type a command that serves until Ctrl-C ends it, which is when the block is left."""
+    with (folder / "serve.log").open("a") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {shown.take().strip()} {options}"],
+            cwd=folder,
+            env={**reader(folder), "HOME": str(folder), **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    here = Machine(url=url, environment=inherited)
     try:
-        awaited(lambda: is_healthy(url) or None, "its server", 280)
-        awaited(lambda: names(here) == NAMES or None, "its deployments")
-        kept = here.start_run("maintain/hourly", {})
-        ended = here.ended(kept)
-        nightly = here.deployment("search/nightly")
+        yield process
     finally:
-        end_group(serving, signal.SIGINT)
+        end_group(process, signal.SIGINT)
 
-    assert ended["type"] == "COMPLETED", ended
-    assert [each["schedule"]["cron"] for each in nightly["schedules"]] == ["0 2 * * *"]
-    assert serving.returncode in (0, 130), log.read_text()
-    assert (home / "history.duckdb").is_file()
-    with pytest.raises(httpx.HTTPError):
-        httpx.get(f"{url}/health", timeout=5)
+
+def crons(here: Machine) -> list[str]:
+    """Return when the search of each night is due."""
+    nightly = here.deployment("search/nightly")
+    return [each["schedule"]["cron"] for each in nightly["schedules"]]
 
 
 NAMES = [

@@ -1,6 +1,7 @@
 """Prefect as people run it: a server, its command line, workers, and questions to its API."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,10 +16,12 @@ from typing import Any, TypeVar
 import httpx
 
 from flows.orchestration.settings import prepare_prefect
+from tests.docs.pages import DOCS, blocks
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = (sys.executable, "-m", "prefect")
+PAGE = DOCS / "prefect.md"
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.2
 BUSY = 503
@@ -31,6 +34,8 @@ class Machine:
 
     url: str
     environment: Mapping[str, str]
+    typed: tuple[str, ...] = ()
+    """The commands of docs/prefect.md that were typed to make it what it is."""
 
     def prefect(self, *arguments: str, **environment: str) -> str:
         """Return what ``prefect ARGUMENTS`` printed, called in the project's folder."""
@@ -48,10 +53,11 @@ class Machine:
 
     @contextmanager
     def worker(self, name: str, home: Path, limit: int = 1) -> Iterator["subprocess.Popen[str]"]:
-        """Run a worker of the pool in a process group of its own while the block runs."""
+        """Run a worker, as docs/prefect.md starts one, in a process group of its own."""
+        [shown] = [block for block in blocks(PAGE, "sh") if "prefect worker start" in block.text]
         log = (home.parent / f"{name}.log").open("w")
         process = subprocess.Popen(
-            [*PREFECT, "worker", "start", "--pool", "assay", "--name", name, "--limit", str(limit)],
+            [*program(shown.take().replace("--limit 2", f"--limit {limit}")), "--name", name],
             cwd=ROOT,
             env={**self.environment, "ASSAY_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"},
             stdin=subprocess.DEVNULL,
@@ -111,7 +117,8 @@ class Machine:
 
 @contextmanager
 def machine(folder: Path) -> Iterator[Machine]:
-    """Start ``prefect server start`` on a free port with files of its own."""
+    """Start a server as docs/prefect.md does, on a free port and with files of its own."""
+    [shown] = [block for block in blocks(PAGE, "sh") if "prefect server start" in block.text]
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ASSAY_"))}
@@ -119,8 +126,9 @@ def machine(folder: Path) -> Iterator[Machine]:
     prepare_prefect(folder, environment, verbose=True)
     log = (folder / "server.log").open("w")
     server = subprocess.Popen(
-        [*PREFECT, "server", "start", "--no-ui", "--port", str(port)],
-        env=environment,
+        program(shown.take()),
+        env=environment
+        | {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_SERVER_UI_ENABLED": "false"},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -129,10 +137,17 @@ def machine(folder: Path) -> Iterator[Machine]:
     )
     try:
         awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)", 280)
-        yield Machine(url=url, environment=environment)
+        yield Machine(url=url, environment=environment, typed=tuple(shown.lines()))
     finally:
         end_group(server, signal.SIGTERM)
         log.close()
+
+
+def program(line: str) -> list[str]:
+    """Return the words of a command of Prefect, as this environment's Prefect runs it."""
+    first, *words = shlex.split(line)
+    assert first == "prefect", line
+    return [*PREFECT, *words]
 
 
 def is_healthy(url: str) -> bool:

@@ -1,0 +1,69 @@
+"""The few commands of the pages that no test types, each with the reason and what does its work."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Why a command is not typed, and the line of a file that shows what does its work."""
+
+    reason: str
+    file: str
+    line: str
+
+
+LEFT_OUT = {
+    "make test": LeftOut(
+        reason="it runs this very test; continuous integration types it",
+        file=".ci/run",
+        line="try make test",
+    ),
+    "make demo": LeftOut(
+        reason="set-up and a search of minutes; continuous integration types it",
+        file=".ci/run",
+        line="try make demo",
+    ),
+    "make check": LeftOut(
+        reason="it runs the tests of the documentation; continuous integration types it",
+        file=".github/workflows/ci.yml",
+        line="- run: make check",
+    ),
+    "make image test": LeftOut(
+        reason="'make setup', which is typed, makes the image as well; for 'make test' see above",
+        file=".ci/run",
+        line="try make test",
+    ),
+    "make lock": LeftOut(
+        reason="it asks registries for the newest versions; what it writes is tested",
+        file="tests/setup/test_scripts.py",
+        line="def test_a_lock_file_pins_every_package_by_hash_and_names_no_host("
+        "name: str) -> None:",
+    ),
+    "shinka_run --task-dir examples/shinka --results_dir results --num_generations 20": LeftOut(
+        reason="ShinkaEvolve is not part of the tests; what it would run is run as it does",
+        file="tests/peers/test_gepa_and_shinka.py",
+        line="def test_shinkas_program_writes_score_correctness_and_feedback("
+        "tmp_path: Path, suite: Path) -> None:",
+    ),
+    "python examples/gepa/optimize.py my_policy.py": LeftOut(
+        reason="it asks a model of OpenAI a hundred times; its function is called with another one",
+        file="tests/peers/test_gepa_and_shinka.py",
+        line="result = improve(source, model, calls=12)",
+    ),
+    "pip install --require-hashes -r requirements.lock": LeftOut(
+        reason="it would install into the environment of the tests, which was made in this way",
+        file="scripts/venv.sh",
+        line='logged "${PIP[@]}" install --require-hashes -r "$LOCK"',
+    ),
+    "pip install 'assay[dask]'": LeftOut(
+        reason="installed for the tests, whose lock file has the extra",
+        file="tests/prefect/test_dask.py",
+        line="def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(",
+    ),
+    "pip install 'assay[ray]'": LeftOut(
+        reason="Ray is too large for the tests; the page says that it was tried by hand",
+        file="docs/scale-out.md",
+        line="| `pip install 'assay[ray]'` | prefect-ray 0.6 | by hand, Ray 2.60, "
+        "two worker processes, embedded cells |",
+    ),
+}
