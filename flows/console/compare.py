@@ -17,6 +17,7 @@ from flows.judging.objectives import Objective
 from flows.judging.paper import PAPER_SUITE, PaperFigure, paper_figures, paper_lines
 from flows.loop.scenarios import ALL_SPLITS, suite_scenarios
 from flows.settings.cells import check_cell
+from flows.wording import counted
 from sandbox.outcome import Trial
 from sandbox.trial import Sandbox
 
@@ -141,7 +142,7 @@ def _print(comparison: Comparison, title: str) -> None:
         [*_cells(row), _gain(row.against_first), *([_gain(row.against_baseline)] * both)]
         for row in comparison.rows
     ]
-    scenarios = f"{comparison.scenarios} scenario{'' if comparison.scenarios == 1 else 's'}"
+    scenarios = counted(comparison.scenarios, "scenario")
     print_table(f"{title}, {scenarios}", headers, rows, expendable=("completed",))
     for row in comparison.rows:
         if row.problem is not None:

@@ -12,6 +12,7 @@ from flows.errors import UserError
 from flows.judging.scoring import Judged, Verdict, judge
 from flows.loop.scenarios import naive_references, suite_scenarios, trace_scenario
 from flows.settings.cells import check_cell
+from flows.wording import counted
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
 from simulator.params import Params
@@ -56,7 +57,7 @@ def _scenarios(
 
 
 def _cluster(params: Params) -> str:
-    pools = f"{params.num_pools} pool{'' if params.num_pools == 1 else 's'}"
+    pools = counted(params.num_pools, "pool")
     return (
         f"{pools} of {params.cpus_per_pool:g} cpus and {params.ram_gb_per_pool:g} GB, "
         f"{params.duration:g} s"

@@ -84,7 +84,7 @@ def _begun(began: Began) -> dict[str, Any]:
         "event": "begun",
         "experiment": began.experiment_id,
         "resumed": began.resumed,
-        "recorded": began.recorded,
+        "recorded": len(began.earlier),
         "suite": config.suite,
         "scenarios": began.scenarios,
         "candidates": config.budget.candidates,

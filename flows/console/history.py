@@ -1,16 +1,24 @@
 """``assay sql``, ``assay report`` and ``assay export``: questions to the history."""
 
+import sys
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
 from flows.console.errors import say
-from flows.console.terminal import print_line
+from flows.console.terminal import print_line, screen_width
 from flows.errors import UserError
 from flows.history.export import export_parquet, render_table
 from flows.history.lookup import find_experiment
-from flows.history.store import copy_to_parquet, query
+from flows.history.store import Table, copy_to_parquet, query
 from flows.home import home_folder
 from flows.report.writing import write_report
+
+GAP = 2
+"""Between two columns of an answer."""
+SHORT_CELL = 32
+NAMED = 6
 
 
 def run_sql(
@@ -22,6 +30,9 @@ def run_sql(
     table = query(home_folder(), statement)
     for note in table.notes:
         say(f"assay: {note}")
+    if out is None and style == "table" and sys.stdout.isatty():
+        _print_fitting(table)
+        return 0
     text = render_table(table, style).rstrip("\n")
     if out is None:
         print_line(text)
@@ -49,6 +60,42 @@ def export_history(folder: Path) -> int:
     manifest = export_parquet(home_folder(), folder)
     print_line(f"the tables are in {folder}, listed in {manifest}")
     return 0
+
+
+def _print_fitting(table: Table) -> None:
+    shown = _fitting(table, screen_width())
+    print_line(render_table(shown, "table").rstrip("\n"))
+    left = table.columns[len(shown.columns) :]
+    if left:
+        print_line(
+            f"{len(left)} more columns do not fit here: {', '.join(left[:NAMED])}"
+            f"{', ...' if left[NAMED:] else ''}; name those that you want, or add --format json"
+        )
+
+
+def _fitting(table: Table, room: int) -> Table:
+    """Return what fits on a line of the screen: texts cut short, then the first columns alone."""
+    if _columns_on(table, room) < len(table.columns):
+        cut = tuple(tuple(_short(value) for value in row) for row in table.rows)
+        table = replace(table, rows=cut)
+    kept = max(1, _columns_on(table, room))
+    return replace(
+        table,
+        columns=table.columns[:kept],
+        types=table.types[:kept],
+        rows=tuple(row[:kept] for row in table.rows),
+    )
+
+
+def _columns_on(table: Table, room: int) -> int:
+    rule = render_table(table, "table").split("\n")[1]
+    ends = accumulate(len(part) + GAP for part in rule.split(" " * GAP))
+    return sum(end - GAP <= room for end in ends)
+
+
+def _short(value: object) -> object:
+    long = isinstance(value, str) and len(value) > SHORT_CELL
+    return f"{value[: SHORT_CELL - 1]}…" if isinstance(value, str) and long else value
 
 
 def _write_parquet(statement: str, out: Path | None) -> int:

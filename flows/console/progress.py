@@ -7,6 +7,7 @@ from flows.config import SearchConfig
 from flows.history.records import CandidateRow
 from flows.loop.budget import Spend
 from flows.loop.happenings import Began, Happening, Lost, Notice, Settled, Working
+from flows.wording import counted
 
 BARS = "▁▂▃▄▅▆▇█"
 NOT_PROMOTED = ("refused", "barred")
@@ -25,14 +26,16 @@ class Progress:
     recent: tuple[CandidateRow, ...] = ()
     working: dict[str, str] = field(default_factory=dict)
     spend: Spend = field(default_factory=Spend)
+    baseline_seconds: float = 0.0
+    """What was used before the first candidate; a rate of candidates leaves it out."""
     lost: int = 0
 
 
 def advance(progress: Progress, happening: Happening) -> Progress:
     """Return what is known after one more happening."""
     match happening:
-        case Began(config=config, experiment_id=experiment):
-            return replace(progress, config=config, experiment_id=experiment)
+        case Began():
+            return _begun(happening)
         case Working(iteration=iteration, slot=slot, hop=hop, title=title):
             working = {**progress.working, f"{iteration}/{slot}": f"{hop} {title}".strip()}
             return replace(progress, working=working)
@@ -46,6 +49,7 @@ def advance(progress: Progress, happening: Happening) -> Progress:
                 recent=(*progress.recent[-7:], row),
                 working=_without(progress, row.iteration, row.slot),
                 spend=spend,
+                baseline_seconds=progress.baseline_seconds if spend.candidates else spend.seconds,
             )
         case Lost(iteration=iteration, slot=slot):
             return replace(
@@ -58,8 +62,8 @@ def advance(progress: Progress, happening: Happening) -> Progress:
 def plain_line(progress: Progress, happening: Happening) -> str | None:
     """Return the line that a log shows for ``happening``, None for nothing worth a line."""
     match happening:
-        case Began(config=config, experiment_id=experiment, resumed=resumed, recorded=recorded):
-            begun = f"continues after {recorded} attempts" if resumed else "begins"
+        case Began(config=config, experiment_id=experiment, resumed=resumed, earlier=earlier):
+            begun = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
             return (
                 f"experiment {experiment} {begun}: suite {config.suite} "
                 f"({happening.scenarios} scenarios), {config.budget.candidates} candidates from "
@@ -96,12 +100,16 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in shown)
 
 
+def later(progress: Progress, seconds: float) -> Progress:
+    """Return the same ``seconds`` after the last attempt was settled."""
+    spend = progress.spend
+    return replace(progress, spend=replace(spend, seconds=spend.seconds + seconds))
+
+
 def rate_text(progress: Progress) -> str:
     """Return how fast the search goes, nothing before the first candidate."""
-    spend = progress.spend
-    if spend.candidates == 0 or spend.seconds <= 0:
-        return ""
-    return f"{60 * spend.candidates / spend.seconds:.1f} a minute"
+    each = _seconds_each(progress)
+    return f"{60 / each:.1f} a minute" if each else ""
 
 
 def time_text(seconds: float) -> str:
@@ -115,11 +123,11 @@ def time_text(seconds: float) -> str:
 
 
 def time_left_seconds(progress: Progress) -> float | None:
-    """Return a guess from the rate so far, bounded by the budget of time."""
-    config, spend = progress.config, progress.spend
-    if config is None or spend.candidates == 0 or spend.seconds <= 0:
+    """Return a guess from the rate so far, bounded by the budget of time; None without one."""
+    config, spend, each = progress.config, progress.spend, _seconds_each(progress)
+    if config is None or each is None or spend.candidates >= config.budget.candidates:
         return None
-    left = (config.budget.candidates - spend.candidates) * spend.seconds / spend.candidates
+    left = (config.budget.candidates - spend.candidates) * each
     if config.budget.minutes is not None:
         left = min(left, config.budget.minutes * 60.0 - spend.seconds)
     return max(0.0, left)
@@ -131,8 +139,8 @@ def spend_text(spend: Spend) -> str:
         return ""
     money = f"${spend.dollars:.4f}"
     if spend.unpriced_calls:
-        money += f" and {spend.unpriced_calls} calls of unknown price"
-    return f"{spend.calls} calls, {spend.tokens} tokens, {money}"
+        money += f" and {counted(spend.unpriced_calls, 'call')} of unknown price"
+    return f"{counted(spend.calls, 'call')}, {spend.tokens} tokens, {money}"
 
 
 def best_text(best: CandidateRow | None) -> str:
@@ -141,6 +149,30 @@ def best_text(best: CandidateRow | None) -> str:
         return ""
     validation = best.validation_score
     return f"best {best.score:.3f}" + (f" (validation {validation:.3f})" if validation else "")
+
+
+def _begun(began: Began) -> Progress:
+    """Return what earlier runs of the search would have shown by now."""
+    best: CandidateRow | None = None
+    curve: list[float] = []
+    for row in began.earlier:
+        best = row if row.improved else best
+        curve.append(best.score or 0.0 if best is not None else 0.0)
+    return Progress(
+        config=began.config,
+        experiment_id=began.experiment_id,
+        tried=began.spend.candidates,
+        best=best,
+        curve=tuple(curve),
+        recent=began.earlier[-8:],
+        spend=began.spend,
+    )
+
+
+def _seconds_each(progress: Progress) -> float | None:
+    spend = progress.spend
+    used = spend.seconds - progress.baseline_seconds
+    return used / spend.candidates if spend.candidates and used > 0 else None
 
 
 def _why(row: CandidateRow) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from flows.config import SearchConfig, experiment_id, load_config
 from flows.console.errors import INTERRUPTED, say
 from flows.console.event_lines import ended_line, interrupted_line, promotions
-from flows.console.terminal import print_line, print_table, visible, watching
+from flows.console.terminal import print_line, print_prose, print_table, visible, watching
+from flows.errors import ConfigError
 from flows.experiment import Finished, is_done, preflight, run_experiment
 from flows.home import home_folder, make_folder
 from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
@@ -27,6 +28,8 @@ from flows.settings.sources import assignments
 
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
+OF_MODELS = ("model", "base_url", "api", "api_key_env", "prices", "prompts")
+"""Flags that only a search with a model has a use for."""
 KEYS = {
     "name": "name",
     "suite": "suite",
@@ -69,6 +72,7 @@ def run_command(
     given = {**recorded, **assignments(settings), **overrides(flags)}
     chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ)
     check_cell(chosen.cell)
+    _refuse_idle_flags(chosen, flags)
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
     if as_json:
         print_line(ended_line(finished))
@@ -83,6 +87,17 @@ def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
     if REPLAY in given:
         given.setdefault("proposer.kind", "replay")
     return given
+
+
+def _refuse_idle_flags(config: SearchConfig, flags: Mapping[str, Any]) -> None:
+    """Refuse what speaks of a model where none would be asked: it was hardly meant so."""
+    idle = [name for name in OF_MODELS if flags.get(name) is not None]
+    if config.proposer.kind == "offline" and idle:
+        flag = f"--{idle[0].replace('_', '-')}"
+        raise ConfigError(
+            f"{flag} says how a model is asked, and the offline proposer asks none: "
+            f"add --proposer openai, or leave {flag} out"
+        )
 
 
 def _same_source(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,12 +145,12 @@ def print_end(finished: Finished) -> None:
     title = f"leaderboard of {result.experiment_id}"
     print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
     again = " in an earlier run" if result.already_done else ""
-    print_line(f"{result.status.replace('_', ' ')}{again}: {result.status_detail}")
+    print_prose(f"{result.status.replace('_', ' ')}{again}: {result.status_detail}")
     for line in summary_lines(result.spend, promotions(result.candidates)):
-        print_line(line)
+        print_prose(line)
     if result.lost:
         print_line(f"lost: {result.lost} attempts, to failures that are not a policy's")
-    print_line(f"verdict: {visible(result.verdict)}")
+    print_prose(f"verdict: {visible(result.verdict)}")
     print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import Literal
 
 from rich import box
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from flows.clock import SystemClock
 from flows.console.event_lines import event_lines
 from flows.console.progress import (
     NOT_PROMOTED,
@@ -20,6 +22,7 @@ from flows.console.progress import (
     advance,
     attempt_line,
     best_text,
+    later,
     plain_line,
     rate_text,
     sparkline,
@@ -27,7 +30,7 @@ from flows.console.progress import (
     time_left_seconds,
     time_text,
 )
-from flows.loop.happenings import Happening, Lost, Notice
+from flows.loop.happenings import Began, Happening, Lost, Notice, Settled
 
 FILE_WIDTH = 120
 INDENT = "    "
@@ -43,6 +46,13 @@ def print_line(text: str = "") -> None:
     """Print one line to standard output, exactly as it is."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def print_prose(text: str) -> None:
+    """Print a sentence, broken between words on a terminal; in a file it stays one line."""
+    if sys.stdout.isatty():
+        text = fill(text, screen_width(), break_long_words=False, break_on_hyphens=False)
+    print_line(text)
 
 
 def print_table(
@@ -122,11 +132,15 @@ class _PlainView:
 
 
 class _LiveView:
-    """Redraws a few lines in place; what is lost or said stays above them."""
+    """Redraws a few lines in place, the time as it goes; what is lost or said stays above them."""
 
     def __init__(self) -> None:
         self._progress = Progress()
-        self._live = Live(console=_console(), refresh_per_second=4, transient=True)
+        self._clock = SystemClock()
+        self._since = self._clock.seconds()
+        self._live = Live(
+            console=_console(), refresh_per_second=4, transient=True, get_renderable=self._draw
+        )
 
     def __enter__(self) -> "_LiveView":
         self._live.start()
@@ -136,21 +150,26 @@ class _LiveView:
         self._live.stop()
 
     def show(self, happening: Happening) -> None:
+        if isinstance(happening, Began | Settled):
+            self._since = self._clock.seconds()
         self._progress = advance(self._progress, happening)
         if isinstance(happening, Lost | Notice):
             line = plain_line(self._progress, happening)
             self._live.console.print(Text(visible(line or "")))
-        self._live.update(_drawing(self._progress))
+        self._live.refresh()
+
+    def _draw(self) -> Group:
+        return _drawing(later(self._progress, self._clock.seconds() - self._since))
 
 
 def _drawing(progress: Progress) -> Group:
     wanted = progress.config.budget.candidates if progress.config is not None else 0
-    head = Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)
+    lines = [Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)]
     if progress.best is not None and best_text(progress.best):
-        head.append(f"  {best_text(progress.best)}", style="bold green")
-        head.append(f" {visible(progress.best.title)}")
+        best = Text(best_text(progress.best), style="bold green", no_wrap=True)
+        lines.append(best.append(f"  {visible(progress.best.title)}", style="not bold default"))
     room = max(10, min(60, screen_width() - len(CURVE) - 2))
-    lines = [head, Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True)]
+    lines.append(Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True))
     for row in progress.recent:
         style = "green" if row.improved else "" if row.outcome == "ok" else "red"
         style = "yellow" if row.standing in NOT_PROMOTED else style

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.wording import counted
+
 DEFAULT_LEVEL = 0.95
 DEFAULT_RESAMPLES = 10_000
 BLOCK_DRAWS = 1_000_000
@@ -47,8 +49,8 @@ class Interval:
         else:
             ends = sorted((abs(low), abs(high)))
             span = f"{_figure(ends[0])} to {_figure(ends[1])}"
-        noun = "scenario" if self.scenarios == 1 else "scenarios"
-        return f"{head} ({self.level * 100:g} % interval {span}, {self.scenarios} {noun})"
+        scenarios = counted(self.scenarios, "scenario")
+        return f"{head} ({self.level * 100:g} % interval {span}, {scenarios})"
 
 
 def paired_interval(

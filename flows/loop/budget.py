@@ -16,6 +16,7 @@ from flows.history.records import (
 )
 from flows.loop.splits import TEST
 from flows.settings.sections import BudgetConfig
+from flows.wording import counted
 
 START_KINDS = ("started", "resumed")
 
@@ -116,22 +117,24 @@ def spent_with(spend: Spend, row: Row) -> Spend:
 def summary_lines(spend: Spend, improvements: int) -> list[str]:
     """Return what a search cost: proposals, calls, tokens, dollars, dollars per improvement."""
     if spend.calls + spend.replayed_calls == 0:
-        return [f"{spend.candidates} proposals; no model was asked, nothing was paid"]
+        return [f"{counted(spend.candidates, 'proposal')}; no model was asked, nothing was paid"]
     replayed = f" and {spend.replayed_calls} replayed" if spend.replayed_calls else ""
     cached = f" ({spend.cached_tokens} cached)" if spend.cached_tokens else ""
     lines = [
-        f"{spend.candidates} proposals from {spend.calls} calls{replayed}: {spend.input_tokens} "
-        f"tokens in{cached}, {spend.output_tokens} out, ${spend.dollars:.4f}"
+        f"{counted(spend.candidates, 'proposal')} from {counted(spend.calls, 'call')}{replayed}: "
+        f"{spend.input_tokens} tokens in{cached}, {spend.output_tokens} out, ${spend.dollars:.4f}"
     ]
     if improvements and spend.dollars:
-        lines.append(f"{improvements} improvements at ${spend.dollars / improvements:.4f} each")
+        each = spend.dollars / improvements
+        lines.append(f"{counted(improvements, 'improvement')} at ${each:.4f} each")
     elif spend.dollars:
         lines.append(f"no improvement for ${spend.dollars:.4f}")
     if spend.unpriced_calls:
-        lines.append(f"{spend.unpriced_calls} calls of unknown price are not in these dollars")
+        unpriced = counted(spend.unpriced_calls, "call")
+        lines.append(f"not in these dollars: {unpriced} of unknown price")
     if spend.uncounted_calls:
         lines.append(
-            f"{spend.uncounted_calls} calls may have been charged, but their tokens were not told"
+            f"{counted(spend.uncounted_calls, 'call')} may have been charged; how much was not told"
         )
     return lines
 

@@ -11,13 +11,14 @@ from flows.loop.budget import Spend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
-    """The search is about to work; ``recorded`` candidates are there already when it continues."""
+    """The search is about to work, after what it tried ``earlier`` when it continues."""
 
     experiment_id: str
     config: SearchConfig
     scenarios: int
-    recorded: int
-    resumed: bool
+    earlier: tuple[CandidateRow, ...] = ()
+    spend: Spend = field(default_factory=Spend)
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,11 +106,11 @@ class Session:
         resumed = self.ledger.experiment is not None
         created = self.ledger.experiment.created_at if self.ledger.experiment else self.now()
         row = experiment_row(self.config, self.provenance, self.services.proposer.model, created)
-        recorded = len(self.ledger.candidates)
+        earlier = tuple(self.ledger.candidates[key] for key in sorted(self.ledger.candidates))
         self.record([row])
         self.event(
             "resumed" if resumed else "started",
-            f"{recorded} attempts are recorded already" if resumed else "the search begins",
+            f"{len(earlier)} attempts are recorded already" if resumed else "the search begins",
         )
         if not resumed:
             for doubt in self.services.scenarios.doubts():
@@ -120,7 +120,8 @@ class Session:
                 experiment_id=self.experiment_id,
                 config=self.config,
                 scenarios=len(self.services.scenarios.train),
-                recorded=recorded,
+                earlier=earlier,
+                spend=self.spend(),
                 resumed=resumed,
             )
         )

@@ -7,6 +7,7 @@ from flows.loop.deciding import train_verdict, validation_verdict
 from flows.loop.drafts import Draft
 from flows.loop.rows import Tried
 from flows.loop.session import Session
+from flows.wording import counted
 from sandbox.outcome import Evaluation, Trial
 
 
@@ -51,10 +52,9 @@ def audit_words(trial: Trial, audit: Trial) -> tuple[bool, str]:
         for each in audit.evaluations
         if not _same(scored[each.scenario], each)
     ]
-    count = len(audit.evaluations)
-    noun = "scenario" if count == 1 else "scenarios"
+    scenarios = counted(len(audit.evaluations), "scenario")
     if not changed:
-        return True, f"audit: called in every tick it decides the same on {count} {noun}"
+        return True, f"audit: called in every tick it decides the same on {scenarios}"
     return False, f"audit: called in every tick it differs: {'; '.join(changed)}"
 
 

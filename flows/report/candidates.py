@@ -7,7 +7,8 @@ from typing import Any
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.report.data import ReportData, Slot, slot_name, slot_of, source_line
 from flows.report.lineage import parent_rows
-from flows.report.text import clip, count, number, one_line, score_text, visible
+from flows.report.text import clip, number, one_line, score_text, visible
+from flows.wording import counted
 
 MAX_TEXT_CHARS = 80_000
 MAX_PRINT_CHARS = 4_000
@@ -39,14 +40,26 @@ class TableRow:
 
 
 def table_rows(data: ReportData) -> tuple[TableRow, ...]:
-    """One row per attempt, baselines included, the best score first."""
-    rows = [_table_row(data, order, row) for order, row in enumerate(data.candidates)]
-    return tuple(sorted(rows, key=lambda row: (-row.score_key, row.order)))
+    """One row per attempt, baselines included: the best, then by score on train, then the barred.
+
+    That is the order of the leaderboard that ``assay run`` prints: what was promoted last is first.
+    """
+    ranked = sorted(
+        enumerate(data.candidates),
+        key=lambda item: (
+            slot_of(item[1]) != data.promoted_last,
+            item[1].standing == "barred",
+            -(-1.0 if item[1].score is None else item[1].score),
+            item[0],
+        ),
+    )
+    return tuple(_table_row(data, order, row) for order, row in ranked)
 
 
 def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
     kind = "baseline" if row.origin == "baseline" else "ok" if row.outcome == "ok" else "failed"
-    if data.best is not None and slot_of(row) == slot_of(data.best):
+    best = data.promoted_last or (slot_of(data.best) if data.best is not None else None)
+    if slot_of(row) == best:
         kind = "best"
     same = f"same as {row.duplicate_of}" if row.duplicate_of else ""
     told = "" if row.standing == "promoted" else row.standing_detail
@@ -232,7 +245,7 @@ def _conversation(
 def _call_line(call: LlmCallRow) -> str:
     words = f"{call.model}, call {call.attempt}: {call.outcome}, {number(call.seconds)} s"
     if call.output_tokens is not None:
-        words += f", {count(call.output_tokens, 'token')} out"
+        words += f", {counted(call.output_tokens, 'token')} out"
     if call.replayed:
         words += ", replayed"
     return one_line(f"{words}. {call.error or ''}", 400)

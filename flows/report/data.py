@@ -54,6 +54,12 @@ class ReportData:
         return pick_best(self.candidates)
 
     @cached_property
+    def promoted_last(self) -> Slot | None:
+        """What the search holds for its best, a baseline perhaps; None where nothing was ruled."""
+        promoted = (slot_of(row) for row in self.candidates if row.improved)
+        return max(promoted, default=None) if self.guarded else None
+
+    @cached_property
     def best_baseline(self) -> CandidateRow | None:
         """The baseline to beat: the best on validation, or on train where that was not tried."""
         scored = [row for row in self.baselines if row.score is not None]
@@ -120,10 +126,15 @@ def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
     """The attempt to show beside the baselines, which is none itself.
 
     It is the last that was promoted. Without one it is the best that failed nowhere; what was
-    barred, and what beats every baseline and was not ruled on, may be too good to be true.
+    barred, and what beats every baseline and was not ruled on, may be too good to be true; what
+    repeats an earlier attempt was not tried itself, so that there is nothing to draw of it.
     """
     rows = list(candidates)
-    attempts = [row for row in rows if row.origin != "baseline" and row.score is not None]
+    attempts = [
+        row
+        for row in rows
+        if row.origin != "baseline" and row.score is not None and row.duplicate_of is None
+    ]
     bar = max((row.score or 0.0 for row in rows if row.origin == "baseline"), default=math.inf)
     promoted = [row for row in attempts if row.improved]
     if any(row.standing for row in promoted):

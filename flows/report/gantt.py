@@ -8,7 +8,8 @@ from typing import Any
 from flows.history.records import ScenarioRow
 from flows.report.compare import Contender, metrics_of
 from flows.report.data import ReportData
-from flows.report.text import count, number, one_line
+from flows.report.text import number, one_line
+from flows.wording import counted
 
 # What the simulator keeps of a container, by place.
 START, END, POOL, CPU, RAM, PRIORITY, OUTCOME = range(7)
@@ -73,7 +74,7 @@ def _row(
     rival: Contender, containers: dict[str, Any], scenario: ScenarioRow, reach: float
 ) -> dict[str, Any]:
     spans, created = containers["spans"], containers["created"]
-    note = count(created, "container")
+    note = counted(created, "container")
     own = _reach(scenario, containers)
     if created > len(spans):
         note = f"the first {len(spans):,} of {note}, all that began before second {number(own, 4)}"

@@ -9,6 +9,8 @@ from flows.report.svg import element, picture, text, tooltip
 from flows.report.text import one_line, score_text, short
 
 COLUMN, ROW, MARGIN = 96, 27, 20
+NAMES = 36
+"""What the first column is wider by: baselines are there, with their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def lineage_tree(data: ReportData) -> str:
     columns = max(column for column, _ in places.values()) + 1
     rows = max(row for _, row in places.values()) + 1
     return picture(
-        columns * COLUMN + 2 * MARGIN,
+        columns * COLUMN + NAMES + 2 * MARGIN,
         rows * ROW + MARGIN,
         parts,
         label="Which attempt was made from which",
@@ -110,7 +112,8 @@ def _last_first(slots: list[Slot], favoured: set[Slot]) -> list[Slot]:
 
 
 def _point(place_of: tuple[int, int]) -> tuple[float, float]:
-    return MARGIN + place_of[0] * COLUMN, MARGIN + place_of[1] * ROW
+    column, row = place_of
+    return MARGIN + column * COLUMN + (NAMES if column else 0), MARGIN + row * ROW
 
 
 def _edges(

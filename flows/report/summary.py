@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from flows.history.records import CandidateRow, LlmCallRow
 from flows.report.data import ReportData, slot_name, slot_of, source_line, worth
 from flows.report.text import (
-    count,
     dollars,
     elapsed_seconds,
     number,
@@ -16,6 +15,7 @@ from flows.report.text import (
     score_text,
     seconds_text,
 )
+from flows.wording import counted
 
 STATUS_WORDS = {
     "running": "is still running, or was cut off",
@@ -100,7 +100,8 @@ def _best_tile(data: ReportData) -> Tile:
     best, bar = data.best, data.best_baseline
     if best is None or (data.guarded and not best.improved and bar is not None):
         name = one_line(bar.title, 40) if bar is not None else ""
-        note = f"the baseline {name}: no candidate was promoted" if name else ""
+        on = " on validation" if bar is not None and bar.validation_score is not None else ""
+        note = f"the baseline {name}{on}: no candidate was promoted" if name else ""
         return Tile(label="best score", value=score_text(worth(bar) if bar else None), note=note)
     on = " on validation" if best.validation_score is not None else ""
     note = f"attempt {slot_name(slot_of(best))}{on}; {reference_name(data)} is 1"
@@ -124,7 +125,7 @@ def _cost_tile(calls: Sequence[LlmCallRow], promoted: int) -> Tile:
     paid = [row for row in calls if not row.replayed]
     known = [row.cost_usd for row in paid if row.cost_usd is not None]
     unknown = sum(row.cost_usd is None and row.outcome == "ok" for row in paid)
-    note = count(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else "")
+    note = counted(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else "")
     if known and promoted:
         note += f"; {dollars(math.fsum(known) / promoted)} for each promoted"
     return Tile(

@@ -123,8 +123,3 @@ def moment(text: str | None) -> str:
     except ValueError:
         return one_line(text, 40)
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def count(amount: int, noun: str, plural: str | None = None) -> str:
-    """``1 candidate``, ``2 candidates``."""
-    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"

@@ -72,7 +72,7 @@ def _drawing(
     across = Scale(low=0.0, high=scenario.duration_seconds or 1.0, start=LEFT, end=RIGHT)
     up = Scale(low=0.0, high=max([*flat, capacity or 0.0]) * 1.05 or 1.0, start=BOTTOM, end=TOP)
     parts = [
-        text(0, 13, title, class_="panel-title"),
+        text(0, 13, title + _of(capacity), class_="panel-title"),
         y_axis(up, LEFT, RIGHT, 3),
         x_axis(across, BOTTOM, " s", 4),
     ]
@@ -84,6 +84,10 @@ def _drawing(
         parts.append(element("path", d=path, class_=f"line {rival.colour}"))
     label = f"{title} over time on {scenario.scenario}"
     return picture(WIDTH, HEIGHT, parts, label=label, class_="chart small")
+
+
+def _of(capacity: float | None) -> str:
+    return "" if capacity is None else f", of {capacity:g}"
 
 
 def _capacity(scenario: ScenarioRow, names: tuple[str, str] | None) -> float | None:

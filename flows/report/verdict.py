@@ -4,12 +4,13 @@ from flows.history.records import CandidateRow
 from flows.loop.verdicts import verdict_of
 from flows.report.data import ReportData, slot_name, slot_of
 from flows.report.summary import reference_name
-from flows.report.text import count, one_line, percent, score_text
+from flows.report.text import one_line, percent, score_text
+from flows.wording import counted
 
 
 def verdict(data: ReportData) -> str:
     """What came of the search, in a sentence or two."""
-    best, tried = data.best, count(len(data.attempts), "candidate")
+    best, tried = data.best, counted(len(data.attempts), "candidate")
     if not data.attempts:
         return "No candidate has been tried yet."
     if data.guarded:

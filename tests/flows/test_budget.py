@@ -135,8 +135,8 @@ def test_the_summary_hides_nothing_that_is_not_known() -> None:
 
     assert summary_lines(spend, 1) == [
         "2 proposals from 3 calls and 1 replayed: 0 tokens in (5 cached), 0 out, $0.0000",
-        "2 calls of unknown price are not in these dollars",
-        "1 calls may have been charged, but their tokens were not told",
+        "not in these dollars: 2 calls of unknown price",
+        "1 call may have been charged; how much was not told",
     ]
     assert summary_lines(Spend(candidates=9), 2) == [
         "9 proposals; no model was asked, nothing was paid"

@@ -21,9 +21,7 @@ def parsed(lines: list[str]) -> list[dict[str, Any]]:
 
 
 def test_a_search_begins_with_what_it_will_do() -> None:
-    began = Began(
-        experiment_id="e-1", config=SearchConfig(), scenarios=6, recorded=0, resumed=False
-    )
+    began = Began(experiment_id="e-1", config=SearchConfig(), scenarios=6, resumed=False)
 
     assert parsed(event_lines(began)) == [
         {

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import get_args
 
 from flows.config import SearchConfig
+from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.report.candidates import guard_lines, payload, table_rows
 from flows.report.compare import contenders, duel
 from flows.report.curve import improvement_curve
-from flows.report.data import in_order, pick_best
+from flows.report.data import in_order, pick_best, slot_name, slot_of
 from flows.report.gantt import gantts, lanes
 from flows.report.summary import tiles
 from flows.report.verdict import verdict
@@ -34,6 +35,30 @@ def test_a_barred_candidate_is_never_shown_as_the_best() -> None:
     assert pick_best(rows) is None
 
 
+def test_a_repeat_is_never_shown_as_the_best_for_nothing_of_it_was_measured() -> None:
+    rows = [
+        replace(row, improved=False, standing="", score=1.0) if row.iteration else row
+        for row in guarded_rows(6).candidates
+    ]
+    repeat = replace(rows[-1], iteration=9, score=1.1, duplicate_of="1/0", outcome="ok")
+
+    best = pick_best([*rows, repeat])
+
+    assert best is not None and best.duplicate_of is None
+
+
+def test_what_was_only_tried_is_not_marked_as_the_best_in_the_table() -> None:
+    data = guarded_rows(6)
+    rows = tuple(
+        replace(row, standing="refused", improved=False) if row.iteration else row
+        for row in data.candidates
+    )
+
+    shown = table_rows(replace(data, candidates=rows))
+
+    assert [row.title for row in shown if row.kind == "best"] == [shown[0].title] == ["priority"]
+
+
 def test_the_verdict_is_that_of_the_test_scenarios() -> None:
     data = guarded_rows(12)
 
@@ -51,7 +76,7 @@ def test_without_a_promotion_the_verdict_and_the_first_tile_name_the_baseline() 
 
     assert verdict(data).startswith("No candidate was shown to be better: the baseline priority")
     assert tiles(data)[0].value == "1.30"
-    assert tiles(data)[0].note == "the baseline priority: no candidate was promoted"
+    assert tiles(data)[0].note == "the baseline priority on validation: no candidate was promoted"
 
 
 def test_the_curve_has_a_validation_line_and_tells_standings_apart() -> None:
@@ -84,6 +109,19 @@ def test_the_table_has_validation_and_why_something_was_refused() -> None:
     assert rows["7/0"].standing == "barred"
     assert rows["7/0"].problem == "its train score is 30 % above validation, more than 15 %"
     assert rows["7/0"].validation != "–" and rows["2/0"].validation == "–"
+
+
+def test_the_table_begins_with_the_best_and_ends_with_the_barred_as_the_leaderboard_does() -> None:
+    data = guarded_rows(21)
+    barred = sum(row.standing == "barred" for row in data.candidates)
+
+    shown = [row.slot for row in table_rows(data)]
+    ranked = leaderboard(data.candidates, top=len(data.candidates))
+    repeats = {slot_name(slot_of(row)) for row in data.candidates if row.duplicate_of}
+
+    assert barred and data.best is not None and shown[0] == slot_name(slot_of(data.best))
+    place = HEADERS.index("attempt")
+    assert [slot for slot in shown if slot not in repeats] == [line[place] for line in ranked]
 
 
 def test_scenarios_come_in_the_order_in_which_a_search_touches_them() -> None:

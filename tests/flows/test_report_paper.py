@@ -1,17 +1,26 @@
 """A search on the paper's setting, and the command that repeats a search."""
 
+import json
 import shlex
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from flows.config import load_config
+from flows.history.records import EvaluationRow
+from flows.judging.paper import paper_figures
+from flows.loop.scenarios import library_evaluations, suite_scenarios
 from flows.report.compare import contenders
 from flows.report.config import command_line
 from flows.report.data import ReportData
+from flows.report.page import render
 from flows.report.paper import paper_table
+from flows.report.view import build_view
 from flows.settings.sources import assignments
+from sandbox.outcome import Evaluation
 from tests.support.guarded_rows import guarded_rows
-from tests.support.report_rows import experiment_row
+from tests.support.report_rows import experiment_row, search_rows
 
 
 def on_the_paper(**figures: float) -> ReportData:
@@ -38,6 +47,42 @@ def test_the_papers_figure_stands_beside_ours_with_the_metric_of_each() -> None:
         "weighted latency, geometric mean",
         "pipelines completed, median",
     ]
+
+
+def test_real_evaluations_of_the_papers_traces_fill_the_table_and_the_page() -> None:
+    scenarios = suite_scenarios("paper", "train")[:2]
+    data = search_rows(1, 1)
+    tried = {(0, 0): "naive", (0, 1): "priority", (1, 0): "fifo-one"}
+    real = {slot: library_evaluations(name, scenarios) for slot, name in tried.items()}
+    data = replace(
+        data,
+        experiment=experiment_row(suite="paper"),
+        scenarios=tuple(replace(data.scenarios[0], scenario=each.name) for each in scenarios),
+        candidates=tuple(replace(row, improved=True) for row in data.candidates),
+        evaluations=tuple(
+            _row(data.evaluations[0], slot, each) for slot in tried for each in real[slot]
+        ),
+    )
+
+    lines = paper_table(data, contenders(data))
+
+    figures = paper_figures({tried[slot]: found for slot, found in real.items()})
+    gains = {(each.policy, each.metric): each.gain_percent for each in figures}
+    for line in lines:
+        shown = [float(cell.rstrip("%").replace(",", "")) for cell in line.cells]
+        wanted = [gains[name, line.metric] for name in ("fifo-one", "naive", "priority")]
+        assert shown == pytest.approx(wanted, rel=1e-3)
+    assert (gains["fifo-one", lines[0].metric] or 0.0) > 371.1
+    assert "over 2 traces" in lines[0].note
+    page = render(build_view(data))
+    assert "it reports +371.1" in page and all(cell in page for cell in lines[0].cells)
+
+
+def _row(like: EvaluationRow, slot: tuple[int, int], tried: Evaluation) -> EvaluationRow:
+    """Return the row of an evaluation as the history gives it back."""
+    figures = json.loads(json.dumps({"stats": tried.stats, "metrics": tried.metrics}))
+    iteration, place = slot
+    return replace(like, iteration=iteration, slot=place, scenario=tried.scenario, **figures)
 
 
 def test_another_suite_has_no_such_table() -> None:

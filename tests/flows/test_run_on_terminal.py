@@ -30,7 +30,8 @@ def command(suite: Path, *more: str) -> list[str]:
 
 
 def environment(home: Path, terminal: str = "xterm-256color") -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    not_of_it = ("ASSAY_", "COLUMNS", "LINES")  # a terminal says itself how large it is
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(not_of_it)}
     return {**kept, "ASSAY_HOME": str(home), "TERM": terminal, "NO_COLOR": "1"}
 
 
@@ -58,10 +59,12 @@ def test_a_terminal_shows_curve_outcomes_rate_and_time_left(tmp_path: Path, suit
     shown = on_terminal(command(suite, "--candidates", "2"), environment(tmp_path))
 
     assert re.search("best so far  [▁▂▃▄▅▆▇█]{2,}", shown)
-    assert re.search(r"2/2 candidates.*best \d", shown)
+    assert re.search(r"2/2 candidates\s", shown) and re.search(r"best \d\.\d{3}", shown)
     assert re.search(r"about \d+ s left   \d+\.\d a minute", shown)
     assert re.search(r"   1/0  ok +\d", shown)
-    assert "verdict: " in shown and "report:      " in shown
+    verdict = shown.split("verdict: ", 1)[1].split("best policy:")[0].splitlines()
+    assert len(verdict) > 1 and max(map(len, verdict)) <= COLUMNS, "broken between words"
+    assert "report:      " in shown
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown), "NO_COLOR is respected"
 
 
@@ -71,6 +74,20 @@ def test_a_dumb_terminal_shows_a_line_for_each_attempt(tmp_path: Path, suite: Pa
     assert "\x1b" not in shown
     assert re.search(r"experiment search-\w+ begins", shown)
     assert len(re.findall(r"^ +\d/\d  ok ", shown, re.MULTILINE)) >= 2
+
+
+def test_an_answer_too_wide_for_the_terminal_keeps_its_first_columns_and_says_so(
+    tmp_path: Path,
+) -> None:
+    many = ", ".join(f"{number} as column_{number}" for number in range(9))
+    question = f"select 'first' as name, repeat('x', 90) as long, {many}"
+
+    shown = on_terminal([sys.executable, "-m", "flows.cli", "sql", question], environment(tmp_path))
+
+    lines = shown.replace("\r\n", "\n").split("\n")
+    assert lines[0] == "name   long                              column_0  column_1  column_2"
+    assert lines[2].startswith("first  " + "x" * 31 + "…") and max(map(len, lines[:4])) <= COLUMNS
+    assert "6 more columns do not fit here: column_3, column_4," in shown
 
 
 def test_a_program_gets_one_object_a_line_and_may_stop_the_search(

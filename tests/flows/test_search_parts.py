@@ -9,7 +9,9 @@ import pytest
 from flows.console.progress import (
     Progress,
     advance,
+    later,
     plain_line,
+    rate_text,
     sparkline,
     spend_text,
     time_left_seconds,
@@ -83,19 +85,42 @@ def test_the_leaderboard_has_the_best_and_every_baseline_but_no_repeats() -> Non
     rows = [row(0), row(0, 1, score=0.5)]
     rows += [row(n, score=1.0 + n / 10) for n in range(1, 15)]
     rows += [row(20, score=9.0, duplicate_of="1/0"), row(21, score=None)]
-    rows += [row(22, score=5.0, outcome="policy_error")]
+    rows += [row(22, score=0.7, outcome="policy_error")]
 
     board = leaderboard(rows, top=3)
 
     shown = [dict(zip(HEADERS, cells, strict=True)) for cells in board]
     assert [line["attempt"] for line in shown] == ["14/0", "13/0", "12/0", "0/0", "0/1"]
-    assert [line["rank"] for line in shown] == ["1", "2", "3", "15", "16"]
+    assert [line["rank"] for line in shown] == ["1", "2", "3", "15", "17"]
+
+
+def test_the_leaderboard_begins_with_the_best_and_ends_with_what_was_barred() -> None:
+    rows = [row(0, improved=True, standing="promoted"), row(3, score=1.5, standing="refused")]
+    rows += [row(n, score=1.0 + n / 10, improved=True, standing="promoted") for n in (2, 1)]
+    rows += [row(4, score=9.0, standing="barred"), row(5, score=5.0, outcome="policy_error")]
+
+    board = [dict(zip(HEADERS, cells, strict=True)) for cells in leaderboard(rows)]
+
+    assert [line["attempt"] for line in board] == ["2/0", "5/0", "3/0", "1/0", "0/0", "4/0"]
+    assert [line["train"] for line in board[:2]] == ["1.2000", "5.0000"]
+
+
+def test_a_search_that_continues_shows_what_it_found_before() -> None:
+    earlier = (row(0, improved=True), row(1), row(2, score=1.5, improved=True), row(3, score=0.2))
+    spend = Spend(candidates=3, seconds=30)
+    began = Began(experiment_id="e", config=config(), scenarios=2, earlier=earlier, spend=spend)
+
+    shown = advance(Progress(), began)
+
+    assert (shown.curve, shown.best) == ((1.0, 1.0, 1.5, 1.5), earlier[2])
+    assert (shown.tried, shown.recent) == (3, earlier)
+    assert time_left_seconds(shown) == pytest.approx(10)
 
 
 HAPPENINGS: list[tuple[Happening, str | None]] = [
     (
-        Began(experiment_id="e-1", config=config(), scenarios=2, recorded=3, resumed=True),
-        "experiment e-1 continues after 3 attempts: suite smoke (2 scenarios), 4 candidates from "
+        Began(experiment_id="e-1", config=config(), scenarios=2, earlier=(row(0),), resumed=True),
+        "experiment e-1 continues after 1 attempt: suite smoke (2 scenarios), 4 candidates from "
         "the offline proposer, 1 at a time",
     ),
     (Working(iteration=1, slot=0, hop="try", title="p"), None),
@@ -130,6 +155,19 @@ def test_a_log_has_one_line_for_each_attempt() -> None:
     assert time_left_seconds(progress) == 20.0
 
 
+def test_time_left_goes_by_candidates_alone_and_grows_while_one_takes_long() -> None:
+    began, baseline = HAPPENINGS[0][0], row(0)
+    progress = advance(Progress(), began)
+    for settled in (Spend(seconds=30), Spend(candidates=1, seconds=34)):
+        progress = advance(progress, Settled(row=baseline, best=None, spend=settled))
+
+    assert time_left_seconds(progress) == 12.0
+    assert rate_text(progress) == "15.0 a minute"
+    assert time_left_seconds(later(progress, 16)) == 60.0
+    done = Settled(row=baseline, best=None, spend=Spend(candidates=4, seconds=50))
+    assert time_left_seconds(advance(progress, done)) is None
+
+
 def test_the_curve_of_the_best_rises_to_the_right() -> None:
     assert sparkline([1.0, 1.5, 2.0]) == "▁▅█"
     assert sparkline([]) == ""
@@ -139,7 +177,7 @@ def test_the_curve_of_the_best_rises_to_the_right() -> None:
 def test_what_a_model_cost_is_said_and_what_is_not_known_too() -> None:
     assert spend_text(Spend()) == ""
     assert spend_text(Spend(calls=2, tokens=30, dollars=0.5, unpriced_calls=1)) == (
-        "2 calls, 30 tokens, $0.5000 and 1 calls of unknown price"
+        "2 calls, 30 tokens, $0.5000 and 1 call of unknown price"
     )
 
 

@@ -122,7 +122,8 @@
   }
 
   function sort(header, index) {
-    const down = header.getAttribute("aria-sort") === "ascending";
+    const now = header.getAttribute("aria-sort");
+    const down = now === "none" ? header.classList.contains("n") : now === "ascending";
     for (const other of header.parentElement.cells) other.setAttribute("aria-sort", "none");
     header.setAttribute("aria-sort", down ? "descending" : "ascending");
     const groups = [...body.querySelectorAll("tr.candidate")].map((row) => ({
