@@ -88,11 +88,11 @@ NAMES = [
 
 
 def names(here: Machine) -> list[str]:
-    """Return the names of all deployments."""
+    """Return the names of all deployments; a flow is there before its deployment is."""
+    found = here.ask("POST", "/deployments/filter", {})["body"]
     flows: dict[str, Any] = {
         each["id"]: each["name"] for each in here.ask("POST", "/flows/filter", {})["body"]
     }
-    found = here.ask("POST", "/deployments/filter", {})["body"]
     return sorted(f"{flows[each['flow_id']]}/{each['name']}" for each in found)
 
 
