@@ -9,6 +9,8 @@ from flows.loop.budget import Spend
 from flows.loop.happenings import Began, Happening, Lost, Notice, Settled, Working
 from flows.wording import counted
 
+LONGEST = 160
+"""Characters of a reason that fit behind an attempt."""
 BARS = "▁▂▃▄▅▆▇█"
 NOT_PROMOTED = ("refused", "barred")
 """Standings of what was better on train and is not the best all the same."""
@@ -179,11 +181,16 @@ def _why(row: CandidateRow) -> str:
     if row.duplicate_of is not None:
         return f"  (same as {row.duplicate_of})"
     if row.standing in NOT_PROMOTED:
-        return f"  ({row.standing}: {' '.join(row.standing_detail.split())[:120]})"
+        return f"  ({row.standing}: {_brief(row.standing_detail)})"
     if row.problem is None:
         return ""
     line = f"line {row.problem_line}: " if row.problem_line is not None else ""
-    return f"  ({line}{' '.join(row.problem.split())[:120]})"
+    return f"  ({line}{_brief(row.problem)})"
+
+
+def _brief(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
 def _without(progress: Progress, iteration: int, slot: int) -> dict[str, str]:
