@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.acceptance.cells_left import finish, start
-from tests.acceptance.engine_proxy import EngineProxy
+from tests.sandbox.own_engine import MACHINES_ENGINE
 from tests.support.command import NO_ENGINE, assay
+from tests.support.engine_proxy import EngineProxy
 from tests.support.small_suite import write_suite
 
 ODD_ANSWERS = {
@@ -86,7 +87,7 @@ def _search_until(
     search: tuple[str | Path, ...], home: Path, line: str, folder: Path
 ) -> tuple[int, str]:
     """Return the exit code and the errors of a search whose engine goes away after ``line``."""
-    with EngineProxy(folder) as proxy:
+    with EngineProxy(folder, MACHINES_ENGINE) as proxy:
         process = start(*search, home=home, DOCKER_HOST=proxy.address)
         assert process.stdout is not None
         for each in process.stdout:

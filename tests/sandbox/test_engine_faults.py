@@ -12,9 +12,9 @@ from sandbox.outcome import Outcome
 from sandbox.reaper import reap
 from sandbox.trial import Sandbox
 from tests.sandbox.callers import PREPARED, Caller, cells_of
-from tests.sandbox.meddling_proxy import Fate, MeddlingProxy, Rule
 from tests.sandbox.own_engine import MACHINES_ENGINE
 from tests.support.cells import HONEST, TIGHT, small_scenario
+from tests.support.engine_proxy import EngineProxy, Fate, Rule
 
 SMALL = small_scenario()
 
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MeddlingProxy]:
-    with MeddlingProxy(tmp_path, MACHINES_ENGINE) as between:
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineProxy]:
+    with EngineProxy(tmp_path, MACHINES_ENGINE) as between:
         monkeypatch.setenv("DOCKER_HOST", between.address)
         yield between
 
 
 @pytest.fixture
-def box(proxy: MeddlingProxy) -> Iterator[Sandbox]:
+def box(proxy: EngineProxy) -> Iterator[Sandbox]:
     """Cells whose every request goes through the proxy; none may be left of them."""
     before = cells_of()
     with Sandbox(TIGHT, ready=False) as opened:
@@ -40,7 +40,7 @@ def box(proxy: MeddlingProxy) -> Iterator[Sandbox]:
 @pytest.mark.parametrize("fate", [Fate.CUT, Fate.LOSE_ANSWER], ids=lambda fate: fate.name)
 @pytest.mark.parametrize("request_", ["/containers/create", "/attach", "/start"])
 def test_a_connection_that_breaks_while_a_cell_starts_is_our_error_and_leaves_none(
-    proxy: MeddlingProxy, box: Sandbox, fate: Fate, request_: str
+    proxy: EngineProxy, box: Sandbox, fate: Fate, request_: str
 ) -> None:
     proxy.meddle(Rule(text=request_, fate=fate))
 
@@ -52,7 +52,7 @@ def test_a_connection_that_breaks_while_a_cell_starts_is_our_error_and_leaves_no
 
 
 def test_a_cell_whose_birth_and_removal_both_get_lost_is_removed_with_the_next_start(
-    proxy: MeddlingProxy, box: Sandbox
+    proxy: EngineProxy, box: Sandbox
 ) -> None:
     before = cells_of()
     proxy.meddle(
@@ -68,7 +68,7 @@ def test_a_cell_whose_birth_and_removal_both_get_lost_is_removed_with_the_next_s
     assert not left & cells_of()
 
 
-def test_a_removal_that_gets_lost_is_made_up_for(proxy: MeddlingProxy, box: Sandbox) -> None:
+def test_a_removal_that_gets_lost_is_made_up_for(proxy: EngineProxy, box: Sandbox) -> None:
     proxy.meddle(Rule(text="DELETE ", fate=Fate.CUT))
 
     assert box.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
@@ -77,7 +77,7 @@ def test_a_removal_that_gets_lost_is_made_up_for(proxy: MeddlingProxy, box: Sand
     assert proxy.met.is_set()
 
 
-def test_a_stream_that_goes_silent_meets_the_hosts_deadline(proxy: MeddlingProxy) -> None:
+def test_a_stream_that_goes_silent_meets_the_hosts_deadline(proxy: EngineProxy) -> None:
     quick = {"wall_seconds": 1.0, "scenario_grace_seconds": 0.0, "start_seconds": 2.0}
     before = cells_of()
     with Sandbox(TIGHT.model_copy(update=quick), ready=False) as box:
@@ -89,9 +89,7 @@ def test_a_stream_that_goes_silent_meets_the_hosts_deadline(proxy: MeddlingProxy
     assert cells_of() <= before
 
 
-def test_an_engine_that_takes_its_time_changes_no_figure(
-    proxy: MeddlingProxy, box: Sandbox
-) -> None:
+def test_an_engine_that_takes_its_time_changes_no_figure(proxy: EngineProxy, box: Sandbox) -> None:
     (fast,) = box.try_policy(HONEST, [SMALL]).evaluations
     proxy.meddle(Rule(text="/containers/", fate=Fate.SLOW, times=6, seconds=0.2))
 
@@ -101,7 +99,7 @@ def test_an_engine_that_takes_its_time_changes_no_figure(
     assert (slow.metrics, slow.decision_sha256) == (fast.metrics, fast.decision_sha256)
 
 
-def test_an_engine_that_hangs_is_unavailable_and_not_waited_for(proxy: MeddlingProxy) -> None:
+def test_an_engine_that_hangs_is_unavailable_and_not_waited_for(proxy: EngineProxy) -> None:
     daemon = Daemon(timeout_seconds=0.5)
     proxy.meddle(Rule(text="/info", fate=Fate.HOLD))
 
@@ -112,7 +110,7 @@ def test_an_engine_that_hangs_is_unavailable_and_not_waited_for(proxy: MeddlingP
 
 
 def test_a_caller_killed_between_create_and_start_leaves_a_cell_that_the_next_one_removes(
-    proxy: MeddlingProxy,
+    proxy: EngineProxy,
 ) -> None:
     proxy.meddle(Rule(text="/start", fate=Fate.HOLD))
     with Caller(PREPARED) as caller:

@@ -1,4 +1,4 @@
-"""A socket in front of a Docker engine that loses, cuts, holds back or delays what goes through."""
+"""A socket before a Docker engine: what goes through may be lost or held, or all of it ends."""
 
 import contextlib
 import selectors
@@ -37,11 +37,11 @@ class Rule:
     seconds: float = 0.0
 
 
-class MeddlingProxy:
-    """Passes everything on to the engine at ``engine`` but what its rules are about."""
+class EngineProxy:
+    """Passes everything on to the engine at ``engine`` but what its rules are about, if any."""
 
     def __init__(self, folder: Path, engine: str) -> None:
-        self.path = folder / "meddled.sock"
+        self.path = folder / "engine.sock"
         self.met = threading.Event()
         self._engine = engine.removeprefix("unix://")
         self._left: dict[Rule, int] = {}
@@ -68,7 +68,15 @@ class MeddlingProxy:
         """Pass on what was held."""
         self._go.set()
 
-    def __enter__(self) -> "MeddlingProxy":
+    def go_away(self) -> None:
+        """Refuse new connections and cut all that are open, as a killed engine does."""
+        self.path.unlink(missing_ok=True)
+        self._go.set()
+        for one in [self._door, *self._live]:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> "EngineProxy":
         return self
 
     def __exit__(
@@ -77,10 +85,7 @@ class MeddlingProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._go.set()
-        for one in [self._door, *self._live]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+        self.go_away()
         for thread in self._threads:
             thread.join()
         self._door.close()
