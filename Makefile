@@ -39,11 +39,11 @@ test: setup browser  ## Set up, then run every check and every test
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine or server
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect and not browser"
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not docker and not prefect and not browser"
 
 coverage: venv  ## What the tests that need no engine or server reach, as a table and in build/coverage
-	$(PYTHON_IN_VENV) -m pytest -m "not docker and not prefect and not browser" --cov --cov-report=term:skip-covered \
-		--cov-report=html:build/coverage
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not docker and not prefect and not browser" \
+		--cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up
 	$(PYTHON_IN_VENV) -m benchmarks
