@@ -68,6 +68,32 @@ def prove(session: Session, draft: Draft) -> Draft:
     return _audit(session, draft) if _to_promote(session, draft) else draft
 
 
+def try_in_cell(session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario]) -> Trial:
+    """Return how a source did on ``scenarios`` in one cell; begun again when the fault is ours."""
+    assert draft.source is not None, "only what has a source is tried"
+    iteration, slot = draft.key
+    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=draft.title))
+    label = format_key(draft.key) if hop == "try" else f"{format_key(draft.key)} {hop}"
+    call = partial(session.services.sandbox.try_policy, draft.source, session.payloads(scenarios))
+    return session.around("try", label, call)
+
+
+def _try_on_train(session: Session, draft: Draft) -> Draft:
+    train = session.services.scenarios.train
+    trial, draft = _timed(session, draft, "try", [*train, train[0]])
+    return replace(draft, trial=trial)
+
+
+def _try_again(session: Session, draft: Draft) -> Draft:
+    train, validation = session.services.scenarios.train, session.services.scenarios.validation
+    return _second(session, draft, [*validation, train[0]] if validation else train)
+
+
+def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario]) -> Draft:
+    second, draft = _timed(session, draft, "confirm", scenarios)
+    return replace(draft, second=second)
+
+
 def _to_promote(session: Session, draft: Draft) -> bool:
     if draft.lost is not None or draft.second is None or draft.key[0] == 0:
         return False
@@ -75,12 +101,8 @@ def _to_promote(session: Session, draft: Draft) -> bool:
 
 
 def _try_elite(session: Session, draft: Draft) -> Draft:
-    began = session.seconds()
-    try:
-        elite = try_in_cell(session, draft, "elite", session.services.scenarios.train)
-    except CellFailed as error:
-        return replace(draft, lost=f"the cell failed: {error}")
-    return replace(draft, elite=elite, seconds=draft.seconds + session.seconds() - began)
+    elite, draft = _timed(session, draft, "elite", session.services.scenarios.train)
+    return replace(draft, elite=elite)
 
 
 def _audit(session: Session, draft: Draft) -> Draft:
@@ -94,38 +116,16 @@ def _audit(session: Session, draft: Draft) -> Draft:
         return draft
 
 
-def try_in_cell(session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario]) -> Trial:
-    """Return how a source did on ``scenarios`` in one cell; begun again when the fault is ours."""
-    assert draft.source is not None, "only what has a source is tried"
-    iteration, slot = draft.key
-    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=draft.title))
-    label = format_key(draft.key) if hop == "try" else f"{format_key(draft.key)} {hop}"
-    call = partial(session.services.sandbox.try_policy, draft.source, session.payloads(scenarios))
-    return session.around("try", label, call)
-
-
-def _try_on_train(session: Session, draft: Draft) -> Draft:
-    began = session.seconds()
-    train = session.services.scenarios.train
-    try:
-        trial = try_in_cell(session, draft, "try", [*train, train[0]])
-    except CellFailed as error:
-        return replace(draft, lost=f"the cell failed: {error}")
-    return replace(draft, trial=trial, seconds=draft.seconds + session.seconds() - began)
-
-
-def _try_again(session: Session, draft: Draft) -> Draft:
-    train, validation = session.services.scenarios.train, session.services.scenarios.validation
-    return _second(session, draft, [*validation, train[0]] if validation else train)
-
-
-def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario]) -> Draft:
+def _timed(
+    session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario]
+) -> tuple[Trial | None, Draft]:
+    """Return the trial and the draft with its time; without a trial the draft is lost."""
     began = session.seconds()
     try:
-        second = try_in_cell(session, draft, "confirm", scenarios)
+        trial = try_in_cell(session, draft, hop, scenarios)
     except CellFailed as error:
-        return replace(draft, lost=f"the cell failed: {error}")
-    return replace(draft, second=second, seconds=draft.seconds + session.seconds() - began)
+        return None, replace(draft, lost=f"the cell failed: {error}")
+    return trial, replace(draft, seconds=draft.seconds + session.seconds() - began)
 
 
 def _to_audit(session: Session) -> list[Scenario]:

@@ -1,6 +1,5 @@
 """The guards within the loop: confirmed, promoted, refused, barred, audited, and tested once."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +24,10 @@ def search(*policies: str, **settings: Any) -> tuple[SearchResult, FakeJournal, 
     """Search through these policies, one for each proposal."""
     journal, sandbox = FakeJournal(), FakeSandbox()
     changes = settings.pop("changes", {})
-    answers: Iterator[str] = iter(policies)
-    proposer = FakeProposer(lambda _: proposal(next(answers)))
+    width = settings.get("slots", 1)  # slots ask at the same time, each for the policy of its place
+    proposer = FakeProposer(
+        lambda asked: proposal(policies[(asked.iteration - 1) * width + asked.slot])
+    )
     settings = {"budget__candidates": len(policies), **settings}
     outside = services(proposer, journal=journal, sandbox=sandbox, **changes)
     return run_search(config(**settings), outside), journal, sandbox
@@ -75,6 +76,18 @@ def test_other_decisions_from_trial_to_trial_are_found_before_promotion() -> Non
     assert "decided differently when the same scenario was tried again" in row.standing_detail
     assert result.best is not None and result.best.title == "naive"
     assert [event.iteration for event in events(journal, "warning")] == [1]
+
+
+def test_what_would_be_promoted_decides_all_of_train_again_first() -> None:
+    result, journal, sandbox = search("latency = 40 two moody", "latency = 46 v1 = 51 two moody")
+    promising, hopeless = result.candidates[1:]
+
+    assert (promising.outcome, promising.standing) == ("nondeterministic", "barred")
+    assert (hopeless.outcome, hopeless.standing) == ("ok", "refused")
+    tried = [names for source, names in sandbox.trials if "moody" in source]
+    train, confirmation, elite = ("one", "two", "one"), ("v1", "v2", "one"), ("one", "two")
+    assert tried == [train, confirmation, elite, train, confirmation]
+    assert events(journal, "audit") == []
 
 
 @pytest.mark.parametrize("where", ["one", "v1"])

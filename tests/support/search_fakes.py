@@ -69,7 +69,8 @@ class FakeSandbox:
 
     ``latency = 20`` holds in every scenario and ``v1 = 60`` in that one; ``fails`` fails in all and
     ``v1 fails`` in one; ``restless`` decides differently within a trial, ``moody`` from trial to
-    trial, and ``v1 magic`` is better than can be; ``throughput = 9`` fools the legacy metric.
+    trial, ``two moody`` in that scenario alone; ``v1 magic`` is better than can be, and
+    ``throughput = 9`` fools the legacy metric.
     """
 
     def __init__(self, surprises: Sequence[Exception] = ()) -> None:
@@ -93,7 +94,7 @@ class FakeSandbox:
         decisions = latency
         if "restless" in source:
             decisions = str(number)
-        elif "moody" in source:
+        elif source.startswith("moody") or f"{name} moody" in source:
             decisions = str(len(self.trials))
         good = evaluation(name, float(latency), decisions, 99.0 if f"{name} magic" in source else 1)
         return replace(good, stats={"throughput": float(said(source, "throughput") or 1)})
