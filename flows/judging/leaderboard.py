@@ -1,9 +1,10 @@
 """The leaderboard of one search: the best, what did well on train, and every baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flows.history.records import CandidateRow
-from flows.loop.ledger import format_key
+from flows.judging.guards import BARRED
+from flows.loop.ledger import Key, format_key, key_of
 
 HEADERS = (
     "rank", "train", "validation", "standing", "outcome", "attempt", "made by", "candidate",
@@ -16,29 +17,33 @@ EXPENDABLE = ("candidate", "made by", "outcome", "attempt", "standing")
 def leaderboard(candidates: Sequence[CandidateRow], top: int = 10) -> list[tuple[str, ...]]:
     """Return the ``top`` ranked attempts and all baselines; repeats of a candidate are left out.
 
-    In the order of the history's ``leaderboard``: the best, which is the last that was promoted,
-    the others by their score on train, which the search goes by, and last what was barred.
+    The best is the last that was promoted.
     """
-    best = max((_place(row) for row in candidates if row.improved), default=None)
-    ranked = sorted(
-        (row for row in candidates if row.score is not None and row.duplicate_of is None),
-        key=lambda row: (
-            _place(row) != best,
-            row.standing == "barred",
-            -(row.score or 0.0),
-            *_place(row),
-        ),
-    )
+    best = max((key_of(row) for row in candidates if row.improved), default=None)
+    scored = [row for row in candidates if row.score is not None and row.duplicate_of is None]
     shown = [
         (rank, row)
-        for rank, row in enumerate(ranked, start=1)
+        for rank, row in enumerate(in_order(scored, best), start=1)
         if rank <= top or row.origin == "baseline"
     ]
     return [_cells(rank, row) for rank, row in shown]
 
 
-def _place(row: CandidateRow) -> tuple[int, int]:
-    return row.iteration, row.slot
+def in_order(candidates: Iterable[CandidateRow], best: Key | None) -> list[CandidateRow]:
+    """Return candidates as the history's ``leaderboard`` orders them.
+
+    First ``best``, then the others by their score on train, which the search goes by, those without
+    one behind them, and last what was barred.
+    """
+    return sorted(
+        candidates,
+        key=lambda row: (
+            key_of(row) != best,
+            row.standing == BARRED,
+            -(-1.0 if row.score is None else row.score),
+            key_of(row),
+        ),
+    )
 
 
 def _cells(rank: int, row: CandidateRow) -> tuple[str, ...]:
@@ -48,7 +53,7 @@ def _cells(rank: int, row: CandidateRow) -> tuple[str, ...]:
         f"{row.validation_score:.4f}" if row.validation_score is not None else "",
         row.standing,
         row.outcome,
-        format_key(_place(row)),
+        format_key(key_of(row)),
         f"{row.origin}/{row.operator}" if row.origin != row.operator else row.origin,
         (row.candidate or "")[:8],
         row.title,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
+from flows.judging.leaderboard import in_order
 from flows.report.data import ReportData, Slot, slot_name, slot_of, source_line
 from flows.report.lineage import parent_rows
 from flows.report.text import clip, number, one_line, score_text, visible
@@ -40,20 +41,10 @@ class TableRow:
 
 
 def table_rows(data: ReportData) -> tuple[TableRow, ...]:
-    """One row per attempt, baselines included: the best, then by score on train, then the barred.
-
-    That is the order of the leaderboard that ``assay run`` prints: what was promoted last is first.
-    """
-    ranked = sorted(
-        enumerate(data.candidates),
-        key=lambda item: (
-            slot_of(item[1]) != data.promoted_last,
-            item[1].standing == "barred",
-            -(-1.0 if item[1].score is None else item[1].score),
-            item[0],
-        ),
-    )
-    return tuple(_table_row(data, order, row) for order, row in ranked)
+    """One row per attempt, baselines included, in the order of the leaderboard."""
+    order = {slot_of(row): number for number, row in enumerate(data.candidates)}
+    rows = in_order(data.candidates, data.promoted_last)
+    return tuple(_table_row(data, order[slot_of(row)], row) for row in rows)
 
 
 def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
