@@ -12,7 +12,7 @@ from flows.clock import SystemClock, stamp
 from flows.config import SearchConfig, experiment_id
 from flows.errors import AlreadyRunning
 from flows.history.journal import Journal, read_rows
-from flows.history.records import ArtifactRow, CandidateRow, Row
+from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
 from flows.home import experiment_folder, home_folder, make_folder
 from flows.loop.attempts import without_drawings
 from flows.loop.baselines import check_baselines
@@ -59,12 +59,9 @@ def run_experiment(
     identity = experiment_id(config)
     with _only_one(home, identity):
         earlier = tuple(map(without_drawings, read_rows(home, identity)))
-        done = _already_done(config, earlier)
+        done = _ended(config, earlier)
         if done is not None:
-            if _left_its_files(earlier):
-                return _leave(home, done, None)
-            with Journal(home, identity) as journal:  # killed between its end and its files
-                return _leave(home, done, journal)
+            return _show_again(home, done, earlier)
         if config.proposer.kind != "offline":
             check_prompts(config, scenarios.train)
             refuse_changed_templates(config, earlier)
@@ -109,7 +106,18 @@ def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ)
 
 def is_done(config: SearchConfig, home: Path) -> bool:
     """Return whether the experiment has ended, so that a run would only show it again."""
-    return _already_done(config, tuple(read_rows(home, experiment_id(config)))) is not None
+    return _ended(config, tuple(read_rows(home, experiment_id(config)))) is not None
+
+
+def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
+    """Return what an ended experiment left; make up for what a kill after its end kept from it."""
+    assert ledger.experiment is not None, "what has ended has begun"
+    result = ledger.result(spend_of(earlier), already_done=True)
+    if _left_its_files(ledger.experiment, earlier):
+        return _leave(home, result, None)
+    with Journal(home, result.experiment_id) as journal:
+        journal.append(ledger.experiment)
+        return _leave(home, result, journal)
 
 
 def _leave(home: Path, result: SearchResult, journal: Journal | None) -> Finished:
@@ -148,17 +156,16 @@ def _artifact(home: Path, identity: str, kind: str, path: Path) -> ArtifactRow:
     )
 
 
-def _left_its_files(earlier: Sequence[Row]) -> bool:
-    """Return whether the last file that a search leaves, its report, is recorded."""
-    return any(isinstance(row, ArtifactRow) and row.kind == "report" for row in earlier)
+def _left_its_files(experiment: ExperimentRow, earlier: Sequence[Row]) -> bool:
+    """Return whether the last file that a search leaves, its report, is recorded after its end."""
+    reports = (row for row in earlier if isinstance(row, ArtifactRow) and row.kind == "report")
+    return any(row.created_at >= (experiment.finished_at or "") for row in reports)
 
 
-def _already_done(config: SearchConfig, earlier: Sequence[Row]) -> SearchResult | None:
+def _ended(config: SearchConfig, earlier: Sequence[Row]) -> Ledger | None:
+    """Return the memory of an experiment that has ended, None of one that has not."""
     ledger = Ledger(earlier)
-    experiment = ledger.experiment
-    if experiment is None or not ended(experiment, ledger.tried(), config):
-        return None
-    return ledger.result(spend_of(earlier), already_done=True)
+    return ledger if ended(ledger.experiment, ledger.tried(), config) else None
 
 
 @contextmanager

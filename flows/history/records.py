@@ -7,6 +7,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+RUNNING = "running"
+"""The status of an experiment that runs, or that was cut off."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentRow:

@@ -31,20 +31,23 @@ def touch_test(session: Session) -> None:
     if not session.services.scenarios.test or not session.config.guards.test or best is None:
         return
     tests = session.ledger.tests
-    if tests and tests[-1].detail.get("candidate") == best.candidate:
-        return
-    wanted = [row for row in session.ledger.baselines() if row.outcome == Outcome.OK]
-    wanted += [best] if best.iteration > 0 else []
-    _try_all(session, [row for row in wanted if not _on_test(session, key_of(row))])
-    _conclude(session, best, [row for row in wanted if row.iteration == 0])
+    if not tests or tests[-1].detail.get("candidate") != best.candidate:
+        _touch(session, best)
     touched = len(session.ledger.tests)
     if touched > 1:
-        session.event(
+        session.event_once(
             "warning",
             f"the test scenarios were touched {touched} times by this experiment, each time with "
             "another best: their figures are no longer independent of the search",
             {"touched": touched},
         )
+
+
+def _touch(session: Session, best: CandidateRow) -> None:
+    wanted = [row for row in session.ledger.baselines() if row.outcome == Outcome.OK]
+    wanted += [best] if best.iteration > 0 else []
+    _try_all(session, [row for row in wanted if not _on_test(session, key_of(row))])
+    _conclude(session, best, [row for row in wanted if row.iteration == 0])
 
 
 def _try_all(session: Session, rows: Sequence[CandidateRow]) -> None:

@@ -1,8 +1,10 @@
 """The memory of one experiment, built from recorded rows: a resumed search knows the same."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from flows.history.records import (
+    RUNNING,
     CandidateRow,
     EvaluationRow,
     EventRow,
@@ -44,10 +46,13 @@ class Ledger:
         self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
         self._prompts: set[str] = set()
         self._lost: set[Key] = set()
+        self._told: set[tuple[str, Key | None, str]] = set()
+        self._last_event: EventRow | None = None
         self._calls: list[LlmCallRow] = []
         self._spend = Spend()
         for row in sorted(rows, key=_recording_order):
             self.absorb(row)
+        self._end_what_was_told()
 
     @property
     def best(self) -> CandidateRow | None:
@@ -153,6 +158,10 @@ class Ledger:
     def knows_prompt(self, sha256: str) -> bool:
         return sha256 in self._prompts
 
+    def told(self, kind: str, key: Key | None, message: str) -> bool:
+        """Return whether the very same event is recorded, by a run that was killed after it."""
+        return (kind, key, message) in self._told
+
     def tried(self) -> int:
         """Return how many attempts are recorded, baselines not counted."""
         return sum(iteration > 0 for iteration, _ in self.candidates)
@@ -193,8 +202,25 @@ class Ledger:
             return self._attempts[parse_key(row.duplicate_of)].evaluations
         return tuple(make_evaluation(each, row.source or "") for each in rows)
 
+    def _end_what_was_told(self) -> None:
+        """Take an end as recorded whose event is the last, though its run was killed after that."""
+        event, experiment = self._last_event, self.experiment
+        if event is None or experiment is None or experiment.status != RUNNING:
+            return
+        status = event.detail.get("status")
+        if status is not None:
+            self.experiment = replace(
+                experiment,
+                status=status,
+                status_detail=event.message,
+                finished_at=event.created_at,
+            )
+
     def _absorb_event(self, row: EventRow) -> None:
-        self.next_event = max(self.next_event, row.sequence + 1)
+        if row.sequence >= self.next_event:
+            self.next_event, self._last_event = row.sequence + 1, row
+        key = None if row.iteration is None else (row.iteration, row.slot or 0)
+        self._told.add((row.kind, key, row.message))
         if row.kind == "attempt_lost" and row.iteration is not None:
             self._lost.add((row.iteration, row.slot or 0))
         if row.kind == "test":

@@ -102,11 +102,15 @@ def _tried(session: Session, draft: Draft, row: "partial[CandidateRow]") -> Sequ
     )
     tries = tries_of(session, draft)
     evaluations = evaluation_rows(draft.key, tries, session.provenance, session.now())
-    return [*evaluations, candidate, *_events(session, draft, candidate, ruling)]
+    events = _events(session, draft, candidate, ruling)
+    return [*evaluations, *events, candidate]  # with the candidate the attempt is done
 
 
 def _events(session: Session, draft: Draft, row: CandidateRow, ruling: Ruling) -> list[EventRow]:
-    """Return what is worth telling about the attempt: its standing, and what its audit found."""
+    """Return what is worth telling about the attempt: its standing, and what its audit found.
+
+    What a run told before it was killed, with the attempt not yet recorded, is not told again.
+    """
     told: list[tuple[str, str, dict[str, Any]]] = []
     if ruling.standing == PROMOTED:
         told.append(("new_best", f"{row.title}: {ruling.detail}", _figures(row, ruling)))
@@ -118,7 +122,8 @@ def _events(session: Session, draft: Draft, row: CandidateRow, ruling: Ruling) -
     if draft.audit is not None and draft.trial is not None:
         same, words = audit_words(draft.trial, draft.audit)
         told.append(("audit", f"{row.title}: {words}", {"same": same, "candidate": row.candidate}))
-    return session.event_rows(told, draft.key)
+    new = [each for each in told if not session.ledger.told(each[0], draft.key, each[1])]
+    return session.event_rows(new, draft.key)
 
 
 def _figures(row: CandidateRow, ruling: Ruling) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.config import SearchConfig, config_sha256, experiment_id
 from flows.history.records import (
+    RUNNING,
     CandidateRow,
     EvaluationRow,
     ExperimentRow,
@@ -53,7 +54,7 @@ def experiment_row(
         experiment_id=experiment_id(config),
         name=config.name,
         created_at=created_at,
-        status="running",
+        status=RUNNING,
         seed=config.seed,
         suite=config.suite,
         objective=config.objective,

@@ -112,9 +112,9 @@ class Session:
             "resumed" if resumed else "started",
             f"{len(earlier)} attempts are recorded already" if resumed else "the search begins",
         )
-        if not resumed:
-            for doubt in self.services.scenarios.doubts():
-                self.event("warning", doubt)
+        doubts = self.services.scenarios.doubts()
+        for doubt in doubts:
+            self.event_once("warning", doubt)
         self.watch(
             Began(
                 experiment_id=self.experiment_id,
@@ -125,18 +125,18 @@ class Session:
                 resumed=resumed,
             )
         )
-        for doubt in self.services.scenarios.doubts():
+        for doubt in doubts:
             self.notice(doubt)
 
     def end(self, status: str, detail: str) -> None:
         """Record how the run ended."""
         kinds = {"interrupted": "interrupted", "budget_exhausted": "budget"}
-        self.event(kinds.get(status, "finished"), detail, {"status": status})
+        told = (kinds.get(status, "finished"), detail, {"status": status})
         experiment = self.ledger.experiment
         assert experiment is not None, "a run ends after it began"
-        self.record(
-            [replace(experiment, status=status, status_detail=detail, finished_at=self.now())]
-        )
+        row = replace(experiment, status=status, status_detail=detail, finished_at=self.now())
+        with self._lock:  # in this order: a ledger can tell the row from the event
+            self.record([*self.event_rows([told], None), row])
 
     def record(self, rows: Iterable[Row]) -> None:
         """Make ``rows`` safe in the journal, then remember them."""
@@ -156,6 +156,11 @@ class Session:
         """Record something worth knowing later."""
         with self._lock:
             self.record(self.event_rows([(kind, message, detail or {})], key))
+
+    def event_once(self, kind: str, message: str, detail: dict[str, Any] | None = None) -> None:
+        """Record something that is known again in each run, in the first of them."""
+        if not self.ledger.told(kind, None, message):
+            self.event(kind, message, detail)
 
     def event_rows(
         self, told: Sequence[tuple[str, str, dict[str, Any]]], key: Key | None

@@ -14,7 +14,7 @@ from flows.clock import SystemClock, stamp
 from flows.console.policy_file import PolicyText, read_policy
 from flows.errors import UserError
 from flows.history.journal import Journal, read_rows
-from flows.history.records import CandidateRow, ExperimentRow
+from flows.history.records import RUNNING, CandidateRow, ExperimentRow
 from flows.home import experiment_folder
 from flows.judging.comparison import Contender, scenario_payloads, try_contender
 from flows.loop.baselines import baseline_proposals, check_baselines
@@ -205,4 +205,4 @@ def _recorded(home: Path, experiment_id: str) -> dict[str, CandidateRow]:
 def _experiment(home: Path, experiment_id: str) -> ExperimentRow | None:
     """Return the row of the experiment as it goes on, if it was begun before."""
     rows = [row for row in read_rows(home, experiment_id) if isinstance(row, ExperimentRow)]
-    return replace(rows[-1], status="running", finished_at=None) if rows else None
+    return replace(rows[-1], status=RUNNING, finished_at=None) if rows else None

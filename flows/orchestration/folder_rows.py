@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flows.clock import SystemClock, stamp
-from flows.history.records import ExperimentRow, Row
+from flows.history.records import RUNNING, ExperimentRow, Row
 from flows.judging.comparison import Contender
 from flows.judging.objectives import Reference
 from flows.judging.scoring import Verdict, judge
@@ -51,7 +51,7 @@ class Sheet:
             experiment_id=self.experiment_id,
             name=self._config.name,
             created_at=stamp(SystemClock()),
-            status="running",
+            status=RUNNING,
             seed=0,
             suite=self._config.suite,
             objective="weighted_latency",

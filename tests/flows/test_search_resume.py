@@ -1,5 +1,6 @@
 """Going on after an interruption: at the first missing attempt, with the same result."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from flows.history.records import CandidateRow, EvaluationRow, EventRow, Experim
 from flows.loop.ledger import Ledger
 from flows.loop.proposing import Proposal, ProposalRequest, ProposerUnavailable
 from flows.loop.session import ended
+from flows.loop.splits import Splits
 from flows.search import run_search
 from tests.support.search_fakes import (
     SPLITS,
@@ -30,11 +32,20 @@ def answer(request: ProposalRequest) -> Proposal:
     best = request.best.iteration if request.best is not None else -1
     if request.iteration == 3:
         return proposal("latency = 40")
+    if request.slot == 1 and request.iteration == 2:
+        return proposal("latency = 42 v1 = 60 v2 = 60")  # worse than the best on validation
+    if request.slot == 1 and request.iteration == 1:
+        return proposal("latency = 20 v1 = 49 v2 = 49")  # far better on train only
     return proposal(f"latency = {45 - request.iteration - request.slot / 4}  # {seen} {best}")
 
 
+OF_ONE_RUN = ("started", "resumed")
+FEW = Splits(train=SPLITS.train, validation=SPLITS.validation[:1], test=SPLITS.test[:1])
+"""Scenarios whose number gives rise to doubts, which are told at the beginning."""
+
+
 def essence(rows: list[Row]) -> list[Any]:
-    """Return what an undisturbed run and a resumed one must agree on, each key once."""
+    """Return what an undisturbed run and a resumed one must agree on, each key and event once."""
     kept: dict[Any, Any] = {}
     for row in rows:
         if isinstance(row, CandidateRow):
@@ -42,34 +53,66 @@ def essence(rows: list[Row]) -> list[Any]:
         elif isinstance(row, EvaluationRow):
             key = ("e", row.iteration, row.slot, row.scenario, row.attempt)
             kept[key] = replace(row, created_at="")
-        elif isinstance(row, EventRow) and row.kind == "test":
-            kept["t", row.message] = row.detail
-    return sorted(kept.items(), key=lambda item: str(item[0]))
+        elif isinstance(row, EventRow) and row.kind not in OF_ONE_RUN:
+            kept["v", row.sequence] = replace(row, sequence=0, created_at="")
+        elif isinstance(row, ExperimentRow):
+            kept["x"] = (row.status, row.status_detail)
+    return sorted(kept.values(), key=str)
 
 
-def undisturbed() -> FakeJournal:
+def run(splits: Splits, candidates: int, earlier: list[Row]) -> list[Row]:
+    """Return what one run adds to the journal; one that finds the end only completes it."""
+    settings = config(slots=2, budget__candidates=candidates)
+    ledger = Ledger(earlier)
+    if ended(ledger.experiment, ledger.tried(), settings):
+        assert ledger.experiment is not None
+        return [ledger.experiment]
     journal = FakeJournal()
-    run_search(
-        config(slots=2, budget__candidates=7), services(FakeProposer(answer), journal=journal)
-    )
-    return journal
+    changes = {"scenarios": splits, "journal": journal, "earlier": tuple(earlier)}
+    assert run_search(settings, services(FakeProposer(answer), **changes)).status == "finished"
+    return journal.rows
 
 
-@pytest.mark.parametrize("kept", range(1, 93))
-def test_killed_after_any_row_a_second_run_gives_the_same_history(kept: int) -> None:
-    whole = undisturbed()
-    first = whole.rows[:kept]
-    journal = FakeJournal()
-    second = services(FakeProposer(answer), journal=journal, earlier=tuple(first))
-
-    result = run_search(config(slots=2, budget__candidates=7), second)
-
-    assert result.status == "finished"
-    assert essence([*first, *journal.rows]) == essence(whole.rows)
+def undisturbed(splits: Splits, budgets: Sequence[int]) -> tuple[list[Row], list[int]]:
+    """Return all rows of runs with these budgets, and how many there are after each."""
+    rows: list[Row] = []
+    ends = []
+    for candidates in budgets:
+        rows += run(splits, candidates, rows)
+        ends.append(len(rows))
+    return rows, ends
 
 
-def test_the_parameter_range_above_covers_the_whole_journal() -> None:
-    assert len(undisturbed().rows) == 92
+SEARCHES = {"plain": (SPLITS, [7]), "raised": (SPLITS, [3, 7]), "few": (FEW, [5])}
+WHOLE = {name: undisturbed(*search) for name, search in SEARCHES.items()}
+CUTS = [(name, kept) for name, (rows, _) in WHOLE.items() for kept in range(1, len(rows) + 1)]
+
+
+@pytest.mark.parametrize(("name", "kept"), CUTS)
+def test_killed_after_any_row_a_second_run_gives_the_same_history(name: str, kept: int) -> None:
+    (whole, ends), (splits, budgets) = WHOLE[name], SEARCHES[name]
+    rows = whole[:kept]
+
+    for candidates, end in zip(budgets, ends, strict=True):
+        if kept <= end:
+            rows += run(splits, candidates, rows)
+
+    assert essence(rows) == essence(whole)
+
+
+def test_the_histories_that_are_cut_hold_every_kind_of_event_that_is_told_once() -> None:
+    kinds = {row.kind for rows, _ in WHOLE.values() for row in rows if isinstance(row, EventRow)}
+
+    assert kinds == {
+        *OF_ONE_RUN,
+        "new_best",
+        "refused",
+        "audit",
+        "gap_alarm",
+        "warning",
+        "test",
+        "finished",
+    }
 
 
 def test_an_interruption_is_recorded_and_the_rest_is_done_next_time() -> None:

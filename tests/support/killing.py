@@ -25,7 +25,7 @@ class Search:
     def __init__(self, zygote: Zygote, home: Path, *arguments: object) -> None:
         self.zygote, self.home = zygote, home
         self.arguments = ("run", "--direct", "--quiet", *arguments)
-        home.mkdir()
+        home.mkdir(exist_ok=True)
 
     def start(self) -> None:
         self.zygote.start(
