@@ -35,14 +35,14 @@ demo:  ## Set up, search for a policy for a minute or two, show what was found
 
 test: setup browser  ## Set up, then run every check and every test
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine or server
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not docker and not prefect and not browser"
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) -m "not docker and not prefect and not browser"
 
 coverage: venv  ## What the tests that need no engine or server reach, as a table and in build/coverage
-	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not docker and not prefect and not browser" \
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) -m "not docker and not prefect and not browser" \
 		--cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up

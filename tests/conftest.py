@@ -1,33 +1,44 @@
 """How tests share two processes: a file stays in one of them, so do all that use one server."""
 
+from typing import Any
+
 import pytest
 
 PREFECT = "tests/prefect"
 ATTACKS = "tests/attacks/test_attacks.py"
+CELLS = ("docker-full", "docker-one-uid", "process")
 LONGEST_FIRST = (PREFECT, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put what shares an expensive fixture into one group, and the longest groups first."""
-    if not config.getoption("loadgroup", default=False):
-        return  # not one of several processes
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_rank)
+    """Begin with the longest groups, so that no process is left alone with one at the end."""
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=lambda item: rank(item.nodeid))
 
 
-def _group(item: pytest.Item) -> str:
-    path = item.path.relative_to(item.config.rootpath).as_posix()
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out groups in the order of the tests, whatever ``--dist`` says."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = group  # the method that subclasses replace
+    return scheduler
+
+
+def group(nodeid: str) -> str:
+    """Return what a test shares a process with: its server, its kind of cell, or its file."""
+    path = nodeid.partition("::")[0]
     if path.startswith(PREFECT):
         return PREFECT
     if path == ATTACKS:
-        call = getattr(item, "callspec", None)
-        return f"{path}/{call.params.get('setup', '') if call is not None else ''}"
+        attack = nodeid.partition("[")[2]
+        return path + next((cell for cell in CELLS if attack.startswith(cell)), "")
     return path
 
 
-def _rank(item: pytest.Item) -> int:
-    path = item.path.relative_to(item.config.rootpath).as_posix()
-    ranks = [rank for rank, start in enumerate(LONGEST_FIRST) if path.startswith(start)]
+def rank(nodeid: str) -> int:
+    """Return the place of a test's group in the order in which groups are handed out."""
+    ranks = [place for place, start in enumerate(LONGEST_FIRST) if nodeid.startswith(start)]
     return min(ranks, default=len(LONGEST_FIRST))
