@@ -44,6 +44,7 @@ class DockerCells:
         self._runtime = runtime
         self._local = threading.local()
         self._daemons: list[Daemon] = []
+        self._begun: set[str] = set()
         self._strays: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -74,6 +75,8 @@ class DockerCells:
         self._remove_strays(at_last=False)
         cpu = self._processors.take()
         name = f"assay-cell-{secrets.token_hex(8)}"
+        with self._lock:
+            self._begun.add(name)
         options = container_options(
             image_id=self._image_id,
             workers=workers,
@@ -98,7 +101,12 @@ class DockerCells:
         return container_protections(self._isolation)
 
     def close(self) -> None:
-        """Remove what was left, as far as the engine answers, and give up all connections to it."""
+        """Remove what was left, as far as the engine answers, and give up all connections to it.
+
+        An interrupt may have come before anybody held a container that was just started.
+        """
+        with self._lock:
+            self._strays |= dict.fromkeys(self._begun, time.monotonic())
         self._remove_strays(at_last=True)
         if self._strays:
             names = ", ".join(sorted(self._strays))
@@ -109,8 +117,9 @@ class DockerCells:
     def _released(self, name: str, cpu: int) -> Callable[[bool], None]:
         def release(gone: bool) -> None:
             self._processors.give_back(cpu)
-            if not gone:
-                with self._lock:
+            with self._lock:
+                self._begun.discard(name)
+                if not gone:
                     self._strays[name] = time.monotonic()
 
         return release

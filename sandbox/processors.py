@@ -9,13 +9,15 @@ class Processors:
     """Gives each cell the processor that the fewest others are on."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
-        self._cells_on = dict.fromkeys(numbers, 0)
+        ours = list(numbers)
+        first = os.getpid() % max(1, len(ours))  # or all callers would begin with the same one
+        self._cells_on = dict.fromkeys(ours[first:] + ours[:first], 0)
         self._lock = threading.Lock()
 
     def take(self) -> int:
         """Return the least used processor, which is one more cell's from now on."""
         with self._lock:
-            cpu = min(self._cells_on, key=lambda one: (self._cells_on[one], one))
+            cpu = min(self._cells_on, key=self._cells_on.__getitem__)
             self._cells_on[cpu] += 1
             return cpu
 

@@ -41,7 +41,7 @@ class Handle(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many scenarios it can try."""
+        """How many scenarios it can try at the most."""
 
     @property
     def age_seconds(self) -> float:
@@ -61,7 +61,7 @@ class Provider(Protocol):
         """Find out what can be had here; raise SandboxUnavailable where that is not enough."""
 
     def start(self, workers: int) -> Handle:
-        """Return a cell for ``workers`` scenarios; raise SandboxError where none can be had."""
+        """Return a cell for up to ``workers`` scenarios; raise SandboxError where none is had."""
 
     def protections(self) -> Mapping[str, Any]:
         """Return what every cell's report must say was in force, or the report is refused."""

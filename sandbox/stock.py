@@ -12,7 +12,10 @@ _log = logging.getLogger(__name__)
 
 
 class Stock:
-    """Gives out cells; up to ``ahead`` of the kind last asked for are started in the background."""
+    """Gives out cells; up to ``ahead`` of the kind last given out are started in the background.
+
+    A cell that waits for more scenarios than are asked for serves as well as a new one.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,10 @@ class Stock:
             self._throw_away(future)
 
     def take(self, workers: int) -> tuple[Handle, bool]:
-        """Return a cell for ``workers`` scenarios and whether it was started ahead."""
+        """Return a cell for at least ``workers`` scenarios and whether it was started ahead."""
         cell = self._take_waiting(workers)
         if cell is not None:
-            self.prepare(workers)
+            self.prepare(cell.workers)
             return cell, True
         cell = self._start(workers)
         self.prepare(workers)
@@ -83,12 +86,13 @@ class Stock:
     def _take_waiting(self, workers: int) -> Handle | None:
         while True:
             with self._lock:
-                fit = [entry for entry in self._waiting if entry[0] == workers]
+                fit = [entry for entry in self._waiting if entry[0] >= workers]
                 if not fit:
                     return None
-                self._waiting.remove(fit[0])
+                chosen = min(fit, key=lambda entry: entry[0])
+                self._waiting.remove(chosen)
             try:
-                cell = fit[0][1].result()
+                cell = chosen[1].result()
             except SandboxError as error:
                 _log.info("a cell could not be started ahead: %s", error)
                 return None

@@ -38,15 +38,8 @@ def take_operators(decision: Decision, jobs: Jobs, multi_operator_containers: bo
     for assignment in decision.assignments:
         _check_size(tick, assignment, "cpu", assignment.cpu)
         _check_size(tick, assignment, "ram", assignment.ram)
-        count = len(assignment.operators)
-        if count == 0:
-            refuse(tick, f"assignment to pool {assignment.pool} has no operators, needs at least 1")
-        if count > 1 and not multi_operator_containers:
-            refuse(
-                tick,
-                f"assignment to pool {assignment.pool} has {count} operators, must have exactly 1 "
-                "as multi_operator_containers is false",
-            )
+        if len(assignment.operators) != 1:
+            _check_count(tick, assignment, multi_operator_containers)
         if assignment.priority not in (1, 2, 3):
             refuse(tick, f"assignment has priority {assignment.priority!r}, expected 1, 2 or 3")
         for operator in assignment.operators:
@@ -87,6 +80,18 @@ def _check_size(tick: int, assignment: NewAssignment, name: str, value: Number) 
             tick,
             f"assignment to pool {assignment.pool} has {name}={value!r}, "
             "expected a positive finite number",
+        )
+
+
+def _check_count(tick: int, assignment: NewAssignment, multi_operator_containers: bool) -> None:
+    count = len(assignment.operators)
+    if count == 0:
+        refuse(tick, f"assignment to pool {assignment.pool} has no operators, needs at least 1")
+    if count > 1 and not multi_operator_containers:
+        refuse(
+            tick,
+            f"assignment to pool {assignment.pool} has {count} operators, must have exactly 1 "
+            "as multi_operator_containers is false",
         )
 
 

@@ -20,6 +20,8 @@ ReadMemory = Callable[[int], MemoryReading]
 MODULE_NAME = "policy"
 NOTHING: tuple[list[Any], list[Any]] = ([], [])
 MAX_SHOWN_CHARS = 200
+MOST = (1 << 63) - 1
+"""The largest whole number that a message can carry."""
 
 
 class PolicyDriver:
@@ -152,6 +154,8 @@ def _is_empty(answer: Any, tick: int) -> bool:
 
 def _unpack(answer: Any, tick: int) -> tuple[list[Any], list[Any]]:
     """Return the two lists of an answer; refuse anything of another shape."""
+    if type(answer) is tuple and len(answer) == 2 and type(answer[0]) is type(answer[1]) is list:
+        return list(answer[0]), list(answer[1])
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         _refuse(f"step returned {_show(answer)}, expected (suspensions, assignments)", tick)
     for name, part in zip(("suspensions", "assignments"), answer, strict=True):
@@ -186,20 +190,24 @@ def _typed_assignment(request: Any, tick: int, mirror: Mirror) -> NewAssignment:
         cpu=_number(request.cpu, "Assignment has cpu", tick),
         ram=_number(request.ram, "Assignment has ram", tick),
         pool=_whole(request.pool_id, "Assignment has pool_id", tick),
-        priority=int(priority.value),
+        priority=int(priority._value_),
     )
 
 
 def _number(value: Any, what: str, tick: int) -> Number:
     """Return a number that a message can carry."""
+    if type(value) is int and -MOST <= value <= MOST:
+        return value
     if isinstance(value, float):
         return float(value)
-    if hasattr(value, "__index__") and -(1 << 63) <= value < 1 << 63:
+    if hasattr(value, "__index__") and -MOST - 1 <= value <= MOST:
         return int(value)
     return _refuse(f"{what}={_show(value)}, expected a number of ordinary size", tick)
 
 
 def _whole(value: Any, what: str, tick: int) -> int:
+    if type(value) is int and -MOST <= value <= MOST:
+        return value
     number = _number(value, what, tick)
     if number != number or number in (float("inf"), float("-inf")) or number != int(number):
         _refuse(f"{what}={_show(value)}, expected a whole number", tick)

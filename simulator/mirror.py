@@ -7,6 +7,7 @@ from simulator.policy_cluster import Clock, Container, Executor, ResourcePool, S
 from simulator.policy_requests import Assignment, ExecutionResult
 from simulator.policy_values import Priority
 from simulator.policy_work import DAG, Operator, Pipeline, PipelineRuntimeStatus
+from simulator.states import COMPLETED
 
 SCAN_GB_PER_SECOND = 20
 
@@ -59,7 +60,8 @@ class Mirror:
             assert operator is not None, "only what was assigned changes its state"
             status = operator.pipeline.runtime_status()
             status._move(operator, state)
-            if status.finish_tick is None and status.is_pipeline_successful():
+            last = state == COMPLETED and status.is_pipeline_successful()
+            if last and status.finish_tick is None:
                 self._successful.append(status)
         for number, place in observation.moves:
             self._move(self._containers[number], place)

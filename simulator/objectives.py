@@ -85,4 +85,4 @@ def _fewest_ticks(segments: Sequence[Segment], planner: Planner, cpus: float) ->
     """Every named law is fastest on the most cpus; of a function nothing is known."""
     if any(callable(segment.cpu_scaling) for segment in segments):
         return 1
-    return planner.plan(segments, cpus, float("inf")).ticks
+    return planner.course(segments, cpus).ticks

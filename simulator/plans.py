@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +24,7 @@ class Phase(NamedTuple):
     smooth: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """An operator's course: it ends with tick ``ticks - 1``, or is killed at tick ``oom``."""
 
     ticks: int
@@ -36,26 +34,52 @@ class Plan:
     phases: tuple[Phase, ...]
 
 
+class Course(NamedTuple):
+    """What an operator would do with memory to spare: its phases, and how many ticks they last."""
+
+    phases: tuple[Phase, ...]
+    ticks: int
+
+
 class Planner:
-    """Makes plans for one tick length and remembers those for named scalings."""
+    """Makes plans for one tick length and remembers those for named scalings.
+
+    An operator that is killed for its memory is planned again with more of it, so that its course,
+    which depends on the cpus alone, is remembered apart.
+    """
 
     def __init__(self, tick_seconds: float) -> None:
         self.tick_seconds = tick_seconds
-        self._known: dict[tuple[int, float, float], tuple[Plan, Sequence[Segment]]] = {}
+        self._plans: dict[tuple[int, float, float], Plan] = {}
+        self._courses: dict[tuple[int, float], tuple[Course, Sequence[Segment]]] = {}
+        self._speedups: dict[tuple[str, float], float] = {}
+        self._over: dict[float, int] = {}
+        """By GB of RAM: the first tick of a scan that needs more."""
 
     def plan(self, segments: Sequence[Segment], cpus: float, ram_gb: float) -> Plan:
         """Return the plan of an operator in a container with ``cpus`` and ``ram_gb``."""
         key = (id(segments), cpus, ram_gb)
-        found = self._known.get(key)
-        if found is not None:
-            return found[0]
-        plan = self._make(segments, cpus, ram_gb)
-        if not any(callable(segment.cpu_scaling) for segment in segments):
-            # The segments are kept with the plan, so that their identity stays theirs.
-            self._known[key] = (plan, segments)
+        plan = self._plans.get(key)
+        if plan is None:
+            course = self.course(segments, cpus)
+            plan = self._limit(course.phases, course.ticks, ram_gb)
+            if key[:2] in self._courses:
+                self._plans[key] = plan
         return plan
 
-    def _make(self, segments: Sequence[Segment], cpus: float, ram_gb: float) -> Plan:
+    def course(self, segments: Sequence[Segment], cpus: float) -> Course:
+        """Return the course of an operator in a container with ``cpus`` and memory to spare."""
+        key = (id(segments), cpus)
+        found = self._courses.get(key)
+        if found is not None:
+            return found[0]
+        course = self._lay_out(segments, cpus)
+        if not any(callable(segment.cpu_scaling) for segment in segments):
+            # The segments are kept with the course, so that their identity stays theirs.
+            self._courses[key] = (course, segments)
+        return course
+
+    def _lay_out(self, segments: Sequence[Segment], cpus: float) -> Course:
         phases: list[Phase] = []
         end = 0
         for segment in segments:
@@ -66,42 +90,56 @@ class Planner:
         if not phases:
             # An operator without a whole tick of work lasts one tick, at its peak memory.
             peak = max((_peak_gb(segment) for segment in segments), default=0.0)
-            phases.append(Phase(start=0, gb=peak))
+            phases.append(Phase(0, peak))
             end = 1
-        return self._limit(phases, end, ram_gb)
+        return Course(tuple(phases), end)
 
     def _segment_ticks(self, segment: Segment, cpus: float) -> tuple[int, int]:
         """Return the ticks of the scan and of the whole segment."""
         scan = whole_ticks(segment.storage_read_gb / SCAN_GB_PER_SECOND, self.tick_seconds)
-        seconds = cpu_seconds(segment.cpu_scaling, cpus, segment.baseline_cpu_seconds)
+        seconds = self._cpu_seconds(segment.cpu_scaling, cpus, segment.baseline_cpu_seconds)
         ticks = scan + whole_ticks(seconds, self.tick_seconds)
         return min(scan, ticks), ticks
 
-    def _limit(self, phases: list[Phase], end: int, ram_gb: float) -> Plan:
+    def _cpu_seconds(self, scaling: CpuScaling, cpus: float, baseline: float) -> float:
+        if callable(scaling):
+            return cpu_seconds(scaling, cpus, baseline)
+        speedup = self._speedups.get((scaling, cpus))
+        if speedup is None:
+            speedup = self._speedups[scaling, cpus] = named_speedup(scaling, cpus)
+        return _sped_up(baseline, speedup)
+
+    def _first_tick_over(self, ram_gb: float) -> int:
+        tick = self._over.get(ram_gb)
+        if tick is None:
+            tick = self._over[ram_gb] = first_tick_over(ram_gb, self.tick_seconds)
+        return tick
+
+    def _limit(self, phases: Sequence[Phase], end: int, ram_gb: float) -> Plan:
         """Find the first tick that needs more memory than the container has."""
         cap = 0.0
         for position, phase in enumerate(phases):
-            following = phases[position + 1].start if position + 1 < len(phases) else end
-            if phase.gb is not None:
-                last, over = phase.gb, 0 if phase.gb > ram_gb else None
+            start, gb, _ = phase
+            if gb is not None:
+                last, over = gb, 0 if gb > ram_gb else None
             else:
-                last = grown_gb(following - phase.start - 1, self.tick_seconds)
-                over = first_tick_over(ram_gb, self.tick_seconds) if last > ram_gb else None
+                following = phases[position + 1].start if position + 1 < len(phases) else end
+                last = grown_gb(following - start - 1, self.tick_seconds)
+                over = self._first_tick_over(ram_gb) if last > ram_gb else None
             if over is not None:
-                if phase.gb is None and over > 0:
+                if gb is None and over > 0:
                     cap = max(cap, grown_gb(over - 1, self.tick_seconds))
-                oom = phase.start + over
-                return Plan(ticks=end, oom=oom, cap_gb=cap, phases=tuple(phases[: position + 1]))
+                return Plan(end, start + over, cap, tuple(phases[: position + 1]))
             cap = max(cap, last)
-        return Plan(ticks=end, oom=NEVER, cap_gb=cap, phases=tuple(phases))
+        return Plan(end, NEVER, cap, tuple(phases))
 
 
 def _segment_phases(segment: Segment, start: int, scan: int, ticks: int) -> list[Phase]:
     if segment.memory_gb is not None:
-        return [Phase(start=start, gb=segment.memory_gb)]
-    phases = [Phase(start=start, gb=None)] if scan > 0 else []
+        return [Phase(start, segment.memory_gb)]
+    phases = [Phase(start, None)] if scan > 0 else []
     if ticks > scan:
-        phases.append(Phase(start=start + scan, gb=segment.storage_read_gb, smooth=scan > 0))
+        phases.append(Phase(start + scan, segment.storage_read_gb, scan > 0))
     return phases
 
 
@@ -131,28 +169,35 @@ def whole_ticks(seconds: float, tick_seconds: float) -> int:
 
 
 def cpu_seconds(scaling: CpuScaling, cpus: float, baseline: float) -> float:
-    """Return the seconds that ``baseline`` seconds of one cpu take on ``cpus``.
+    """Return the seconds that ``baseline`` seconds of one cpu take on ``cpus``."""
+    if callable(scaling):
+        return float(scaling(cpus, baseline))
+    return _sped_up(baseline, named_speedup(scaling, cpus))
+
+
+def named_speedup(scaling: str, cpus: float) -> float:
+    """Return by how much work of a named law is quicker on ``cpus`` than on one cpu.
 
     The logarithm law has no meaning at or below 1/e cpus: the work then takes for ever.
     """
-    if callable(scaling):
-        return float(scaling(cpus, baseline))
-    speedup: float
     match scaling:
         case "const":
-            return baseline
+            return 1.0
         case "linear3":
-            speedup = min(cpus, 3)
+            return min(cpus, 3)
         case "linear7":
-            speedup = min(cpus, 7)
+            return min(cpus, 7)
         case "log":
-            speedup = float(np.log(cpus)) + 1
+            return float(np.log(cpus)) + 1
         case "sqrt":
-            speedup = float(np.sqrt(cpus))
+            return float(np.sqrt(cpus))
         case "squared":
-            speedup = float(np.power(cpus, 2))
+            return float(np.power(cpus, 2))
         case "exp":
-            speedup = float(np.power(2, cpus)) if cpus < 4 else 16
+            return float(np.power(2, cpus)) if cpus < 4 else 16
         case _:
             raise ValueError(f"unknown cpu scaling {scaling!r}, expected a name from SCALINGS")
+
+
+def _sped_up(baseline: float, speedup: float) -> float:
     return baseline / speedup if speedup > 0 else math.inf

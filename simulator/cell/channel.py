@@ -5,7 +5,7 @@ import resource
 import select
 import signal
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from simulator.cell.cleantext import clean_text
 from simulator.cell.crew import Member
@@ -32,8 +32,7 @@ class KilledFromOutside(RuntimeError):
     """A worker died through nothing that its policy did or could do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """One frame from the worker, of unproven content."""
 
     kind: int
@@ -106,20 +105,33 @@ class Channel:
         os.close(self._member.prints_fd)
 
     def _send(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
+        sent = 0
+        while sent < len(data):
             try:
-                view = view[os.write(self._socket, view) :]
+                sent += os.write(self._socket, memoryview(data)[sent:] if sent else data)
             except BlockingIOError:
                 self._await(select.POLLOUT)
             except (BrokenPipeError, ConnectionResetError):
                 raise self._death() from None
 
     def _receive(self) -> Answer:
-        data = bytearray()
-        needed = HEADER.size
-        length = sequence = kind = 0
-        while len(data) < needed:
+        data = self._read()
+        while len(data) < HEADER.size:
+            data += self._read()
+        length, sequence, kind = HEADER.unpack_from(data)
+        self._check_header(length, sequence)
+        needed = HEADER.size + length
+        if len(data) < needed:  # few answers come in more than one piece
+            pieces = bytearray(data)
+            while len(pieces) < needed:
+                pieces += self._read()
+            data = bytes(pieces)
+        if len(data) > needed:
+            raise _protocol(f"the worker sent {len(data) - needed} bytes more than its answer")
+        return Answer(kind, data[HEADER.size :])
+
+    def _read(self) -> bytes:
+        while True:
             self._await(select.POLLIN)
             try:
                 chunk = os.read(self._socket, _CHUNK)
@@ -129,14 +141,7 @@ class Channel:
                 chunk = b""
             if not chunk:
                 raise self._death()
-            data += chunk
-            if needed == HEADER.size and len(data) >= HEADER.size:
-                length, sequence, kind = HEADER.unpack_from(data)
-                self._check_header(length, sequence)
-                needed += length
-        if len(data) > needed:
-            raise _protocol(f"the worker sent {len(data) - needed} bytes more than its answer")
-        return Answer(kind=kind, payload=bytes(memoryview(data)[HEADER.size :]))
+            return chunk
 
     def _check_header(self, length: int, sequence: int) -> None:
         if length > self._limits.message_bytes:
@@ -148,11 +153,14 @@ class Channel:
 
     def _await(self, event: int) -> None:
         """Wait until the socket is ready, drain prints meanwhile, and keep the limits."""
-        self._poll.modify(self._socket, event) if event != select.POLLIN else None
+        if event != select.POLLIN:
+            self._poll.modify(self._socket, event)
         self._looked_at, self._cpu_at_look = time.monotonic(), time.clock_gettime(self._clock)
         try:
             while True:
                 ready = self._poll.poll(self._patience_ms())
+                if len(ready) == 1 and ready[0][0] == self._socket:
+                    return
                 for fd, _ in ready:
                     if fd == _CALLER_FD:
                         raise CallerGone("whoever gave the job is gone")

@@ -1,22 +1,20 @@
 """Makes text that came from a policy safe to store and show: capped, without control characters."""
 
+import re
+
 CUT = "\n[... at least {count} more characters were dropped]"
-_KEPT_CONTROLS = "\n\t"
-_FORMAT_CONTROLS = {
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2066, 0x206A),
-    0xFEFF,
-}
-_REPLACED = {
-    code: "\N{REPLACEMENT CHARACTER}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), *_FORMAT_CONTROLS, *range(0xD800, 0xE000))
-    if chr(code) not in _KEPT_CONTROLS
-}
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Everything that a reader cannot see, or that changes how the text around it is shown: control
+characters but newline and tab, directional marks and overrides, zero-width and tag characters,
+variation selectors but that of emoji, separators, lone surrogates and noncharacters."""
 
 
 def clean_text(text: str, max_chars: int) -> str:
-    """Return ``text`` cut to ``max_chars``, without escapes, direction marks and surrogates."""
-    kept = text[:max_chars].translate(_REPLACED)
+    """Return ``text`` cut to ``max_chars``, each character that is unseen replaced by U+FFFD."""
+    kept = UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[:max_chars])
     dropped = len(text) - max_chars
     return kept + CUT.format(count=dropped) if dropped > 0 else kept

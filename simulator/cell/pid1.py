@@ -6,6 +6,7 @@ The simulator is loaded before rights are given up, since its files may be the c
 """
 
 import argparse
+import gc
 import importlib
 import os
 import signal
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     members = crew.fork_workers(
         options.workers, options.isolation, options.memory_mb << 20, options.cpu_seconds
     )
+    gc.disable()  # from here on nothing makes cycles but a scenario that ends; see trying
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # rights are given up by each thread for itself
     trying = importlib.import_module("simulator.cell.trying")
     seal.shed_privileges(options.isolation)
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"a job of {length} bytes is larger than the allowed {MAX_JOB_BYTES}")
     job = unpack_job(read_exactly(0, length))
     signal.setitimer(signal.ITIMER_REAL, 0)
+    gc.freeze()
     report: CellReport = trying.try_job(job, members, options.isolation)
     write_all(1, pack_report(report, job.nonce))
     return 0

@@ -1,5 +1,6 @@
 """Tries one candidate on the scenarios of a job, each in a worker of its own; reports on all."""
 
+import gc
 import os
 import signal
 import time
@@ -31,16 +32,17 @@ class CellFault(RuntimeError):
 def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
     """Return how the candidate did on every scenario of ``job``, in their order.
 
-    A policy that the first worker cannot load fails everywhere: loading sees no scenario.
+    Workers beyond the scenarios stay behind their seals and never hear of anything. A policy that
+    the first worker cannot load fails everywhere: loading sees no scenario.
     """
     facts: dict[str, Any] = {}
     unloadable: Tried | None = None
     tried: list[Tried] = []
     fault = None
     try:
-        if len(members) != len(job.scenarios):
+        if len(members) < len(job.scenarios):
             raise CellFault(f"{len(job.scenarios)} scenarios for {len(members)} workers")
-        for payload, member in zip(job.scenarios, members, strict=True):
+        for payload, member in zip(job.scenarios, members, strict=False):
             facts = _require_seal(isolation, member)
             scenario = decode_scenario(payload)
             if unloadable is not None:
@@ -51,6 +53,8 @@ def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
             if not tried and not loaded:
                 unloadable = replace(ended, policy_cpu_seconds=0.0, seconds=0.0, prints="")
             tried.append(ended)
+            del scenario
+            gc.collect()  # of what the simulation left; while one runs nothing is collected
     except Exception as error:  # a fault of ours must be told, and never scored
         fault = f"{type(error).__name__}: {error}"
     return CellReport(simulator_version=__version__, isolation=facts, tried=tried, fault=fault)

@@ -9,6 +9,8 @@ import struct
 from enum import IntEnum
 
 HEADER = struct.Struct("<IIB")
+_AT_ONCE = 1 << 14
+"""Bytes asked for at first: nearly every frame comes whole within them, in one call."""
 
 
 class Kind(IntEnum):
@@ -39,15 +41,27 @@ def frame(sequence: int, kind: int, payload: bytes) -> bytes:
 
 def write_all(fd: int, data: bytes) -> None:
     """Write ``data`` to a blocking file descriptor."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, memoryview(data)[written:])
+
+
+def read_frame(fd: int) -> tuple[int, int, bytes]:
+    """Return sequence number, kind and message of the next frame, which nothing may follow."""
+    data = os.read(fd, _AT_ONCE)
+    if len(data) < HEADER.size:
+        data += read_exactly(fd, HEADER.size - len(data))
+    length, sequence, kind = HEADER.unpack_from(data)
+    missing = HEADER.size + length - len(data)
+    if missing:
+        data += read_exactly(fd, missing)
+    return sequence, kind, data[HEADER.size :]
 
 
 def read_exactly(fd: int, count: int) -> bytes:
     """Read ``count`` bytes from a blocking file descriptor; raise EOFError where they end early."""
     parts = []
-    while count:
+    while count > 0:
         part = os.read(fd, min(count, 1 << 20))
         if not part:
             raise EOFError("the other side closed the connection")

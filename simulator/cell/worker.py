@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from simulator.cell.wire import HEADER, Kind, frame, read_exactly, write_all
+from simulator.cell.wire import Kind, frame, read_frame, write_all
 from simulator.driver import PolicyDriver
 from simulator.errors import Failure, PolicyFailure
 from simulator.messages import MemoryReading, Observation, Setup, decode, encode
@@ -26,10 +26,10 @@ def serve(fd: int) -> None:
     random.seed(RANDOM_SEED)
     write_all(fd, frame(0, Kind.READY, b""))
     worker = _Worker(fd)
+    whatever_became_of_prints = contextlib.suppress(OSError, ValueError)
     while True:
-        length, sequence, kind = HEADER.unpack(read_exactly(fd, HEADER.size))
-        answer = worker.answer(sequence, kind, read_exactly(fd, length))
-        with contextlib.suppress(OSError, ValueError):  # a policy may have closed its own prints
+        answer = worker.answer(*read_frame(fd))
+        with whatever_became_of_prints:  # a policy may have closed its own
             prints.flush()
         write_all(fd, answer)
 
@@ -65,8 +65,7 @@ class _Worker:
     def _reader(self, sequence: int) -> Callable[[int], MemoryReading]:
         def read_memory(tick: int) -> MemoryReading:
             write_all(self._fd, frame(sequence, Kind.NEED_MEMORY, encode(tick)))
-            length, _, _ = HEADER.unpack(read_exactly(self._fd, HEADER.size))
-            return decode(read_exactly(self._fd, length), MemoryReading)
+            return decode(read_frame(self._fd)[2], MemoryReading)
 
         return read_memory
 

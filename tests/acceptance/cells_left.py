@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sandbox.daemon import Daemon
 from sandbox.hardening import OWNER_LABEL
+from tests.sandbox.callers import interrupts_heard
 
 PROMISED = {"candidate", "outcome", "score", "evaluations", "cell"}
 
@@ -30,18 +31,19 @@ def start(*arguments: str | Path, home: Path, **environment: str) -> subprocess.
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "OPENAI_", "ASSAY_"))
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        encoding="utf-8",
-        env={**inherited, "ASSAY_HOME": str(home), **environment},
-        start_new_session=True,
-    )
+    with interrupts_heard():
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            env={**inherited, "ASSAY_HOME": str(home), **environment},
+            start_new_session=True,
+        )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 200) -> Done:
+def finish(process: subprocess.Popen[str], timeout: float = 280) -> Done:
     """Wait for the command, and look for what it left."""
     stdout, stderr = process.communicate(timeout=timeout)
     return Done(code=process.returncode, stdout=stdout, stderr=stderr, cells=cells_of(process.pid))

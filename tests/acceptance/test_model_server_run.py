@@ -17,7 +17,7 @@ from tests.support.command import assay
 from tests.support.model_server import ModelServer
 from tests.support.small_suite import write_suite
 
-pytestmark = [pytest.mark.docker, pytest.mark.prefect]
+pytestmark = [pytest.mark.docker, pytest.mark.prefect, pytest.mark.timeout(900)]
 
 KEY = "planted-key-41d0c2b7e95a"
 SCRIPT = (
@@ -41,14 +41,14 @@ CALLS = [
 def test_a_misbehaving_server_is_survived_recorded_and_told_no_secret(tmp_path: Path) -> None:
     settings, home = tmp_path / "search.toml", tmp_path / "home"
     settings.write_text(f'suite = "{write_suite(tmp_path)}"\nbaselines = ["naive"]\n', "utf-8")
-    model = ("--proposer", "openai", "--model", "any", "--timeout", "3", "--candidates", "6")
+    model = ("--proposer", "openai", "--model", "any", "--timeout", "8", "--candidates", "6")
     with ModelServer(*SCRIPT) as server, _watched_cells() as seen:
         process = start(
             *("run", "--config", settings, "--base-url", server.url, *model),
             home=home,
             OPENAI_API_KEY=KEY,
         )
-        done = finish(process)
+        done = finish(process, 600)
 
     assert (done.code, done.cells) == (0, ())
     assert "finished: all 6 candidates were tried" in done.stdout

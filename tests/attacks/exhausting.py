@@ -38,7 +38,7 @@ EXHAUSTING: tuple[Attack, ...] = (
 
         @register_scheduler(key="slow")
         def step(s, results, pipelines):
-            end = time.process_time() + 0.4
+            end = time.process_time() + 0.3
             while time.process_time() < end:
                 pass
             s.wake_in(0.1)

@@ -14,14 +14,19 @@ from tests.attacks.escaping import ESCAPING
 from tests.attacks.exhausting import EXHAUSTING
 from tests.attacks.forging import FORGING
 from tests.attacks.peeking import PEEKING
-from tests.sandbox.callers import cells_of
+from tests.sandbox.callers import ATTACKED, Caller, cells_of
 from tests.support.cells import HONEST, TIGHT, small_scenario
 
 ATTACKS = (*FORGING, *PEEKING, *EXHAUSTING, *ESCAPING, *CONFUSING)
 BATCH = 12
 SMALL = small_scenario()
 QUICK = TIGHT.model_copy(
-    update={"call_cpu_seconds": 0.5, "policy_cpu_seconds": 1.5, "blocked_seconds": 1.0}
+    update={
+        "call_cpu_seconds": 0.5,
+        "policy_cpu_seconds": 1.5,
+        "blocked_seconds": 1.0,
+        "wall_seconds": 180.0,
+    }
 )
 
 SETUPS: dict[str, dict[str, Any]] = {
@@ -130,14 +135,14 @@ def test_a_policy_that_is_good_until_it_is_not_spoils_that_scenario_alone(
 
 @pytest.mark.docker
 def test_no_container_is_left() -> None:
-    before = cells_of()
+    with Caller(ATTACKED) as caller:  # a process of its own, whose cells are known by its number
+        caller.wait_until_ready()
+        started = cells_of(caller.pid)
 
-    with Sandbox(QUICK) as own:
-        own.try_unscreened("while True: pass\n", [SMALL])
-        started = cells_of() - before
+        caller.go_on()
 
     assert started
-    assert cells_of() & started == set()
+    assert cells_of(caller.pid) == set()
 
 
 def test_the_list_of_attacks_is_long_and_has_no_name_twice() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 MACHINES_ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 240.0
 INIT = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); print(1, flush=True); {wait}"
 WAIT = "signal.pause()"
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -61,7 +61,8 @@ class OwnEngine:
             )
         deadline = time.monotonic() + ANSWER_SECONDS
         while self.docker("version").returncode:
-            assert time.monotonic() < deadline, self._log.read_text("utf-8", "replace")[-3000:]
+            answers = self._daemon.poll() is None and time.monotonic() < deadline
+            assert answers, self._log.read_text("utf-8", "replace")[-3000:]
 
     def stop(self, number: signal.Signals) -> None:
         """Send a signal to the engine and wait for its end; nobody stops what it had started."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.docker_cells import DockerCells
 from sandbox.outcome import Outcome
 from sandbox.reaper import reap
 from sandbox.trial import Sandbox
+from simulator.cell.seal import SPLIT
 from tests.sandbox.callers import PREPARED, TRYING, Caller, cells_of, until
 from tests.support.cells import HONEST, TIGHT, small_scenario
 
@@ -58,6 +60,20 @@ def test_two_callers_on_one_engine_touch_their_own_cells_only() -> None:
         assert until(lambda: not cells_of(other.pid))
         assert trial.outcome is Outcome.OK
         assert cells_of() - ours
+
+
+def test_a_container_that_an_interrupt_kept_from_its_user_goes_when_the_cells_are_closed() -> None:
+    before = cells_of()
+    cells = DockerCells(TIGHT, SPLIT)
+    cells.open()
+    kept = cells.start(1)  # open, so that it does not end by itself
+    started = cells_of() - before
+
+    cells.close()
+
+    assert started
+    assert not cells_of() & started
+    kept.destroy()
 
 
 def test_forty_candidates_in_a_row_leave_nothing_behind() -> None:

@@ -73,6 +73,18 @@ def test_cells_of_another_kind_are_cleared_away() -> None:
     shop.stock.close()
 
 
+def test_a_cell_for_more_scenarios_serves_for_fewer_and_its_like_is_started() -> None:
+    shop = Shop(ahead=1)
+    shop.stock.prepare(5)
+
+    cell, ready = shop.stock.take(3)
+
+    assert (cell.workers, ready) == (5, True)
+    assert shop.stock.take(5)[1] is True
+    shop.stock.close()
+    assert {one.workers for one in shop.started} == {5}
+
+
 def test_a_cell_that_waited_too_long_is_not_given_out() -> None:
     shop = Shop(ahead=1, age_seconds=101.0)
     shop.stock.prepare(1)

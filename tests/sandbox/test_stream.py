@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.stream import OutputParts, TooMuchOutput
@@ -15,6 +15,7 @@ def framed(pieces: list[tuple[int, bytes]]) -> bytes:
     return b"".join(struct.pack(">BxxxL", which, len(data)) + data for which, data in pieces)
 
 
+@settings(deadline=None)
 @given(PIECES, st.lists(st.integers(1, 9), max_size=60))
 def test_both_streams_come_out_whole_however_they_are_cut(
     pieces: list[tuple[int, bytes]], cuts: list[int]

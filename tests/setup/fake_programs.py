@@ -83,14 +83,14 @@ class Machine:
                 "ASSAY_SETUP_DIR": str(self.state / "setup"),
                 "ASSAY_DOCKER_RUN_DIR": str(self.run_dir),
                 "ASSAY_DOCKERD_LOG": str(self.state / "dockerd.log"),
-                "ASSAY_ENGINE_WAIT_S": "5",
+                "ASSAY_ENGINE_WAIT_S": "120",
                 **variables,
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=240,
         )
         calls = self.state / "calls"
         called = calls.read_text() if calls.exists() else ""

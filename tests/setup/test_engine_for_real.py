@@ -8,6 +8,7 @@ import pytest
 
 from tests.setup.fake_programs import ROOT
 
+pytestmark = pytest.mark.timeout(700)
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
@@ -23,7 +24,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + _end_of(log)
     return dict(re.findall(r"^== (.*)\n((?:(?!==).*\n)*)", done.stdout, re.MULTILINE))

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,15 +16,20 @@ from tests.setup.fake_programs import ROOT
 PROBE = "import numpy, msgspec, simulator, sys; print(simulator.__path__[0], hash('a') != 0)"
 
 
+def copied(folder: Path) -> Path:
+    """Copy everything that goes into the image."""
+    for name, path in simulator_files(ROOT):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, folder / name)
+    for name in (DOCKERFILE, WHEELS_LOCK):
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of everything that goes into the image."""
-    for name, path in simulator_files(ROOT):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, tmp_path / name)
-    for name in (DOCKERFILE, WHEELS_LOCK):
-        shutil.copy2(ROOT / name, tmp_path / name)
-    return tmp_path
+    return copied(tmp_path)
 
 
 def test_a_copy_of_the_simulator_has_the_same_hash(copy: Path) -> None:
@@ -78,27 +84,35 @@ def docker(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def built(copy: Path) -> Iterator[str]:
-    """The tag of an image built from a simulator that differs from ours, gone after the test."""
-    (copy / "simulator" / "extra.py").write_text('"""Makes this simulator another one."""\n')
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a simulator like no other, so that nobody else has or removes its image."""
+    copy = copied(tmp_path_factory.mktemp("other"))
+    extra = f'"""Makes this simulator one of its own: {uuid.uuid4()}."""\n'
+    (copy / "simulator" / "extra.py").write_text(extra)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(other: Path) -> Iterator[str]:
+    """The tag of the image of that simulator, gone after the tests."""
     name = [str(ROOT / "scripts" / "base-image.sh"), "--name"]
     base = subprocess.run(name, capture_output=True, text=True, check=True).stdout.strip()
-    tag = build_image(base, ROOT / ".assay-setup" / "image", copy, latest=False)
+    tag = build_image(base, ROOT / ".assay-setup" / "image", other, latest=False)
     yield tag
     docker("image", "rm", tag)
 
 
 @pytest.mark.docker
 def test_an_image_is_named_and_labelled_by_its_source_and_runs_the_simulator(
-    built: str, copy: Path
+    built: str, other: Path
 ) -> None:
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", built))
     flags = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
     told = docker("run", *flags, "--entrypoint", "python3", built, "-s", "-S", "-P", "-c", PROBE)
 
-    assert built == image_tag(copy)
-    assert labels["assay.source"] == source_hash(copy)
+    assert built == image_tag(other)
+    assert labels["assay.source"] == source_hash(other)
     assert told == "/opt/assay/simulator True\n"
 
 

@@ -27,7 +27,7 @@ def make(*targets: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -40,7 +40,9 @@ def test_make_alone_lists_every_target() -> None:
 
 
 @pytest.mark.docker
+@pytest.mark.timeout(900)
 def test_a_second_set_up_finds_all_four_steps_done_and_is_quick() -> None:
+    """It takes a second or two where the first takes minutes; a busy machine may take longer."""
     make("setup")
 
     started = time.monotonic()
@@ -52,7 +54,7 @@ def test_a_second_set_up_finds_all_four_steps_done_and_is_quick() -> None:
     assert lines[1].startswith("engine: using the Docker engine that answers")
     assert lines[2].endswith("is there")
     assert lines[3].endswith("is there")
-    assert seconds < 10
+    assert seconds < 60
 
 
 def test_an_unsupported_python_is_refused_with_the_way_to_name_another(machine: Machine) -> None:

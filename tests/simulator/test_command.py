@@ -191,7 +191,7 @@ def test_the_module_can_be_started_and_survives_a_closed_pipe(tmp_path: Path) ->
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=120) == 0
 
 
 odd_params = st.fixed_dictionaries(

@@ -43,9 +43,12 @@ class EngineProxy:
     def __init__(self, folder: Path, engine: str) -> None:
         self.path = folder / "engine.sock"
         self.met = threading.Event()
+        self.asked: list[str] = []
+        """The first line of every request."""
         self._engine = engine.removeprefix("unix://")
         self._left: dict[Rule, int] = {}
         self._go = threading.Event()
+        self._gone = False
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind(str(self.path))
         self._door.listen(64)
@@ -70,9 +73,13 @@ class EngineProxy:
 
     def go_away(self) -> None:
         """Refuse new connections and cut all that are open, as a killed engine does."""
+        self._gone = True
         self.path.unlink(missing_ok=True)
         self._go.set()
-        for one in [self._door, *self._live]:
+        self._cut([self._door, *self._live])
+
+    def _cut(self, sockets: list[socket.socket]) -> None:
+        for one in sockets:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
@@ -99,6 +106,8 @@ class EngineProxy:
             engine = socket.socket(socket.AF_UNIX)
             engine.connect(self._engine)
             self._live += [client, engine]
+            if self._gone:
+                self._cut([client, engine])
             thread = threading.Thread(target=self._pass_on, args=(client, engine))
             self._threads.append(thread)
             thread.start()
@@ -124,6 +133,8 @@ class EngineProxy:
 
     def _fate_of(self, data: bytes) -> Fate | None:
         first = data.split(b"\r\n", 1)[0].decode("latin-1")
+        if " HTTP/" in first:
+            self.asked.append(first)
         for rule, left in self._left.items():
             if rule.text not in first or not left:
                 continue

@@ -20,6 +20,13 @@ def test_direction_marks_and_surrogates_are_replaced() -> None:
     assert clean_text("a\u202eb\u2066c\ud800d\u200be", 100) == "a�b�c�d�e"
 
 
+def test_characters_that_hide_words_are_replaced() -> None:
+    hidden = "\U000e0041\U000e0042\ufe01\U000e0101\u061c\u2060\u00ad\u3164"
+
+    assert clean_text(f"a{hidden}b", 100) == f"a{'�' * len(hidden)}b"
+    assert clean_text("⚠\ufe0f full", 100) == "⚠\ufe0f full"
+
+
 def test_long_text_is_cut_and_says_so() -> None:
     assert clean_text("x" * 12, 10) == "x" * 10 + "\n[... at least 2 more characters were dropped]"
 

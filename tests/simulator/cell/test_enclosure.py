@@ -29,7 +29,7 @@ def enclosure(*arguments: str, before: str = "") -> subprocess.Popen[bytes]:
 
 def said(*arguments: str, before: str = "") -> tuple[int, bytes, bytes]:
     with enclosure(*arguments, before=before) as process:
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=120)
     return process.returncode, stdout, stderr
 
 
@@ -70,7 +70,7 @@ def test_the_exit_code_is_that_of_the_trusted_process() -> None:
     idle = ("--workers", "1", "--isolation", "one-uid", "--idle-seconds", "0.2")
     # communicate() would close the standard input, which is another way to end.
     with enclosure("--", *idle) as process:
-        assert process.wait(timeout=60) == EXIT_IDLE
+        assert process.wait(timeout=120) == EXIT_IDLE
 
 
 def test_the_end_of_the_input_is_the_end_of_the_cell() -> None:

@@ -135,6 +135,16 @@ def test_more_scenarios_than_workers_is_a_fault() -> None:
     assert report.fault == "CellFault: 2 scenarios for 1 workers"
 
 
+def test_fewer_scenarios_than_workers_leave_the_others_alone() -> None:
+    scenarios = [small_scenario("a").data, small_scenario("b").data]
+    job = Job(nonce=NONCE, source=HONEST, scenarios=scenarios, limits=TIGHT.for_cell())
+
+    report = run_pid1(pack_job(job), "--workers", "4").report()
+
+    assert report.fault is None
+    assert [(one.scenario, one.outcome) for one in report.tried] == [("a", "ok"), ("b", "ok")]
+
+
 def test_a_cell_gives_up_when_its_caller_is_gone() -> None:
     source = "while True: pass\n"
     limits = CellLimits(call_cpu_seconds=600.0, policy_cpu_seconds=600.0, wall_seconds=600.0)
@@ -154,7 +164,7 @@ def test_a_cell_without_a_job_ends_itself() -> None:
         cwd=ROOT,
     )
 
-    assert idle.wait(timeout=30) == EXIT_IDLE
+    assert idle.wait(timeout=120) == EXIT_IDLE
     idle.communicate()
 
 
