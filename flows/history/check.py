@@ -1,7 +1,7 @@
 """Compares what people read with what the journals say, row by row; changes nothing but the age."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +11,7 @@ from flows.history.ingest import INGEST_WAIT_SECONDS
 from flows.history.ingest_batches import new_batches
 from flows.history.ingest_tables import migrate, read_positions, store_batch
 from flows.history.journal import journal_files
+from flows.history.mending import mended
 from flows.history.records import ROW_KINDS
 from flows.history.redact import REDACTED
 from flows.history.store import refreshed
@@ -67,10 +68,19 @@ def check(home: Path) -> CheckReport:
 
     The second reading goes into a database of its own in the folder for temporary files.
     """
-    notes = list(refreshed(home, INGEST_WAIT_SECONDS))
+    notes = refreshed(home, INGEST_WAIT_SECONDS)
     if not published_path(home).exists():
         nothing = f"there is no history in {home} yet: start a search with assay run"
         raise StoreError("; ".join(notes) or nothing)
+    try:
+        found, mending = mended(home, lambda: _checked(home, notes))
+    except DatabaseError as problem:
+        raise unreadable(published_path(home), problem) from problem
+    return replace(found, notes=(*mending, *found.notes))
+
+
+def _checked(home: Path, known: tuple[str, ...]) -> CheckReport:
+    notes = list(known)
     with TemporaryDirectory(prefix="assay-check-") as folder:
         connection = open_nothing()
         try:
@@ -84,8 +94,6 @@ def check(home: Path) -> CheckReport:
             skipped = _count(connection, "fresh.bookkeeping.skipped_lines")
             problems = [*_unread(connection), *_differences(tables), *_sources(connection, notes)]
             notes += _torn(home, connection)
-        except DatabaseError as problem:
-            raise unreadable(published_path(home), problem) from problem
         finally:
             connection.close()
     return CheckReport(

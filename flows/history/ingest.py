@@ -1,5 +1,6 @@
 """Brings the database up to date with the journals, under a lock, and publishes it."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +25,13 @@ from flows.history.ingest_tables import (
 )
 from flows.history.journal import journal_files
 from flows.history.publishing import leftovers, publish
-from flows.history.store_problems import DamagedError, explained, unwritable
+from flows.history.store_problems import (
+    DamagedError,
+    explained,
+    first_damage,
+    first_line,
+    unwritable,
+)
 from flows.history.store_values import HistoryTooNewError, StoreError
 from flows.home import build_path, lock_path, published_path
 
@@ -60,6 +67,11 @@ def rebuild(home: Path) -> IngestReport:
     return _not_busy(home, lambda home: _published(home, _rebuild(home)))
 
 
+def mend(home: Path) -> IngestReport:
+    """Publish a database that can be read to its end: the build, else one made anew."""
+    return _not_busy(home, _mend)
+
+
 def vacuum(home: Path) -> VacuumReport:
     """Write the database anew without the room that changes left, and remove left-over files."""
     return _not_busy(home, _vacuum)
@@ -89,7 +101,8 @@ def _ingest_and_publish(home: Path) -> IngestReport:
 
 
 def _published(home: Path, report: IngestReport) -> IngestReport:
-    return replace(report, published=publish(home))
+    changed = report.lines > 0 or report.rebuilt
+    return replace(report, published=publish(home, changed=changed))
 
 
 def _ingest_or_rebuild(home: Path) -> IngestReport:
@@ -136,15 +149,17 @@ def _open_build(path: Path) -> Connection:
 
 def _rebuild(home: Path, damage: str = "") -> IngestReport:
     """Put the old database aside and read all journals from the start."""
-    build = build_path(home)
+    build, published = build_path(home), published_path(home)
     notes = []
     if damage:
         notes.append(f"the database was made anew from the journals ({damage.splitlines()[0]})")
     gone = _journals_that_are_gone(home)
     if gone:
-        notes.append(
-            f"rows of journals that are gone are only in old-{build.name} now: {', '.join(gone)}"
-        )
+        kept = f"old-{build.name}"
+        if damage and published.exists():  # which may be whole
+            shutil.copyfile(published, published.with_name(f"old-{published.name}"))
+            kept += f" and old-{published.name}"
+        notes.append(f"rows of journals that are gone are only in {kept} now: {', '.join(gone)}")
     for path in (build, build.with_name(build.name + ".wal")):
         if path.exists():
             path.replace(path.with_name(f"old-{path.name}"))
@@ -158,33 +173,45 @@ def _rebuild(home: Path, damage: str = "") -> IngestReport:
 
 
 def _journals_that_are_gone(home: Path) -> list[str]:
-    """Journals that the published database was made from and that are no longer there."""
-    connection = open_nothing()
-    try:
-        connection.execute(f"ATTACH {quoted(published_path(home))} AS published (READ_ONLY)")
-        found = connection.execute(
-            "SELECT journal_file FROM published.bookkeeping.journal_files ORDER BY ALL"
-        ).fetchall()
-    except DatabaseError:
-        return []
-    finally:
-        connection.close()
-    there = {path.name for path in journal_files(home)}
-    return [name for (name,) in found if name not in there]
+    """Journals that the database was made from and that are no longer there."""
+    known: set[str] = set()
+    for path in (published_path(home), build_path(home)):
+        connection = open_nothing()
+        try:
+            connection.execute(f"ATTACH {quoted(path)} AS old (READ_ONLY)")
+            found = connection.execute("SELECT journal_file FROM old.bookkeeping.journal_files")
+            known.update(name for (name,) in found.fetchall())
+        except DatabaseError:
+            pass  # what cannot be read names nothing
+        finally:
+            connection.close()
+    return sorted(known - {path.name for path in journal_files(home)})
+
+
+def _mend(home: Path) -> IngestReport:
+    published, build = published_path(home), build_path(home)
+    found = first_damage(published)
+    if found is None:  # another process was quicker
+        return IngestReport()
+    if first_damage(build) is not None:
+        return _published(home, _rebuild(home, found))
+    note = f"{published.name} was damaged and is a copy of {build.name} again ({found})"
+    return IngestReport(published=publish(home, changed=True), notes=(note,))
 
 
 def _vacuum(home: Path) -> VacuumReport:
     before = _made_bytes(home)
+    removed = _remove(home)  # first, so that what a rebuild below puts aside is kept
     report = _ingest_or_rebuild(home)
     build = build_path(home)
     fresh = build.with_name(f"{build.name}.new")
-    removed = [*_remove(home)]
     try:
         _copy_database(build, fresh)
-    except DatabaseError as problem:
-        raise explained(fresh, problem) from problem
+    except DamagedError as problem:
+        report = _rebuild(home, first_line(problem))
+        _copy_new_database(build, fresh)
     fresh.replace(build)
-    publish(home)
+    publish(home, changed=True)
     return VacuumReport(
         bytes_before=before,
         bytes_after=_made_bytes(home),
@@ -193,13 +220,26 @@ def _vacuum(home: Path) -> VacuumReport:
     )
 
 
+def _copy_new_database(old: Path, new: Path) -> None:
+    try:
+        _copy_database(old, new)
+    except DamagedError as problem:
+        raise StoreError(
+            f"{old} is damaged although it was just made anew ({first_line(problem)}): see whether "
+            "the disk is well"
+        ) from problem
+
+
 def _copy_database(old: Path, new: Path) -> None:
+    new.unlink(missing_ok=True)
     connection = open_nothing()
     try:
         connection.execute(f"ATTACH {quoted(old)} AS old (READ_ONLY)")
         connection.execute(f"ATTACH {quoted(new)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.execute("COPY FROM DATABASE old TO new")
         connection.execute("CHECKPOINT new")
+    except DatabaseError as problem:
+        raise explained(new, problem) from problem
     finally:
         connection.close()
 

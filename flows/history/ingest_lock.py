@@ -1,4 +1,4 @@
-"""The lock that lets one ingest at a time change the database of a home folder."""
+"""Locks on files: one ingest at a time changes a database, one process works on an experiment."""
 
 import fcntl
 import os

@@ -12,13 +12,14 @@ from typing import Any, Self
 
 from flows.errors import UserError
 from flows.history.journal_lines import (
+    LAST_YEAR,
     MAX_LINE_BYTES,
     Recorded,
     Unreadable,
     decode_line,
     encode_line,
     kind_of,
-    parse_time,
+    recorded_moment,
     row_values,
 )
 from flows.history.records import Row
@@ -76,16 +77,18 @@ class Journal:
             if self._descriptor < 0:
                 raise JournalError(f"{self.path} is closed: open a new journal to record more")
             data = b"".join(self._line(row) for row in rows)
+            good_bytes = self._good_bytes
             try:
                 _write_all(self._descriptor, data)
+                self._good_bytes += len(data)  # before the wait, which Ctrl-C may end
                 os.fsync(self._descriptor)
             except OSError as problem:
+                self._good_bytes = good_bytes
                 self._forget_torn_part()
                 raise JournalError(
                     f"cannot write {self.path}: {problem.strerror}; nothing of this step was "
                     "recorded: make room or mend the disk, then run the same command again"
                 ) from problem
-            self._good_bytes += len(data)
 
     def close(self) -> None:
         """Close the file; what was appended is already safe. Closing twice is allowed."""
@@ -112,7 +115,7 @@ class Journal:
                 f"a row of experiment {owner!r} does not belong into {self.path.name}, "
                 f"the journal of {self._experiment_id!r}"
             )
-        self._last_at = max(self._now(), self._last_at + _MICROSECOND)
+        self._last_at = self._next_moment()
         values = redact_value(row_values(row), self._secrets)
         line = encode_line(kind_of(row), values, self._last_at)
         if len(line) > MAX_LINE_BYTES:
@@ -120,6 +123,15 @@ class Journal:
                 f"a {kind_of(row).kind} row takes {len(line)} bytes, at most {MAX_LINE_BYTES} fit"
             )
         return line
+
+    def _next_moment(self) -> datetime:
+        later = max(self._now(), self._last_at + _MICROSECOND)
+        if later.year > LAST_YEAR:
+            raise JournalError(
+                f"a journal of {self._experiment_id} has a line of {self._last_at.isoformat()}, "
+                "and nothing can be recorded as later: give the search another name"
+            )
+        return later
 
     def _forget_torn_part(self) -> None:
         """Cut what a failed write left, so that the next row does not continue a torn line."""
@@ -139,21 +151,23 @@ class JournalLine:
     content: Recorded | Unreadable
 
 
-def read_rows(home: Path, experiment_id: str) -> Iterator[Row]:
+def read_rows(
+    home: Path, experiment_id: str, keep: Callable[[Row], Row] = lambda row: row
+) -> Iterator[Row]:
     """The rows of one experiment, each key once with its newest content, in order of first writing.
 
-    A torn last line and damaged ones are passed over; a line of a newer assay is an error, because
-    what it holds may be paid for.
+    All that is held of a row is what ``keep`` makes of it. A torn last line and damaged ones are
+    passed over; a line of a newer assay is an error, because what it holds may be paid for.
     """
-    latest: dict[tuple[str, Any], Recorded] = {}
+    latest: dict[tuple[str, Any], tuple[datetime, Row]] = {}
     for path in journal_files(home, experiment_id):
         for line in complete_lines(path):
             match line.content:
                 case Recorded() as found:
                     key = (found.kind.kind, found.key)
                     known = latest.get(key)
-                    if known is None or known.recorded_at <= found.recorded_at:
-                        latest[key] = found
+                    if known is None or known[0] <= found.recorded_at:
+                        latest[key] = found.recorded_at, keep(found.row)
                 case Unreadable(newer=True, reason=reason):
                     raise JournalTooNewError(
                         f"{path}, byte {line.start_byte}: {reason}; with this assay give the "
@@ -161,7 +175,7 @@ def read_rows(home: Path, experiment_id: str) -> Iterator[Row]:
                     )
                 case Unreadable():
                     pass
-    return iter([found.row for found in latest.values()])
+    return iter([row for _, row in latest.values()])
 
 
 def journal_files(home: Path, experiment_id: str | None = None) -> tuple[Path, ...]:
@@ -190,10 +204,22 @@ def _newest_moment(paths: Sequence[Path]) -> datetime:
     for path in paths:
         with path.open("rb") as file:
             for line in file:
-                found = _MOMENT.match(line)
-                if found and line.endswith(b"\n"):
-                    newest = max(newest, parse_time(found[1].decode("ascii")))
+                newest = max(newest, _moment_of(line) or newest)
     return newest
+
+
+def _moment_of(line: bytes) -> datetime | None:
+    """When a line was recorded; None for one that is torn or gives no row."""
+    if not line.endswith(b"\n"):
+        return None
+    found = _MOMENT.match(line)
+    if found is None:  # not as we write it, but perhaps a row
+        content = decode_line(line)
+        return content.recorded_at if isinstance(content, Recorded) else None
+    try:
+        return recorded_moment(found[1].decode("ascii"))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _begun(path: Path) -> tuple[str, str]:

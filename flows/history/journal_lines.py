@@ -13,6 +13,9 @@ from flows.history.records import ROW_KINDS, Row, RowKind
 JOURNAL_VERSION: Final = 1
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 
+LAST_YEAR: Final = 9998
+"""Of the moments of lines: what comes after a line is later than it, and needs room."""
+
 _KIND_BY_NAME = {kind.kind: kind for kind in ROW_KINDS}
 _KIND_BY_TYPE = {kind.row_type: kind for kind in ROW_KINDS}
 _READERS: dict[str, TypeAdapter[Any]] = {k.kind: TypeAdapter(k.row_type) for k in ROW_KINDS}
@@ -97,7 +100,7 @@ def decode_line(line: bytes) -> Recorded | Unreadable:
     try:
         row = _READERS[kind.kind].validate_python(values)
         _check_numbers_and_times(kind, row)
-        at = parse_time(frame.get("at"))
+        at = recorded_moment(frame.get("at"))
     except ValidationError as problem:
         return Unreadable(reason=_first_problem(kind, problem))
     except (ValueError, OverflowError) as problem:
@@ -120,6 +123,14 @@ def parse_time(value: object) -> datetime:
     """A moment from ISO 8601; one without a zone is UTC."""
     moment = datetime.fromisoformat(str(value))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def recorded_moment(value: object) -> datetime:
+    """The moment of a line; one after which there is hardly a later one cannot be in order."""
+    moment = parse_time(value)
+    if moment.year > LAST_YEAR:
+        raise ValueError(f"at is {value}, expected a moment before the year {LAST_YEAR + 1}")
+    return moment
 
 
 def without_nonfinite(value: Any) -> Any:

@@ -10,10 +10,13 @@ ABANDONED_SECONDS = 3600.0
 """A file on its way to its name for so long belongs to a process that died."""
 
 
-def publish(home: Path) -> bool:
-    """Put a copy of the database where people read it, unless the one there is the same."""
+def publish(home: Path, *, changed: bool) -> bool:
+    """Put a copy of the database where people read it, unless the one there is the same.
+
+    What is known to have ``changed`` may look the same: clocks of file systems can be coarse.
+    """
     build, published = build_path(home), published_path(home)
-    if published.exists():
+    if published.exists() and not changed:
         old, new = published.stat(), build.stat()
         if (old.st_mtime_ns, old.st_size) == (new.st_mtime_ns, new.st_size):
             return False

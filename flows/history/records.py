@@ -163,8 +163,8 @@ class LlmCallRow:
     api: str
     """chat | responses."""
     outcome: str
-    """ok | rate_limited | server_error | timeout | connection_error | bad_reply | refused |
-    truncated | auth_error | bad_request."""
+    """ok | rate_limited | server_error | timeout | connection_error | connection_lost | bad_reply |
+    refused | truncated | auth_error | bad_request."""
     error: str | None
     reply: str | None
     finish_reason: str | None

@@ -1,22 +1,19 @@
 """The history as people and programs read it: brought up to date, asked in SQL, never changed."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from flows.history.database import (
-    Connection,
-    DatabaseError,
-    answers,
-    open_nothing,
-    quoted,
-    writing_kind,
-)
+from flows.history.database import Connection, DatabaseError, open_nothing, quoted
 from flows.history.ingest import INGEST_WAIT_SECONDS, VacuumReport, ingest, rebuild, vacuum
 from flows.history.ingest_batches import new_batches
 from flows.history.ingest_tables import IngestReport, migrate, store_batch
-from flows.history.store_problems import unreadable
+from flows.history.mending import mended
+from flows.history.read_only import SETTINGS, answers, keep_settings, writing_kind
+from flows.history.records import ROW_KINDS
+from flows.history.store_problems import explained
 from flows.history.store_values import (
     HistoryTooNewError,
     QueryError,
@@ -35,6 +32,7 @@ __all__ = [
     "UnwritableError",
     "VacuumReport",
     "connect_published",
+    "copy_tables_to_parquet",
     "copy_to_parquet",
     "ingest",
     "query",
@@ -43,12 +41,25 @@ __all__ = [
     "vacuum",
 ]
 
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedTables:
+    """What was written into files."""
+
+    rows: dict[str, int]
+    """How many, by table."""
+    recorded_until: datetime | None
+    """When the newest of all rows was recorded, in UTC."""
+    notes: tuple[str, ...] = ()
+
 
 def connect_published(home: Path) -> Connection:
     """A read-only connection to the published history, in a private instance of DuckDB.
 
     The private instance sees the file that is published now, also while another thread of the same
-    process still reads the one before.
+    process still reads the one before. A damaged file raises what ``mended`` knows.
     """
     connection = open_nothing()
     try:
@@ -56,7 +67,7 @@ def connect_published(home: Path) -> Connection:
         connection.execute("USE history")
     except DatabaseError as problem:
         connection.close()
-        raise unreadable(published_path(home), problem) from problem
+        raise explained(published_path(home), problem) from problem
     return connection
 
 
@@ -73,31 +84,48 @@ def query(
     Settings may stand before the query. Statements that write are refused.
     """
     notes = refreshed(home, wait_seconds) if refresh else ()
-    connection = _connect(home)
-    try:
-        return replace(_answer(connection, sql, params), notes=notes)
-    except DatabaseError as problem:
-        raise QueryError(str(problem)) from problem
-    finally:
-        connection.close()
+    table, mending = _ask(home, lambda connection: _answer(connection, sql, params))
+    return replace(table, notes=(*notes, *mending))
 
 
-def copy_to_parquet(home: Path, sql: str, path: Path, *, refresh: bool = True) -> int:
-    """Write the answer to one query into a Parquet file; returns the number of rows."""
-    if refresh:
-        refreshed(home, INGEST_WAIT_SECONDS)
-    connection = _connect(home)
-    try:
-        statements = _reading_statements(connection, sql)
-        if len(statements) > 1:
-            raise QueryError("a Parquet file holds one result: give one SELECT")
-        connection.execute(f"CREATE TEMP TABLE answer AS {statements[0].query}")
-        result = connection.execute(f"COPY answer TO {quoted(path)} (FORMAT parquet)")
-        return int(result.fetchall()[0][0])
-    except DatabaseError as problem:
-        raise QueryError(str(problem)) from problem
-    finally:
-        connection.close()
+def copy_to_parquet(
+    home: Path,
+    sql: str,
+    path: Path,
+    *,
+    refresh: bool = True,
+    tell: Callable[[str], object] = lambda note: None,
+) -> int:
+    """Write the answer to one query into a Parquet file; returns the number of rows.
+
+    ``tell`` takes what a person should know about the freshness of the answer.
+    """
+    notes = refreshed(home, INGEST_WAIT_SECONDS) if refresh else ()
+    rows, mending = _ask(home, lambda connection: _copy(connection, sql, path))
+    for note in (*notes, *mending):
+        tell(note)
+    return rows
+
+
+def copy_tables_to_parquet(
+    home: Path, files: Callable[[], Iterable[tuple[str, Path]]]
+) -> CopiedTables:
+    """Write tables into Parquet files, all from one moment, whatever is published meanwhile.
+
+    ``files`` names tables and paths; it is asked again when a damaged file was mended on the way.
+    """
+
+    def work(connection: Connection) -> CopiedTables:
+        every = " UNION ALL ".join(f"SELECT recorded_at FROM {kind.table}" for kind in ROW_KINDS)
+        newest = connection.execute(f"SELECT max(recorded_at) FROM ({every})").fetchall()[0][0]
+        rows = {
+            name: _copy(connection, f"SELECT * FROM {name} ORDER BY ALL", path)
+            for name, path in files()
+        }
+        return CopiedTables(rows=rows, recorded_until=newest)
+
+    copied, notes = _ask(home, work)
+    return replace(copied, notes=notes)
 
 
 def refreshed(home: Path, wait_seconds: float) -> tuple[str, ...]:
@@ -122,8 +150,36 @@ def _stale(reason: str) -> str:
     return f"the answer may lack the newest rows: {reason}"
 
 
-def _connect(home: Path) -> Connection:
-    return connect_published(home) if published_path(home).exists() else _history_in_memory(home)
+def _ask(home: Path, work: Callable[[Connection], Answer]) -> tuple[Answer, tuple[str, ...]]:
+    try:
+        return mended(home, lambda: _with_connection(home, work))
+    except DatabaseError as problem:
+        text = str(problem)
+        if "configuration has been locked" in text:
+            text = (
+                f"the history is read-only, and only these settings may stand before a query: "
+                f"{', '.join(SETTINGS)} ({text})"
+            )
+        raise QueryError(text) from problem
+
+
+def _with_connection(home: Path, work: Callable[[Connection], Answer]) -> Answer:
+    published = published_path(home).exists()
+    connection = connect_published(home) if published else _history_in_memory(home)
+    try:
+        keep_settings(connection)
+        return work(connection)
+    finally:
+        connection.close()
+
+
+def _copy(connection: Connection, sql: str, path: Path) -> int:
+    statements = _reading_statements(connection, sql)
+    if len(statements) > 1:
+        raise QueryError("a Parquet file holds one result: give one SELECT")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE answer AS {statements[0].query}")
+    result = connection.execute(f"COPY answer TO {quoted(path)} (FORMAT parquet)")
+    return int(result.fetchall()[0][0])
 
 
 def _answer(connection: Connection, sql: str, params: Sequence[Any] | dict[str, Any]) -> Table:
@@ -148,7 +204,7 @@ def _reading_statements(connection: Connection, sql: str) -> list[Any]:
     statements = connection.extract_statements(sql)
     if not statements:
         raise QueryError("the query is empty: give one SQL statement, for example FROM leaderboard")
-    refused = writing_kind(statements)
+    refused = writing_kind(connection, statements)
     if refused is not None:
         raise QueryError(
             f"the history is read-only, {refused} is refused: give a SELECT "

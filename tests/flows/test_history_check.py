@@ -12,7 +12,7 @@ from flows.history.records import CandidateRow
 from flows.history.redact import REDACTED
 from flows.history.store import HistoryTooNewError, StoreError, ingest, rebuild
 from flows.home import build_path, published_path
-from tests.support.history_rows import candidate, experiment, one_of_each, remember
+from tests.support.history_rows import candidate, experiment, remember
 
 SOURCE = "x = 1\n"
 SHA256 = hashlib.sha256(SOURCE.encode()).hexdigest()
@@ -147,14 +147,25 @@ def test_a_source_with_another_sha256_is_a_problem_unless_a_secret_was_taken_out
     assert "1 sources had a secret taken out" in report.notes[0]
 
 
-def test_a_published_file_that_is_damaged_is_explained(tmp_path: Path) -> None:
-    remember(tmp_path, one_of_each())
+def test_a_published_file_that_is_damaged_is_mended_and_noted(tmp_path: Path) -> None:
+    remember(tmp_path, [attempt(0)])
     ingest(tmp_path)
     shutil.copystat(published_path(tmp_path), tmp_path / "ingest.lock")
     published_path(tmp_path).write_bytes(b"x" * published_path(tmp_path).stat().st_size)
     shutil.copystat(tmp_path / "ingest.lock", published_path(tmp_path))
 
-    with pytest.raises(StoreError, match="delete it, the next command makes it anew"):
+    report = check(tmp_path)
+
+    assert report.ok
+    assert "history.duckdb was damaged and is a copy of build.duckdb again" in report.notes[0]
+
+
+def test_a_database_without_its_tables_names_the_command_that_makes_it_anew(tmp_path: Path) -> None:
+    remember(tmp_path, [attempt(0)])
+    ingest(tmp_path)
+    change(tmp_path, "DROP TABLE prompts CASCADE")
+
+    with pytest.raises(StoreError, match="type assay db rebuild"):
         check(tmp_path)
 
 

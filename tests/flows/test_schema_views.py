@@ -160,6 +160,21 @@ def test_a_per_cent_is_paid_for_on_scenarios_that_were_held_out(tmp_path: Path) 
     assert query(tmp_path, sql).rows[0] == pytest.approx((100.0, 10.0, 0.05))
 
 
+@pytest.mark.parametrize("held_out", [0.9, 1.0])
+def test_what_was_not_gained_has_no_price(tmp_path: Path, held_out: float) -> None:
+    baseline = {"iteration": 0, "origin": "baseline", "score": 1.0, "validation_score": 1.0}
+    rows: list[Row] = [
+        candidate(**baseline, improved=True),
+        candidate(iteration=1, score=2.0, validation_score=held_out, improved=True),
+        call(iteration=1, cost_usd=0.5),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT usd_per_improvement, usd_per_percent FROM cost_per_improvement"
+
+    assert query(tmp_path, sql).rows == ((0.5, None),)
+
+
 def test_a_search_without_a_model_has_no_cost_but_seconds(tmp_path: Path) -> None:
     remember(tmp_path, [candidate(improved=True, score=2.0, seconds=3.0)])
 

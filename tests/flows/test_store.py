@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.history.publishing import publish
 from flows.history.store import (
     QueryError,
     StoreError,
@@ -105,6 +106,18 @@ def test_a_query_sees_what_was_appended_before_it(tmp_path: Path) -> None:
     for slot in range(3):
         remember(tmp_path, [candidate(slot=slot)])
         assert values(tmp_path, "SELECT count(*) FROM candidates") == [(slot + 1,)]
+
+
+def test_what_has_changed_is_published_even_where_clocks_are_too_coarse_to_show_it(
+    tmp_path: Path,
+) -> None:
+    remember(tmp_path, [candidate()])
+    ingest(tmp_path)
+    before = published_path(tmp_path).stat()
+
+    assert not publish(tmp_path, changed=False)
+    assert publish(tmp_path, changed=True)
+    assert published_path(tmp_path).stat().st_ino != before.st_ino
 
 
 def test_a_query_without_refresh_answers_from_what_is_published(tmp_path: Path) -> None:

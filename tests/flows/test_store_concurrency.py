@@ -101,7 +101,8 @@ def test_a_row_that_was_acknowledged_survives_the_death_of_its_writer(tmp_path: 
     assert writer.stdout is not None
     seen = [int(writer.stdout.readline()) for _ in range(30)]
     writer.kill()
-    seen += [int(line) for line in writer.communicate()[0].splitlines() if line.isdigit()]
+    seen += [int(line) for line in writer.stdout]  # not communicate(): it forgets what was read
+    writer.communicate()
 
     found = query(tmp_path, "SELECT iteration FROM candidates ORDER BY ALL").rows
 
