@@ -7,6 +7,9 @@ from typing import Any
 
 ERROR_CHARS = 500
 
+FILTERS = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
+"""Codes of errors by which content filters answer: Azure, OpenAI, Azure inside of another."""
+
 FINAL = ("ok", "bad_reply", "refused", "truncated")
 """Outcomes of a call that was answered: the answer stands, good or bad, and is not asked again."""
 
@@ -59,6 +62,8 @@ class Refusal:
 def read_status(status: int, body: object) -> Refusal:
     """Return what a status other than 200 means."""
     code = _dict(body).get("code")
+    if _is_filtered(body):
+        return Refusal(outcome="refused", advice=" (the server's content filter)")
     if status in (401, 403):
         advice = " (check the API key and the variable that holds it)"
         return Refusal(outcome="auth_error", hopeless=True, advice=advice)
@@ -128,9 +133,15 @@ def _judge(text: str, refusal: str, reason: str | None, tokens: Tokens) -> Model
     )
 
 
+def _is_filtered(error: object) -> bool:
+    """Whether a server's content filter stopped the request, or the reply, with an error."""
+    inner = _dict(_dict(error).get("innererror"))
+    return any(_dict(each).get("code") in FILTERS for each in (error, inner))
+
+
 def _error_in_body(error: object) -> ModelReply:
     code = _dict(error).get("code")
-    outcome = "bad_reply"
+    outcome = "refused" if _is_filtered(error) else "bad_reply"
     if code == 429 or code == "rate_limit_exceeded":
         outcome = "rate_limited"
     elif (isinstance(code, int) and code >= 500) or code == "server_error":

@@ -11,6 +11,7 @@ from flows.clock import Clock, SystemClock, stamp
 from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
 from flows.history.redact import MIN_SECRET_LENGTH, REDACTED, redact
+from flows.loop.budget import may_be_charged
 from flows.loop.proposing import ProposalRequest, ProposerRefused, ProposerUnavailable
 from flows.models.asking import (
     Body,
@@ -24,13 +25,16 @@ from flows.models.bodies import FINAL, ModelReply, Refusal, complaint, read_body
 from flows.models.choices import ModelSettings, unusable
 from flows.models.prices import PriceList
 from flows.models.waits import pause_seconds, requested_wait
+from flows.wording import counted
 
 MAX_REPLY_BYTES = 4_000_000
 MAX_STORED_CHARS = 200_000
 MOST_COMPLAINTS = 8
 """Requests that a server may refuse over their parameters before the attempt is given up."""
 
-_REPEATABLE = ("rate_limited", "server_error", "timeout", "connection_error")
+_REPEATABLE = ("rate_limited", "server_error", "timeout", "connection_error", "connection_lost")
+_AFTER_SENDING = ("ReadError", "RemoteProtocolError")
+"""How the transport fails once a server has the request, so that it may have worked on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +78,14 @@ class ModelClient:
             raise ValueError("the openai proposer needs a prompt, got None")
         rng = random.Random(f"{request.seed}/{request.iteration}/{request.slot}/wait")
         plain = first_body(self.settings, request.prompt)
-        number = 1 + max((call.attempt for call in request.recorded_calls), default=-1)
+        calls = list(request.recorded_calls)
         tries = complaints = 0
+        self._keep_to_budget(request, calls)
         while True:
             with self._lock:
                 body = self._lessons.apply(plain)
-            answer = self._call(request, body, number)
+            answer = self._call(request, body, calls)
             outcome, said = answer.reply.outcome, answer.reply.problem or ""
-            number += 1
             if outcome in FINAL:
                 return answer.reply
             if answer.hopeless:
@@ -90,6 +94,7 @@ class ModelClient:
                 tries += 1
                 if tries >= self.settings.tries:
                     raise self._unavailable(f"no reply after {tries} tries: {said}")
+                self._keep_to_budget(request, calls)
                 self._clock.wait(pause_seconds(rng, tries, answer.wait_seconds))
             else:
                 complaints += 1
@@ -101,6 +106,15 @@ class ModelClient:
         """Whether the key is long enough to be one, and no placeholder for a local server."""
         return len(self._key) >= MIN_SECRET_LENGTH
 
+    def _keep_to_budget(self, request: ProposalRequest, calls: list[LlmCallRow]) -> None:
+        """Refuse to ask again where that might cost more than is held for this proposal."""
+        charged = [call for call in calls if may_be_charged(call)]
+        if request.charges is not None and len(charged) >= max(1, request.charges):
+            raise self._unavailable(
+                f"{charged[-1].error}; not asked again: it may have been charged, and the budget "
+                f"has room for {counted(request.charges, 'such request')} at the largest"
+            )
+
     def _unavailable(self, said: str) -> ProposerUnavailable:
         return ProposerUnavailable(f"{self.settings.address}: {said}")
 
@@ -109,8 +123,8 @@ class ModelClient:
         with self._lock:
             return self._lessons.apply(body) != body or self._lessons.learn(body, said)
 
-    def _call(self, request: ProposalRequest, body: Body, number: int) -> _Answer:
-        """Make one request and record it, whatever came of it."""
+    def _call(self, request: ProposalRequest, body: Body, calls: list[LlmCallRow]) -> _Answer:
+        """Make one request, record it, whatever came of it, and add it to the ``calls`` so far."""
         created, began = stamp(self._clock), self._clock.seconds()
         answer = self._send(body)
         reply, tokens = answer.reply, answer.reply.tokens
@@ -119,7 +133,7 @@ class ModelClient:
             experiment_id=request.experiment_id,
             iteration=request.iteration,
             slot=request.slot,
-            attempt=number,
+            attempt=1 + max((call.attempt for call in calls), default=-1),
             request_sha256=request_sha256(self.settings.api, body),
             prompt_sha256=request.prompt.sha256 if request.prompt else "",
             provider=self.settings.address,
@@ -138,6 +152,7 @@ class ModelClient:
             seconds=round(self._clock.seconds() - began, 3),
             created_at=created,
         )
+        calls.append(row)
         request.record_call(row)
         return answer
 
@@ -146,11 +161,13 @@ class ModelClient:
 
         An exception of the SDK may carry the request's headers, so none of them leaves this method.
         """
-        began = self._clock.seconds()
         client: Any = self._client
         resource = client.chat.completions if self.settings.api == "chat" else client.responses
+        began = self._clock.seconds()  # not before the SDK has loaded what it needs for this
+        answering = False
         try:
             with resource.with_streaming_response.create(**body) as response:
+                answering = True
                 data = self._read(response, began)
                 reply = self._redacted(read_body(self.settings.api, data))
                 return _Answer(reply=reply, request_id=response.headers.get("x-request-id"))
@@ -165,7 +182,10 @@ class ModelClient:
             cause = type(error.__cause__ or error).__name__
             if "Timeout" in cause:
                 return _failed("timeout", f"no reply within {self.settings.timeout_seconds:g} s")
-            return _failed("connection_error", f"the connection failed ({cause})")
+            lost = answering or cause in _AFTER_SENDING
+            outcome = "connection_lost" if lost else "connection_error"
+            where = f": is a server running at {self.settings.address}? check --base-url"
+            return _failed(outcome, f"the connection failed ({cause}){'' if lost else where}")
 
     def _read(self, response: Any, began: float) -> bytes:
         data = bytearray()

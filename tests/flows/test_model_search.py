@@ -124,7 +124,8 @@ def test_a_server_that_is_not_there_costs_five_attempts(tmp_path: Path, settings
 
     done = search(settings, server, home, 9)
 
-    assert done.returncode == 0
+    assert done.returncode == 1
+    assert "0 proposals; nothing was paid" in done.stdout
     assert "finished with losses: 5 attempts in a row were lost" in done.stdout
     assert len(ask(home, "from events where kind = 'attempt_lost'")) == 5
 

@@ -50,6 +50,27 @@ def test_what_is_no_policy_is_told_in_the_feedback_and_not_asked_again(
     assert words in (asked.proposal.problem or "")
 
 
+@pytest.mark.parametrize("api", ["chat", "responses"])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, shapes.AZURE_FILTER),
+        (400, {"message": "Not allowed.", "code": "content_policy_violation"}),
+        (400, {"message": "Bad.", "code": "x", "innererror": shapes.AZURE_FILTER["innererror"]}),
+        (403, {"message": "Flagged.", "code": "content_filter"}),
+        (200, {"message": "Stopped.", "code": "content_filter"}),
+    ],
+)
+def test_a_content_filter_that_answers_with_an_error_is_a_refusal_and_no_loss(
+    api: str, status: int, error: Json
+) -> None:
+    asked = ask(shapes.says_error(status, {"error": error}), api=api)
+
+    assert asked.outcomes == ["refused"]
+    assert asked.proposal is not None and asked.proposal.source is None
+    assert error["message"] in (asked.proposal.problem or "")
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [

@@ -1,5 +1,6 @@
 """Replay: a recorded search runs again to the same end, for nothing, without its server."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from flows.config import load_config
 from flows.errors import ConfigError
 from flows.history.journal import Journal
-from flows.history.records import LlmCallRow, Row
+from flows.history.records import CandidateRow, LlmCallRow, Row
 from flows.models.replay import ReplayProposer
 from flows.models.replay_source import recorded_rows, recorded_settings
 from tests.support import model_server as server
@@ -118,6 +119,22 @@ def test_a_reply_whose_attempt_was_never_recorded_is_used_all_the_same(tmp_path:
     again = replayed(cut)
 
     assert [row.source for row in again.candidates] == [row.source for row in first.candidates]
+
+
+def test_what_was_recorded_is_replayed_though_its_reply_would_be_read_otherwise_now(
+    tmp_path: Path,
+) -> None:
+    first = recorded(tmp_path)
+    source = "# what an earlier version found in the reply\n"
+    rows = [
+        replace(row, source=source) if isinstance(row, CandidateRow) and row.iteration == 1 else row
+        for row in first.rows
+    ]
+
+    again = replayed(rows)
+
+    [row] = [row for row in again.candidates if row.iteration == 1]
+    assert row.source == source
 
 
 def test_an_experiment_is_found_by_id_or_name_and_missed_by_name(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.models.replies import MAX_SOURCE_CHARS, extract_source, title_of
+from flows.models.pieces import MAX_SOURCE_CHARS
+from flows.models.replies import extract_source, title_of
 
 INIT = '@register_scheduler_init(key="a")\ndef init(s):\n    pass\n'
 STEP = '@register_scheduler(key="a")\ndef step(s, results, pipelines):\n    return [], []\n'
@@ -26,7 +27,7 @@ POLICY = f"{INIT}\n\n{STEP}"
         f"Sure:\r\n```python\r\n{POLICY}```".replace("\n", "\r\n"),
         f"```python\n{POLICY}",
         f"For example:\n```python\nprint('hello')\n```\nThe policy:\n```python\n{POLICY}```",
-        f"```json\n{{}}\n```\n```python\n{POLICY}```\n```python\n{POLICY.replace('a', 'b')}```",
+        f"```json\n{{}}\n```\n```python\n{POLICY.replace('a', 'b')}```\n```python\n{POLICY}```",
         f"<think>\n```python\n{STEP}\n```\n</think>\n```python\n{POLICY}```",
         f"```text\nregister_scheduler() is called\n```\n```python\n{POLICY}```",
     ],
@@ -51,6 +52,7 @@ def test_a_policy_in_json_is_taken_as_it_is_even_when_it_is_broken() -> None:
     broken = POLICY.replace("return [], []", "return [], [")
 
     assert extract_source(json.dumps({"idea": "x", "policy": broken})).source == broken
+    assert extract_source(json.dumps({"policy": f"X = [1\n{POLICY}"})).source == f"X = [1\n{POLICY}"
     assert extract_source(json.dumps({"policy": ""})).source is None
     assert extract_source(json.dumps({"policy": 7})).source is None
     assert extract_source("{" * 100_000).source is None

@@ -91,3 +91,13 @@ def test_a_place_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path: Pat
 
     with pytest.raises(ReportError, match="name another file or make the folder writable"):
         write_report(tmp_path, EXPERIMENT, tmp_path)
+
+
+def test_a_report_that_cannot_be_written_says_so_where_nothing_can_be_removed_either(
+    tmp_path: Path,
+) -> None:
+    remember(tmp_path, search_rows(2))
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ReportError, match=r"file/page\.html cannot be written: .*name another"):
+        write_report(tmp_path, EXPERIMENT, tmp_path / "file" / "page.html")

@@ -118,6 +118,18 @@ def test_a_replayed_call_costs_nothing_and_an_unknown_price_is_not_zero() -> Non
     assert costs(replace(data, calls=calls))[0].cells[:3] == ("4", "4", "1")
 
 
+def test_the_tile_of_costs_hides_no_answer_whose_price_or_tokens_are_unknown() -> None:
+    data = search_rows(3, model=True)
+    unpriced = replace(data.calls[0], outcome="truncated", cost_usd=None)
+    silent = replace(data.calls[1], outcome="bad_reply", cost_usd=None, output_tokens=None)
+
+    shown = {tile.label: tile for tile in tiles(replace(data, calls=(unpriced, silent)))}
+
+    assert shown["cost of models"].note == (
+        "2 calls, 1 of unknown price, 1 that may have been charged untold"
+    )
+
+
 def test_failures_come_with_a_message_and_the_line_of_the_source() -> None:
     (kind,) = failures(search_rows(10))
 

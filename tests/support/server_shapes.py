@@ -9,6 +9,20 @@ from tests.support.model_server import Behaviour, Json, Received, Sent, raw
 Shape = Callable[[str, str], Json]
 """(text, finish reason) -> body."""
 
+AZURE_FILTER: Json = {
+    "message": "The response was filtered due to the prompt triggering Azure OpenAI's content "
+    "management policy. Please modify your prompt and retry.",
+    "type": None,
+    "param": "prompt",
+    "code": "content_filter",
+    "status": 400,
+    "innererror": {
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_result": {"violence": {"filtered": True, "severity": "medium"}},
+    },
+}
+"""What Azure says of a prompt that its content filter stops, with a status of 400."""
+
 
 def answers(shape: Shape, text: str, finish_reason: str = "stop") -> Behaviour:
     """Answer every request with this text in this shape."""
