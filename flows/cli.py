@@ -50,7 +50,7 @@ def assay() -> None:
     """Search for scheduling policies and trust the result.
 
     \b
-    Policies are tried in locked containers, scored on scenarios and kept in a history:
+    Policies are tried in locked containers, scored and kept in a history:
       assay demo                        a short search, from nothing to a report
       assay evaluate my_policy.py       try one policy
       assay run --candidates 100        search

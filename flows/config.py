@@ -13,7 +13,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from flows.errors import ConfigError
+from flows.settings.idle import refuse_idle
 from flows.settings.sections import (
+    IN_WORDS,
+    NAME,
     BudgetConfig,
     EvolveConfig,
     FeedbackConfig,
@@ -23,6 +26,11 @@ from flows.settings.sections import (
     Section,
 )
 from flows.settings.sources import (
+    ENVIRONMENT,
+    FILE,
+    FLAGS,
+    OWN,
+    Origin,
     dotted_keys,
     environment_settings,
     under,
@@ -37,7 +45,7 @@ class SearchConfig(Section):
 
     name: str = Field(
         "search",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$",
+        pattern=NAME,
         description="names the experiment, together with all that shapes it",
     )
     suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
@@ -76,32 +84,13 @@ def load_config(
     An override is ``{"proposer.kind": "openai"}``, a variable ``ASSAY_PROPOSER__KIND=openai``;
     the user's file is ``assay/config.toml`` in the folder of configurations that XDG names.
     """
-    personal = user_file(environment)
-    settings = _read_toml(path) if path is not None else {}
-    given = set(dotted_keys(settings))
-    if personal is not None:
-        defaults = _read_toml(personal)
-        settings = under(settings, defaults)
-        own = {key: f"{personal}: " for key in dotted_keys(defaults) if key not in given}
-    else:
-        own = {}
-    variables = environment_settings(environment)
-    for dotted, value in {**variables, **overrides}.items():
-        *sections, key = dotted.split(".")
-        table = settings
-        for section in sections:
-            table = table.setdefault(section, {})
-            if not isinstance(table, dict):
-                raise ConfigError(f"{path}: {section} must be a table ([{section}]), got {table!r}")
-        table[key] = value
+    settings, origins = _gathered(path, overrides, environment)
+    refuse_idle(settings, origins)
     try:
         return SearchConfig.model_validate(settings)
     except ValidationError as error:
-        set_here = {key: f"{variable_name(key)}: " for key in variables}
-        origins = own | set_here | dict.fromkeys(overrides, "")
-        raise ConfigError(
-            _explain(error, f"{path}: " if path is not None else "", origins)
-        ) from None
+        file = f"{path}: " if path is not None else ""
+        raise ConfigError(_explain(error, file, origins)) from None
 
 
 def config_sha256(config: SearchConfig) -> str:
@@ -116,6 +105,36 @@ def experiment_id(config: SearchConfig) -> str:
     return f"{slug}-{config_sha256(config)[:8]}"
 
 
+def _gathered(
+    path: Path | None, overrides: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Origin]]:
+    """Return what all places say together, and where each setting was made."""
+    personal = user_file(environment)
+    settings: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for strength, file in ((OWN, personal), (FILE, path)):
+        found = _read_toml(file) if file is not None else {}
+        settings = under(found, settings)
+        made = Origin(strength=strength, words=f"{file}: ")
+        origins |= dict.fromkeys(dotted_keys(found), made)
+    variables = environment_settings(environment)
+    for dotted, value in {**variables, **overrides}.items():
+        *sections, key = dotted.split(".")
+        table = settings
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{path}: {section} must be a table ([{section}]), got {table!r}")
+        table[key] = value
+    for name, value in variables.items():
+        made = Origin(strength=ENVIRONMENT, words=f"{variable_name(name)}: ")
+        origins |= dict.fromkeys(dotted_keys({name: value}), made)
+    for name, value in overrides.items():
+        made = Origin(strength=FLAGS, words="")
+        origins |= dict.fromkeys(dotted_keys({name: value}), made)
+    return settings, origins
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -127,20 +146,29 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
-def _explain(error: ValidationError, file: str, origins: Mapping[str, str]) -> str:
+def _explain(error: ValidationError, file: str, origins: Mapping[str, Origin]) -> str:
     """Return a line for each problem; it begins with where the setting was made."""
     lines = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in problem["loc"])
-        where = origins.get(key, file)
+        where = origins[key].words if key in origins else file
         if problem["type"] == "extra_forbidden":
             lines.append(f"{where}unknown key {key!r}{_suggestion(problem['loc'])}")
             continue
-        message = problem["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
-        given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
-        lines.append(f"{where}{key or 'configuration'}: {message}{given}")
+        told = isinstance(problem["input"], dict) or key.endswith("api_key_env")  # maybe a key
+        given = "" if told else f", got {problem['input']!r}"
+        lines.append(f"{where}{key or 'configuration'}: {_expectation(key, problem)}{given}")
     return "\n".join(lines)
+
+
+def _expectation(key: str, problem: Any) -> str:
+    """Return what is wrong with a value, in the words of the configuration."""
+    if problem["type"] == "string_pattern_mismatch":
+        return IN_WORDS[problem["ctx"]["pattern"]]
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"expected a table ([{key}])"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

@@ -1,24 +1,23 @@
 """One experiment from its configuration to the files that it leaves."""
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.clock import SystemClock, stamp
 from flows.config import SearchConfig, experiment_id
-from flows.errors import AlreadyRunning
-from flows.history.journal import Journal, read_rows
+from flows.errors import AlreadyRunning, UserError
+from flows.history.ingest_lock import hold
+from flows.history.journal import Journal
 from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
 from flows.home import experiment_folder, home_folder, make_folder
-from flows.loop.attempts import without_drawings
 from flows.loop.baselines import check_baselines
-from flows.loop.budget import spend_of
+from flows.loop.budget import wall_seconds
 from flows.loop.happenings import SearchResult
-from flows.loop.ledger import Ledger
+from flows.loop.ledger import Ledger, recorded
 from flows.loop.proposer_choice import make_proposer
 from flows.loop.session import Around, Services, Watch, ended
 from flows.loop.splits import suite_splits
@@ -31,6 +30,9 @@ from flows.search import run_search
 from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
+
+LOCK_SECONDS = 1.0
+"""How long a process that a killed run was about to start may still have its lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ def run_experiment(
     keys = keys_of(config.proposer, environment)
     identity = experiment_id(config)
     with _only_one(home, identity):
-        earlier = tuple(map(without_drawings, read_rows(home, identity)))
+        earlier = recorded(home, identity)
         done = _ended(config, earlier)
         if done is not None:
             return _show_again(home, done, earlier)
@@ -85,7 +87,7 @@ def run_experiment(
             try:
                 result = run_search(config, services, watch, around)
             except BaseException:
-                _keep_best(home, identity, Ledger(read_rows(home, identity)).best, journal)
+                _keep_best(home, identity, Ledger(recorded(home, identity)).best, journal)
                 raise
             return _leave(home, result, journal)
 
@@ -106,13 +108,14 @@ def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ)
 
 def is_done(config: SearchConfig, home: Path) -> bool:
     """Return whether the experiment has ended, so that a run would only show it again."""
-    return _ended(config, tuple(read_rows(home, experiment_id(config)))) is not None
+    return _ended(config, recorded(home, experiment_id(config))) is not None
 
 
 def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
     """Return what an ended experiment left; make up for what a kill after its end kept from it."""
     assert ledger.experiment is not None, "what has ended has begun"
-    result = ledger.result(spend_of(earlier), already_done=True)
+    spend = replace(ledger.spend(), seconds=wall_seconds(earlier))
+    result = ledger.result(spend, already_done=True)
     if _left_its_files(ledger.experiment, earlier):
         return _leave(home, result, None)
     with Journal(home, result.experiment_id) as journal:
@@ -171,17 +174,26 @@ def _ended(config: SearchConfig, earlier: Sequence[Row]) -> Ledger | None:
 @contextmanager
 def _only_one(home: Path, identity: str) -> Iterator[None]:
     """Hold the experiment's lock, which a process that dies gives back by itself."""
-    folder = make_folder(experiment_folder(home, identity))
-    with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
+    path = _lock_file(home, identity)
+    with hold(path, LOCK_SECONDS) as held:
+        if not held:
+            holder = path.read_text(encoding="ascii").strip()
             raise AlreadyRunning(
-                f"experiment {identity} is being worked on by process {file.read().strip()}: wait "
-                "for it, or give this search another --name"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+                f"experiment {identity} is being worked on by process {holder}: wait for it, or "
+                "give this search another --name"
+            )
+        with suppress(OSError):  # on a full disk the journal says so
+            path.write_text(str(os.getpid()), encoding="ascii")
         yield
+
+
+def _lock_file(home: Path, identity: str) -> Path:
+    path = make_folder(experiment_folder(home, identity)) / "lock"
+    try:
+        path.touch()
+    except OSError as error:
+        raise UserError(
+            f"the lock {path} cannot be made ({error.strerror}): make room or mend the disk, then "
+            "run the same command again"
+        ) from None
+    return path

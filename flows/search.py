@@ -9,11 +9,12 @@ from flows.clock import Clock
 from flows.config import SearchConfig
 from flows.errors import TooManyLosses
 from flows.loop.baselines import baseline_proposals
-from flows.loop.budget import Stop, room_for, stop_reason
+from flows.loop.budget import Stop, stop_reason
 from flows.loop.drafts import Draft
 from flows.loop.final_test import touch_test
 from flows.loop.happenings import SearchResult, Working
 from flows.loop.ledger import format_key
+from flows.loop.places import charges, open_slots
 from flows.loop.proposing import Prompt, Proposal, ProposalRequest, ProposerUnavailable
 from flows.loop.recording import record, record_references
 from flows.loop.rows import prompt_row
@@ -67,7 +68,7 @@ def _search(session: Session) -> Stop:
     iteration = session.ledger.next_iteration()
     paid = max((key[0] for key in session.ledger.unused_replies()), default=0)
     while (
-        stop := stop_reason(session.config.budget, session.spend())
+        stop := stop_reason(session.config.budget, session.spend(before=iteration))
     ) is None or iteration <= paid:
         run_iteration(session, iteration)
         iteration += 1
@@ -108,7 +109,7 @@ def feedback(session: Session, iteration: int, slots: list[int]) -> list[Proposa
     """Hop 5: what the next proposals learn from the past, as the strategy plans it."""
     attempts, best = session.ledger.attempts(), session.ledger.best_before(iteration)
     requests = []
-    for slot in slots:
+    for slot, allowed in zip(slots, charges(session, iteration, slots), strict=True):
         plan = session.strategy.plan(attempts, iteration, slot)
         shown = best if best in plan.visible else session.ledger.best_before(1)
         requests.append(
@@ -121,6 +122,7 @@ def feedback(session: Session, iteration: int, slots: list[int]) -> list[Proposa
                 attempts=plan.visible,
                 best=shown,
                 record_call=session.record_call,
+                charges=allowed,
                 move=plan.move,
                 chosen=plan.chosen,
             )
@@ -146,20 +148,6 @@ def try_baselines(session: Session) -> None:
         tried = screen_and_try(session, drafts[start : start + width])
         for draft in validate(session, tried):
             record(session, draft)
-
-
-def open_slots(session: Session, iteration: int) -> list[int]:
-    """Return the slots of ``iteration`` that are not recorded and that the budget has room for."""
-    done = {slot for it, slot in session.ledger.candidates if it == iteration}
-    spend = session.spend()
-    room = room_for(session.config.budget, spend) + len(done)
-    slots = [slot for slot in session.strategy.slots(iteration, room) if slot not in done]
-    # What an interrupted run has paid for is tried, even when nothing new can be paid.
-    paid = [slot for slot in slots if (iteration, slot) in session.ledger.unused_replies()]
-    new = [slot for slot in slots if slot not in paid]
-    while new and stop_reason(session.config.budget, spend, calls=len(new)):
-        new.pop()
-    return sorted([*paid, *new])
 
 
 def patiently(clock: Clock, say: Callable[[str], None]) -> Around:

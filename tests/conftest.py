@@ -1,13 +1,20 @@
-"""How tests share two processes: a file stays in one of them, so do all that use one server."""
+"""How tests share two processes, a file in one of them, and how random examples repeat."""
 
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PREFECT = "tests/prefect"
 ATTACKS = "tests/attacks/test_attacks.py"
 CELLS = ("docker-full", "docker-one-uid", "process")
 LONGEST_FIRST = (PREFECT, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
+
+# The same examples in every run, and no example is too slow on a machine that pauses for a while.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

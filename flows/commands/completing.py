@@ -8,16 +8,16 @@ from click.shell_completion import CompletionItem, get_completion_class
 VARIABLE = "_ASSAY_COMPLETE"
 
 
-@click.command()
+@click.command(short_help="Print what lets a shell complete commands and names.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
     """Print a script that lets a shell complete commands, options and names.
 
     \b
-      eval "$(assay completion bash)"               once, or as a line of ~/.bashrc
-      eval "$(assay completion zsh)"                once, or as a line of ~/.zshrc
-      assay completion fish | source                once, or in ~/.config/fish/config.fish
+      eval "$(assay completion bash)"     once, or as a line of ~/.bashrc
+      eval "$(assay completion zsh)"      once, or as a line of ~/.zshrc
+      assay completion fish | source      once, or in ~/.config/fish/config.fish
     """
     found = get_completion_class(shell)
     assert found is not None, "click knows the three shells"

@@ -26,6 +26,7 @@ def _begins_with_comment(argument: str) -> bool:
     type=click.Choice(["table", "json", "csv", "parquet"]),
     default="table",
     show_default=True,
+    help="How the answer is written.",
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write there instead of to the terminal.")
 def sql(**options: Any) -> int:
@@ -33,7 +34,7 @@ def sql(**options: Any) -> int:
 
     \b
       assay sql "from leaderboard limit 10"
-      assay sql "select outcome, count(*) from evaluations group by all" --format json
+      assay sql "select outcome, count(*) from evaluations group by 1"
     """
     from flows.console.history import run_sql
 
@@ -53,7 +54,7 @@ def export(**options: Any) -> int:
     return export_history(**options)
 
 
-@click.group()
+@click.group(short_help="Check, remake or shrink the history's database.")
 def db() -> None:
     """Look after the history's database, which the journals can always remake.
 

@@ -7,7 +7,7 @@ import click
 from flows.commands.options import CELLS
 
 
-@click.command()
+@click.command(short_help="Check that a hostile policy is contained here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--cell",

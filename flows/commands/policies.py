@@ -9,7 +9,7 @@ from flows.commands import completing
 from flows.commands.options import FOLDER
 
 
-@click.command()
+@click.command(short_help="Write a configuration and a policy to start from.")
 @click.argument("folder", type=FOLDER, default=Path())
 def init(**options: Any) -> int:
     """Write a commented configuration and a policy to start from into FOLDER, or here.
@@ -25,7 +25,7 @@ def init(**options: Any) -> int:
     return init_folder(**options)
 
 
-@click.group()
+@click.group(short_help="List and show the library's policies; check your own.")
 def policies() -> None:
     """Look at the policies of the library, and check one of your own without running it.
 
@@ -62,7 +62,7 @@ def policies_show(**options: Any) -> int:
     return show_policy(**options)
 
 
-@policies.command("check")
+@policies.command("check", short_help="Tell what the screen refuses in a file.")
 @click.argument("policy", metavar="FILE", shell_complete=completing.policies)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def policies_check(**options: Any) -> int:

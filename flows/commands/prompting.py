@@ -19,7 +19,7 @@ def prompts() -> None:
     """
 
 
-@prompts.command("copy")
+@prompts.command("copy", short_help="Copy the shipped templates into a folder.")
 @click.argument("folder", type=FOLDER)
 def prompts_copy(**options: Any) -> int:
     """Copy the shipped templates into FOLDER, to be changed and named with --prompts.
@@ -32,7 +32,7 @@ def prompts_copy(**options: Any) -> int:
     return copy_prompts(**options)
 
 
-@prompts.command("check")
+@prompts.command("check", short_help="Try the templates of a folder.")
 @click.argument("folder", type=FOLDER)
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
 def prompts_check(**options: Any) -> int:

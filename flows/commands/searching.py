@@ -12,7 +12,7 @@ STRATEGIES = click.Choice(["refine", "best_of_n", "evolve"])
 FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 
 
-@click.command()
+@click.command(short_help="Search for a policy, or continue an interrupted search.")
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
 @click.option("--name", help="Name of the experiment.  [default: search]")
 @click.option(
@@ -29,7 +29,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     help="A library policy to compare with; give it once for each.",
 )
 @click.option("--candidates", type=int, metavar="N", help="Attempts to make.  [default: 24]")
-@click.option("--evaluations", type=int, metavar="N", help="Stop after so many tries in cells.")
+@click.option("--evaluations", type=int, metavar="N", help="Stop before more tries in cells.")
 @click.option("--minutes", type=float, help="Stop after this time.")
 @click.option("--dollars", type=float, help="Stop before a model costs more.")
 @click.option("--tokens", type=int, help="Stop before a model uses more.")
@@ -72,7 +72,7 @@ def run(**options: Any) -> int:
       assay run --candidates 100 --slots 2
       assay run --config search.toml --set evolve.population=20
       assay run --proposer openai --model gpt-5-mini --dollars 2
-      assay run --proposer openai --base-url http://127.0.0.1:8000/v1 --model local
+      assay run --proposer openai --base-url http://127.0.0.1:8000/v1 --model any
       assay run --replay search-1a2b3c4d --name again
     """
     from flows.console.run import run_command
@@ -80,7 +80,7 @@ def run(**options: Any) -> int:
     return run_command(**options)
 
 
-@click.command()
+@click.command(short_help="Run a short search, from nothing to a report.")
 @click.option("--fresh", is_flag=True, help="Leave an interrupted demo as it is; begin another.")
 @click.option("--direct", is_flag=True, help="Without Prefect.")
 @click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")

@@ -7,7 +7,7 @@ import click
 from flows.commands.options import FILE
 
 
-@click.command()
+@click.command(short_help="Search every night on this machine.")
 @click.option("--config", type=FILE, metavar="TOML", help="What to search for each night.")
 @click.option("--cron", metavar="TEXT", help="When, in UTC.  [default: 0 2 * * *]")
 @click.option("--limit", type=click.IntRange(1), default=2, show_default=True, help="Runs at once.")

@@ -8,7 +8,7 @@ from flows.commands.completing import experiments
 from flows.commands.options import FILE
 
 
-@click.command()
+@click.command(short_help="Write one HTML page about an experiment.")
 @click.argument("experiment", required=False, shell_complete=experiments)
 @click.option("--out", type=FILE, metavar="HTML", help="Where to write the page.")
 def report(**options: Any) -> int:
@@ -23,7 +23,7 @@ def report(**options: Any) -> int:
     return make_report(**options)
 
 
-@click.command()
+@click.command(short_help="Show an attempt: figures, source, diff, prompt, reply.")
 @click.argument("candidate")
 @click.option(
     "--experiment",

@@ -11,7 +11,7 @@ PARTS = click.Choice(["train", "validation", "test", "all"])
 OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 
 
-@click.command()
+@click.command(short_help="Try one policy in a locked container.")
 @click.argument("policy", shell_complete=completing.policies)
 @click.option(
     "--suite",
@@ -40,7 +40,7 @@ def evaluate(**options: Any) -> int:
     return evaluate_policy(**options)
 
 
-@click.command()
+@click.command(short_help="Compare policies, with intervals and a verdict.")
 @click.argument(
     "policies",
     nargs=-1,
@@ -87,7 +87,7 @@ def compare(**options: Any) -> int:
     \b
       assay compare my_policy.py right-size
       assay compare 3fa9c1d2 naive priority --suite mixed --slots 2
-      assay compare my_policy.py naive --suite paper      beside the paper's figure
+      assay compare my_policy.py naive --suite paper    beside the paper's figure
     """
     from flows.console.compare import compare_policies
 

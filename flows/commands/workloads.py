@@ -7,7 +7,7 @@ import click
 from flows.commands.options import FILE, SPLITS
 
 
-@click.group()
+@click.group(short_help="List, describe, make, check and import workloads.")
 def traces() -> None:
     """Look at workloads, make them, and import them from public data.
 
@@ -31,7 +31,7 @@ def traces_list(**options: Any) -> int:
     return list_traces(**options)
 
 
-@traces.command("describe")
+@traces.command("describe", short_help="Tell what a workload asks for.")
 @click.argument("name", metavar="SUITE|TRACE.csv")
 @click.option("--scenario", metavar="NAME", help="One scenario of the suite, in full.")
 @click.option("--split", type=SPLITS, help="Part of the suite.  [default: all of it]")
@@ -64,7 +64,7 @@ def traces_generate(**options: Any) -> int:
     return generate_trace(**options)
 
 
-@traces.command("check")
+@traces.command("check", short_help="Check traces, headers and checksums.")
 @click.argument("files", nargs=-1, metavar="[TRACE.csv|HEADER.toml|SUITE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_check(**options: Any) -> int:
@@ -78,7 +78,7 @@ def traces_check(**options: Any) -> int:
     return check_traces(**options)
 
 
-@traces.command("formats")
+@traces.command("formats", short_help="List the formats that can be imported.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_formats(**options: Any) -> int:
     """List the formats that can be imported, with their files and assumed figures.
@@ -91,7 +91,7 @@ def traces_formats(**options: Any) -> int:
     return list_formats(**options)
 
 
-@traces.command("import")
+@traces.command("import", short_help="Make a trace from public data.")
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
@@ -107,7 +107,7 @@ def traces_import(**options: Any) -> int:
 
     \b
       assay traces formats
-      assay traces import azure-2021 invocations.txt --start 3600 --duration 600 --out day.csv
+      assay traces import azure-2021 invocations.txt --duration 600 --out day.csv
     """
     from flows.console.traces import import_trace
 

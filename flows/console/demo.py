@@ -8,9 +8,8 @@ from flows.console.run import print_end, run_shown
 from flows.console.terminal import print_line
 from flows.errors import OrchestratorUnavailable
 from flows.experiment import Finished
-from flows.history.journal import read_rows
 from flows.home import home_folder
-from flows.loop.ledger import Ledger
+from flows.loop.ledger import Ledger, recorded
 from flows.loop.session import ended
 from flows.settings.cells import check_cell
 from sandbox.provider import DOCKER
@@ -50,7 +49,7 @@ def demo_config(home: Path, fresh: bool, cell: str = DOCKER) -> SearchConfig:
     settings = {**SETTINGS, "cell": cell}
     config = load_config(None, settings)
     for number in count(2):
-        ledger = Ledger(read_rows(home, experiment_id(config)))
+        ledger = Ledger(recorded(home, experiment_id(config)))
         begun = ledger.experiment is not None
         if not begun or not (fresh or ended(ledger.experiment, ledger.tried(), config)):
             break

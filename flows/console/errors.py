@@ -11,6 +11,7 @@ from typing import TextIO
 from flows.errors import OrchestratorUnavailable, UserError
 
 INTERNAL, BAD_INPUT, POLICY_FAILED, NO_SANDBOX, INTERRUPTED = 1, 2, 3, 4, 130
+NOTHING_TRIED = INTERNAL
 
 
 def leave_with(error: BaseException) -> int:

@@ -1,8 +1,6 @@
 """``assay sql``, ``assay report`` and ``assay export``: questions to the history."""
 
 import sys
-from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +10,12 @@ from flows.errors import UserError
 from flows.history.export import export_parquet, render_table
 from flows.history.lookup import find_experiment
 from flows.history.store import Table, copy_to_parquet, query
+from flows.history.text_table import text_table
 from flows.home import home_folder
 from flows.report.writing import write_report
 
-GAP = 2
-"""Between two columns of an answer."""
-SHORT_CELL = 32
 NAMED = 6
+"""Columns that are named of those that do not fit."""
 
 
 def run_sql(
@@ -29,7 +26,7 @@ def run_sql(
         return _write_parquet(statement, out)
     table = query(home_folder(), statement)
     for note in table.notes:
-        say(f"assay: {note}")
+        _tell(note)
     if out is None and style == "table" and sys.stdout.isatty():
         _print_fitting(table)
         return 0
@@ -57,50 +54,30 @@ def make_report(experiment: str | None, out: Path | None) -> int:
 
 def export_history(folder: Path) -> int:
     """Write every table as a Parquet file."""
-    manifest = export_parquet(home_folder(), folder)
+    manifest = export_parquet(home_folder(), folder, _tell)
     print_line(f"the tables are in {folder}, listed in {manifest}")
     return 0
 
 
+def _tell(note: str) -> None:
+    say(f"assay: {note}")
+
+
 def _print_fitting(table: Table) -> None:
-    shown = _fitting(table, screen_width())
-    print_line(render_table(shown, "table").rstrip("\n"))
-    left = table.columns[len(shown.columns) :]
+    text, count = text_table(table, screen_width())
+    print_line(text)
+    left = table.columns[count:]
     if left:
+        how_many = f"{len(left)} more column{'s do' if left[1:] else ' does'}"
         print_line(
-            f"{len(left)} more columns do not fit here: {', '.join(left[:NAMED])}"
+            f"{how_many} not fit here: {', '.join(left[:NAMED])}"
             f"{', ...' if left[NAMED:] else ''}; name those that you want, or add --format json"
         )
-
-
-def _fitting(table: Table, room: int) -> Table:
-    """Return what fits on a line of the screen: texts cut short, then the first columns alone."""
-    if _columns_on(table, room) < len(table.columns):
-        cut = tuple(tuple(_short(value) for value in row) for row in table.rows)
-        table = replace(table, rows=cut)
-    kept = max(1, _columns_on(table, room))
-    return replace(
-        table,
-        columns=table.columns[:kept],
-        types=table.types[:kept],
-        rows=tuple(row[:kept] for row in table.rows),
-    )
-
-
-def _columns_on(table: Table, room: int) -> int:
-    rule = render_table(table, "table").split("\n")[1]
-    ends = accumulate(len(part) + GAP for part in rule.split(" " * GAP))
-    return sum(end - GAP <= room for end in ends)
-
-
-def _short(value: object) -> object:
-    long = isinstance(value, str) and len(value) > SHORT_CELL
-    return f"{value[: SHORT_CELL - 1]}…" if isinstance(value, str) and long else value
 
 
 def _write_parquet(statement: str, out: Path | None) -> int:
     if out is None:
         raise UserError("a Parquet file is binary: say where to write it with --out FILE")
-    rows = copy_to_parquet(home_folder(), statement, out)
+    rows = copy_to_parquet(home_folder(), statement, out, tell=_tell)
     print_line(f"{rows} rows are in {out}")
     return 0

@@ -178,10 +178,12 @@ def _seconds_each(progress: Progress) -> float | None:
 
 
 def _why(row: CandidateRow) -> str:
-    if row.duplicate_of is not None:
-        return f"  (same as {row.duplicate_of})"
-    if row.standing in NOT_PROMOTED:
-        return f"  ({row.standing}: {_brief(row.standing_detail)})"
+    same = f"same as {row.duplicate_of}" if row.duplicate_of is not None else ""
+    if row.standing in NOT_PROMOTED and not row.standing_detail.startswith(f"the {same}"):
+        told = f"{row.standing}: {_brief(row.standing_detail)}"
+        return f"  ({told}; {same})" if same else f"  ({told})"
+    if same:
+        return f"  ({same})"
     if row.problem is None:
         return ""
     line = f"line {row.problem_line}: " if row.problem_line is not None else ""

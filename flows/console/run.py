@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.config import SearchConfig, experiment_id, load_config
-from flows.console.errors import INTERRUPTED, say
+from flows.console.errors import INTERRUPTED, NOTHING_TRIED, say
 from flows.console.event_lines import ended_line, interrupted_line, promotions
 from flows.console.terminal import print_line, print_prose, print_table, visible, watching
 from flows.errors import ConfigError
@@ -21,15 +21,12 @@ from flows.loop.budget import preflight_lines, summary_lines
 from flows.loop.happenings import Notice, SearchResult
 from flows.loop.session import Watch
 from flows.models.replay_source import recorded_settings
-from flows.orchestration.quiet_exit import close_stderr_at_exit
 from flows.orchestration.settings import START_SECONDS, prepare_prefect, uses_a_server
 from flows.settings.cells import check_cell
 from flows.settings.sources import assignments
 
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
-OF_MODELS = ("model", "base_url", "api", "api_key_env", "prices", "prompts")
-"""Flags that only a search with a model has a use for."""
 KEYS = {
     "name": "name",
     "suite": "suite",
@@ -66,19 +63,19 @@ def run_command(
     settings: Sequence[str],
     **flags: Any,
 ) -> int:
-    """Search as the file, the environment and the flags say."""
+    """Search as the file, the environment and the flags say; return the exit code."""
     replayed = flags.get("replay") if config is None else None
     recorded = recorded_settings(home_folder(), replayed) if replayed else {}
     given = {**recorded, **assignments(settings), **overrides(flags)}
     chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ)
     check_cell(chosen.cell)
-    _refuse_idle_flags(chosen, flags)
+    _refuse_idle_prompts(chosen, flags.get("prompts"))
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
     if as_json:
         print_line(ended_line(finished))
     else:
         print_end(finished)
-    return 0
+    return NOTHING_TRIED if _tried_nothing(finished.result) else 0
 
 
 def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,14 +86,12 @@ def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _refuse_idle_flags(config: SearchConfig, flags: Mapping[str, Any]) -> None:
-    """Refuse what speaks of a model where none would be asked: it was hardly meant so."""
-    idle = [name for name in OF_MODELS if flags.get(name) is not None]
-    if config.proposer.kind == "offline" and idle:
-        flag = f"--{idle[0].replace('_', '-')}"
+def _refuse_idle_prompts(config: SearchConfig, prompts: Path | None) -> None:
+    """Refuse templates that nobody would be sent: it was hardly meant so."""
+    if config.proposer.kind == "offline" and prompts is not None:
         raise ConfigError(
-            f"{flag} says how a model is asked, and the offline proposer asks none: "
-            f"add --proposer openai, or leave {flag} out"
+            "--prompts says how a model is asked, and the offline proposer asks none: "
+            "add --proposer openai, or leave --prompts out"
         )
 
 
@@ -162,7 +157,6 @@ def _through_prefect(
     prepare_prefect(home, os.environ, verbose=verbose, patience_seconds=patience_seconds)
     if not quiet and not uses_a_server(os.environ):
         print_line("starting Prefect's local server, which takes 12-70 s (--direct does without)")
-    close_stderr_at_exit()  # before Prefect is imported, so that it comes after Prefect's own
     orchestrate = importlib.import_module("flows.orchestrate")
 
     def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
@@ -171,6 +165,11 @@ def _through_prefect(
         return finished
 
     return search
+
+
+def _tried_nothing(result: SearchResult) -> bool:
+    """Return whether attempts were lost and none was made, as when no model's server runs."""
+    return bool(result.lost) and not any(row.iteration > 0 for row in result.candidates)
 
 
 def _interrupt(*_: object) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.console.errors import say
 from flows.console.terminal import print_line, print_table, visible
 from flows.errors import UserError
 from flows.history.lookup import PLACE, Found, find_at, find_best, find_candidate, find_experiment
@@ -44,13 +45,11 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
         print_line(json.dumps(known, default=str))
         return 0
     if only is not None:
-        text = _part(only, known)
-        bare = only == "source" and not sys.stdout.isatty()
-        print_line((text if bare else _safe(text)).rstrip("\n"))
+        _print_only(only, known)
         return 0
     for line in _head(known["attempt"]):
         print_line(_safe(line))
-    _print_figures(known["evaluations"])
+    _print_figures("", known["evaluations"])
     for title in ("source", "diff", "prompt", "reply"):
         text = _part(title, known)
         if text.strip():
@@ -105,8 +104,7 @@ def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _head(attempt: dict[str, Any]) -> Iterator[str]:
-    place = f"{attempt['iteration']}/{attempt['slot']} of {attempt['experiment_id']}"
-    yield f"{attempt['title']}  ({place})"
+    yield f"{attempt['title']}  ({_place(attempt)})"
     yield f"candidate: {attempt['candidate'] or 'none, the reply held no policy'}"
     made = attempt["origin"]
     if attempt["operator"] != made:
@@ -127,10 +125,24 @@ def _head(attempt: dict[str, Any]) -> Iterator[str]:
         yield f"standing: {attempt['standing']}: {attempt['standing_detail'] or ''}".rstrip(": ")
 
 
-def _print_figures(tries: Sequence[dict[str, Any]]) -> None:
+def _print_only(part: str, known: dict[str, Any]) -> None:
+    """Print one part, a text as it is; say on standard error when there is none."""
+    place = _place(known["attempt"])
+    text = _part(part, known)
+    if part == "figures" and known["evaluations"]:
+        title = f"figures of {place}: {visible(known['attempt']['title'])}"
+        _print_figures(title, known["evaluations"])
+    elif text.strip():
+        bare = part == "source" and not sys.stdout.isatty()
+        print_line((text if bare else _safe(text)).rstrip("\n"))
+    else:
+        say(f"assay: {place} has no {part}")
+
+
+def _print_figures(title: str, tries: Sequence[dict[str, Any]]) -> None:
     if tries:
         headers = ("split", "scenario", "try", "outcome", "score", "completed", "latency, s")
-        print_table("", headers, [_cells(each) for each in tries], ("completed", "try"))
+        print_table(title, headers, [_cells(each) for each in tries], ("completed", "try"))
     for each in tries:
         if each["problem"]:
             print_line(_safe(f"{each['scenario']}: {each['problem']}"))
@@ -159,8 +171,8 @@ def _part(name: str, known: dict[str, Any]) -> str:
             return "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in known["prompt"])
         case "reply":
             return "\n\n".join(_reply(each) for each in known["replies"])
-        case _:
-            return "\n".join("  ".join(_cells(each)) for each in known["evaluations"])
+        case _:  # figures are a table
+            return ""
 
 
 def _diff(attempt: dict[str, Any], parent: dict[str, Any]) -> str:
@@ -176,6 +188,10 @@ def _diff(attempt: dict[str, Any], parent: dict[str, Any]) -> str:
 
 def _reply(call: dict[str, Any]) -> str:
     return f"[{call['model']}: {call['outcome']}]\n{call['reply'] or call['error'] or ''}"
+
+
+def _place(attempt: dict[str, Any]) -> str:
+    return f"{attempt['iteration']}/{attempt['slot']} of {attempt['experiment_id']}"
 
 
 def _number(value: float | None) -> str:

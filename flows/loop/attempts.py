@@ -60,9 +60,9 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
 
 def without_drawings(row: Row) -> Row:
     """Return the row without what only a report draws, which is most of its size."""
-    if not isinstance(row, EvaluationRow) or row.metrics is None:
+    if not isinstance(row, EvaluationRow) or not DRAWN & (row.metrics or {}).keys():
         return row
-    kept = {name: value for name, value in row.metrics.items() if name not in DRAWN}
+    kept = {name: value for name, value in (row.metrics or {}).items() if name not in DRAWN}
     return replace(row, metrics=kept)
 
 

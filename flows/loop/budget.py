@@ -3,30 +3,34 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import reduce
+from math import inf
 
 from flows.config import SearchConfig
 from flows.history.records import (
     CandidateRow,
-    EvaluationRow,
     EventRow,
     ExperimentRow,
     LlmCallRow,
     Row,
 )
-from flows.loop.splits import TEST
+from flows.models.bodies import FINAL
 from flows.settings.sections import BudgetConfig
 from flows.wording import counted
 
 START_KINDS = ("started", "resumed")
+UNANSWERED = ("timeout", "connection_lost")
+"""Outcomes of a call that a server may have worked on, though no answer of it arrived."""
+UNREACHED = "connection_error"
+"""Outcome of a call that no server received."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """The most that one more call to a model can take, as far as that is known."""
+    """The most that one more call to a model and one more candidate can take, as far as known."""
 
     tokens: int = 0
     dollars: float = 0.0
+    evaluations: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +39,14 @@ class Spend:
 
     candidates: int = 0
     evaluations: int = 0
-    """Candidate x scenario tries in cells; baselines and the final test are not counted."""
+    """Candidate x scenario tries in cells; baselines and the final test are not counted.
+
+    They are counted with their candidate: it may be interrupted between the two.
+    """
     seconds: float = 0.0
     calls: int = 0
+    unreached_calls: int = 0
+    """Calls of these that reached no server."""
     replayed_calls: int = 0
     tokens: int = 0
     input_tokens: int = 0
@@ -65,47 +74,63 @@ def room_for(budget: BudgetConfig, spend: Spend) -> int:
     return max(0, budget.candidates - spend.candidates)
 
 
-def stop_reason(budget: BudgetConfig, spend: Spend, calls: int = 1) -> Stop | None:
-    """Return why nothing more may start, or None; ``calls`` more are reserved at the largest."""
+def stop_reason(budget: BudgetConfig, spend: Spend, calls: int = 1, tried: int = 1) -> Stop | None:
+    """Return why nothing more may start, or None.
+
+    So many more ``calls``, and candidates that are ``tried``, are reserved at the largest.
+    """
     if spend.candidates >= budget.candidates:
         return Stop(planned=True, reason=f"all {budget.candidates} candidates were tried")
-    if budget.evaluations is not None and spend.evaluations >= budget.evaluations:
-        return _exhausted(f"{spend.evaluations} of {budget.evaluations} evaluations are used")
+    if tried > tries_left(budget, spend):
+        return _exhausted(
+            f"{spend.evaluations} of {budget.evaluations} evaluations are used and another "
+            f"candidate may take {spend.reserve.evaluations}"
+        )
     if budget.minutes is not None and spend.seconds >= budget.minutes * 60.0:
         return _exhausted(f"{spend.seconds / 60.0:.1f} of {budget.minutes:g} minutes are used")
-    # A call whose tokens nobody told may have taken as much as the largest one that is possible.
-    open_calls = calls + spend.uncounted_calls
-    if budget.tokens is not None:
-        most = max(spend.largest_call_tokens, spend.reserve.tokens)
-        if spend.tokens >= budget.tokens or spend.tokens + open_calls * most > budget.tokens:
-            return _exhausted(
-                f"{spend.tokens} of {budget.tokens} tokens are used and another call may take "
-                f"{most}{_also_held(spend)}"
-            )
-    if budget.dollars is not None:
-        dearest = max(spend.largest_call_dollars, spend.reserve.dollars)
-        reserved = spend.dollars + open_calls * dearest
-        if spend.dollars >= budget.dollars or reserved > budget.dollars:
-            return _exhausted(
-                f"${spend.dollars:.4f} of ${budget.dollars:g} are used and another call may cost "
-                f"${dearest:.4f}{_also_held(spend)}"
-            )
+    if calls > _calls_by_tokens(budget, spend):
+        return _exhausted(
+            f"{spend.tokens} of {budget.tokens} tokens are used and another call may take "
+            f"{_most_tokens(spend)}{_also_held(spend)}"
+        )
+    if calls > _calls_by_dollars(budget, spend):
+        return _exhausted(
+            f"${spend.dollars:.4f} of ${budget.dollars:g} are used and another call may cost "
+            f"${_most_dollars(spend):.4f}{_also_held(spend)}"
+        )
     return None
 
 
-def spend_of(rows: Iterable[Row]) -> Spend:
-    """Return what the recorded ``rows`` of one experiment have used."""
-    kept = list(rows)
-    return replace(reduce(spent_with, kept, Spend()), seconds=wall_seconds(kept))
+def places(budget: BudgetConfig, spend: Spend, wanted: int) -> int:
+    """Return how many of the ``wanted`` places of an iteration there is room for."""
+    return next((n for n in range(wanted, 0, -1) if stop_reason(budget, spend, n, n) is None), 0)
+
+
+def tries_left(budget: BudgetConfig, spend: Spend) -> float:
+    """Return for how many candidates there is room if each takes the most that one can."""
+    return _room(budget.evaluations, spend.evaluations, spend.reserve.evaluations)
+
+
+def calls_left(budget: BudgetConfig, spend: Spend) -> float:
+    """Return for how many calls there is room if each takes the most that one can."""
+    return max(0.0, min(_calls_by_tokens(budget, spend), _calls_by_dollars(budget, spend)))
+
+
+def may_be_charged(call: LlmCallRow) -> bool:
+    """Return whether a server may have charged for a call without saying how much."""
+    return not _is_counted(call) and call.outcome in (*FINAL, *UNANSWERED)
+
+
+def is_unpriced(call: LlmCallRow) -> bool:
+    """Return whether the tokens of a call are known and their price is not."""
+    return _is_counted(call) and call.cost_usd is None
 
 
 def spent_with(spend: Spend, row: Row) -> Spend:
-    """Return what is used once ``row`` is recorded too; seconds are the caller's to count."""
+    """Return what is used once ``row`` is recorded too; seconds and tries are the caller's."""
     match row:
         case CandidateRow() if row.iteration > 0:
             return replace(spend, candidates=spend.candidates + 1)
-        case EvaluationRow() if row.iteration > 0 and row.split != TEST:
-            return replace(spend, evaluations=spend.evaluations + 1)
         case LlmCallRow() if row.replayed:
             return replace(spend, replayed_calls=spend.replayed_calls + 1)
         case LlmCallRow():
@@ -118,10 +143,14 @@ def summary_lines(spend: Spend, improvements: int) -> list[str]:
     """Return what a search cost: proposals, calls, tokens, dollars, dollars per improvement."""
     if spend.calls + spend.replayed_calls == 0:
         return [f"{counted(spend.candidates, 'proposal')}; no model was asked, nothing was paid"]
+    away = [f"{counted(spend.unreached_calls, 'call')} reached no server"]
+    reached = spend.calls - spend.unreached_calls
+    if reached + spend.replayed_calls == 0:
+        return [f"{counted(spend.candidates, 'proposal')}; nothing was paid", *away]
     replayed = f" and {spend.replayed_calls} replayed" if spend.replayed_calls else ""
     cached = f" ({spend.cached_tokens} cached)" if spend.cached_tokens else ""
     lines = [
-        f"{counted(spend.candidates, 'proposal')} from {counted(spend.calls, 'call')}{replayed}: "
+        f"{counted(spend.candidates, 'proposal')} from {counted(reached, 'call')}{replayed}: "
         f"{spend.input_tokens} tokens in{cached}, {spend.output_tokens} out, ${spend.dollars:.4f}"
     ]
     if improvements and spend.dollars:
@@ -129,6 +158,7 @@ def summary_lines(spend: Spend, improvements: int) -> list[str]:
         lines.append(f"{counted(improvements, 'improvement')} at ${each:.4f} each")
     elif spend.dollars:
         lines.append(f"no improvement for ${spend.dollars:.4f}")
+    lines += away if spend.unreached_calls else []
     if spend.unpriced_calls:
         unpriced = counted(spend.unpriced_calls, "call")
         lines.append(f"not in these dollars: {unpriced} of unknown price")
@@ -161,10 +191,10 @@ def wall_seconds(rows: Iterable[Row]) -> float:
 def _spent_with_call(spend: Spend, call: LlmCallRow) -> Spend:
     tokens = (call.input_tokens or 0) + (call.output_tokens or 0)
     dollars = call.cost_usd or 0.0
-    unpriced = call.cost_usd is None and call.outcome == "ok"
     return replace(
         spend,
         calls=spend.calls + 1,
+        unreached_calls=spend.unreached_calls + (call.outcome == UNREACHED),
         tokens=spend.tokens + tokens,
         input_tokens=spend.input_tokens + (call.input_tokens or 0),
         cached_tokens=spend.cached_tokens + (call.cached_tokens or 0),
@@ -172,8 +202,8 @@ def _spent_with_call(spend: Spend, call: LlmCallRow) -> Spend:
         largest_call_tokens=max(spend.largest_call_tokens, tokens),
         dollars=spend.dollars + dollars,
         largest_call_dollars=max(spend.largest_call_dollars, dollars),
-        unpriced_calls=spend.unpriced_calls + unpriced,
-        uncounted_calls=spend.uncounted_calls + _is_uncounted(call),
+        unpriced_calls=spend.unpriced_calls + is_unpriced(call),
+        uncounted_calls=spend.uncounted_calls + may_be_charged(call),
     )
 
 
@@ -186,10 +216,36 @@ def _also_held(spend: Spend) -> str:
     return f", as may {held} whose tokens were not told" if held else ""
 
 
-def _is_uncounted(call: LlmCallRow) -> bool:
-    """Whether a server may have charged for a call without saying how much."""
-    answered = call.outcome in ("ok", "refused", "truncated")
-    return call.outcome == "timeout" or (answered and call.output_tokens is None)
+def _is_counted(call: LlmCallRow) -> bool:
+    return call.input_tokens is not None and call.output_tokens is not None
+
+
+def _calls_by_tokens(budget: BudgetConfig, spend: Spend) -> float:
+    # A call whose tokens nobody told may have taken as much as the largest one that is possible.
+    room = _room(budget.tokens, spend.tokens, _most_tokens(spend))
+    return room - spend.uncounted_calls
+
+
+def _calls_by_dollars(budget: BudgetConfig, spend: Spend) -> float:
+    room = _room(budget.dollars, spend.dollars, _most_dollars(spend))
+    return room - spend.uncounted_calls
+
+
+def _most_tokens(spend: Spend) -> int:
+    return max(spend.largest_call_tokens, spend.reserve.tokens)
+
+
+def _most_dollars(spend: Spend) -> float:
+    return max(spend.largest_call_dollars, spend.reserve.dollars)
+
+
+def _room(budget: float | None, used: float, most: float) -> float:
+    """Return how often the most fits into what is left; without a budget always."""
+    if budget is None:
+        return inf
+    if used >= budget:
+        return 0.0
+    return (budget - used) // most if most else inf
 
 
 def _span(begin: str | None, last: str | None) -> float:

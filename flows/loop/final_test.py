@@ -17,7 +17,7 @@ from flows.loop.session import Session
 from flows.loop.side_by_side import side_by_side
 from flows.loop.splits import TEST
 from flows.loop.tries import scored_tries
-from flows.loop.trying import try_in_cell
+from flows.loop.trying import try_in_cells
 from flows.loop.verdicts import stays, verdict_on_test
 from sandbox.outcome import Outcome, Trial
 
@@ -70,7 +70,7 @@ def _trial(session: Session, row: CandidateRow) -> Trial:
         source=row.source, title=row.title, origin=row.origin, operator=row.operator
     )
     draft = Draft(key=key_of(row), proposal=proposal)
-    return try_in_cell(session, draft, TEST, session.services.scenarios.test)
+    return try_in_cells(session, draft, TEST, session.services.scenarios.test)
 
 
 def _record(session: Session, row: CandidateRow, trial: Trial) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
+from pathlib import Path
 
+from flows.history.journal import read_rows
 from flows.history.records import (
     RUNNING,
     CandidateRow,
@@ -21,7 +24,7 @@ from flows.loop.attempts import make_attempt, make_evaluation, without_drawings
 from flows.loop.budget import Spend, spent_with
 from flows.loop.happenings import SearchResult
 from flows.loop.proposing import Attempt
-from flows.loop.splits import TRAIN
+from flows.loop.splits import TEST, TRAIN
 from flows.loop.verdicts import verdict_of
 from flows.models.bodies import FINAL
 from sandbox.outcome import Evaluation, Outcome
@@ -41,6 +44,7 @@ class Ledger:
         self.next_event = 0
         self._promoted: list[CandidateRow] = []
         self._evaluations: dict[Key, list[EvaluationRow]] = {}
+        self._tries: dict[Key, int] = {}
         self._attempts: dict[Key, Attempt] = {}
         self._sources: dict[str, Key] = {}
         self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
@@ -170,6 +174,15 @@ class Ledger:
         """Return what all runs so far have used; time is not the ledger's to count."""
         return self._spend
 
+    def spend_before(self, iteration: int) -> Spend:
+        """Return what was used when ``iteration`` began."""
+        calls = (row for row in self._calls if row.iteration < iteration)
+        return replace(
+            reduce(spent_with, calls, Spend()),
+            candidates=sum(0 < key[0] < iteration for key in self.candidates),
+            evaluations=sum(n for key, n in self._tries.items() if key[0] < iteration),
+        )
+
     def lost(self) -> int:
         """Return how many attempts were lost and never made up for."""
         return len(self._lost - set(self.candidates))
@@ -188,6 +201,8 @@ class Ledger:
         self.candidates[key] = row
         if row.improved and all(key_of(each) != key for each in self._promoted):
             self._promoted.append(row)
+        if row.iteration > 0:
+            self._count_tries(key)
         evaluations = self._own_evaluations(key, row)
         self._attempts[key] = make_attempt(row, evaluations)
         if row.source is not None:
@@ -195,6 +210,14 @@ class Ledger:
         marks = behaviour(evaluations)
         if marks is not None and row.outcome == Outcome.OK:
             self._behaviours.setdefault(marks, key)
+
+    def _count_tries(self, key: Key) -> None:
+        """Count the tries of an attempt: one that was killed between two rows has some twice."""
+        rows = (row for row in self._evaluations.get(key, ()) if row.split != TEST)
+        tries, counted = len({(row.scenario, row.attempt) for row in rows}), self._tries.get(key, 0)
+        self._tries[key] = tries
+        used = self._spend.evaluations + tries - counted
+        self._spend = replace(self._spend, evaluations=used)
 
     def _own_evaluations(self, key: Key, row: CandidateRow) -> tuple[Evaluation, ...]:
         rows = [each for each in self.scored(key).values() if each.split == TRAIN]
@@ -225,6 +248,11 @@ class Ledger:
             self._lost.add((row.iteration, row.slot or 0))
         if row.kind == "test":
             self.tests.append(row)
+
+
+def recorded(home: Path, experiment_id: str) -> tuple[Row, ...]:
+    """Return the recorded rows of an experiment for a ledger, never all with their drawings."""
+    return tuple(read_rows(home, experiment_id, without_drawings))
 
 
 def format_key(key: Key) -> str:

@@ -81,6 +81,9 @@ class ProposalRequest:
     """Called for each request to a model as soon as it has ended, failed ones included."""
     recorded_calls: tuple[LlmCallRow, ...] = ()
     """Calls that an interrupted run already made for this slot; an answered one is reused."""
+    charges: int | None = None
+    """How many requests that may be charged the budget allows for this slot, recorded ones
+    included; None is no bound."""
     move: Move = "free"
     """What the strategy asks for; ``free`` leaves it to the proposer."""
     chosen: tuple[Attempt, ...] = ()

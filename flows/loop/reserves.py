@@ -1,12 +1,14 @@
-"""What proposals of a model are expected to cost, and the most that one of them can cost."""
+"""What proposals of a model and trials are expected to take, and the most that one can take."""
 
 from dataclasses import dataclass
 
 from flows.config import SearchConfig
 from flows.loop.budget import Reserve
+from flows.loop.splits import AUDIT_CALLS, Splits
 from flows.models.choices import ModelSettings, model_settings
 from flows.models.prices import MILLION, PriceList, price_list
 from flows.prompting.prompts import CHARS_PER_TOKEN
+from flows.wording import counted
 
 FEWEST_CHARS_PER_TOKEN = 3
 """Digits and signs make more tokens than words; no prompt of ours is denser than this."""
@@ -23,7 +25,10 @@ FEW_PROPOSALS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """One proposal as it is expected, and at its worst; dollars are None without a price."""
+    """One proposal as it is expected, and at its worst.
+
+    Without the price of some model there are no expected dollars; the worst is of those known.
+    """
 
     tokens: int
     most_tokens: int
@@ -31,12 +36,45 @@ class Expected:
     most_dollars: float | None
 
 
-def reserve_of(config: SearchConfig) -> Reserve:
-    """Return what is held back for each call before it is made."""
+def reserve_of(config: SearchConfig, scenarios: Splits) -> Reserve:
+    """Return what is held back for each call before it is made, and for each candidate."""
+    tries = most_tries(config, scenarios)
     if config.proposer.kind != "openai":
-        return Reserve()
+        return Reserve(evaluations=tries)
     expected = expected_proposal(config, price_list(config.proposer.prices))
-    return Reserve(tokens=expected.most_tokens, dollars=expected.most_dollars or 0.0)
+    return Reserve(
+        tokens=expected.most_tokens, dollars=expected.most_dollars or 0.0, evaluations=tries
+    )
+
+
+def most_tries(config: SearchConfig, scenarios: Splits) -> int:
+    """Return the tries in cells of a candidate that is promoted, see ``flows.loop.trying``.
+
+    These are train and its first scenario again; validation and that scenario; all of train; and
+    the audit. Without validation scenarios, train is what a confirmation takes.
+    """
+    train, validation = len(scenarios.train), len(scenarios.validation)
+    confirmed = validation + 1 + train if validation else train
+    audited = scenarios.train[: config.guards.audit_scenarios]
+    audits = sum(each.params.policy_calls != AUDIT_CALLS for each in audited)
+    return train + 1 + confirmed + audits
+
+
+def tries_expected(config: SearchConfig, most: int) -> list[str]:
+    """Return what is said about a budget of evaluations, ``most`` being what a candidate takes."""
+    budget = config.budget.evaluations
+    if budget is None:
+        return []
+    lines = [
+        f"{budget} evaluations allow {counted(budget // most, 'candidate')} at least: one takes "
+        f"{most} at most, when it is promoted, and so many are held back for each"
+    ]
+    if budget < most:
+        lines.append(
+            f"warning: no candidate can be tried with {budget} evaluations: give at least {most} "
+            "as budget.evaluations or --evaluations"
+        )
+    return lines
 
 
 def expected_proposal(config: SearchConfig, prices: PriceList) -> Expected:
@@ -56,7 +94,7 @@ def expected_proposal(config: SearchConfig, prices: PriceList) -> Expected:
         tokens=prompt + usual,
         most_tokens=longest + reply,
         dollars=mean / weights if complete else None,
-        most_dollars=max(cost or 0.0 for cost in most) if complete else None,
+        most_dollars=max((cost for cost in most if cost is not None), default=None),
     )
 
 

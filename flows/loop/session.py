@@ -13,7 +13,7 @@ from flows.loop.budget import Spend, wall_seconds
 from flows.loop.happenings import Began, Happening, Notice
 from flows.loop.ledger import Key, Ledger
 from flows.loop.proposing import Proposer
-from flows.loop.reserves import reserve_of
+from flows.loop.reserves import reserve_of, tries_expected
 from flows.loop.rows import Provenance, experiment_row
 from flows.loop.splits import TEST, Splits
 from flows.loop.strategies import make_strategy
@@ -85,8 +85,9 @@ class Session:
         self.losses_in_a_row = 0
         self._started_at = services.clock.seconds()
         self._seconds_before = wall_seconds(services.earlier)
-        self._reserve = reserve_of(config)
+        self._reserve = reserve_of(config, services.scenarios)
         self._lock = threading.RLock()
+        self._next_event = 0
         self._encoded: dict[tuple[str, str], Payload] = {}
 
     @property
@@ -125,8 +126,8 @@ class Session:
                 resumed=resumed,
             )
         )
-        for doubt in doubts:
-            self.notice(doubt)
+        for line in (*doubts, *tries_expected(self.config, self._reserve.evaluations)):
+            self.notice(line)
 
     def end(self, status: str, detail: str) -> None:
         """Record how the run ended."""
@@ -165,11 +166,17 @@ class Session:
     def event_rows(
         self, told: Sequence[tuple[str, str, dict[str, Any]]], key: Key | None
     ) -> list[EventRow]:
-        """Return rows for kinds, messages and details, to be recorded next."""
+        """Return rows for kinds, messages and details, to be recorded next.
+
+        No number is given twice: what is interrupted may be recorded and not be remembered.
+        """
+        with self._lock:
+            first = max(self._next_event, self.ledger.next_event)
+            self._next_event = first + len(told)
         return [
             EventRow(
                 experiment_id=self.experiment_id,
-                sequence=self.ledger.next_event + number,
+                sequence=first + number,
                 kind=kind,
                 iteration=key[0] if key else None,
                 slot=key[1] if key else None,
@@ -190,12 +197,14 @@ class Session:
     def seconds(self) -> float:
         return self.services.clock.seconds()
 
-    def spend(self) -> Spend:
-        """Return what is used up to this moment, earlier runs included."""
+    def spend(self, before: int | None = None) -> Spend:
+        """Return what is used up to this moment, earlier runs included.
+
+        With ``before``, what iterations before that one have used.
+        """
         running = self.services.clock.seconds() - self._started_at
-        return replace(
-            self.ledger.spend(), seconds=self._seconds_before + running, reserve=self._reserve
-        )
+        used = self.ledger.spend() if before is None else self.ledger.spend_before(before)
+        return replace(used, seconds=self._seconds_before + running, reserve=self._reserve)
 
     def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
         """Return scenarios as a cell takes them; each is encoded once."""

@@ -9,6 +9,8 @@ from simulator.scenario import Scenario
 from simulator.suites import load_suite
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+AUDIT_CALLS = "every_tick"
+"""How what is promoted is called once more, on some train scenarios."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

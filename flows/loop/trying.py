@@ -12,12 +12,15 @@ from flows.loop.happenings import Working
 from flows.loop.ledger import format_key
 from flows.loop.scenarios import with_policy_calls
 from flows.loop.session import Session
+from flows.loop.sharing_out import joined, shares
 from flows.loop.side_by_side import side_by_side
+from flows.loop.splits import AUDIT_CALLS
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
 from simulator.scenario import Scenario
 
-AUDIT_CALLS = "every_tick"
+FEWEST_PER_CELL = 4
+"""For fewer scenarios a cell of their own takes longer to start than it saves."""
 
 
 def screen_and_try(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
@@ -30,9 +33,10 @@ def screen_and_try(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
 
 
 def confirm(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
-    """Try again, in a cell of its own, what did better on train than the best when this began.
+    """Try again, in fresh cells, what did better on train than the best when this began.
 
-    The validation scenarios are new to it; with the first train scenario it has to decide the same
+    Slots that would have nothing to do take part of the scenarios of those that have. The
+    validation scenarios are new to it; with the first train scenario it has to decide the same
     in another cell. All of train is tried again only where it would then be promoted.
     """
     chosen: list[Draft] = []
@@ -44,7 +48,7 @@ def confirm(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
         if marks not in behaviours:
             chosen.append(draft)
         behaviours.add(marks)
-    return _replaced(drafts, chosen, partial(_try_again, session))
+    return _replaced(drafts, chosen, partial(_try_again, session, _cells_for(session, chosen)))
 
 
 def validate(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
@@ -53,7 +57,8 @@ def validate(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
     good = [d for d in drafts if d.trial is not None and d.trial.outcome is Outcome.OK]
     if not validation:
         return list(drafts)
-    return _replaced(drafts, good, lambda draft: _second(session, draft, validation))
+    cells = _cells_for(session, good)
+    return _replaced(drafts, good, lambda draft: _second(session, draft, validation, cells))
 
 
 def prove(session: Session, draft: Draft) -> Draft:
@@ -68,14 +73,25 @@ def prove(session: Session, draft: Draft) -> Draft:
     return _audit(session, draft) if _to_promote(session, draft) else draft
 
 
-def try_in_cell(session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario]) -> Trial:
-    """Return how a source did on ``scenarios`` in one cell; begun again when the fault is ours."""
+def try_in_cells(
+    session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario], cells: int = 1
+) -> Trial:
+    """Return how a source did on ``scenarios``, shared out among up to so many cells.
+
+    What a cell was to try is begun again when the fault is ours.
+    """
     assert draft.source is not None, "only what has a source is tried"
     iteration, slot = draft.key
     session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=draft.title))
     label = format_key(draft.key) if hop == "try" else f"{format_key(draft.key)} {hop}"
-    call = partial(session.services.sandbox.try_policy, draft.source, session.payloads(scenarios))
-    return session.around("try", label, call)
+    try_policy = partial(session.services.sandbox.try_policy, draft.source)
+    parts = shares(session.payloads(scenarios), min(cells, len(scenarios) // FEWEST_PER_CELL))
+    names = [f"{label} {n}/{len(parts)}" for n in range(1, len(parts) + 1)]
+    calls = [
+        partial(session.around, "try", name if len(parts) > 1 else label, partial(try_policy, part))
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return joined(side_by_side(calls))
 
 
 def _try_on_train(session: Session, draft: Draft) -> Draft:
@@ -84,13 +100,18 @@ def _try_on_train(session: Session, draft: Draft) -> Draft:
     return replace(draft, trial=trial)
 
 
-def _try_again(session: Session, draft: Draft) -> Draft:
+def _try_again(session: Session, cells: int, draft: Draft) -> Draft:
     train, validation = session.services.scenarios.train, session.services.scenarios.validation
-    return _second(session, draft, [*validation, train[0]] if validation else train)
+    return _second(session, draft, [*validation, train[0]] if validation else train, cells)
 
 
-def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario]) -> Draft:
-    second, draft = _timed(session, draft, "confirm", scenarios)
+def _cells_for(session: Session, drafts: Sequence[Draft]) -> int:
+    """Return how many cells each of ``drafts`` may have, so that all slots have work."""
+    return session.config.slots // max(1, len(drafts))
+
+
+def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario], cells: int) -> Draft:
+    second, draft = _timed(session, draft, "confirm", scenarios, cells)
     return replace(draft, second=second)
 
 
@@ -110,19 +131,19 @@ def _audit(session: Session, draft: Draft) -> Draft:
     if not scenarios:
         return draft
     try:
-        return replace(draft, audit=try_in_cell(session, draft, "audit", scenarios))
+        return replace(draft, audit=try_in_cells(session, draft, "audit", scenarios))
     except CellFailed as error:
         session.event("warning", f"the audit could not be made: {error}", key=draft.key)
         return draft
 
 
 def _timed(
-    session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario]
+    session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario], cells: int = 1
 ) -> tuple[Trial | None, Draft]:
     """Return the trial and the draft with its time; without a trial the draft is lost."""
     began = session.seconds()
     try:
-        trial = try_in_cell(session, draft, hop, scenarios)
+        trial = try_in_cells(session, draft, hop, scenarios, cells)
     except CellFailed as error:
         return None, replace(draft, lost=f"the cell failed: {error}")
     return trial, replace(draft, seconds=draft.seconds + session.seconds() - began)

@@ -97,6 +97,7 @@ class FolderBoard:
         self._pages.table("policies", rows, result.experiment_id)
         lines = [f"**{result.status}**: {result.status_detail}; {result.tried_here} by this run"]
         lines += ["", *(f"* lost: {each}" for each in result.lost)]
+        lines += [f"* passed over: {each}" for each in result.passed_over]
         self._pages.text("result", "\n".join(lines) + "\n", result.experiment_id)
 
 

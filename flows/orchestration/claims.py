@@ -34,13 +34,17 @@ class Claims:
 
     def number(self, pieces: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
         """Return a number above 0 for each piece: the known one, the noted one, or the next."""
-        with self._open("numbers") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            noted: dict[str, int] = {**json.loads(file.read() or "{}"), **known}
+        path = self._folder / "numbers"
+        with self._open("numbers.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = json.loads(path.read_text("ascii") or "{}") if path.exists() else {}
+            noted: dict[str, int] = {**before, **known}
             fresh = [piece for piece in dict.fromkeys(pieces) if piece not in noted]
             first = max(noted.values(), default=0) + 1
             noted |= {piece: first + place for place, piece in enumerate(fresh)}
-            _rewrite(file, json.dumps(noted))
+            draft = path.with_suffix(".new")
+            draft.write_text(json.dumps(noted), "ascii")
+            draft.replace(path)  # whoever is killed leaves all of the notes, old or new
         return {piece: noted[piece] for piece in pieces}
 
     @contextmanager

@@ -42,6 +42,8 @@ class FolderResult:
     status_detail: str
     candidates: tuple[CandidateRow, ...]
     lost: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
+    """What is named like a policy and is none: links to nothing, folders, what cannot be read."""
     tried_here: int
     """How many this process tried; others were recorded before, or tried by other processes."""
 
@@ -65,7 +67,7 @@ def evaluate_folder(
 ) -> FolderResult:
     """Try what is not recorded yet and return how all policies of the folder did."""
     check_baselines(config.baselines)
-    contenders = _contenders(config)
+    contenders, passed_over = _contenders(config)
     scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
     references = naive_references(scenarios)
     digest = folder_sha256(config, scenarios)
@@ -91,6 +93,7 @@ def evaluate_folder(
         status_detail=ended.status_detail,
         candidates=tuple(sorted(done, key=lambda row: (row.iteration, row.slot))),
         lost=tuple(lost),
+        passed_over=passed_over,
         tried_here=work.tried,
     )
 
@@ -158,19 +161,32 @@ class _Work:
         self._settled(row, min(100.0, 100.0 * (len(self._known) + self.tried) / self._all))
 
 
-def _contenders(config: FolderConfig) -> list[Contender]:
-    """Return the baselines and the folder's policies by name, each source once."""
+def _contenders(config: FolderConfig) -> tuple[list[Contender], tuple[str, ...]]:
+    """Return the baselines and the folder's policies, each source once, and what is no policy."""
     if not config.folder.is_dir():
         raise UserError(f"{config.folder} is not a folder: name one that holds policies, *.py")
-    paths = sorted(config.folder.glob("*.py"))
-    if not paths:
-        raise UserError(f"{config.folder} holds no policies: expected files named *.py")
+    named = sorted(p for p in config.folder.glob("*.py") if not p.name.startswith("."))
+    policies, problems = [], []
+    for path in named:
+        try:
+            policies.append(Contender(label=path.name, text=_policy(path)))
+        except UserError as error:
+            problems.append(str(error))
+    if not policies:
+        why = "".join(f"; {each}" for each in problems)
+        raise UserError(f"{config.folder} holds no policies: expected files named *.py{why}")
     found = [
         Contender(label=each.title, text=_text(each.title, each.source or ""), baseline=True)
         for each in baseline_proposals(config.baselines)
     ]
-    found += [Contender(label=path.name, text=read_policy(str(path))) for path in paths]
-    return list({each.text.candidate: each for each in reversed(found)}.values())[::-1]
+    once = {each.text.candidate: each for each in reversed([*found, *policies])}
+    return list(once.values())[::-1], tuple(problems)
+
+
+def _policy(path: Path) -> PolicyText:
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no regular file, expected a Python file with one policy")
+    return read_policy(str(path))
 
 
 def _text(title: str, source: str) -> PolicyText:

@@ -1,15 +1,19 @@
-"""Keeps what libraries complain of while the interpreter ends under Prefect's threads to itself."""
+"""Ends Prefect's background loop before the interpreter ends, so that nothing stays behind in it.
+
+The loop runs in a thread that Prefect never joins. A thread that the interpreter's end finds
+running is frozen with all that it refers to, a flow's context and by that our modules among it:
+DuckDB then complains, in dozens of lines, that its types and functions leak.
+"""
 
 import atexit
-import os
 from functools import lru_cache
+
+from prefect._internal.concurrency.threads import wait_for_global_loop_exit
+
+PATIENCE_SECONDS = 10.0
 
 
 @lru_cache(maxsize=1)
-def close_stderr_at_exit() -> None:
-    """Drop standard error after every handler that is registered later has run."""
-    atexit.register(_close_stderr)
-
-
-def _close_stderr() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+def end_loop_at_exit() -> None:
+    """Have the loop ended, and its thread joined, when this process ends."""
+    atexit.register(wait_for_global_loop_exit, PATIENCE_SECONDS)

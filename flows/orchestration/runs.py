@@ -1,6 +1,7 @@
 """Flow runs from without: the server they need, their marks of life, and states that are true."""
 
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,12 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Crashed
 
 from flows.errors import OrchestratorUnavailable
+from flows.orchestration.quiet_exit import end_loop_at_exit
 from flows.orchestration.run_marks import abandoned, forget, marked
+from flows.orchestration.server import free_port
+from flows.orchestration.tether import Tether
+
+SERVER_TRIES = 3
 
 
 def need_server() -> None:
@@ -42,6 +48,7 @@ def server_url() -> str:
 @contextmanager
 def alive(home: Path) -> Iterator[Path]:
     """Mark this flow run as alive in ``home``, after runs that died there were called crashed."""
+    end_loop_at_exit()
     for run in abandoned(home):
         _call_crashed(run)
         forget(home, run)
@@ -62,11 +69,42 @@ def _start_server(failures: list[Exception]) -> None:
     """
     from prefect.server.api.server import SubprocessASGIServer  # slow, and not always needed
 
+    class Server(SubprocessASGIServer):
+        """Prefect's own, which a kill of this process ends as well."""
+
+        tether: Tether | None = None
+
+        def find_available_port(self) -> int:
+            return free_port()  # of its own thousand, two runs that start at once may choose one
+
+        def _run_uvicorn_command(self) -> "subprocess.Popen[Any]":
+            self._release()
+            process = super()._run_uvicorn_command()
+            self.tether = Tether(process.pid)
+            return process
+
+        def stop(self) -> None:
+            super().stop()
+            self._release()
+
+        def _release(self) -> None:
+            if self.tether is not None:
+                self.tether.release()
+                self.tether = None
+
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        SubprocessASGIServer().start()
-    except Exception as error:
-        failures.append(error)
+    for left in reversed(range(SERVER_TRIES)):
+        server = Server()
+        try:
+            server.start()
+            return
+        except RuntimeError as error:  # all patience was in vain
+            failures.append(error)
+            return
+        except Exception as error:  # one slow answer is enough for that
+            server.stop()
+            if not left:
+                failures.append(error)
 
 
 def _call_crashed(run: str) -> None:

@@ -13,6 +13,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from flows.errors import OrchestratorUnavailable, UserError
+from flows.orchestration.tether import Tether
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 0.2
@@ -23,7 +24,10 @@ STOP_SECONDS = 20.0
 def running_server(
     port: int, environment: Mapping[str, str], patience_seconds: float
 ) -> Iterator[str]:
-    """Start a server with its pages, yield the address of its API, and stop it in the end."""
+    """Start a server with its pages, yield the address of its API, and stop it in the end.
+
+    It ends with this process even where that is killed.
+    """
     if _is_taken(port):
         raise UserError(
             f"port {port} is taken: choose another --port, or set PREFECT_API_URL if it is a "
@@ -37,11 +41,19 @@ def running_server(
         stdout=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C at a terminal is for us: we tell it when to go
     )
-    try:
-        _await_health(process, f"http://{HOST}:{port}/api", patience_seconds)
-        yield f"http://{HOST}:{port}/api"
-    finally:
-        _stop(process)
+    with Tether(-process.pid):
+        try:
+            _await_health(process, f"http://{HOST}:{port}/api", patience_seconds)
+            yield f"http://{HOST}:{port}/api"
+        finally:
+            _stop(process)
+
+
+def free_port() -> int:
+    """Return a port that is free, one of so many that two who ask at once hardly get the same."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def _await_health(process: "subprocess.Popen[bytes]", url: str, seconds: float) -> None:

@@ -78,33 +78,30 @@ def _is_ours(_: Any, __: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), OURS)
 
 
+_TRYING = task(
+    name="try",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=list(RETRY_SECONDS),
+    retry_condition_fn=_is_ours,
+)
+"""Makes a function a task that is begun again when its failure is ours."""
+
+
 @task(name=PROPOSE, cache_policy=NO_CACHE, persist_result=False)
 def propose_candidate(call: Callable[[], Any]) -> Any:
     """Ask for the next policy; the proposer itself knows when to ask again."""
     return call()
 
 
-@task(
-    name="try",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=list(RETRY_SECONDS),
-    retry_condition_fn=_is_ours,
-)
+@_TRYING
 def try_candidate(call: Callable[[], Any]) -> Any:
     """Screen a policy and try it in a cell; time-outs are the cell's own."""
     return _told(call())
 
 
-@task(
-    name="try",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=list(RETRY_SECONDS),
-    retry_condition_fn=_is_ours,
-)
+@_TRYING
 def try_in_worker(source: str | None, scenarios: Any, limits: Any, cell: str) -> Any:
     """Do as ``try_candidate`` does in a process of the cluster, with the sandbox that it keeps."""
     return _told(work(source, scenarios, limits, cell))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.loop.trials import Machinery
-from flows.orchestration.quiet_exit import close_stderr_at_exit
+from flows.orchestration.quiet_exit import end_loop_at_exit
 from sandbox.limits import Limits
 from sandbox.outcome import Trial
 from sandbox.trial import Payload, Sandbox
@@ -64,7 +64,7 @@ class WorkerTrials:
 def _sandbox(limits: Limits, cell: str) -> Sandbox:
     """Return this process's sandbox, opened at the first need and closed when the process ends."""
     with _opening:
-        close_stderr_at_exit()
+        end_loop_at_exit()
         if (limits, cell) not in _sandboxes:
             sandbox = Sandbox(limits=limits, slots=MOST_AT_ONCE, ready=False, cell=cell)
             _sandboxes[limits, cell] = sandbox.__enter__()

@@ -12,6 +12,7 @@ from jinja2 import (
     StrictUndefined,
     TemplateSyntaxError,
     meta,
+    nodes,
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -51,13 +52,17 @@ def check_names(texts: Mapping[str, str], name: str, known: Iterable[str]) -> No
     """Refuse a template that uses a name which nobody gives, in a branch not taken too."""
     environment, allowed = _own(texts), sorted(known)
     try:
-        used = meta.find_undeclared_variables(environment.parse(texts[name], name, name))
+        tree = environment.parse(texts[name], name, name)
+        used = meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as error:
         raise TemplateProblem(f"{error.name or name}, line {error.lineno}: {error}") from None
-    unknown = sorted(used - set(allowed) - set(environment.globals))
-    if unknown:
+    unknown = used - set(allowed) - set(environment.globals)
+    places = [(each.lineno, each.name) for each in tree.find_all(nodes.Name)]
+    wrong = [(line, word) for line, word in places if word in unknown]
+    if wrong:
+        line, word = min(wrong)
         raise TemplateProblem(
-            f"{name}: unknown name {unknown[0]!r}; known are {', '.join(allowed)}"
+            f"{name}, line {line}: unknown name {word!r}; known are {', '.join(allowed)}"
         )
 
 

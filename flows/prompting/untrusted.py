@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from simulator.cell.cleantext import UNSEEN
+
 _BACKTICKS = re.compile(r"`+")
 _FEWEST_BACKTICKS = 3
 
@@ -38,4 +40,5 @@ def code(source: str) -> str:
 
 
 def _visible(sign: str) -> bool:
-    return unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    kind = unicodedata.category(sign)
+    return kind not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and not UNSEEN.match(sign)

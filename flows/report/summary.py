@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, LlmCallRow
+from flows.loop.budget import is_unpriced, may_be_charged
 from flows.report.data import ReportData, slot_name, slot_of, source_line, worth
 from flows.report.text import (
     dollars,
@@ -124,8 +125,9 @@ def _cost_tile(calls: Sequence[LlmCallRow], promoted: int) -> Tile:
         return Tile(label="cost of models", value="$0", note="no model was called")
     paid = [row for row in calls if not row.replayed]
     known = [row.cost_usd for row in paid if row.cost_usd is not None]
-    unknown = sum(row.cost_usd is None and row.outcome == "ok" for row in paid)
+    unknown, silent = sum(map(is_unpriced, paid)), sum(map(may_be_charged, paid))
     note = counted(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else "")
+    note += f", {silent:,} that may have been charged untold" if silent else ""
     if known and promoted:
         note += f"; {dollars(math.fsum(known) / promoted)} for each promoted"
     return Tile(

@@ -1,26 +1,18 @@
 """Text for the report: hidden characters shown, numbers made readable, JSON made inert."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any
 
-MAX_MESSAGE_CHARS = 600
+from simulator.cell.cleantext import UNSEEN
 
-# Everything that a reader cannot see, or that changes how the text around it is shown: control
-# characters, directional marks and overrides, zero-width and tag characters, separators, lone
-# surrogates and noncharacters.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
+MAX_MESSAGE_CHARS = 600
 
 
 def visible(text: str) -> str:
     """The text with every character that could hide or reorder something written as ⟨U+202E⟩."""
     plain = text.replace("\r\n", "\n")
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", plain)
+    return UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", plain)
 
 
 def clip(text: str, limit: int) -> str:

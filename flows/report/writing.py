@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from datetime import datetime
 from difflib import get_close_matches
@@ -56,7 +57,8 @@ def write_report(home: Path, experiment_id: str, out: Path | None = None) -> Pat
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be one in which nothing can be changed
+            partial.unlink(missing_ok=True)
         raise ReportError(
             f"report {path} cannot be written: {error.strerror or error}; "
             "name another file or make the folder writable"

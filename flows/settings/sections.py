@@ -6,12 +6,30 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$"
+IN_WORDS = {
+    NAME: "expected a letter or digit, then at most 60 letters, digits, spaces or . _ -",
+    ENVIRONMENT_NAME: "expected the name of an environment variable, never the key itself",
+}
+OFFLINE = "offline"
+NOT_OFFLINE = (
+    "model",
+    "models",
+    "base_url",
+    "api",
+    "api_key_env",
+    "temperature",
+    "reasoning_effort",
+    "prices",
+    "replay_of",
+)
+"""Settings of a proposer that say which model is asked, where and how, or what is replayed."""
 
 
 class Section(BaseModel):
     """A part of a configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(Section):
@@ -63,7 +81,20 @@ class ProposerConfig(Section):
             raise ValueError(
                 "the replay proposer needs an experiment: set proposer.replay_of or --replay"
             )
+        if "kind" not in self.model_fields_set and self.idle():
+            raise ValueError(
+                f"{self.idle()[0]} has no effect while kind is not set, which means offline: set "
+                "kind to openai or replay, or to offline if that is meant"
+            )
         return self
+
+    def idle(self) -> tuple[str, ...]:
+        """Return what is set that the offline proposer, if it is the one, makes no use of."""
+        if self.kind != OFFLINE:
+            return ()
+        usual = {name: type(self).model_fields[name].default for name in NOT_OFFLINE}
+        given = ((name, getattr(self, name)) for name in NOT_OFFLINE)
+        return tuple(n for n, value in given if value not in (None, "", (), [], usual[n]))
 
 
 class EvolveConfig(Section):

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,22 @@ OTHER_PREFIXES = ("EVALUATOR_",)
 DOTENV = ".env"
 MAX_DOTENV_BYTES = 1 << 20
 
+OWN, FILE, ENVIRONMENT, FLAGS = range(4)
+"""The places where a setting can stand; the later one wins."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED = re.compile(r"""'([^']*)'\s*(?:\#.*)?|"((?:[^"\\]|\\.)*)"\s*(?:\#.*)?""", re.VERBOSE)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a setting was made."""
+
+    strength: int
+    """One of the places above."""
+    words: str
+    """What an error about the setting begins with."""
 
 
 def environment_settings(environment: Mapping[str, str]) -> dict[str, Any]:

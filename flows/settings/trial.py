@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flows.settings.sections import RunnerConfig, Section
+from flows.settings.sections import NAME, RunnerConfig, Section
 from sandbox.limits import Limits
 from simulator.scenario import Scenario
 
@@ -32,7 +32,7 @@ class FolderConfig(TrialConfig):
     """A folder of policies that are tried one by one and kept in the history."""
 
     folder: Path = Field(description="folder whose *.py files are the policies")
-    name: str = Field("policies", pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$")
+    name: str = Field("policies", pattern=NAME)
     baselines: tuple[str, ...] = Field(
         ("naive", "priority", "shortest-first", "right-size"),
         description="library policies that are tried too; naive is always among them",

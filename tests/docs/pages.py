@@ -31,7 +31,7 @@ FILE_NAME = re.compile(r"# ([\w./-]+\.(?:py|toml|csv|sql))\n")
 SHOWN = "text"
 """The language of blocks that show what is printed, or a drawing: nothing to execute."""
 NOT_THE_READERS = ("ASSAY_", "PREFECT_", "OPENAI_")
-SECONDS = 700
+SECONDS = 1200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

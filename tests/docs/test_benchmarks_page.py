@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.prefect,
     pytest.mark.browser,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1500),
 ]
 
 

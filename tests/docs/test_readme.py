@@ -16,7 +16,7 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 @pytest.mark.docker
 @pytest.mark.prefect
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @follows(README, "sh", holding="assay ")
 def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
     """Also the ones with a model, at the address where one is here."""

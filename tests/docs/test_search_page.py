@@ -10,6 +10,8 @@ import pytest
 from flows.config import SearchConfig
 from flows.history.records import CandidateRow
 from flows.judging.intervals import paired_interval
+from flows.loop.reserves import most_tries
+from flows.loop.splits import suite_splits
 from tests.docs.pages import DOCS, blocks, follow, follows
 
 PAGE = DOCS / "search.md"
@@ -26,6 +28,13 @@ def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Pa
     for purpose in ("score", "repeat", "elite", "audit"):
         assert purpose in tries.output
     assert "test" in told.output
+
+
+def test_a_candidate_takes_at_most_as_many_tries_as_the_page_says() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    most = {name: most_tries(SearchConfig(), suite_splits(name)) for name in ("smoke", "mixed")}
+
+    assert f"takes, {most['smoke']} on `smoke` and {most['mixed']} on `mixed`." in text
 
 
 def test_chance_passes_about_as_often_as_the_page_says() -> None:

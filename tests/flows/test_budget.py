@@ -1,5 +1,7 @@
 """Budgets: when a search stops and what counts as spent."""
 
+from functools import reduce
+from math import inf
 from typing import Any
 
 import pytest
@@ -8,8 +10,10 @@ from flows.history.records import EventRow, LlmCallRow
 from flows.loop.budget import (
     Reserve,
     Spend,
+    calls_left,
+    places,
     room_for,
-    spend_of,
+    spent_with,
     stop_reason,
     summary_lines,
     wall_seconds,
@@ -58,6 +62,11 @@ def call(**changes: Any) -> LlmCallRow:
     return LlmCallRow(**fields)
 
 
+def spent(*calls: LlmCallRow) -> Spend:
+    """Return what these calls have used."""
+    return reduce(spent_with, calls, Spend())
+
+
 def test_every_candidate_tried_is_the_planned_end() -> None:
     stop = stop_reason(BudgetConfig(candidates=3), Spend(candidates=3))
 
@@ -74,6 +83,11 @@ def test_every_candidate_tried_is_the_planned_end() -> None:
         ({"tokens": 1000}, {"reserve": Reserve(tokens=1001)}, "another call may take 1001"),
         ({"dollars": 1.0}, {"reserve": Reserve(dollars=1.5)}, "another call may cost $1.5000"),
         ({"evaluations": 30}, {"evaluations": 30}, "30 of 30 evaluations are used"),
+        (
+            {"evaluations": 30},
+            {"evaluations": 12, "reserve": Reserve(evaluations=19)},
+            "12 of 30 evaluations are used and another candidate may take 19",
+        ),
         (
             {"tokens": 1000},
             {"tokens": 100, "largest_call_tokens": 100, "uncounted_calls": 9},
@@ -98,8 +112,18 @@ def test_room_for_one_call_need_not_be_room_for_three() -> None:
     assert stop_reason(budget, spend, calls=3) is not None
 
 
+def test_an_iteration_has_as_many_places_as_there_is_room_for() -> None:
+    budget, spend = BudgetConfig(evaluations=60), Spend(reserve=Reserve(evaluations=19))
+    money = BudgetConfig(tokens=1000, dollars=9.0)
+    used = Spend(tokens=400, dollars=1.0, reserve=Reserve(tokens=200, dollars=2.0))
+
+    assert [places(budget, spend, wanted) for wanted in (0, 1, 4)] == [0, 1, 3]
+    assert (calls_left(money, used), places(money, used, 8)) == (3, 3)
+    assert calls_left(budget, spend) == inf
+
+
 def test_what_was_replayed_is_not_paid_twice() -> None:
-    spend = spend_of([call(), call(attempt=1, replayed=True), call(attempt=2, cost_usd=None)])
+    spend = spent(call(), call(attempt=1, replayed=True), call(attempt=2, cost_usd=None))
 
     assert (spend.calls, spend.tokens, spend.dollars) == (2, 300, 0.25)
     assert (spend.largest_call_tokens, spend.unpriced_calls) == (150, 1)
@@ -110,7 +134,24 @@ def test_calls_that_may_have_been_charged_without_a_word_are_counted_as_such() -
     cut = call(attempt=2, outcome="timeout", input_tokens=None, output_tokens=None, cost_usd=None)
     refused = call(attempt=3, outcome="bad_request", input_tokens=None, output_tokens=None)
 
-    assert spend_of([call(), silent, cut, refused]).uncounted_calls == 2
+    assert spent(call(), silent, cut, refused).uncounted_calls == 2
+
+
+@pytest.mark.parametrize("outcome", ["bad_reply", "truncated", "refused", "connection_lost"])
+def test_an_answer_of_any_kind_without_its_tokens_may_have_been_charged(outcome: str) -> None:
+    silent = call(outcome=outcome, input_tokens=None, output_tokens=None, cost_usd=None)
+    half = call(outcome=outcome, input_tokens=None, cost_usd=None)
+
+    assert (spent(silent).uncounted_calls, spent(silent).unpriced_calls) == (1, 0)
+    assert spent(half).uncounted_calls == 1
+
+
+@pytest.mark.parametrize("outcome", ["ok", "bad_reply", "truncated", "refused"])
+def test_a_price_that_is_not_known_is_said_whatever_the_answer_was(outcome: str) -> None:
+    spend = spent(call(outcome=outcome, cost_usd=None))
+
+    assert (spend.unpriced_calls, spend.uncounted_calls) == (1, 0)
+    assert "not in these dollars: 1 call of unknown price" in summary_lines(spend, 0)
 
 
 def test_the_summary_says_what_an_improvement_cost() -> None:

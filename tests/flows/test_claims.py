@@ -28,7 +28,7 @@ def holder(tmp_path: Path) -> multiprocessing.context.SpawnProcess:
     held = SPAWN.Event()
     process = SPAWN.Process(target=hold, args=(tmp_path, held), daemon=True)
     process.start()
-    assert held.wait(60)
+    assert held.wait(240)
     return process
 
 
@@ -82,3 +82,12 @@ def test_numbers_stay_when_the_folder_grows_or_its_notes_are_lost(tmp_path: Path
 
     assert first == {"x": 1, "y": 2}
     assert grown == {"a": 3, "x": 1, "y": 2} == without_notes
+
+
+def test_numbers_that_a_killed_process_had_half_written_do_no_harm(tmp_path: Path) -> None:
+    first = Claims(tmp_path / "claims").number(["x", "y"], {})
+    (tmp_path / "claims" / "numbers.new").write_text('{"x": 1, "y')
+
+    again = Claims(tmp_path / "claims").number(["x", "y", "z"], {})
+
+    assert again == {**first, "z": 3}

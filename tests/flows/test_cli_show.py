@@ -117,6 +117,35 @@ def test_the_bare_source_goes_into_a_file_byte_by_byte(
     assert done.out == f"a = 1\n\tb = 3  # {EVIL}\n"
 
 
+def test_figures_alone_say_whose_and_what_they_are(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = command(capsys, "show", "2/0", "--only", "figures")
+
+    title, _, heads, _, row, *_ = done.out.split("\n")
+    assert title.startswith("figures of 2/0 of night: twice as fast")
+    assert heads.split() == [
+        "split",
+        "scenario",
+        "try",
+        "outcome",
+        "score",
+        "completed",
+        "latency,",
+        "s",
+    ]
+    assert "3/8" in row
+
+
+@pytest.mark.parametrize("only", ["source", "diff", "figures", "prompt", "reply"])
+def test_a_part_that_is_not_there_is_told_of(
+    home: Path, capsys: pytest.CaptureFixture[str], only: str
+) -> None:
+    done = command(capsys, "show", "3/0", "--only", only)
+
+    assert (done.code, done.out, done.err) == (0, "", f"assay: 3/0 of night has no {only}\n")
+
+
 def test_best_is_what_the_newest_experiment_promoted_last(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,13 +41,16 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ("[budget]\ncandidate = 3", "unknown key 'budget.candidate': did you mean 'candidates'?"),
         ("zzz = 1", "unknown key 'zzz'; known keys: name, suite"),
         ("[budget]\ncandidates = 0", "budget.candidates: input should be greater than or equal"),
+        ("[budget]\nminutes = nan", "budget.minutes: input should be"),
+        ("[budget]\ndollars = inf", "budget.dollars: input should be a finite number"),
+        ("name = 'a/b'", "name: expected a letter or digit, then at most 60 letters, digits,"),
         ("slots = 'two'", "slots: input should be a valid integer"),
         ('[proposer]\nkind = "openai"', "proposer: the openai proposer needs a model"),
         (
             '[proposer]\nkind = "oracle"',
             "proposer.kind: input should be 'offline', 'openai' or 'replay'",
         ),
-        ("budget = 3", "budget: input should be a valid dictionary"),
+        ("budget = 3", "budget: expected a table ([budget]), got 3"),
         (
             "[limits]\nmemory_mb = 1",
             "limits.memory_mb: input should be greater than or equal",
@@ -63,6 +66,15 @@ def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, text: str, told: str
 
     assert told in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_key_where_the_name_of_its_variable_belongs_is_not_repeated(tmp_path: Path) -> None:
+    path = write(tmp_path, '[proposer]\nkind = "openai"\nmodel = "m"\napi_key_env = "sk-12"\n')
+
+    with pytest.raises(ConfigError, match="the name of an environment variable") as caught:
+        load_config(path, {})
+
+    assert "sk-12" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_binary_file_are_refused(tmp_path: Path) -> None:

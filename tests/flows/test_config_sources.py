@@ -121,13 +121,13 @@ def test_every_command_reads_the_file_and_shows_nothing_of_it(
 def test_the_users_own_defaults_come_last_section_by_section(tmp_path: Path) -> None:
     personal = tmp_path / "assay" / "config.toml"
     personal.parent.mkdir()
-    personal.write_text('slots = 3\n[proposer]\nbase_url = "http://own"\ntries = 2\n')
+    personal.write_text("slots = 3\n[proposer]\nmax_output_tokens = 999\ntries = 2\n")
     file = tmp_path / "search.toml"
     file.write_text("[proposer]\ntries = 5\n")
 
     config = load_config(file, {}, {"XDG_CONFIG_HOME": str(tmp_path)})
 
-    assert (config.slots, config.proposer.base_url, config.proposer.tries) == (3, "http://own", 5)
+    assert (config.slots, config.proposer.max_output_tokens, config.proposer.tries) == (3, 999, 5)
 
 
 def test_a_mistake_in_the_users_own_defaults_names_their_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What surrounds a search: its lock, its place among demos, Prefect's settings, the price check."""
 
 import fcntl
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from flows.config import experiment_id, load_config
 from flows.console.demo import SEED, demo_config
-from flows.errors import AlreadyRunning, ConfigError
+from flows.errors import AlreadyRunning, ConfigError, UserError
 from flows.experiment import run_experiment
 from flows.history.journal import Journal
 from flows.home import experiment_folder
@@ -16,7 +17,9 @@ from flows.loop.proposer_choice import make_proposer
 from flows.models.choices import keys_of
 from flows.orchestration.settings import prepare_prefect, uses_a_server
 from flows.search import ignore, run_search
+from tests.support.command import assay
 from tests.support.search_fakes import FakeProposer, better_each_time, services
+from tests.support.small_suite import write_suite
 
 
 def model(**settings: Any) -> Any:
@@ -36,6 +39,28 @@ def test_an_experiment_has_one_worker_at_a_time(tmp_path: Path) -> None:
 
         with pytest.raises(AlreadyRunning, match="worked on by process 4711"):
             run_experiment(config, tmp_path, ignore)
+
+
+def test_a_disk_on_which_nothing_can_be_written_ends_a_search_with_words(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+
+    done = assay(
+        *("run", "--direct", "--quiet", "--cell", "process", "--suite", suite),
+        home=tmp_path / "home",
+        before=("prlimit", "--fsize=0"),
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(r"cannot write .*\.jsonl: File too large; nothing of this step", done.stderr)
+
+
+def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    config = load_config(None, {})
+    (experiment_folder(tmp_path, experiment_id(config))).mkdir(parents=True)
+    (experiment_folder(tmp_path, experiment_id(config)) / "lock").symlink_to("/nowhere/at/all")
+
+    with pytest.raises(UserError, match=r"the lock .* cannot be made \(No such file"):
+        run_experiment(config, tmp_path, ignore)
 
 
 def test_a_demo_that_has_ended_is_followed_by_another(tmp_path: Path) -> None:

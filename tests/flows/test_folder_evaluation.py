@@ -1,56 +1,16 @@
 """A folder of policies, tried once whoever tries: fakes for cells, real files for the rest."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.errors import ConfigError, UserError
-from flows.loop.trials import Machinery, Trials
-from flows.orchestration.folder_evaluation import FolderResult, evaluate_folder
 from flows.orchestration.task_runners import check_runner, make_runner
 from flows.settings.trial import FolderConfig
 from sandbox.errors import CellFailed
+from tests.support.folders import Fake, evaluate, write
 from tests.support.histories import lines_of
-from tests.support.search_fakes import FakeSandbox
-from tests.support.small_suite import write_suite
-
-
-class Fake(FakeSandbox):
-    """A sandbox that also says what it is."""
-
-    def prepare(self, scenarios: int) -> None:
-        pass
-
-    def info(self) -> dict[str, Any]:
-        return {"image_id": "sha256:fake"}
-
-
-def evaluate(folder: Path, sandbox: Fake, **changes: Any) -> FolderResult:
-    """Evaluate the policies beneath ``folder`` with a fake sandbox and without waits."""
-
-    @contextmanager
-    def trials(_: Machinery) -> Iterator[Trials]:
-        yield sandbox
-
-    config = FolderConfig(
-        folder=folder / "policies",
-        suite=str(write_suite(folder)),
-        split="train",
-        baselines=("naive",),
-        **changes,
-    )
-    return evaluate_folder(
-        config, folder / "home", open_trials=trials, around=lambda hop, label, call: call()
-    )
-
-
-def write(folder: Path, **latencies: int) -> None:
-    (folder / "policies").mkdir(exist_ok=True)
-    for name, latency in latencies.items():
-        (folder / "policies" / f"{name}.py").write_text(f"latency = {latency} # {name}\n")
 
 
 def test_what_is_recorded_is_not_tried_again(tmp_path: Path) -> None:
@@ -89,6 +49,33 @@ def test_a_folder_without_policies_is_refused(tmp_path: Path) -> None:
         evaluate(tmp_path, Fake())
     (tmp_path / "policies").mkdir()
     with pytest.raises(UserError, match="holds no policies"):
+        evaluate(tmp_path, Fake())
+
+
+def test_what_is_no_policy_is_passed_over_and_named(tmp_path: Path) -> None:
+    write(tmp_path, a=20)
+    policies = tmp_path / "policies"
+    (policies / "away.py").symlink_to(tmp_path / "nothing")
+    (policies / "folder.py").mkdir()
+    (policies / ".#a.py").symlink_to("somebody@somewhere.123")  # an editor's lock
+    os.mkfifo(policies / "pipe.py")
+
+    found = evaluate(tmp_path, Fake())
+
+    assert [row.title for row in found.candidates] == ["naive", "a.py"]
+    assert [each.split("/policies/")[1].split(",")[0] for each in found.passed_over] == [
+        "away.py does not exist",
+        "folder.py is no regular file",
+        "pipe.py is no regular file",
+    ]
+
+
+def test_a_folder_with_nothing_but_odd_entries_says_why_it_holds_no_policies(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "policies" / "folder.py").mkdir(parents=True)
+
+    with pytest.raises(UserError, match=r"holds no policies: .*folder\.py is no regular file"):
         evaluate(tmp_path, Fake())
 
 

@@ -1,6 +1,12 @@
 """What a search remembers of an evaluation stays small, however much of it the history keeps."""
 
-from flows.loop.ledger import Ledger
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flows.history.journal import Journal, read_rows
+from flows.history.records import EvaluationRow, Row
+from flows.loop.ledger import Ledger, recorded
 from tests.support.history_rows import candidate, evaluation
 
 
@@ -16,3 +22,26 @@ def test_a_search_does_not_hold_what_only_a_report_draws() -> None:
 
     assert kept.metrics == {"weighted_latency_seconds": 2.0}
     assert row.metrics == metrics
+
+
+def test_nor_does_it_while_it_reads_what_it_continues(tmp_path: Path) -> None:
+    drawn = {"timeline": {"queue": [0.5] * 20_000}, "containers": [[0, 1]] * 300}
+    with Journal(tmp_path, "night") as journal:
+        for iteration in range(1, 21):
+            journal.append(evaluation(iteration=iteration, metrics={"jain": 1.0, **drawn}))
+
+    whole, _ = most_held(lambda: list(read_rows(tmp_path, "night")))
+    most, rows = most_held(lambda: recorded(tmp_path, "night"))
+
+    assert [row.metrics for row in rows if isinstance(row, EvaluationRow)] == [{"jain": 1.0}] * 20
+    assert most < whole / 4
+
+
+def most_held(read: Callable[[], Sequence[Row]]) -> tuple[int, Sequence[Row]]:
+    """Return the most memory that reading took at any moment, and what was read."""
+    tracemalloc.start()
+    try:
+        rows = read()
+        return tracemalloc.get_traced_memory()[1], rows
+    finally:
+        tracemalloc.stop()

@@ -70,7 +70,13 @@ def test_a_template_may_include_another_of_its_folder(folder: Path) -> None:
     ("name", "new", "words"),
     [
         (USER, "{% if %}", r"user\.md\.j2, line 1"),
-        (USER, "{{ scenarioes }}", "unknown name 'scenarioes'; known are attempts, baselines"),
+        (
+            USER,
+            "{{ scenarioes }}",
+            r"user\.md\.j2, line 1: unknown name 'scenarioes'; known are att",
+        ),
+        (USER, "\n{% for x in last %}{{ y }}{% endfor %}", "line 2: unknown name 'y'; known are"),
+        (SYSTEM, "\n\n{% if tried %}\n{{ b }}{% endif %}\n{{ a }}", "line 3: unknown name 'tried'"),
         (USER, "{% if tried %}{{ move.best }}{% endif %}", r"user\.md\.j2, line 1: UndefinedErr"),
         (USER, "{% for a in attempts %}{{ a.secret }}{% endfor %}", "no attribute 'secret'"),
         (USER, '{% include "../../etc/passwd" %}', "TemplateNotFound"),

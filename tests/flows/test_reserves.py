@@ -8,6 +8,7 @@ import pytest
 from flows.config import SearchConfig
 from flows.loop.budget import preflight_lines
 from flows.loop.reserves import reserve_of
+from tests.support.search_fakes import SPLITS
 
 OWN = """
 [models."cheap"]
@@ -81,10 +82,18 @@ def test_of_several_models_the_mean_is_expected_and_the_dearest_held_back(prices
     models = [{"model": "cheap", "weight": 9}, {"model": "strong", "weight": 1}]
     several = config(prices, dollars=1.0, proposer={"model": None, "models": models})
 
-    reserve = reserve_of(several)
+    reserve = reserve_of(several, SPLITS)
 
     assert (reserve.tokens, round(reserve.dollars, 6)) == (6000, 0.24)
     assert "at $0.0437 each; one can cost $0.2400" in preflight_lines(several)[-1]
+
+
+def test_beside_a_model_of_unknown_price_the_others_are_held_back_for(prices: Path) -> None:
+    models = [{"model": "cheap"}, {"model": "no-such-model"}]
+    several = config(prices, dollars=1.0, proposer={"model": None, "models": models})
+
+    assert reserve_of(several, SPLITS).dollars == pytest.approx(0.024)
+    assert "its price is not known" in preflight_lines(several)[-1]
 
 
 def test_who_asks_no_model_holds_nothing_back() -> None:
@@ -92,4 +101,4 @@ def test_who_asks_no_model_holds_nothing_back() -> None:
 
     assert preflight_lines(SearchConfig()) == []
     assert preflight_lines(replay) == ["replays search-1: recorded replies cost nothing"]
-    assert reserve_of(SearchConfig()) == reserve_of(replay)
+    assert reserve_of(SearchConfig(), SPLITS) == reserve_of(replay, SPLITS)

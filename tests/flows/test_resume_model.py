@@ -1,6 +1,7 @@
 """A search with a model, killed again and again: no recorded reply is ever paid for twice."""
 
 import hashlib
+import itertools
 import json
 import random
 import signal
@@ -17,7 +18,7 @@ from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
 from tests.support.zygote import Zygote
 
-SEED, KILLS, CANDIDATES = 20260301, 5, 6
+SEED, KILLS, CANDIDATES, SLOTS = 20260301, 5, 6, 2
 IDEAS = ("shortest-first", "priority", "fifo-one", "right-size", "backfill", "overbook")
 SETTINGS = """
 suite = "{suite}"
@@ -48,36 +49,48 @@ def zygote() -> Iterator[Zygote]:
 
 
 def test_a_reply_that_was_recorded_is_never_asked_for_again(zygote: Zygote, tmp_path: Path) -> None:
-    slots = 2
     suite = write_suite(tmp_path, {"train": [1], "validation": [3]})
-    moments, kills, lost = random.Random(SEED), 0, 0
+    moments, kills, settings = random.Random(SEED), 0, tmp_path / "search.toml"
+    arguments = ("--config", settings, "--slots", SLOTS)
     with ModelServer(answer) as server:
-        settings = tmp_path / "search.toml"
         settings.write_text(SETTINGS.format(suite=suite, url=server.url), encoding="utf-8")
-        calm, killed = (
-            Search(zygote, tmp_path / name, "--config", settings, "--slots", slots)
-            for name in ("calm", "killed")
-        )
+        calm = Search(zygote, tmp_path / "calm", *arguments)
         calm.finish()
         assert len(server.requests) == CANDIDATES
-        server.requests.clear()
 
-        while kills < KILLS:
-            killed.start()
-            if killed.ends_within(moments.choice([1, 1, 2, 4]), moments.uniform(0, 0.2)):
-                assert zygote.wait() == 0
+        for number in itertools.count():
+            server.requests.clear()
+            search = Search(zygote, tmp_path / str(number), *arguments)
+            more, lost = kill_again_and_again(search, server, moments, KILLS - kills)
+            search.finish()
+            kills += more
+
+            assert recorded(search.home) == CANDIDATES
+            assert len(server.requests) == CANDIDATES + lost
+            assert_same_history(search.home, calm.home)
+            if kills >= KILLS:
                 break
-            zygote.kill()
-            kills += zygote.wait() == -signal.SIGKILL
-            open_ones = len(server.requests) - recorded(killed.home) - lost
-            assert 0 <= open_ones <= slots
-            lost += open_ones
-        killed.finish()
 
-    assert kills > 1
-    assert recorded(killed.home) == CANDIDATES
-    assert len(server.requests) == CANDIDATES + lost
-    assert_same_history(killed.home, calm.home)
+
+def kill_again_and_again(
+    search: Search, server: ModelServer, moments: random.Random, most: int
+) -> tuple[int, int]:
+    """Return how often a search was killed before it ended, and how many replies that lost."""
+    kills = lost = 0
+    while kills < most:
+        search.start()
+        ended = search.ends_within(moments.choice([1, 1, 2, 4]), moments.uniform(0, 0.2))
+        search.zygote.kill()
+        code = search.zygote.wait()
+        server.settle()
+        open_ones = len(server.requests) - recorded(search.home) - lost
+        assert 0 <= open_ones <= (0 if ended else SLOTS)
+        lost += open_ones
+        if ended:
+            assert code == 0
+            break
+        kills += code == -signal.SIGKILL
+    return kills, lost
 
 
 def recorded(home: Path) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flows.console.progress import attempt_line
 from flows.history.records import CandidateRow, EvaluationRow, EventRow
 from flows.loop.happenings import SearchResult
 from flows.search import run_search
@@ -16,6 +17,7 @@ from tests.support.search_fakes import (
     FakeSandbox,
     config,
     proposal,
+    scenario,
     services,
 )
 
@@ -132,6 +134,16 @@ def test_what_decides_on_train_as_a_barred_policy_does_may_still_be_honest() -> 
     assert [row.duplicate_of for row in result.candidates[1:]] == [None, "1/0", None]
 
 
+def test_a_line_says_why_what_decides_on_train_as_another_was_refused() -> None:
+    cheat = "latency = 25 v1 = 49 v2 = 48"
+    result, _, __ = search(cheat, f"x = 1; {cheat}", f"{cheat} v2 fails")
+    lines = [attempt_line(row) for row in result.candidates[1:]]
+
+    assert [row.duplicate_of for row in result.candidates[1:]] == [None, "1/0", "1/0"]
+    assert "(barred: gap alarm" in lines[1] and lines[1].endswith("; same as 1/0)")
+    assert "(refused: failed on validation: policy_error: ValueError: no; same as 1/0)" in lines[2]
+
+
 def test_what_decides_on_train_as_a_refused_policy_does_is_not_confirmed_again() -> None:
     lucky = "latency = 46 v1 = 51 v2 = 49"
     result, _, sandbox = search(lucky, f"x = 1; {lucky}")
@@ -153,6 +165,26 @@ def test_alike_slots_of_an_iteration_are_confirmed_once() -> None:
 
     assert [row.duplicate_of for row in result.candidates[1:]] == [None, "1/0"]
     assert len(sandbox.tried_on("v1")) == 2
+
+
+def test_an_idle_slot_takes_its_share_of_a_lone_confirmation() -> None:
+    names = tuple(f"v{number}" for number in range(1, 8))
+    many = replace(SPLITS, validation=tuple(scenario(name, "validation") for name in names))
+    changes = {"scenarios": many}
+    policies = ("latency = 60", "latency = 40", "latency = 30", "latency = 20 v7 fails")
+    result, journal, sandbox = search(*policies, slots=2, changes=changes)
+
+    lone, paired = (
+        [tried for source, tried in sandbox.trials if source == one] for one in policies[1:3]
+    )
+    assert sorted(each for each in lone if each[0] != "one") == [names[:4], (*names[4:], "one")]
+    assert (*names, "one") in paired
+    assert standings(result) == ["", "promoted", "promoted", "refused"]
+    rows = [row for row in journal.rows if isinstance(row, EvaluationRow) and row.slot == 1]
+    confirmed = [
+        row.scenario for row in rows if row.iteration == 1 and row.purpose in ("score", "repeat")
+    ]
+    assert confirmed == ["one", "two", "one", *names, "one"]
 
 
 def test_an_audit_tells_whether_every_tick_changes_anything() -> None:

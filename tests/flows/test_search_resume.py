@@ -53,11 +53,12 @@ def essence(rows: list[Row]) -> list[Any]:
         elif isinstance(row, EvaluationRow):
             key = ("e", row.iteration, row.slot, row.scenario, row.attempt)
             kept[key] = replace(row, created_at="")
-        elif isinstance(row, EventRow) and row.kind not in OF_ONE_RUN:
+        elif isinstance(row, EventRow):
             kept["v", row.sequence] = replace(row, sequence=0, created_at="")
         elif isinstance(row, ExperimentRow):
             kept["x"] = (row.status, row.status_detail)
-    return sorted(kept.values(), key=str)
+    here = (*OF_ONE_RUN, "interrupted")
+    return sorted((row for row in kept.values() if getattr(row, "kind", "") not in here), key=str)
 
 
 def run(splits: Splits, candidates: int, earlier: list[Row]) -> list[Row]:
@@ -96,6 +97,33 @@ def test_killed_after_any_row_a_second_run_gives_the_same_history(name: str, kep
     for candidates, end in zip(budgets, ends, strict=True):
         if kept <= end:
             rows += run(splits, candidates, rows)
+
+    assert essence(rows) == essence(whole)
+
+
+class InterruptedJournal(FakeJournal):
+    """Meets Ctrl-C while it waits for the disk; what it was given is there all the same."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def append_all(self, rows: Sequence[Row]) -> None:
+        before = len(self.rows)
+        super().append_all(rows)
+        if before < self._kept <= len(self.rows):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kept", range(1, len(WHOLE["plain"][0]) + 1))
+def test_ctrl_c_while_a_row_is_written_costs_no_other_row(kept: int) -> None:
+    (whole, _), (splits, [candidates]) = WHOLE["plain"], SEARCHES["plain"]
+    journal = InterruptedJournal(kept)
+    settings = config(slots=2, budget__candidates=candidates)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(settings, services(FakeProposer(answer), scenarios=splits, journal=journal))
+
+    rows = [*journal.rows, *run(splits, candidates, journal.rows)]
 
     assert essence(rows) == essence(whole)
 

@@ -30,7 +30,9 @@ TRACE = (
     "memory_gb,storage_read_gb\np1,0.5,QUERY,op1,,1.0,const,,2.0\n"
 )
 QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -33,7 +33,7 @@ print("told", any("weakest scenarios" in prompt for prompt in prompts))
 print("prompts", len(prompts))
 """
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_gepa_goes_on_after_a_candidate_that_would_end_its_process(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
     )
 
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_shinkas_program_writes_score_correctness_and_feedback(tmp_path: Path, s
             env=environment(suite),
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=500,
         )
 
         assert done.returncode == 0, done.stderr

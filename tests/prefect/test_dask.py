@@ -1,17 +1,22 @@
 """Trials in two processes of a Dask cluster give the history that threads give."""
 
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sandbox.daemon import Daemon
-from sandbox.hardening import OWNER_LABEL
+from tests.sandbox.own_engine import MACHINES_ENGINE
 from tests.support.command import assay
+from tests.support.engine_proxy import EngineProxy
 from tests.support.histories import essence
-from tests.support.prefect_machine import Machine
+from tests.support.prefect_machine import Machine, awaited
 from tests.support.small_suite import write_suite
 
-pytestmark = [pytest.mark.prefect, pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.docker, pytest.mark.timeout(1200)]
+
+CREATED = re.compile(r"/containers/create\?name=([\w-]+)")
 
 
 def settings(folder: Path, suite: Path, runner: str) -> Path:
@@ -26,23 +31,25 @@ def settings(folder: Path, suite: Path, runner: str) -> Path:
     return path
 
 
-def owners_of_cells() -> set[int]:
-    """Return the processes that own the cells of the engine."""
-    daemon = Daemon()
-    try:
-        listed = daemon.containers_with(OWNER_LABEL)
-    finally:
-        daemon.close()
-    return {int(one.labels[OWNER_LABEL].split(":")[0]) for one in listed}
+def there_are(cells: set[str]) -> bool:
+    """Tell whether the engine still knows any of these cells."""
+    with closing(Daemon()) as daemon:
+        return any(daemon.exists(cell) for cell in cells)
 
 
 def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(
     server: Machine, tmp_path: Path
 ) -> None:
-    suite, before = write_suite(tmp_path), owners_of_cells()
+    suite = write_suite(tmp_path)
     spread, plain = settings(tmp_path, suite, "dask"), settings(tmp_path, suite, "threads")
 
-    dask = assay("run", "--config", spread, home=tmp_path / "d", PREFECT_API_URL=server.url)
+    with EngineProxy(tmp_path, MACHINES_ENGINE) as proxy:
+        dask = assay(
+            *("run", "--config", spread),
+            home=tmp_path / "d",
+            DOCKER_HOST=proxy.address,
+            PREFECT_API_URL=server.url,
+        )
     threads = assay("run", "--config", plain, "--direct", home=tmp_path / "t")
 
     assert (dask.returncode, dask.stderr) == (0, ""), dask.stdout
@@ -51,4 +58,6 @@ def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(
     rows = essence(tmp_path / "d", experiment)
     assert len(rows) > 9
     assert rows == essence(tmp_path / "t", experiment)
-    assert [pid for pid in owners_of_cells() - before if not Path(f"/proc/{pid}").exists()] == []
+    cells = {name for line in proxy.asked for name in CREATED.findall(line)}
+    assert len(cells) >= 3
+    assert awaited(lambda: not there_are(cells) or None, "the end of all cells")

@@ -1,16 +1,19 @@
 """Deployments, schedules, forms and limits of prefect.yaml, on a real server with a real worker."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulator.library import policy_source
 from tests.docs.pages import blocks, follows
+from tests.support.model_server import ModelServer, Received, Sent, policy
 from tests.support.prefect_machine import PAGE, Machine, awaited, program
 from tests.support.small_suite import write_suite
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
 NAMES = (
     "search/nightly",
     "evaluate-policies/folder",
@@ -58,7 +61,10 @@ def test_the_night_is_scheduled_at_two_o_clock(deployed: Machine) -> None:
     deployment = deployed.deployment("search/nightly")
     criteria = {"deployments": {"id": {"any_": [deployment["id"]]}}}
 
-    runs = awaited(lambda: deployed.runs(**criteria) or None, "runs of the nightly schedule")
+    def scheduled() -> list[dict[str, Any]]:
+        return [run for run in deployed.runs(**criteria) if run["auto_scheduled"]]
+
+    runs = awaited(lambda: scheduled() or None, "runs of the nightly schedule")
 
     times = [datetime.fromisoformat(run["expected_start_time"]) for run in runs]
     assert {(at.astimezone(UTC).hour, at.minute) for at in times} == {(2, 0)}
@@ -105,26 +111,46 @@ def test_the_page_tells_how_to_ask_for_a_run(deployed: Machine) -> None:
     told = deployed.prefect(*program(asking.take())[3:])
 
     assert "Created flow run" in told
+    hourly = {
+        "deployments": {"id": {"any_": [deployed.deployment("maintain/hourly")["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    [asked] = [run for run in deployed.runs(**hourly) if not run["auto_scheduled"]]
+    away = {"state": {"type": "CANCELLED"}, "force": True}  # no worker is to find it later
+    deployed.ask("POST", f"/flow_runs/{asked['id']}/set_state", away)
 
 
 @follows(PAGE, "sh", holding="prefect worker start")
 def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
     deployed: Machine, home: Path, tmp_path: Path
 ) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    """The first lasts until the second has ended: its model answers only then."""
+    began = datetime.now(UTC)
+    soon = (began + timedelta(seconds=1)).isoformat()
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}
-    asked = {"config": small(tmp_path, budget={"candidates": 6}), "dated": True}
+    over = threading.Event()
 
-    with deployed.worker("night", home, limit=2):
-        first = deployed.start_run("search/nightly", asked, state=state)
-        awaited(lambda: deployed.run(first)["state"]["type"] == "RUNNING" or None, "a start")
-        second = deployed.start_run("search/nightly", asked)
-        cancelled = deployed.ended(second)
+    def at_last(received: Received) -> Sent:
+        over.wait()
+        return policy(policy_source("priority"))(received)
+
+    with ModelServer(at_last) as model, deployed.worker("night", home, limit=2):
+        proposer = {"kind": "openai", "model": "any", "base_url": model.url, "timeout_seconds": 900}
+        asked = {"config": small(tmp_path, proposer=proposer), "dated": True}
+        try:
+            first = deployed.start_run("search/nightly", asked, state=state)
+            awaited(lambda: deployed.run(first)["state"]["type"] == "RUNNING" or None, "a start")
+            second = deployed.start_run("search/nightly", asked)
+            cancelled = deployed.ended(second)
+        finally:
+            over.set()
         ended = deployed.ended(first)
 
     assert cancelled["type"] == "CANCELLED"
     assert (ended["type"], ended["name"]) == ("COMPLETED", "Finished"), ended
-    assert f"search-{datetime.now(UTC):%Y-%m-%d}" in str([*home.glob("experiments/*")])
+    [experiment] = home.glob("experiments/*")
+    days = {f"search-{day:%Y-%m-%d}" for day in (began, datetime.now(UTC))}
+    assert any(experiment.name.startswith(day) for day in days)
 
 
 def test_a_schedule_makes_runs_that_a_worker_completes(deployed: Machine, home: Path) -> None:

@@ -8,7 +8,7 @@ from tests.docs.pages import blocks, follows, type_in
 from tests.support.prefect_machine import PAGE, Machine
 from tests.support.small_suite import write_suite
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
 
 
 @follows(PAGE, "sh", holding="export PREFECT_API_URL")

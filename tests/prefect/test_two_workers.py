@@ -1,19 +1,28 @@
 """Two workers on one pool share the policies of a folder; one is killed, the other finishes."""
 
+import fcntl
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.history.records import CandidateRow
+from flows.home import experiment_folder
+from flows.loop.scenarios import suite_scenarios
+from flows.settings.trial import FolderConfig, folder_experiment_id, folder_sha256
+from sandbox.source import candidate_id
 from simulator.library import policy_names, policy_source
 from tests.support.histories import candidates_by_process, essence, lines_of
 from tests.support.prefect_machine import Machine, awaited, end_group
 from tests.support.small_suite import write_suite
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
 COPIES = 2
+NUMBERS = "numbers.lock"
 
 
 def folder_of_policies(tmp_path: Path) -> Path:
@@ -27,7 +36,7 @@ def folder_of_policies(tmp_path: Path) -> Path:
     return folder
 
 
-def config(tmp_path: Path, folder: Path) -> dict[str, object]:
+def config(tmp_path: Path, folder: Path) -> dict[str, dict[str, Any]]:
     suite = str(write_suite(tmp_path))
     return {
         "config": {
@@ -46,13 +55,17 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
     folder = folder_of_policies(tmp_path)
     parameters = config(tmp_path, folder)
     wanted = 1 + len([*folder.glob("*.py")])
+    claims = claims_of(home, parameters["config"])
+    last = [candidate_id(path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))[-2:]]
 
     with deployed.worker("one", home) as one, deployed.worker("two", home):
-        runs = [deployed.start_run("evaluate-policies/folder", parameters) for _ in "ab"]
-        awaited(lambda: len(candidates_by_process(home)) == 2 or None, "both to have recorded")
-        awaited(lambda: sum(candidates_by_process(home).values()) >= 6 or None, "six policies")
-        end_group(one, signal.SIGKILL)
-        left = sum(candidates_by_process(home).values())
+        with held(claims, last):
+            with held(claims, [NUMBERS]):  # which each run needs before it takes any policy
+                runs = [deployed.start_run("evaluate-policies/folder", parameters) for _ in "ab"]
+                awaited(lambda: users_of(claims / NUMBERS) == 2 or None, "both to be there")
+            awaited(lambda: len(candidates_by_process(home)) == 2 or None, "both to have recorded")
+            awaited(lambda: sum(candidates_by_process(home).values()) >= 6 or None, "six policies")
+            end_group(one, signal.SIGKILL)
         end = awaited(
             lambda: next((s for s in map(state_of(deployed), runs) if s == "COMPLETED"), None),
             "the run of the worker that lives",
@@ -61,7 +74,6 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
         assert deployed.ended(kept)["type"] == "COMPLETED"
         states = sorted(map(state_of(deployed), runs))
 
-    assert left < wanted, "the kill came too late to show anything"
     assert end == "COMPLETED"
     assert states == ["COMPLETED", "CRASHED"]
     written = lines_of(home, "candidate")
@@ -70,6 +82,36 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
     rows = essence(home, experiment).values()
     outcomes = {row.title: row.outcome for row in rows if isinstance(row, CandidateRow)}
     assert outcomes["naive"] == outcomes["priority-0.py"] == "ok"
+
+
+def claims_of(home: Path, settings: dict[str, Any]) -> Path:
+    """Return the folder in which the runs will claim policies."""
+    chosen = FolderConfig(**settings)
+    scenarios = suite_scenarios(chosen.suite, chosen.split, chosen.policy_calls)
+    identity = folder_experiment_id(chosen, folder_sha256(chosen, scenarios))
+    folder = experiment_folder(home, identity) / "claims"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@contextmanager
+def held(folder: Path, claims: list[str]) -> Iterator[None]:
+    """Keep the locks of some claims, as another process does that has them and takes its time."""
+    with ExitStack() as stack:
+        for claim in claims:
+            file = stack.enter_context((folder / claim).open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def users_of(path: Path) -> int:
+    """Return how many other processes have a file open."""
+    users = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if link.readlink() == path:
+                users.add(link.parts[2])
+    return len(users - {str(os.getpid())})
 
 
 def state_of(deployed: Machine) -> Callable[[str], str]:

@@ -56,7 +56,7 @@ def searching(url: str, prices: Path, **settings: Any) -> SearchConfig:
     prices.write_text(PRICES, encoding="utf-8")
     small = {"feedback__prompt_tokens": 4000, "proposer__max_output_tokens": 1000}
     chosen = {"proposer__kind": "openai", "proposer__base_url": url, "proposer__model": "any"}
-    return config(**small, **chosen, proposer__prices=prices, **settings)
+    return config(**{**small, **chosen, "proposer__prices": prices, **settings})
 
 
 def search(

@@ -24,7 +24,7 @@ FLAGS = (
     "--disable-default-apps --hide-scrollbars --window-size=1200,900"
 ).split()
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-SECONDS = 60
+SECONDS = 240
 
 
 class Browser:
@@ -57,8 +57,15 @@ class Browser:
         self.call(f"element/{self._find(selector)}/value", {"text": words})
 
     def choose(self, selector: str, words: str) -> None:
-        """Choose from a list by what it shows."""
-        self.type(selector, words)
+        """Choose from a list by what it shows; typed, the words would have to come fast enough."""
+        option = self.run(
+            "return [...document.querySelector(arguments[0]).options]"
+            ".find((e) => e.text === arguments[1])",
+            selector,
+            words,
+        )
+        assert option is not None, f"{selector} does not show {words!r}"
+        self.call(f"element/{option[ELEMENT]}/click", {})
 
     def texts(self, selector: str) -> list[str]:
         """Return what is seen of every element that can be seen."""

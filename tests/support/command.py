@@ -15,16 +15,20 @@ def assay(
     timeout: float = 280,
     stdout: int | IO[str] = subprocess.PIPE,
     folder: Path | None = None,
+    before: tuple[str, ...] = (),
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited."""
+    """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited.
+
+    ``before`` is what starts it, with limits for instance.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "OPENAI_", "ASSAY_"))
     }
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        [*before, sys.executable, "-m", "flows.cli", *map(str, arguments)],
         cwd=folder,
         stdout=stdout,
         stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """A search that is started, watched and killed from outside, as often as a test likes."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from flows.history.journal import journal_files
@@ -59,5 +60,8 @@ class Search:
 
     def cells(self) -> list[int]:
         """Process ids of the cells that stand ready or try something."""
-        threads = Path(f"/proc/{self.zygote.pid}/task").glob("*/children")
-        return [int(pid) for thread in threads for pid in thread.read_text().split()]
+        found: list[int] = []
+        for children in Path(f"/proc/{self.zygote.pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # that thread has just ended
+                found += map(int, children.read_text().split())
+        return found

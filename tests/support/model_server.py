@@ -1,6 +1,7 @@
 """A local server that speaks the OpenAI API and misbehaves exactly as its script says."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from types import TracebackType
 from typing import Any
 
 Json = dict[str, Any]
+SECONDS = 120
+"""How long a client that is gone may take to be noticed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +25,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What the server does with a request; ``hangs`` keeps silent until the client leaves."""
+    """What the server does with a request; ``hangs`` keeps silent until the client leaves.
+
+    With ``breaks`` it leaves itself: before it answers, or with so many bytes of the body unsent.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     hangs: bool = False
+    breaks: int | None = None
 
 
 Behaviour = Callable[[Received], Sent]
@@ -40,14 +47,12 @@ class ModelServer:
         self.script = script
         self.requests: list[Received] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def __enter__(self) -> "ModelServer":
         self._thread.start()
@@ -63,11 +68,45 @@ class ModelServer:
         self._server.server_close()
         self._thread.join()
 
+    def settle(self) -> None:
+        """Wait until all is received that was sent by clients that are gone, or about to go."""
+        with socket.create_connection(("127.0.0.1", self._server.server_port)) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)  # its turn comes once all that came before it were let in
+        self._server.wait_until_left()
+
     def answer(self, received: Received) -> Sent:
         with self._lock:
             number = len(self.requests)
             self.requests.append(received)
         return self.script[min(number, len(self.script) - 1)](received)
+
+
+class _Server(ThreadingHTTPServer):
+    """Counts those who were let in and have not left."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._inside = 0
+        self._changed = threading.Condition()
+        super().__init__(address, handler)
+
+    def wait_until_left(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._inside, SECONDS), "a client stays"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._inside += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
 
 
 def says(text: str, *, finish_reason: str = "stop", usage: Json | None = None) -> Behaviour:
@@ -156,6 +195,11 @@ def hangs() -> Behaviour:
     return lambda _: Sent(hangs=True)
 
 
+def breaks(unsent: int = 0) -> Behaviour:
+    """Close the connection: without a word, or in the middle of the body."""
+    return lambda _: Sent(body=b'{"id": "c", "cho' if unsent else b"", breaks=unsent)
+
+
 def _ok(body: Json) -> Sent:
     return Sent(body=json.dumps(body).encode(), headers={"x-request-id": "req-1"})
 
@@ -198,10 +242,14 @@ def _handler(owner: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.connection.recv(1)
                 self.close_connection = True
                 return
+            if sent.breaks is not None:
+                self.close_connection = True
+                if not sent.breaks:
+                    return
             self.send_response(sent.status)
             for name, value in {"Content-Type": "application/json", **sent.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(sent.body)))
+            self.send_header("Content-Length", str(len(sent.body) + (sent.breaks or 0)))
             self.end_headers()
             self.wfile.write(sent.body)
 

@@ -28,7 +28,7 @@ def python_with(*requirements: str) -> Path:
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *requirements],
         check=True,
-        timeout=240,
+        timeout=500,
     )
     done.touch()
     return python

@@ -1,6 +1,8 @@
 """Prefect as people run it: a server, its command line, workers, and questions to its API."""
 
+import contextlib
 import os
+import random
 import shlex
 import signal
 import socket
@@ -8,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +23,11 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = (sys.executable, "-m", "prefect")
 PAGE = DOCS / "prefect.md"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 280.0
+WORKER_SECONDS = 30.0
+"""How long a worker may take to go; one of a busy machine may hang there, and nobody minds."""
 LOOK_SECONDS = 0.2
+OUR_PORTS = (12_000, 32_000)
 BUSY = 503
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -51,7 +55,7 @@ class Machine:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    @contextmanager
+    @contextlib.contextmanager
     def worker(self, name: str, home: Path, limit: int = 1) -> Iterator["subprocess.Popen[str]"]:
         """Run a worker, as docs/prefect.md starts one, in a process group of its own."""
         [shown] = [block for block in blocks(PAGE, "sh") if "prefect worker start" in block.text]
@@ -69,14 +73,14 @@ class Machine:
         try:
             yield process
         finally:
-            end_group(process, signal.SIGTERM)
+            end_group(process, signal.SIGTERM, WORKER_SECONDS)
             log.close()
 
     def ask(self, method: str, path: str, json: Any = None) -> Any:
         """Return the API's answer; an error status is an answer too."""
 
         def reply() -> httpx.Response | None:
-            found = httpx.request(method, f"{self.url}{path}", json=json, timeout=60)
+            found = httpx.request(method, f"{self.url}{path}", json=json, timeout=PATIENCE_SECONDS)
             return None if found.status_code == BUSY else found  # its database is locked
 
         answer = awaited(reply, f"an answer to {method} {path}")
@@ -115,7 +119,7 @@ class Machine:
         return awaited(state, f"the end of flow run {identity}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def machine(folder: Path) -> Iterator[Machine]:
     """Start a server as docs/prefect.md does, on a free port and with files of its own."""
     [shown] = [block for block in blocks(PAGE, "sh") if "prefect server start" in block.text]
@@ -136,7 +140,7 @@ def machine(folder: Path) -> Iterator[Machine]:
         start_new_session=True,
     )
     try:
-        awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)", 280)
+        awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)")
         yield Machine(url=url, environment=environment, typed=tuple(shown.lines()))
     finally:
         end_group(server, signal.SIGTERM)
@@ -159,10 +163,12 @@ def is_healthy(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that is free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free, and below those that the kernel gives to others meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(*OUR_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def awaited(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
@@ -176,12 +182,14 @@ def awaited(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_S
     raise AssertionError(f"waited {seconds:g} s in vain for {what}")
 
 
-def end_group(process: "subprocess.Popen[Any]", number: signal.Signals) -> None:
+def end_group(
+    process: "subprocess.Popen[Any]", number: signal.Signals, seconds: float = PATIENCE_SECONDS
+) -> None:
     """End a process with its whole group; insist when it does not go."""
     for each in (number, signal.SIGKILL):
         try:
             os.killpg(process.pid, each)
-            process.wait(timeout=PATIENCE_SECONDS)
+            process.wait(timeout=seconds)
         except ProcessLookupError:
             process.wait()
         except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Zygote:
-    """Starts programs one at a time; each leads a process group of its own, as a session does."""
+    """Starts programs one at a time; each leads a process group of its own."""
 
     def __init__(self, *modules: str) -> None:
         """Import ``modules`` before the first program starts."""
@@ -36,6 +36,8 @@ class Zygote:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self.pid:
+            self.kill()
         self._process.communicate()
 
     def start(self, program: str, *arguments: object, output: Path, **environment: str) -> None:
@@ -46,35 +48,41 @@ class Zygote:
             "environment": environment,
             "output": str(output),
         }
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        self.pid = int(self._answer())
+        self.pid = self._ask(json.dumps(order))
 
     def wait(self) -> int:
-        """Return the exit code of the program, as a negative number if a signal ended it."""
+        """Return the exit code of the program, as a negative number if a signal ended it.
+
+        Until then a program that ended keeps its number, so that nobody else is killed for it.
+        """
+        code = self._ask("")
         self.pid = 0
-        return int(self._answer())
+        return code
 
     def kill(self) -> None:
         """Kill the program's whole process group without a warning."""
         os.killpg(self.pid, signal.SIGKILL)
 
-    def _answer(self) -> str:
+    def _ask(self, order: str) -> int:
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
 
 
 def serve(modules: list[str]) -> None:
-    """Fork for each order that arrives; answer with the process id, then with its exit code."""
+    """Fork for each order that arrives; answer with the process id, when asked with its end."""
     for module in modules:
         __import__(module)
-    for line in sys.stdin:
+    while order := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
-            os.setsid()
-            _become(json.loads(line))
+            os.setpgid(0, 0)
+            _become(json.loads(order))
+        os.setpgid(pid, pid)  # whoever is first: when its number is told, its group is there
         print(pid, flush=True)
+        sys.stdin.readline()
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
