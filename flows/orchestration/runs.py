@@ -1,8 +1,8 @@
 """Flow runs from without: the server they need, their marks of life, and states that are true."""
 
-import signal
+import os
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,31 +13,39 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, get_current_settings
 from prefect.states import Completed, Crashed
 
 from flows.errors import OrchestratorUnavailable
 from flows.orchestration.quiet_exit import end_loop_at_exit
 from flows.orchestration.run_marks import abandoned, forget, marked
-from flows.orchestration.server import free_port
+from flows.orchestration.server import HOST, free_port
 from flows.orchestration.tether import Tether
 
 SERVER_TRIES = 3
+SERVER_COMMAND = (
+    *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
+    *("--host", HOST, "--log-level", "error", "--lifespan", "on"),
+)
+SERVER_ENVIRONMENT = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}
+"""What Prefect itself tells a server that lives as long as a command."""
 
 
 def need_server() -> None:
     """Start Prefect's own server, which ends with this process, unless the user has one."""
     if PREFECT_API_URL.value():
         return
-    failures: list[Exception] = []
-    thread = threading.Thread(target=_start_server, args=(failures,), daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
+    try:
+        _start_server()
+    except Exception as error:
         raise OrchestratorUnavailable(
-            f"Prefect's server did not start: {failures[0]}; try again, set PREFECT_API_URL to a "
+            f"Prefect's server did not start: {error}; try again, set PREFECT_API_URL to a "
             "running server, or use --direct for the same search without Prefect"
-        )
+        ) from error
 
 
 def server_url() -> str:
@@ -61,16 +69,16 @@ def truthful(status: str, detail: str, data: Any) -> State[Any]:
     return Completed(name=status.replace("_", " ").title(), message=detail, data=data)
 
 
-def _start_server(failures: list[Exception]) -> None:
-    """Start the server from a thread of its own.
+def _start_server() -> None:
+    """Start the server in a session of its own.
 
-    Its process inherits that SIGINT is blocked there: Ctrl-C, which a terminal sends to both, must
-    leave it alive until the flow has told it how it ended.
+    Signals to our whole group, from a terminal or a supervisor, must leave it alive until the flow
+    has told it how it ended.
     """
     from prefect.server.api.server import SubprocessASGIServer  # slow, and not always needed
 
     class Server(SubprocessASGIServer):
-        """Prefect's own, which a kill of this process ends as well."""
+        """Prefect's own, out of our process group, and ended by a kill of this process as well."""
 
         tether: Tether | None = None
 
@@ -79,7 +87,12 @@ def _start_server(failures: list[Exception]) -> None:
 
         def _run_uvicorn_command(self) -> "subprocess.Popen[Any]":
             self._release()
-            process = super()._run_uvicorn_command()
+            settings = get_current_settings().to_environment_variables(exclude_unset=True)
+            process = subprocess.Popen(
+                [*SERVER_COMMAND, "--port", str(self.port)],
+                env={**os.environ, **SERVER_ENVIRONMENT, **settings},
+                start_new_session=True,
+            )
             self.tether = Tether(process.pid)
             return process
 
@@ -92,19 +105,17 @@ def _start_server(failures: list[Exception]) -> None:
                 self.tether.release()
                 self.tether = None
 
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     for left in reversed(range(SERVER_TRIES)):
         server = Server()
         try:
             server.start()
             return
-        except RuntimeError as error:  # all patience was in vain
-            failures.append(error)
-            return
-        except Exception as error:  # one slow answer is enough for that
+        except RuntimeError:  # all patience was in vain
+            raise
+        except Exception:  # one slow answer is enough for that
             server.stop()
             if not left:
-                failures.append(error)
+                raise
 
 
 def _call_crashed(run: str) -> None:

@@ -1,5 +1,6 @@
 """Prefect's server ends with the command that started it, even where that is killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def test_a_killed_command_leaves_no_server_behind(
         awaited(lambda: tether_of(command.pid), "what ends it")
         command.kill()
         awaited(lambda: None if is_alive(server) else True, "the end of the server")
+
+
+def test_a_signal_to_the_whole_group_ends_a_search_as_one_to_the_command_does(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path, *RUN, "1000") as command:
+        server = awaited(lambda: server_of(command.pid), f"a server ({tmp_path}/log)")
+        awaited(lambda: "1/0 " in (tmp_path / "log").read_text() or None, "a candidate")
+        os.killpg(command.pid, signal.SIGTERM)
+        code = command.wait(280)
+        awaited(lambda: None if is_alive(server) else True, "the end of the server")
+
+    told = (tmp_path / "log").read_text()
+    assert (code, "internal error" in told) == (130, False), told
+    assert "is interrupted, everything recorded is kept" in told
 
 
 @contextmanager
