@@ -93,7 +93,7 @@ class DockerCells:
             options,
             workers,
             patience_seconds=self._limits.start_seconds,
-            release=self._released(name, cpu),
+            release=self._released(name),
         )
 
     def protections(self) -> Mapping[str, Any]:
@@ -114,9 +114,8 @@ class DockerCells:
         for daemon in self._daemons:
             daemon.close()
 
-    def _released(self, name: str, cpu: int) -> Callable[[bool], None]:
+    def _released(self, name: str) -> Callable[[bool], None]:
         def release(gone: bool) -> None:
-            self._processors.give_back(cpu)
             with self._lock:
                 self._begun.discard(name)
                 if not gone:

@@ -6,7 +6,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from sandbox.errors import CellFailed
@@ -25,11 +25,9 @@ class ProcessCell:
         workers: int,
         *,
         patience_seconds: float,
-        release: Callable[[], None],
     ) -> None:
         self.workers = workers
         self._patience_seconds = patience_seconds
-        self._release = release
         self._started_at = time.monotonic()
         try:
             self._process = subprocess.Popen(
@@ -74,17 +72,14 @@ class ProcessCell:
 
     def destroy(self) -> None:
         """Tell the enclosure to end all; end its whole process group where it does not listen."""
+        for pipe in self._pipes():
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._process.send_signal(signal.SIGTERM)
         try:
-            for pipe in self._pipes():
-                with contextlib.suppress(OSError):
-                    pipe.close()
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(self._patience_seconds)
-            except subprocess.TimeoutExpired:
-                self._end_by_force()
-        finally:
-            self._release()
+            self._process.wait(self._patience_seconds)
+        except subprocess.TimeoutExpired:
+            self._end_by_force()
 
     def _end_by_force(self) -> None:
         with contextlib.suppress(ProcessLookupError):

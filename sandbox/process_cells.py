@@ -77,17 +77,12 @@ class ProcessCells:
         cpu = self._processors.take()
         walls = ["--walls", ",".join(self._walls), "--cpu", str(cpu), "--"]
         trusted = trusted_arguments(workers, self._isolation, self._limits)
-        try:
-            return ProcessCell(
-                _command([*walls, *trusted]),
-                environment(),
-                workers,
-                patience_seconds=self._limits.start_seconds,
-                release=lambda: self._processors.give_back(cpu),
-            )
-        except BaseException:
-            self._processors.give_back(cpu)
-            raise
+        return ProcessCell(
+            _command([*walls, *trusted]),
+            environment(),
+            workers,
+            patience_seconds=self._limits.start_seconds,
+        )
 
     def protections(self) -> Mapping[str, Any]:
         """Return the seal as asked for, and every wall that was found at the opening."""

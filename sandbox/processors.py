@@ -3,28 +3,27 @@
 import os
 import threading
 from collections.abc import Iterable
+from itertools import cycle
 
 
 class Processors:
-    """Gives each cell the processor that the fewest others are on."""
+    """Gives cells the processors in turn.
+
+    Those that wait are taken in the order in which they were started, so that cells at work beside
+    each other have different ones. By the number of cells on each, all that work could come to be
+    on one processor and all that wait on another.
+    """
 
     def __init__(self, numbers: Iterable[int]) -> None:
         ours = list(numbers)
         first = os.getpid() % max(1, len(ours))  # or all callers would begin with the same one
-        self._cells_on = dict.fromkeys(ours[first:] + ours[:first], 0)
+        self._turns = cycle(ours[first:] + ours[:first])
         self._lock = threading.Lock()
 
     def take(self) -> int:
-        """Return the least used processor, which is one more cell's from now on."""
+        """Return the processor whose turn it is."""
         with self._lock:
-            cpu = min(self._cells_on, key=self._cells_on.__getitem__)
-            self._cells_on[cpu] += 1
-            return cpu
-
-    def give_back(self, cpu: int) -> None:
-        """Count one cell less on ``cpu``."""
-        with self._lock:
-            self._cells_on[cpu] -= 1
+            return next(self._turns)
 
 
 def ours_among(count: int) -> list[int]:

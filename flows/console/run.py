@@ -1,5 +1,6 @@
 """``assay run``: a search through Prefect or directly, and what is printed when it ends."""
 
+import atexit
 import importlib
 import os
 import shlex
@@ -131,6 +132,7 @@ def run_shown(
             f"assay: {experiment_id(config)} is interrupted, everything recorded is kept: type the "
             f"same command to continue\n  {command}"
         )
+        atexit.register(_drop_stderr)
         raise SystemExit(INTERRUPTED) from None
 
 
@@ -170,6 +172,11 @@ def _through_prefect(
 def _tried_nothing(result: SearchResult) -> bool:
     """Return whether attempts were lost and none was made, as when no model's server runs."""
     return bool(result.lost) and not any(row.iteration > 0 for row in result.candidates)
+
+
+def _drop_stderr() -> None:
+    """Keep to themselves what libraries say of an interpreter that ends in the middle of work."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _interrupt(*_: object) -> None:

@@ -156,13 +156,11 @@ def test_a_cell_that_does_not_listen_is_ended_by_force() -> None:
         "print(1, flush=True)\n"
         "signal.pause()\n"
     )
-    released: list[bool] = []
     cell = ProcessCell(
         [sys.executable, "-c", deaf],
         environment(),
         1,
         patience_seconds=2.0,
-        release=lambda: released.append(True),
     )
     assert until(lambda: ignores_requests_to_end(cell.pid))
     assert cell.run(b"", time.monotonic() + 0.1, 1 << 20).overdue
@@ -170,7 +168,6 @@ def test_a_cell_that_does_not_listen_is_ended_by_force() -> None:
     cell.destroy()
 
     assert session_of(cell.pid) == set()
-    assert released == [True]
 
 
 @pytest.mark.parametrize("doing", ["box.prepare(2); box.settle()", "work.start()"])
