@@ -18,6 +18,7 @@ from flows.commands import (
     trying,
     workloads,
 )
+from flows.loopback import never_proxy_loopback
 from flows.settings.sources import add_dotenv
 from flows.version import assay_version
 
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     output = sys.stdout
     try:
         add_dotenv(os.environ, Path())
+        never_proxy_loopback(os.environ)
         code = assay.main(args=arguments, prog_name="assay", standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+from flows.loopback import never_proxy_loopback
+
 START_SECONDS = 300
 
 
@@ -30,6 +32,7 @@ def prepare_prefect(
         home.mkdir(parents=True, exist_ok=True)  # Prefect makes its own folder, not ours
     for name, value in defaults.items():
         environment.setdefault(name, value)
+    never_proxy_loopback(environment)
 
 
 def uses_a_server(environment: Mapping[str, str]) -> bool:
