@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.measure import sized
-from flows.config import experiment_id
 from flows.history.journal import Journal
 from flows.orchestration.server import running_server
 from flows.orchestration.settings import START_SECONDS, prepare_prefect
-from flows.search import run_search
+from flows.search.loop import run_search
+from flows.settings.search import experiment_id
 from tests.support.search_fakes import FakeProposer, better_each_time, config, services
 
 SMALL, LARGE = 2, sized(22, 3)
@@ -80,7 +80,7 @@ def _plain(home: Path, candidates: int, around: Any = None) -> None:
 def _flow() -> Callable[[Path, int], None]:
     from prefect import flow
 
-    from flows.orchestrate import in_a_task
+    from flows.orchestration.flows import in_a_task
 
     @flow(name="bench", persist_result=False)
     def bench(home: Path, candidates: int) -> None:

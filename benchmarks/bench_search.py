@@ -18,13 +18,13 @@ from benchmarks.in_process_trials import InProcessTrials
 from benchmarks.measure import LEAST, sized
 from benchmarks.search_curves import Curve, drawing, table, write_csv
 from flows.clock import SystemClock
-from flows.config import SearchConfig, load_config
 from flows.history.records import CandidateRow, Row
-from flows.loop.happenings import SearchResult
-from flows.loop.session import Services
-from flows.loop.splits import suite_splits
-from flows.offline.proposer import OfflineProposer
-from flows.search import run_search
+from flows.proposers.offline.proposer import OfflineProposer
+from flows.search.happenings import SearchResult
+from flows.search.loop import run_search
+from flows.search.session import Services
+from flows.search.splits import suite_splits
+from flows.settings.search import SearchConfig, load_config
 from flows.version import assay_version
 from sandbox.image import source_hash
 

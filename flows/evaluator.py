@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.console.policy_file import PolicyText, read_policy
+from flows.cli.policy_file import PolicyText, read_policy
 from flows.evaluator_cells import EvaluatorSettings, Workbench, workbench
 from flows.judging.scoring import Verdict, judge
-from flows.loop.proposing import Attempt
 from flows.prompting.diagnoses import diagnose
+from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Trial
 
 __all__ = [

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from flows.console.policy_file import PolicyText, never_tried
+from flows.cli.policy_file import PolicyText, never_tried
 from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
 from flows.judging.objectives import DEFAULT_OBJECTIVE, Objective, Reference
 from flows.judging.scoring import Verdict, judge
-from flows.loop.scenarios import naive_references
-from flows.loop.session import Evaluator
-from flows.loop.side_by_side import side_by_side
+from flows.search.scenarios import naive_references
+from flows.search.session import Evaluator
+from flows.search.side_by_side import side_by_side
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload
 from simulator.scenario import Scenario

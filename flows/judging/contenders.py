@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from flows.console.policy_file import PolicyText, library_name, read_policy
+from flows.cli.policy_file import PolicyText, library_name, read_policy
 from flows.errors import UserError
 from flows.history.lookup import Found, find_best, find_candidate, find_experiment
 from flows.home import home_folder

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from flows.history.records import CandidateRow
 from flows.judging.guards import BARRED
-from flows.loop.ledger import Key, format_key, key_of
+from flows.search.ledger import Key, format_key, key_of
 
 HEADERS = (
     "rank", "train", "validation", "standing", "outcome", "attempt", "made by", "candidate",

@@ -10,22 +10,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from flows.cli.policy_file import PolicyText, read_policy
 from flows.clock import SystemClock, stamp
-from flows.console.policy_file import PolicyText, read_policy
 from flows.errors import UserError
 from flows.history.journal import Journal, read_rows
 from flows.history.records import RUNNING, CandidateRow, ExperimentRow
 from flows.home import experiment_folder
 from flows.judging.comparison import Contender, scenario_payloads, try_contender
-from flows.loop.baselines import baseline_proposals, check_baselines
-from flows.loop.ledger import Key
-from flows.loop.scenarios import naive_references, suite_scenarios
-from flows.loop.session import Around
-from flows.loop.side_by_side import side_by_side
-from flows.loop.trials import OpenTrials, Trials, in_this_process
 from flows.orchestration.claims import Claim, Claims
 from flows.orchestration.folder_rows import Sheet
-from flows.search import ignore, patiently
+from flows.search.baselines import baseline_proposals, check_baselines
+from flows.search.ledger import Key
+from flows.search.loop import ignore, patiently
+from flows.search.scenarios import naive_references, suite_scenarios
+from flows.search.session import Around
+from flows.search.side_by_side import side_by_side
+from flows.search.trials import OpenTrials, Trials, in_this_process
 from flows.settings.trial import FolderConfig, folder_experiment_id, folder_sha256
 from sandbox.errors import CellFailed
 

@@ -8,9 +8,9 @@ from flows.history.records import RUNNING, ExperimentRow, Row
 from flows.judging.comparison import Contender
 from flows.judging.objectives import Reference
 from flows.judging.scoring import Verdict, judge
-from flows.loop.ledger import Key
-from flows.loop.proposing import Proposal
-from flows.loop.rows import Provenance, Tried, candidate_row, evaluation_rows, scenario_row
+from flows.search.ledger import Key
+from flows.search.proposing import Proposal
+from flows.search.rows import Provenance, Tried, candidate_row, evaluation_rows, scenario_row
 from flows.settings.trial import FolderConfig, folder_experiment_id
 from flows.version import assay_version
 from sandbox.image import source_hash

@@ -10,11 +10,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 
-from flows.loop.session import Around
-from flows.loop.trials import Machinery, Trials, in_this_process
 from flows.orchestration.task_runners import make_runner
 from flows.orchestration.worker_trials import WorkerTrials, work
-from flows.search import OURS, RETRY_SECONDS
+from flows.search.loop import OURS, RETRY_SECONDS
+from flows.search.session import Around
+from flows.search.trials import Machinery, Trials, in_this_process
 from sandbox.errors import CellFailed
 from sandbox.outcome import Trial
 from sandbox.source import candidate_id

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flows.loop.trials import Machinery
 from flows.orchestration.quiet_exit import end_loop_at_exit
+from flows.search.trials import Machinery
 from sandbox.limits import Limits
 from sandbox.outcome import Trial
 from sandbox.trial import Payload, Sandbox

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
-from flows.config import SearchConfig
 from flows.errors import ConfigError
 from flows.history.records import PromptRow, Row
-from flows.loop.proposing import Attempt, Move, Prompt
 from flows.prompting.folder import SYSTEM, USER, forget_templates, load_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt, system_values, user_values
 from flows.prompting.templates import TemplateProblem, check_names
+from flows.search.proposing import Attempt, Move, Prompt
+from flows.settings.search import SearchConfig
 from sandbox.outcome import Evaluation, Outcome
 from simulator.scenario import Scenario
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from flows.loop.proposing import Attempt
 from flows.prompting.figures import ClassFigures, Figures, figures, ratios
 from flows.prompting.untrusted import fenced, one_line
+from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation
 
 FINDINGS_SHOWN = 8

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.loop.proposing import Attempt, Move
 from flows.prompting.diagnoses import diagnose
 from flows.prompting.untrusted import code, one_line
+from flows.search.proposing import Attempt, Move
 from flows.settings.sections import FeedbackConfig
 
 TITLE_CHARS = 90

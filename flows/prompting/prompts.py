@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from flows.config import SearchConfig
-from flows.loop.proposing import Attempt, Move, Prompt
 from flows.prompting.figures import CLASSES
 from flows.prompting.folder import SYSTEM, USER, Templates, load_templates, text_sha256
 from flows.prompting.parts import EXAMPLE, Shown, choose_parts
 from flows.prompting.policy_page import policy_page
 from flows.prompting.templates import render_own
 from flows.prompting.untrusted import code
+from flows.search.proposing import Attempt, Move, Prompt
+from flows.settings.search import SearchConfig
 from simulator.cell.allowed import STANDARD_MODULES
 from simulator.library import policy_source
 from simulator.objectives import WEIGHTS

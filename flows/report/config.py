@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.config import SearchConfig
+from flows.settings.search import SearchConfig
 
 
 def to_toml(config: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, LlmCallRow
-from flows.loop.budget import is_unpriced, may_be_charged
 from flows.report.data import ReportData, slot_name, slot_of, source_line, worth
 from flows.report.text import (
     dollars,
@@ -16,6 +15,7 @@ from flows.report.text import (
     score_text,
     seconds_text,
 )
+from flows.search.budget import is_unpriced, may_be_charged
 from flows.wording import counted
 
 STATUS_WORDS = {

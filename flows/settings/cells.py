@@ -1,6 +1,6 @@
 """Which kind of cell a command asks for; nothing weaker than asked for is ever used."""
 
-from flows.console.errors import say
+from flows.cli.errors import say
 from sandbox.limits import Limits
 from sandbox.process_cells import ProcessCells
 from sandbox.provider import DOCKER

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.config import SearchConfig
+from flows.settings.search import SearchConfig
 
 INTRODUCTION = """\
 # A search: assay run --config assay.toml

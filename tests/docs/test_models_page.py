@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import load_config
-from flows.models.choices import keys_of, model_settings
-from flows.models.prices import price_list
+from flows.proposers.choices import keys_of, model_settings
+from flows.proposers.prices import price_list
+from flows.settings.search import load_config
 from flows.settings.sections import ProposerConfig
 from simulator.library import policy_source
 from tests.docs.pages import DOCS, blocks, follows

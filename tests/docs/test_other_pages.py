@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from flows.cli import assay
+from flows.cli.main import assay
 from tests.docs.inline import (
     IN_OTHER_TESTS,
     TYPED,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.console.event_lines import FIGURES
+from flows.cli.event_lines import FIGURES
 from tests.docs.pages import DOCS, follow, follows
 
 

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from flows.config import SearchConfig
 from flows.history.records import CandidateRow
 from flows.judging.intervals import paired_interval
-from flows.loop.reserves import most_tries
-from flows.loop.splits import suite_splits
+from flows.search.reserves import most_tries
+from flows.search.splits import suite_splits
+from flows.settings.search import SearchConfig
 from tests.docs.pages import DOCS, blocks, follow, follows
 
 PAGE = DOCS / "search.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import load_config
+from flows.settings.search import load_config
 from tests.docs.left_out import LEFT_OUT
 from tests.docs.pages import DOCS, ROOT, blocks, follows, type_in, typed
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.history.records import EventRow, LlmCallRow
-from flows.loop.budget import (
+from flows.search.budget import (
     Reserve,
     Spend,
     calls_left,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.console.errors import leave_with
+from flows.cli.errors import leave_with
 from tests.support.command import NO_ENGINE, assay
 
 HEAVY = ("prefect", "duckdb", "docker", "openai", "numpy", "pydantic", "rich", "jinja2")
 
 
 def test_help_imports_nothing_slow() -> None:
-    code = f"import flows.cli, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import flows.cli.main, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from flows.config import SearchConfig, load_config
-from flows.console.init import starter_policy
+from flows.cli.init import starter_policy
 from flows.judging.scoring import geometric_mean
 from flows.settings.page import config_toml
+from flows.settings.search import SearchConfig, load_config
 from sandbox.screen import screen
 from simulator.engine import simulate
 from simulator.library import policy_source

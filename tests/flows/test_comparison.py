@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.console.policy_file import PolicyText
+from flows.cli.policy_file import PolicyText
 from flows.judging.comparison import Comparison, Contender, Measure, compare, compare_trials
 from flows.judging.objectives import Reference
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import SearchConfig, config_sha256, experiment_id, load_config
 from flows.errors import ConfigError
+from flows.settings.search import SearchConfig, config_sha256, experiment_id, load_config
 
 
 def write(folder: Path, text: str) -> Path:

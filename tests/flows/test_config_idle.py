@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.config import SearchConfig, load_config
 from flows.errors import ConfigError
+from flows.settings.search import SearchConfig, load_config
 from tests.support.command import assay
 
 MODEL = '[proposer]\nmodel = "m"\n'

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import load_config
 from flows.errors import ConfigError
+from flows.settings.search import load_config
 from flows.settings.sources import add_dotenv, assignments, environment_settings
 from tests.support.command import assay
 

@@ -1,8 +1,8 @@
 """What a diagnosis says, about small simulations whose figures are worked out by hand."""
 
-from flows.loop.attempts import source_line
-from flows.loop.proposing import Attempt
 from flows.prompting.diagnoses import diagnose
+from flows.search.attempts import source_line
+from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Problem
 from simulator.errors import PolicyFailure
 from simulator.workload import Pipeline, Priority

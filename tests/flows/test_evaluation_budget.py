@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, Row
-from flows.loop.happenings import Happening, Notice, SearchResult
-from flows.loop.proposing import Proposal, ProposalRequest
-from flows.loop.reserves import most_tries
-from flows.loop.splits import Splits
-from flows.search import run_search
+from flows.search.happenings import Happening, Notice, SearchResult
+from flows.search.loop import run_search
+from flows.search.proposing import Proposal, ProposalRequest
+from flows.search.reserves import most_tries
+from flows.search.splits import Splits
 from tests.support.search_fakes import (
     SPLITS,
     FakeJournal,

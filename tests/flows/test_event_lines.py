@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.config import SearchConfig
-from flows.console.event_lines import ended_line, event_lines, interrupted_line
-from flows.experiment import Finished
-from flows.loop.budget import Spend
-from flows.loop.happenings import Began, Lost, Notice, SearchResult, Settled, Working
+from flows.cli.event_lines import ended_line, event_lines, interrupted_line
+from flows.search.budget import Spend
+from flows.search.experiment import Finished
+from flows.search.happenings import Began, Lost, Notice, SearchResult, Settled, Working
+from flows.settings.search import SearchConfig
 from tests.support.guarded_rows import guarded_rows
 
 DATA = guarded_rows(12)

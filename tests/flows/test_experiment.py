@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from flows.config import experiment_id, load_config
-from flows.console.demo import SEED, demo_config
+from flows.cli.demo import SEED, demo_config
 from flows.errors import AlreadyRunning, ConfigError, UserError
-from flows.experiment import run_experiment
 from flows.history.journal import Journal
 from flows.home import experiment_folder
-from flows.loop.proposer_choice import make_proposer
-from flows.models.choices import keys_of
 from flows.orchestration.settings import prepare_prefect, uses_a_server
-from flows.search import ignore, run_search
+from flows.proposers.choices import keys_of
+from flows.search.experiment import run_experiment
+from flows.search.loop import ignore, run_search
+from flows.search.proposer_choice import make_proposer
+from flows.settings.search import experiment_id, load_config
 from tests.support.command import assay
 from tests.support.search_fakes import FakeProposer, better_each_time, services
 from tests.support.small_suite import write_suite

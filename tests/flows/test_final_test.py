@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flows.history.records import EventRow, Row
-from flows.search import run_search
+from flows.search.loop import run_search
 from tests.support.search_fakes import (
     FakeJournal,
     FakeProposer,

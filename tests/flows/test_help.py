@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from flows.cli import assay
+from flows.cli.main import assay
 from tests.support import command
 
 COLUMNS = 80

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.history.journal import Journal, read_rows
 from flows.history.records import EvaluationRow, Row
-from flows.loop.ledger import Ledger, recorded
+from flows.search.ledger import Ledger, recorded
 from tests.support.history_rows import candidate, evaluation
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.history.records import LlmCallRow
-from flows.loop.budget import Spend, spent_with, summary_lines
+from flows.search.budget import Spend, spent_with, summary_lines
 from tests.support import model_server as server
 from tests.support.in_process import Done, command
 from tests.support.model_server import ModelServer

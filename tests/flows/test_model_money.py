@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import SearchConfig
 from flows.history.records import CandidateRow, EventRow, LlmCallRow
-from flows.loop.budget import summary_lines
-from flows.models.proposer import OpenAiProposer
+from flows.proposers.model import OpenAiProposer
+from flows.search.budget import summary_lines
+from flows.settings.search import SearchConfig
 from tests.support import model_server as server
 from tests.support.asked_search import Searched, answers, improves, search, searching
 from tests.support.asking import StillClock

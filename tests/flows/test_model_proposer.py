@@ -3,8 +3,8 @@
 import pytest
 
 from flows.history.records import LlmCallRow
-from flows.loop.proposing import Proposal, ProposerUnavailable
-from flows.models.proposer import OpenAiProposer
+from flows.proposers.model import OpenAiProposer
+from flows.search.proposing import Proposal, ProposerUnavailable
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import SOURCE, StillClock, ask, request

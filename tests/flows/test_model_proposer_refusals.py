@@ -3,8 +3,8 @@
 import pytest
 
 from flows.errors import ConfigError
-from flows.loop.proposing import ProposerRefused, ProposerUnavailable
-from flows.models.proposer import OpenAiProposer
+from flows.proposers.model import OpenAiProposer
+from flows.search.proposing import ProposerRefused, ProposerUnavailable
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import KEY, SOURCE, ask

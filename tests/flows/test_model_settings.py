@@ -7,8 +7,8 @@ import pytest
 
 from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
-from flows.models.choices import keys_of, model_settings, whose_turn
-from flows.models.proposer import OpenAiProposer
+from flows.proposers.choices import keys_of, model_settings, whose_turn
+from flows.proposers.model import OpenAiProposer
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import SOURCE, StillClock, request

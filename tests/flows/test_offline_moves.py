@@ -7,12 +7,12 @@ import pytest
 
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
-from flows.loop.proposing import Attempt, Move, Proposal, ProposalRequest
-from flows.offline.emit import emit
-from flows.offline.measure import Measured, measure, trailing
-from flows.offline.proposer import OfflineProposer
-from flows.offline.space import NAMES, Genome, from_source, random_genome, with_values
-from flows.offline.vary import remedies
+from flows.proposers.offline.emit import emit
+from flows.proposers.offline.measure import Measured, measure, trailing
+from flows.proposers.offline.proposer import OfflineProposer
+from flows.proposers.offline.space import NAMES, Genome, from_source, random_genome, with_values
+from flows.proposers.offline.vary import remedies
+from flows.search.proposing import Attempt, Move, Proposal, ProposalRequest
 from sandbox.outcome import Evaluation
 from simulator.library import policy_source
 from tests.support.attempts import attempt, evaluation

@@ -10,10 +10,10 @@ import pytest
 
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
-from flows.loop.proposing import Attempt, Proposal, ProposalRequest
-from flows.offline.emit import emit
-from flows.offline.proposer import OfflineProposer
-from flows.offline.space import random_genome
+from flows.proposers.offline.emit import emit
+from flows.proposers.offline.proposer import OfflineProposer
+from flows.proposers.offline.space import random_genome
+from flows.search.proposing import Attempt, Proposal, ProposalRequest
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
 from simulator.engine import Run, simulate

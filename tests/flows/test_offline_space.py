@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.judging.scoring import normalised_sha256
-from flows.offline.emit import emit, title
-from flows.offline.space import (
+from flows.proposers.offline.emit import emit, title
+from flows.proposers.offline.space import (
     CHOICES,
     NAMES,
     Genome,
@@ -25,7 +25,7 @@ from flows.offline.space import (
     tells_kills_apart,
     with_values,
 )
-from flows.offline.vary import (
+from flows.proposers.offline.vary import (
     NEAREST,
     SEEDS,
     crossover,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import ConfigError
-from flows.models.prices import PriceList, price_list
+from flows.proposers.prices import PriceList, price_list
 
 OPENAI = "https://api.openai.com/v1"
 LOCAL = "http://127.0.0.1:8000/v1"

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import SearchConfig
 from flows.errors import ConfigError, UserError
-from flows.loop.rows import prompt_row
 from flows.prompting.checking import check_prompts, refuse_changed_templates
 from flows.prompting.folder import SYSTEM, USER, copy_templates, load_templates
 from flows.prompting.prompts import render_prompt
+from flows.search.rows import prompt_row
+from flows.settings.search import SearchConfig
 from tests.flows.test_prompts import PAST, SCENARIOS
 from tests.support.in_process import command
 

@@ -4,11 +4,11 @@ from typing import Any, get_args
 
 import pytest
 
-from flows.config import SearchConfig
 from flows.errors import ConfigError
-from flows.loop.proposing import Attempt, Move
 from flows.prompting.checking import check_prompts
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
+from flows.search.proposing import Attempt, Move
+from flows.settings.search import SearchConfig
 from tests.flows.test_prompts import SCENARIOS
 from tests.support.attempts import attempt, baseline, evaluation
 

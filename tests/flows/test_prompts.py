@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import SearchConfig
 from flows.prompting.policy_page import policy_page
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
+from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
 from simulator.library import policy_source
 from simulator.params import Params

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import load_config
 from flows.errors import ConfigError
 from flows.history.journal import Journal
 from flows.history.records import CandidateRow, LlmCallRow, Row
-from flows.models.replay import ReplayProposer
-from flows.models.replay_source import recorded_rows, recorded_settings
+from flows.proposers.replay import ReplayProposer
+from flows.proposers.replay_source import recorded_rows, recorded_settings
+from flows.settings.search import load_config
 from tests.support import model_server as server
 from tests.support.asked_search import Searched, improves, search, searching
 from tests.support.model_server import ModelServer

@@ -33,7 +33,7 @@ def guard(event, arguments):
         raise OSError(f"the network is closed: {arguments[1]}")
 
 sys.addaudithook(guard)
-from flows.cli import main
+from flows.cli.main import main
 main()
 """
 """The command line in a process that can reach the Docker engine's socket and nothing else."""

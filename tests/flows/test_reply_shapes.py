@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from flows.models.replies import extract_source
+from flows.proposers.replies import extract_source
 from tests.support import model_server as server
 from tests.support.asking import ask
 

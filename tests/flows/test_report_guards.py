@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import get_args
 
-from flows.config import SearchConfig
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.report.candidates import guard_lines, payload, table_rows
 from flows.report.compare import contenders, duel
@@ -13,6 +12,7 @@ from flows.report.gantt import gantts, lanes
 from flows.report.summary import tiles
 from flows.report.verdict import verdict
 from flows.report.view import MEASURES, build_view
+from flows.settings.search import SearchConfig
 from tests.support.guarded_rows import guarded_rows
 
 

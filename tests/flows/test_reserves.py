@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows.config import SearchConfig
-from flows.loop.budget import preflight_lines
-from flows.loop.reserves import reserve_of
+from flows.search.budget import preflight_lines
+from flows.search.reserves import reserve_of
+from flows.settings.search import SearchConfig
 from tests.support.search_fakes import SPLITS
 
 OWN = """

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from flows.console.progress import attempt_line
+from flows.cli.progress import attempt_line
 from flows.history.records import CandidateRow, EvaluationRow, EventRow
-from flows.loop.happenings import SearchResult
-from flows.search import run_search
+from flows.search.happenings import SearchResult
+from flows.search.loop import run_search
 from sandbox.errors import CellFailed
 from tests.support.search_fakes import (
     SPLITS,

@@ -3,8 +3,8 @@
 import pytest
 
 from flows.history.records import EventRow, ExperimentRow
-from flows.loop.proposing import Proposal, ProposalRequest, ProposerRefused, ProposerUnavailable
-from flows.search import RETRY_SECONDS, run_search
+from flows.search.loop import RETRY_SECONDS, run_search
+from flows.search.proposing import Proposal, ProposalRequest, ProposerRefused, ProposerUnavailable
 from sandbox.errors import CellFailed, SandboxUnavailable
 from tests.support.search_fakes import (
     FakeClock,

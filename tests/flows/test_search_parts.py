@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.console.progress import (
+from flows.cli.progress import (
     Progress,
     advance,
     later,
@@ -16,12 +16,12 @@ from flows.console.progress import (
     spend_text,
     time_left_seconds,
 )
-from flows.console.terminal import visible
+from flows.cli.terminal import visible
 from flows.history.records import CandidateRow
 from flows.judging.leaderboard import HEADERS, leaderboard
-from flows.loop.budget import Spend
-from flows.loop.happenings import Began, Happening, Lost, Notice, Settled, Working
-from flows.loop.side_by_side import side_by_side
+from flows.search.budget import Spend
+from flows.search.happenings import Began, Happening, Lost, Notice, Settled, Working
+from flows.search.side_by_side import side_by_side
 from tests.support.search_fakes import config
 
 

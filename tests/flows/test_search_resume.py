@@ -8,11 +8,11 @@ import pytest
 
 from flows.errors import ConfigError
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, Row
-from flows.loop.ledger import Ledger
-from flows.loop.proposing import Proposal, ProposalRequest, ProposerUnavailable
-from flows.loop.session import ended
-from flows.loop.splits import Splits
-from flows.search import run_search
+from flows.search.ledger import Ledger
+from flows.search.loop import run_search
+from flows.search.proposing import Proposal, ProposalRequest, ProposerUnavailable
+from flows.search.session import ended
+from flows.search.splits import Splits
 from tests.support.search_fakes import (
     SPLITS,
     FakeClock,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from flows.config import SearchConfig, load_config
-from flows.loop.baselines import check_baselines
 from flows.orchestration.deployments import TAGS, shipped
+from flows.search.baselines import check_baselines
+from flows.settings.search import SearchConfig, load_config
 from flows.settings.trial import CompareConfig, FolderConfig
 from simulator.suites import suite_names
 from tests.docs.pages import DOCS, blocks

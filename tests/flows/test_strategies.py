@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from flows.loop.population import other_parent, pick_by_rank, population
-from flows.loop.proposing import Attempt
-from flows.loop.strategies import Plan, make_strategy
-from flows.search import run_search
+from flows.search.loop import run_search
+from flows.search.population import other_parent, pick_by_rank, population
+from flows.search.proposing import Attempt
+from flows.search.strategies import Plan, make_strategy
 from tests.support.search_fakes import (
     FakeJournal,
     FakeProposer,

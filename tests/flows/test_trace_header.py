@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.console.traces import describe_traces
+from flows.cli.traces import describe_traces
 from flows.workloads.checks import check_file
 from flows.workloads.header import render_header
 from simulator.errors import InputError

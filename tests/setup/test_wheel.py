@@ -49,5 +49,5 @@ def test_the_traces_are_in_the_wheel(unpacked: Path) -> None:
 def test_the_command_is_called_assay_and_the_licence_is_there(unpacked: Path) -> None:
     info = next(unpacked.glob("assay-*.dist-info"))
 
-    assert "assay = flows.cli:main" in (info / "entry_points.txt").read_text()
+    assert "assay = flows.cli.main:main" in (info / "entry_points.txt").read_text()
     assert "MIT License" in (info / "licenses" / "LICENSE").read_text()

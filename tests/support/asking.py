@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.history.records import LlmCallRow
-from flows.loop.proposing import (
+from flows.proposers.model import OpenAiProposer
+from flows.search.proposing import (
     Attempt,
     Prompt,
     Proposal,
@@ -14,7 +15,6 @@ from flows.loop.proposing import (
     ProposerRefused,
     ProposerUnavailable,
 )
-from flows.models.proposer import OpenAiProposer
 from flows.settings.sections import ProposerConfig
 from tests.support.model_server import Behaviour, ModelServer
 

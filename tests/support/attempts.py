@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.loop.proposing import Attempt
+from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Problem
 
 

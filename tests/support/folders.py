@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.loop.trials import Machinery, Trials
 from flows.orchestration.folder_evaluation import FolderResult, evaluate_folder
+from flows.search.trials import Machinery, Trials
 from flows.settings.trial import FolderConfig
 from tests.support.search_fakes import FakeSandbox
 from tests.support.small_suite import write_suite

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
+from flows.cli.main import main
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,16 @@ from flows.history.journal import journal_files
 from tests.support.zygote import Zygote
 
 MODULES = (
-    "flows.console.run",
-    "flows.models.proposer",
-    "flows.offline.proposer",
+    "flows.cli.run",
+    "flows.proposers.model",
+    "flows.proposers.offline.proposer",
     "flows.report.writing",
     "flows.history.store",
     "sandbox.trial",
 )
 """What a search imports sooner or later."""
 
-SEARCH = "from flows.cli import main; import sys; main(sys.argv[1:])"
+SEARCH = "from flows.cli.main import main; import sys; main(sys.argv[1:])"
 
 
 class Search:

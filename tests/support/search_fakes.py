@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flows.config import SearchConfig, load_config
 from flows.history.records import Row
-from flows.loop.proposing import Proposal, ProposalRequest
-from flows.loop.session import Services
-from flows.loop.splits import Splits
+from flows.search.proposing import Proposal, ProposalRequest
+from flows.search.session import Services
+from flows.search.splits import Splits
+from flows.settings.search import SearchConfig, load_config
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
 from simulator.params import Params

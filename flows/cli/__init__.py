@@ -1,0 +1,1 @@
+"""The `assay` command: what each command takes, does and shows."""

@@ -1,0 +1,114 @@
+"""The commands about the history; ``flows.cli.history`` and ``.database`` do the work."""
+
+from typing import Any
+
+import click
+
+from flows.cli.commands.options import FILE, FOLDER
+
+
+class _Statement(click.Command):
+    """A command whose argument may begin with a comment in SQL, which looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {a}" if _begins_with_comment(a) else a for a in args])
+
+
+def _begins_with_comment(argument: str) -> bool:
+    return argument.startswith("-- ") or (argument.startswith("--") and "\n" in argument)
+
+
+@click.command(cls=_Statement)
+@click.argument("statement")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv", "parquet"]),
+    default="table",
+    show_default=True,
+    help="How the answer is written.",
+)
+@click.option("--out", type=FILE, metavar="FILE", help="Write there instead of to the terminal.")
+def sql(**options: Any) -> int:
+    """Ask the history a question in SQL; it can be read only.
+
+    \b
+      assay sql "from leaderboard limit 10"
+      assay sql "select outcome, count(*) from evaluations group by 1"
+    """
+    from flows.cli.history import run_sql
+
+    return run_sql(**options)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+def export(**options: Any) -> int:
+    """Write the history's tables to FOLDER as Parquet files.
+
+    \b
+      assay export parquet-files
+    """
+    from flows.cli.history import export_history
+
+    return export_history(**options)
+
+
+@click.group(short_help="Check, remake or shrink the history's database.")
+def db() -> None:
+    """Look after the history's database, which the journals can always remake.
+
+    \b
+      assay db check        is every row as the journals say?
+      assay db rebuild      make the database anew from the journals
+      assay db vacuum       free the room that changes and killed processes left
+    """
+
+
+@db.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def db_check(**options: Any) -> int:
+    """Compare every row with the journals.
+
+    Also named: damaged lines, lines of a newer assay, sources whose sha256 is another. Exit code 2
+    says that something is wrong.
+
+    \b
+      assay db check
+    """
+    from flows.cli.database import check_database
+
+    return check_database(**options)
+
+
+@db.command("rebuild")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def db_rebuild(**options: Any) -> int:
+    """Make the database anew from the journals.
+
+    The old one is kept as old-build.duckdb in the home folder.
+
+    \b
+      assay db rebuild
+    """
+    from flows.cli.database import rebuild_database
+
+    return rebuild_database(**options)
+
+
+@db.command("vacuum")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def db_vacuum(**options: Any) -> int:
+    """Write the database anew without gaps.
+
+    Files that killed processes and rebuilds left are removed; journals are never touched.
+
+    \b
+      assay db vacuum
+    """
+    from flows.cli.database import vacuum_database
+
+    return vacuum_database(**options)
+
+
+COMMANDS = (sql, export, db)

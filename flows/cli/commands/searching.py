@@ -1,0 +1,101 @@
+"""The commands that search: what each takes; ``flows.cli`` does the work."""
+
+from typing import Any
+
+import click
+
+from flows.cli.commands.completing import experiments, library_policies, suites
+from flows.cli.commands.options import CELLS, FILE, FOLDER
+
+OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
+STRATEGIES = click.Choice(["refine", "best_of_n", "evolve"])
+FEEDBACK = click.Choice(["score", "diagnoses", "history"])
+
+
+@click.command(short_help="Search for a policy, or continue an interrupted search.")
+@click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
+@click.option("--name", help="Name of the experiment.  [default: search]")
+@click.option(
+    "--suite", metavar="NAME|FILE", shell_complete=suites, help="Scenarios.  [default: smoke]"
+)
+@click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
+@click.option("--objective", type=OBJECTIVES, help="What is better.  [default: weighted_latency]")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="POLICY",
+    shell_complete=library_policies,
+    help="A library policy to compare with; give it once for each.",
+)
+@click.option("--candidates", type=int, metavar="N", help="Attempts to make.  [default: 24]")
+@click.option("--evaluations", type=int, metavar="N", help="Stop before more tries in cells.")
+@click.option("--minutes", type=float, help="Stop after this time.")
+@click.option("--dollars", type=float, help="Stop before a model costs more.")
+@click.option("--tokens", type=int, help="Stop before a model uses more.")
+@click.option("--seed", type=int, help="Seed of every random choice.  [default: 0]")
+@click.option("--slots", type=int, metavar="N", help="Candidates side by side.  [default: 1]")
+@click.option("--proposer", metavar="KIND", help="offline (no key needed), openai or replay.")
+@click.option("--base-url", metavar="URL", help="Any OpenAI-compatible server.")
+@click.option("--model", help="Model to ask at that server.")
+@click.option("--api", metavar="KIND", help="auto, chat or responses.")
+@click.option("--api-key-env", metavar="NAME", help="Variable with the key.  [OPENAI_API_KEY]")
+@click.option("--timeout", type=float, help="Seconds for one request to a model.  [120]")
+@click.option("--prices", type=FILE, metavar="TOML", help="Prices of models that are not known.")
+@click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
+@click.option("--feedback", type=FEEDBACK, help="What a model is told.  [default: history]")
+@click.option(
+    "--replay",
+    metavar="EXPERIMENT",
+    shell_complete=experiments,
+    help="Try again what that experiment proposed.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any key of the configuration, as guards.gap_percent=20.",
+)
+@click.option("--direct", is_flag=True, help="The same loop without Prefect.")
+@click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
+@click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
+@click.option("-q", "--quiet", is_flag=True, help="Show the end only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, as it goes.")
+def run(**options: Any) -> int:
+    """Search for a policy; the same command again continues an interrupted search.
+
+    A setting comes from the file, from a variable like ASSAY_PROPOSER__MODEL, or from a flag; the
+    later one wins.
+
+    \b
+      assay run --candidates 100 --slots 2
+      assay run --config search.toml --set evolve.population=20
+      assay run --proposer openai --model gpt-5-mini --dollars 2
+      assay run --proposer openai --base-url http://127.0.0.1:8000/v1 --model any
+      assay run --replay search-1a2b3c4d --name again
+    """
+    from flows.cli.run import run_command
+
+    return run_command(**options)
+
+
+@click.command(short_help="Run a short search, from nothing to a report.")
+@click.option("--fresh", is_flag=True, help="Leave an interrupted demo as it is; begin another.")
+@click.option("--direct", is_flag=True, help="Without Prefect.")
+@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
+def demo(**options: Any) -> int:
+    """Run a short search with the offline proposer, from nothing to a report.
+
+    Each demo is a search of its own; one that was interrupted goes on.
+
+    \b
+      assay demo --direct
+    """
+    from flows.cli.demo import run_demo
+
+    return run_demo(**options)
+
+
+COMMANDS = (run, demo)

@@ -1,0 +1,117 @@
+"""The commands about traces: what each takes; ``flows.cli.traces`` does the work."""
+
+from typing import Any
+
+import click
+
+from flows.cli.commands.options import FILE, SPLITS
+
+
+@click.group(short_help="List, describe, make, check and import workloads.")
+def traces() -> None:
+    """Look at workloads, make them, and import them from public data.
+
+    \b
+      assay traces list
+      assay traces describe mixed --split train
+      assay traces import swf LOG.swf --duration 3600 --out traces/log.csv
+    """
+
+
+@traces.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_list(**options: Any) -> int:
+    """List the suites and their scenarios.
+
+    \b
+      assay traces list
+    """
+    from flows.cli.traces import list_traces
+
+    return list_traces(**options)
+
+
+@traces.command("describe", short_help="Tell what a workload asks for.")
+@click.argument("name", metavar="SUITE|TRACE.csv")
+@click.option("--scenario", metavar="NAME", help="One scenario of the suite, in full.")
+@click.option("--split", type=SPLITS, help="Part of the suite.  [default: all of it]")
+@click.option("--params", type=FILE, metavar="FILE", help="Cluster of a trace, TOML or JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_describe(**options: Any) -> int:
+    """Tell what a workload asks for: arrivals, operators, critical paths, offered load.
+
+    \b
+      assay traces describe mixed --scenario mixed-wide-101
+    """
+    from flows.cli.traces import describe_traces
+
+    return describe_traces(**options)
+
+
+@traces.command("generate")
+@click.option("--params", type=FILE, required=True, metavar="FILE", help="TOML or JSON.")
+@click.option("--draws", type=click.Choice(["v1", "v2"]), help="Order of the random draws.")
+@click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_generate(**options: Any) -> int:
+    """Write a generated trace with its header beside it.
+
+    \b
+      assay traces generate --params params.toml --out mine.csv
+    """
+    from flows.cli.traces import generate_trace
+
+    return generate_trace(**options)
+
+
+@traces.command("check", short_help="Check traces, headers and checksums.")
+@click.argument("files", nargs=-1, metavar="[TRACE.csv|HEADER.toml|SUITE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_check(**options: Any) -> int:
+    """Check traces, headers and checksums; everything shipped if none is named.
+
+    \b
+      assay traces check mine.csv
+    """
+    from flows.cli.traces import check_traces
+
+    return check_traces(**options)
+
+
+@traces.command("formats", short_help="List the formats that can be imported.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_formats(**options: Any) -> int:
+    """List the formats that can be imported, with their files and assumed figures.
+
+    \b
+      assay traces formats --json
+    """
+    from flows.cli.traces import list_formats
+
+    return list_formats(**options)
+
+
+@traces.command("import", short_help="Make a trace from public data.")
+@click.argument("format_name", metavar="FORMAT")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all draws.")
+@click.option("--start", type=click.FloatRange(0), metavar="S", help="Second to begin at.")
+@click.option("--duration", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many pipelines.")
+@click.option("--ticks-per-second", type=click.IntRange(1, 1_000_000), metavar="N", help="Clock.")
+@click.option("--assume", multiple=True, metavar="KEY=VALUE", help="A figure the data lacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_import(**options: Any) -> int:
+    """Make a trace from FILEs of a public data set; the header tells every assumption.
+
+    \b
+      assay traces formats
+      assay traces import azure-2021 invocations.txt --duration 600 --out day.csv
+    """
+    from flows.cli.traces import import_trace
+
+    return import_trace(**options)
+
+
+COMMANDS = (traces,)

@@ -1,0 +1,34 @@
+"""``assay doctor`` and ``assay reap``: the machine on which cells run."""
+
+import json
+
+from flows.cli.errors import NO_SANDBOX
+from flows.cli.terminal import print_line, print_table
+from flows.errors import UserError
+from sandbox.doctor import examine
+from sandbox.provider import DOCKER
+from sandbox.reaper import reap
+
+
+def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
+    """Print every check; return 0 only if all of them are well."""
+    if runtime is not None and cell != DOCKER:
+        raise UserError(f"--runtime {runtime} is for --cell docker: leave one of them out")
+    report = examine(cell=cell, runtime=runtime)
+    if as_json:
+        print_line(json.dumps(report.to_mapping()))
+        return 0 if report.ok else NO_SANDBOX
+    rows = [("ok" if check.ok else "FAILED", check.name, check.detail) for check in report.checks]
+    print_table("the sandbox of this machine", ("", "check", "found"), rows)
+    for check in report.checks:
+        if not check.ok and check.remedy:
+            print_line(f"{check.name}: {check.remedy}")
+    print_line("all is well" if report.ok else "the sandbox cannot be trusted: see above")
+    return 0 if report.ok else NO_SANDBOX
+
+
+def reap_cells(everything: bool) -> int:
+    """Remove stray cells and say how many there were."""
+    removed = reap(everything=everything)
+    print_line(f"removed {len(removed)} stray cells")
+    return 0

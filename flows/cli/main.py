@@ -1,0 +1,84 @@
+"""The command line: its entry point, its exit codes, and the commands of ``flows.cli.commands``."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from flows.cli.commands import (
+    completing,
+    history,
+    machine,
+    policies,
+    prompting,
+    searching,
+    serving,
+    showing,
+    trying,
+    workloads,
+)
+from flows.loopback import never_proxy_loopback
+from flows.settings.sources import add_dotenv
+from flows.version import assay_version
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with its exit code, as ``flows.cli.errors`` lists them."""
+    from flows.cli.errors import bear_any_terminal, leave_with
+
+    bear_any_terminal()
+    output = sys.stdout
+    try:
+        add_dotenv(os.environ, Path())
+        never_proxy_loopback(os.environ)
+        code = assay.main(args=arguments, prog_name="assay", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(leave_with(KeyboardInterrupt()))
+    except BaseException as error:
+        unread = sys.stdout is not output  # click puts another there when nobody reads it
+        sys.exit(leave_with(BrokenPipeError() if unread else error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(context_settings=HELP)
+@click.version_option(assay_version(), prog_name="assay")
+def assay() -> None:
+    """Search for scheduling policies and trust the result.
+
+    \b
+    Policies are tried in locked containers, scored and kept in a history:
+      assay demo                        a short search, from nothing to a report
+      assay evaluate my_policy.py       try one policy
+      assay run --candidates 100        search
+      assay sql "from leaderboard"      ask the history
+
+    Results go to the folder that ASSAY_HOME names, .assay in the current folder if unset. Variables
+    in a file .env here count as if they were set. Exit codes: 0 done, 2 bad input, 3 the policy
+    failed, 4 no sandbox, 130 interrupted.
+    """
+
+
+for _group in (
+    trying,
+    policies,
+    searching,
+    serving,
+    prompting,
+    showing,
+    history,
+    workloads,
+    machine,
+    completing,
+):
+    for _command in _group.COMMANDS:
+        assay.add_command(_command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""``assay policies``: the library's policies, their sources, and what the screen says of a file."""
+
+import ast
+import json
+from dataclasses import asdict
+
+from flows.cli.errors import POLICY_FAILED
+from flows.cli.policy_file import library_name, read_policy
+from flows.cli.terminal import excerpt, print_line, print_table, visible
+from flows.errors import UserError
+from sandbox.limits import Limits
+from sandbox.screen import screen
+from sandbox.source import malformed_because
+from simulator.library import policy_names, policy_source
+
+
+def list_policies(as_json: bool) -> int:
+    """Print each library policy with the first line of what it says of itself."""
+    found = [{"name": name, "about": _about(name)} for name in policy_names()]
+    if as_json:
+        print_line(json.dumps({"policies": found}))
+        return 0
+    print_table("policies of the library", ("name", "what it does"), [[*e.values()] for e in found])
+    return 0
+
+
+def show_policy(name: str) -> int:
+    """Print the source of a library policy, as it is."""
+    known = library_name(name)
+    if known is None:
+        raise UserError(
+            f"unknown policy {name!r}, expected one of {', '.join(policy_names())}; "
+            "what a search found is shown by assay show"
+        )
+    print_line(policy_source(known).rstrip("\n"))
+    return 0
+
+
+def check_policy(policy: str, as_json: bool) -> int:
+    """Print everything that the screen refuses in a policy; nothing of it is run."""
+    text = read_policy(policy)
+    problem = text.problem
+    if text.source is not None:
+        problem = malformed_because(text.source, Limits().source_bytes)
+    findings = () if problem is not None or text.source is None else screen(text.source)
+    fine = problem is None and not findings
+    if as_json:
+        shown = [asdict(each) for each in findings]
+        answer = {"candidate": text.candidate, "ok": fine, "problem": problem, "findings": shown}
+        print_line(json.dumps(answer))
+        return 0 if fine else POLICY_FAILED
+    if problem is not None:
+        print_line(visible(f"{policy}: {problem}"))
+    for each in findings:
+        where = f"{policy}:{each.line}:{each.column}" if each.line else policy
+        print_line(visible(f"{where}: {each.message}"))
+        if each.source_line.strip():
+            print_line(excerpt(each.source_line, each.column))
+    if fine:
+        print_line(visible(f"{policy}: nothing to object to; try it with assay evaluate {policy}"))
+    return 0 if fine else POLICY_FAILED
+
+
+def _about(name: str) -> str:
+    """Return the first line of a policy's docstring, without the full stop."""
+    words = ast.get_docstring(ast.parse(policy_source(name))) or name
+    return words.splitlines()[0].rstrip(".")

@@ -1,0 +1,200 @@
+"""What a running search shows: one line for each attempt, or a live view on a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from flows.history.records import CandidateRow
+from flows.search.budget import Spend
+from flows.search.happenings import Began, Happening, Lost, Notice, Settled, Working
+from flows.settings.search import SearchConfig
+from flows.wording import counted
+
+LONGEST = 160
+"""Characters of a reason that fit behind an attempt."""
+BARS = "▁▂▃▄▅▆▇█"
+NOT_PROMOTED = ("refused", "barred")
+"""Standings of what was better on train and is not the best all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Everything that is shown, computed from what happened so far."""
+
+    config: SearchConfig | None = None
+    experiment_id: str = ""
+    tried: int = 0
+    best: CandidateRow | None = None
+    curve: tuple[float, ...] = ()
+    recent: tuple[CandidateRow, ...] = ()
+    working: dict[str, str] = field(default_factory=dict)
+    spend: Spend = field(default_factory=Spend)
+    baseline_seconds: float = 0.0
+    """What was used before the first candidate; a rate of candidates leaves it out."""
+    lost: int = 0
+
+
+def advance(progress: Progress, happening: Happening) -> Progress:
+    """Return what is known after one more happening."""
+    match happening:
+        case Began():
+            return _begun(happening)
+        case Working(iteration=iteration, slot=slot, hop=hop, title=title):
+            working = {**progress.working, f"{iteration}/{slot}": f"{hop} {title}".strip()}
+            return replace(progress, working=working)
+        case Settled(row=row, best=best, spend=spend):
+            score = best.score if best is not None else None
+            return replace(
+                progress,
+                tried=spend.candidates,
+                best=best,
+                curve=(*progress.curve, score or 0.0),
+                recent=(*progress.recent[-7:], row),
+                working=_without(progress, row.iteration, row.slot),
+                spend=spend,
+                baseline_seconds=progress.baseline_seconds if spend.candidates else spend.seconds,
+            )
+        case Lost(iteration=iteration, slot=slot):
+            return replace(
+                progress, lost=progress.lost + 1, working=_without(progress, iteration, slot)
+            )
+        case Notice():
+            return progress
+
+
+def plain_line(progress: Progress, happening: Happening) -> str | None:
+    """Return the line that a log shows for ``happening``, None for nothing worth a line."""
+    match happening:
+        case Began(config=config, experiment_id=experiment, resumed=resumed, earlier=earlier):
+            begun = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
+            return (
+                f"experiment {experiment} {begun}: suite {config.suite} "
+                f"({happening.scenarios} scenarios), {config.budget.candidates} candidates from "
+                f"the {config.proposer.kind} proposer, {config.slots} at a time"
+            )
+        case Settled(row=row):
+            return attempt_line(row, progress.best)
+        case Lost(iteration=iteration, slot=slot, message=message):
+            return f"{iteration:>4}/{slot}  lost (ours, not held against a policy): {message}"
+        case Notice(message=message):
+            return message
+        case Working():
+            return None
+
+
+def attempt_line(row: CandidateRow, best: CandidateRow | None = None) -> str:
+    """Return one attempt in one line: number, outcome, score, best so far, title and why."""
+    score = "     -" if row.score is None else f"{row.score:6.3f}"
+    mark = "*" if row.improved else " "
+    bar = f"best {best.score:.3f}  " if best is not None and best.score is not None else ""
+    return (
+        f"{row.iteration:>4}/{row.slot}  {row.outcome:<16} {score}{mark} {bar}{row.title}"
+        f"{_why(row)}"
+    )
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """Return a curve of block characters, the newest value at the right."""
+    shown = list(values)[-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in shown)
+
+
+def later(progress: Progress, seconds: float) -> Progress:
+    """Return the same ``seconds`` after the last attempt was settled."""
+    spend = progress.spend
+    return replace(progress, spend=replace(spend, seconds=spend.seconds + seconds))
+
+
+def rate_text(progress: Progress) -> str:
+    """Return how fast the search goes, nothing before the first candidate."""
+    each = _seconds_each(progress)
+    return f"{60 / each:.1f} a minute" if each else ""
+
+
+def time_text(seconds: float) -> str:
+    """Return a length of time as one reads a clock: 45 s, 3:05 min, 2:03:05 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
+
+
+def time_left_seconds(progress: Progress) -> float | None:
+    """Return a guess from the rate so far, bounded by the budget of time; None without one."""
+    config, spend, each = progress.config, progress.spend, _seconds_each(progress)
+    if config is None or each is None or spend.candidates >= config.budget.candidates:
+        return None
+    left = (config.budget.candidates - spend.candidates) * each
+    if config.budget.minutes is not None:
+        left = min(left, config.budget.minutes * 60.0 - spend.seconds)
+    return max(0.0, left)
+
+
+def spend_text(spend: Spend) -> str:
+    """Return what a model cost, or nothing when none was asked."""
+    if spend.calls == 0:
+        return ""
+    money = f"${spend.dollars:.4f}"
+    if spend.unpriced_calls:
+        money += f" and {counted(spend.unpriced_calls, 'call')} of unknown price"
+    return f"{counted(spend.calls, 'call')}, {spend.tokens} tokens, {money}"
+
+
+def best_text(best: CandidateRow | None) -> str:
+    """Return the score of the best so far, on train and where known on validation."""
+    if best is None or best.score is None:
+        return ""
+    validation = best.validation_score
+    return f"best {best.score:.3f}" + (f" (validation {validation:.3f})" if validation else "")
+
+
+def _begun(began: Began) -> Progress:
+    """Return what earlier runs of the search would have shown by now."""
+    best: CandidateRow | None = None
+    curve: list[float] = []
+    for row in began.earlier:
+        best = row if row.improved else best
+        curve.append(best.score or 0.0 if best is not None else 0.0)
+    return Progress(
+        config=began.config,
+        experiment_id=began.experiment_id,
+        tried=began.spend.candidates,
+        best=best,
+        curve=tuple(curve),
+        recent=began.earlier[-8:],
+        spend=began.spend,
+    )
+
+
+def _seconds_each(progress: Progress) -> float | None:
+    spend = progress.spend
+    used = spend.seconds - progress.baseline_seconds
+    return used / spend.candidates if spend.candidates and used > 0 else None
+
+
+def _why(row: CandidateRow) -> str:
+    same = f"same as {row.duplicate_of}" if row.duplicate_of is not None else ""
+    if row.standing in NOT_PROMOTED and not row.standing_detail.startswith(f"the {same}"):
+        told = f"{row.standing}: {_brief(row.standing_detail)}"
+        return f"  ({told}; {same})" if same else f"  ({told})"
+    if same:
+        return f"  ({same})"
+    if row.problem is None:
+        return ""
+    line = f"line {row.problem_line}: " if row.problem_line is not None else ""
+    return f"  ({line}{_brief(row.problem)})"
+
+
+def _brief(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+
+
+def _without(progress: Progress, iteration: int, slot: int) -> dict[str, str]:
+    key = f"{iteration}/{slot}"
+    return {name: doing for name, doing in progress.working.items() if name != key}

@@ -1,0 +1,197 @@
+"""``assay run``: a search through Prefect or directly, and what is printed when it ends."""
+
+import atexit
+import importlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.cli.errors import INTERRUPTED, NOTHING_TRIED, say
+from flows.cli.event_lines import ended_line, interrupted_line, promotions
+from flows.cli.terminal import print_line, print_prose, print_table, visible, watching
+from flows.errors import ConfigError
+from flows.home import home_folder, make_folder
+from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
+from flows.orchestration.settings import START_SECONDS, prepare_prefect, uses_a_server
+from flows.proposers.replay_source import recorded_settings
+from flows.search.budget import preflight_lines, summary_lines
+from flows.search.experiment import Finished, is_done, preflight, run_experiment
+from flows.search.happenings import Notice, SearchResult
+from flows.search.session import Watch
+from flows.settings.cells import check_cell
+from flows.settings.search import SearchConfig, experiment_id, load_config
+from flows.settings.sources import assignments
+
+QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
+REPLAY = "proposer.replay_of"
+KEYS = {
+    "name": "name",
+    "suite": "suite",
+    "strategy": "strategy",
+    "objective": "objective",
+    "baselines": "baselines",
+    "seed": "seed",
+    "slots": "slots",
+    "cell": "cell",
+    "candidates": "budget.candidates",
+    "evaluations": "budget.evaluations",
+    "minutes": "budget.minutes",
+    "dollars": "budget.dollars",
+    "tokens": "budget.tokens",
+    "proposer": "proposer.kind",
+    "base_url": "proposer.base_url",
+    "model": "proposer.model",
+    "api": "proposer.api",
+    "api_key_env": "proposer.api_key_env",
+    "timeout": "proposer.timeout_seconds",
+    "prices": "proposer.prices",
+    "replay": REPLAY,
+    "prompts": "feedback.prompts",
+    "feedback": "feedback.show",
+}
+
+
+def run_command(
+    config: Path | None,
+    direct: bool,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+    settings: Sequence[str],
+    **flags: Any,
+) -> int:
+    """Search as the file, the environment and the flags say; return the exit code."""
+    replayed = flags.get("replay") if config is None else None
+    recorded = recorded_settings(home_folder(), replayed) if replayed else {}
+    given = {**recorded, **assignments(settings), **overrides(flags)}
+    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ)
+    check_cell(chosen.cell)
+    _refuse_idle_prompts(chosen, flags.get("prompts"))
+    finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
+    if as_json:
+        print_line(ended_line(finished))
+    else:
+        print_end(finished)
+    return NOTHING_TRIED if _tried_nothing(finished.result) else 0
+
+
+def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that the given flags stand for."""
+    given = {KEYS[flag]: value for flag, value in flags.items() if value not in (None, ())}
+    if REPLAY in given:
+        given.setdefault("proposer.kind", "replay")
+    return given
+
+
+def _refuse_idle_prompts(config: SearchConfig, prompts: Path | None) -> None:
+    """Refuse templates that nobody would be sent: it was hardly meant so."""
+    if config.proposer.kind == "offline" and prompts is not None:
+        raise ConfigError(
+            "--prompts says how a model is asked, and the offline proposer asks none: "
+            "add --proposer openai, or leave --prompts out"
+        )
+
+
+def _same_source(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the id of the experiment to replay, where its name was given."""
+    return {REPLAY: recorded[REPLAY]} if recorded else {}
+
+
+def run_shown(
+    config: SearchConfig,
+    *,
+    direct: bool = False,
+    verbose: bool = False,
+    quiet: bool = False,
+    as_json: bool = False,
+    patience_seconds: int = START_SECONDS,
+) -> Finished:
+    """Run the search with its progress on the terminal; say how to go on when it is interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    home = make_folder(home_folder())
+    done = is_done(config, home)
+    direct = direct or done
+    if not direct:
+        preflight(config)
+    silent = quiet or as_json
+    search = run_experiment if direct else _through_prefect(home, verbose, silent, patience_seconds)
+    try:
+        with watching(quiet, as_json) as watch:
+            for line in preflight_lines(config) if not done else ():
+                watch(Notice(message=line))
+            return search(config, home, watch)
+    except KeyboardInterrupt:
+        command = shlex.join(["assay", *sys.argv[1:]])
+        if as_json:
+            print_line(interrupted_line(experiment_id(config), command))
+        say(
+            f"assay: {experiment_id(config)} is interrupted, everything recorded is kept: type the "
+            f"same command to continue\n  {command}"
+        )
+        atexit.register(_drop_stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def print_end(finished: Finished) -> None:
+    """Print how the search ended: leaderboard, files, a question to try."""
+    result = finished.result
+    title = f"leaderboard of {result.experiment_id}"
+    print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
+    again = " in an earlier run" if result.already_done else ""
+    print_prose(f"{result.status.replace('_', ' ')}{again}: {result.status_detail}")
+    for line in summary_lines(result.spend, promotions(result.candidates)):
+        print_prose(line)
+    if result.lost:
+        print_line(f"lost: {result.lost} attempts, to failures that are not a policy's")
+    print_prose(f"verdict: {visible(result.verdict)}")
+    print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
+    print_line(f"report:      {_short(finished.report)}")
+    print_line(f'try:         assay sql "{QUESTION}"')
+
+
+def _through_prefect(
+    home: Path, verbose: bool, quiet: bool, patience_seconds: int
+) -> Callable[[SearchConfig, Path, Watch], Finished]:
+    prepare_prefect(home, os.environ, verbose=verbose, patience_seconds=patience_seconds)
+    if not quiet and not uses_a_server(os.environ):
+        print_line("starting Prefect's local server, which takes 12-70 s (--direct does without)")
+    orchestrate = importlib.import_module("flows.orchestration.flows")
+
+    def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
+        finished = orchestrate.search_through_prefect(config, watch)
+        assert isinstance(finished, Finished)
+        return finished
+
+    return search
+
+
+def _tried_nothing(result: SearchResult) -> bool:
+    """Return whether attempts were lost and none was made, as when no model's server runs."""
+    return bool(result.lost) and not any(row.iteration > 0 for row in result.candidates)
+
+
+def _drop_stderr() -> None:
+    """Keep to themselves what libraries say of an interpreter that ends in the middle of work."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _whose(result: SearchResult) -> str:
+    """Return whose policy the file holds where it is no candidate's."""
+    best = result.best
+    if best is None or best.origin != "baseline":
+        return ""
+    return f" (the baseline {best.title}: no candidate was promoted)"
+
+
+def _short(path: Path | None) -> str:
+    if path is None:
+        return "none"
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

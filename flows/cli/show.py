@@ -1,0 +1,203 @@
+"""``assay show``: one attempt from the history, with all that is known of it."""
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.cli.errors import say
+from flows.cli.terminal import print_line, print_table, visible
+from flows.errors import UserError
+from flows.history.lookup import PLACE, Found, find_at, find_best, find_candidate, find_experiment
+from flows.history.store import query
+from flows.home import home_folder
+
+PARTS = ("source", "diff", "figures", "prompt", "reply")
+TAB = 4
+
+_ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
+_TRIES = """
+SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
+    weighted_latency_seconds, TRY_CAST(metrics->>'pipelines_completed' AS BIGINT) AS completed,
+    TRY_CAST(metrics->>'pipelines_arrived' AS BIGINT) AS arrived, problem, problem_line
+FROM evaluations WHERE experiment_id = ? AND iteration = ? AND slot = ?
+ORDER BY list_position(['train', 'validation', 'test'], split), attempt, scenario
+"""
+_PARENT = """
+SELECT source, iteration, slot FROM candidates WHERE candidate = ? AND source IS NOT NULL
+ORDER BY experiment_id = ? DESC, created_at, iteration, slot LIMIT 1
+"""
+_PROMPT = "SELECT messages FROM prompts WHERE prompt_sha256 = ?"
+_REPLY = """
+SELECT model, outcome, reply, error FROM llm_calls
+WHERE experiment_id = ? AND iteration = ? AND slot = ? ORDER BY attempt
+"""
+
+
+def show_candidate(candidate: str, experiment: str | None, only: str | None, as_json: bool) -> int:
+    """Print one attempt; ``only`` a part of it, and its bare source where nobody watches."""
+    home = home_folder()
+    found = _find(home, candidate, experiment)
+    known = _known(home, found)
+    if as_json:
+        print_line(json.dumps(known, default=str))
+        return 0
+    if only is not None:
+        _print_only(only, known)
+        return 0
+    for line in _head(known["attempt"]):
+        print_line(_safe(line))
+    _print_figures("", known["evaluations"])
+    for title in ("source", "diff", "prompt", "reply"):
+        text = _part(title, known)
+        if text.strip():
+            print_line(f"\n--- {title} ---")
+            print_line(_safe(text).rstrip("\n"))
+    return 0
+
+
+def _find(home: Path, name: str, experiment: str | None) -> Found:
+    where = find_experiment(home, experiment)
+    if where is None:
+        told = f"no experiment {experiment!r}" if experiment else "no experiment yet"
+        raise UserError(f"there is {told} in {home}: start one with assay run")
+    found = None
+    place = PLACE.fullmatch(name)
+    if name == "best":
+        found = find_best(home, where)
+    elif place is not None:
+        found = find_at(home, where, int(place[1]), int(place[2]))
+    else:
+        found = find_candidate(home, name.lower(), where if experiment else None)
+    if found is None:
+        there = where if experiment or place else home
+        raise UserError(
+            f"{name!r} names no attempt of {there}: give the first "
+            "characters of a candidate's sha256 (4 or more), a place such as 3/0, or best; "
+            'assay sql "from leaderboard" lists them'
+        )
+    return found
+
+
+def _known(home: Path, found: Found) -> dict[str, Any]:
+    place = [found.experiment_id, found.iteration, found.slot]
+    attempt = _dicts(home, _ATTEMPT, place)[0]
+    prompts = _dicts(home, _PROMPT, [attempt["prompt_sha256"]])
+    return {
+        "attempt": attempt,
+        "evaluations": _dicts(home, _TRIES, place),
+        "parents": [
+            {"candidate": parent, **row}
+            for parent in attempt["parents"] or ()
+            for row in _dicts(home, _PARENT, [parent, found.experiment_id])
+        ],
+        "prompt": json.loads(prompts[0]["messages"]) if prompts else [],
+        "replies": _dicts(home, _REPLY, place),
+    }
+
+
+def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+    table = query(home, sql, params)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _head(attempt: dict[str, Any]) -> Iterator[str]:
+    yield f"{attempt['title']}  ({_place(attempt)})"
+    yield f"candidate: {attempt['candidate'] or 'none, the reply held no policy'}"
+    made = attempt["origin"]
+    if attempt["operator"] != made:
+        made += f", {attempt['operator']}"
+    parents = ", ".join(each[:12] for each in attempt["parents"] or ())
+    yield f"made by: {made}" + (f", from {parents}" if parents else "")
+    yield f"outcome: {attempt['outcome']}"
+    if attempt["problem"]:
+        line = f"line {attempt['problem_line']}: " if attempt["problem_line"] else ""
+        yield f"problem: {line}{attempt['problem']}"
+    if attempt["duplicate_of"]:
+        yield f"the same as: {attempt['duplicate_of']}"
+    yield (
+        f"score: {_number(attempt['score'])} on train, {_number(attempt['validation_score'])} "
+        + ("on validation (1.0 is naive)")
+    )
+    if attempt["standing"]:
+        yield f"standing: {attempt['standing']}: {attempt['standing_detail'] or ''}".rstrip(": ")
+
+
+def _print_only(part: str, known: dict[str, Any]) -> None:
+    """Print one part, a text as it is; say on standard error when there is none."""
+    place = _place(known["attempt"])
+    text = _part(part, known)
+    if part == "figures" and known["evaluations"]:
+        title = f"figures of {place}: {visible(known['attempt']['title'])}"
+        _print_figures(title, known["evaluations"])
+    elif text.strip():
+        bare = part == "source" and not sys.stdout.isatty()
+        print_line((text if bare else _safe(text)).rstrip("\n"))
+    else:
+        say(f"assay: {place} has no {part}")
+
+
+def _print_figures(title: str, tries: Sequence[dict[str, Any]]) -> None:
+    if tries:
+        headers = ("split", "scenario", "try", "outcome", "score", "completed", "latency, s")
+        print_table(title, headers, [_cells(each) for each in tries], ("completed", "try"))
+    for each in tries:
+        if each["problem"]:
+            print_line(_safe(f"{each['scenario']}: {each['problem']}"))
+
+
+def _cells(each: dict[str, Any]) -> tuple[str, ...]:
+    latency, completed = each["weighted_latency_seconds"], each["completed"]
+    return (
+        each["split"],
+        each["scenario"],
+        each["purpose"],
+        each["outcome"],
+        "" if each["score"] is None else f"{each['score']:.4f}",
+        "" if completed is None else f"{completed}/{each['arrived']}",
+        "" if latency is None else f"{latency:.2f}",
+    )
+
+
+def _part(name: str, known: dict[str, Any]) -> str:
+    match name:
+        case "source":
+            return known["attempt"]["source"] or ""
+        case "diff":
+            return "\n".join(_diff(known["attempt"], each) for each in known["parents"])
+        case "prompt":
+            return "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in known["prompt"])
+        case "reply":
+            return "\n\n".join(_reply(each) for each in known["replies"])
+        case _:  # figures are a table
+            return ""
+
+
+def _diff(attempt: dict[str, Any], parent: dict[str, Any]) -> str:
+    lines = difflib.unified_diff(
+        parent["source"].splitlines(),
+        (attempt["source"] or "").splitlines(),
+        f"{parent['candidate'][:12]} ({parent['iteration']}/{parent['slot']})",
+        f"{(attempt['candidate'] or '')[:12]} ({attempt['iteration']}/{attempt['slot']})",
+        lineterm="",
+    )
+    return "\n".join(lines)
+
+
+def _reply(call: dict[str, Any]) -> str:
+    return f"[{call['model']}: {call['outcome']}]\n{call['reply'] or call['error'] or ''}"
+
+
+def _place(attempt: dict[str, Any]) -> str:
+    return f"{attempt['iteration']}/{attempt['slot']} of {attempt['experiment_id']}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _safe(text: str) -> str:
+    """Return text of many lines with control characters made harmless: it may be a policy's."""
+    return "\n".join(visible(line.expandtabs(TAB)) for line in text.split("\n"))

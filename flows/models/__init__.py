@@ -1,1 +1,0 @@
-"""Proposers that ask a language model, or repeat what one answered."""

@@ -1,0 +1,179 @@
+"""How one genome becomes another: seeds, mutation, crossover, tuning by measurements."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from flows.proposers.offline.measure import Measured
+from flows.proposers.offline.space import (
+    CHOICES,
+    NAMES,
+    Genome,
+    Value,
+    is_ladder,
+    random_genome,
+    step,
+    with_values,
+)
+
+Weakness = tuple[float, list[Genome]]
+"""How far a figure is beyond what is tolerated, and the changes that may help."""
+
+MUTATED_GENES = (1, 1, 1, 2, 2, 3)
+"""How many genes a mutation changes, drawn from these."""
+
+SMALL_STEP_CHANCE = 0.7
+"""How often a mutated number moves to a neighbour and not anywhere on its ladder."""
+
+SHAKEN = 6
+"""How many genes of a seed's corner a sample changes."""
+
+ANYWHERE_CHANCE = 0.3
+"""How often a sample comes from anywhere in the space and not from near a seed."""
+
+SEEDS: tuple[Mapping[str, Value], ...] = (
+    {"order": "priority"},
+    {"order": "weighted", "start_gb": 16, "growth": 1.5, "quick_growth": 1.5, "look_ahead": 64},
+    {"order": "shortest", "cpus": 6, "least_cpus": 2, "start_gb": 64, "placement": "most_free"},
+    {"order": "priority", "grouping": "pipeline", "cpus": 6, "start_gb": 64, "preempt": True},
+    {"order": "ageing", "cpus": 3, "spread": 2, "start_gb": 8, "kinds": "priority"},
+    {"order": "arrival", "cpus": 2, "start_gb": 24, "probe_gb": 4, "batch_share": 0.7},
+)
+"""Corners of the space to start from, far from one another."""
+
+
+NEAREST: Mapping[str, Mapping[str, Value]] = {
+    "priority": {"order": "priority", "cpus": 3, "start_gb": 24},
+    "shortest-first": {"order": "shortest", "start_gb": 16, "look_ahead": 64},
+    "right-size": {
+        "order": "shortest", "cpus": 1, "spread": 4, "start_gb": 16, "kinds": "priority",
+        "look_ahead": 64,
+    },
+}  # fmt: skip
+"""Library policies that the space holds something like, so that they may have descendants."""
+
+
+def nearest_genome(name: str) -> Genome | None:
+    """Return the genome that is most like a library policy, where one is like it at all."""
+    return with_values(Genome(), NEAREST[name]) if name in NEAREST else None
+
+
+def seed_genome(number: int) -> Genome:
+    """Return the corner of the space with this number."""
+    return with_values(Genome(), SEEDS[number])
+
+
+def sample(rng: random.Random) -> Genome:
+    """Return a genome that owes nothing to other attempts, mostly from around the seeds."""
+    if rng.random() < ANYWHERE_CHANCE:
+        return random_genome(rng)
+    corner = seed_genome(rng.randrange(len(SEEDS)))
+    for name in rng.sample(NAMES, SHAKEN):
+        corner = _move(rng, corner, name)
+    return corner
+
+
+def mutate(rng: random.Random, genome: Genome) -> Genome:
+    """Return the genome with one to three different genes changed, each with an effect."""
+    parent = genome
+    wanted = rng.choice(MUTATED_GENES)
+    for name in rng.sample(NAMES, len(NAMES)):
+        changed = _move(rng, genome, name)
+        wanted -= changed != genome
+        genome = changed
+        if wanted <= 0 and genome != parent:
+            return genome
+    return genome if genome != parent else mutate(rng, parent)
+
+
+def crossover(rng: random.Random, mother: Genome, father: Genome) -> Genome:
+    """Return a genome that takes each gene from one of two parents."""
+    return with_values(
+        mother, {name: getattr(rng.choice((mother, father)), name) for name in NAMES}
+    )
+
+
+def remedies(genome: Genome, measured: Measured) -> Sequence[Genome]:
+    """Return the changes that the measurements suggest, the worst weakness first."""
+    found = [
+        *_kill_remedies(genome, measured),
+        *_memory_remedies(genome, measured),
+        *_cpu_remedies(genome, measured),
+        *_queue_remedies(genome, measured),
+    ]
+    found.sort(key=lambda weakness: -weakness[0])
+    advised = [changed for _, changes in found for changed in changes]
+    return [changed for changed in dict.fromkeys(advised) if changed != genome]
+
+
+def _kill_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.kill_cost > 0.1:
+        changes = [with_values(genome, {"probe_gb": 2})]
+        changes += [step(genome, name, 1) for name in ("start_gb", "growth", "quantile")]
+        changes.append(step(genome, "start_gb", 3))
+        changes += [with_values(genome, {"kinds": kinds}) for kinds in ("all", "priority")]
+        found.append((measured.kill_cost / 0.1, changes))
+    if measured.kills_per_completed > 0.05:
+        found.append((1.0, [with_values(genome, {"use_estimate": True})]))
+    if measured.kills_per_completed > 0.3 and measured.kill_cost < 0.1:
+        found.append((1.0, [step(genome, "quick_growth", -1)]))
+    return found
+
+
+def _memory_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.memory_used < 0.6:
+        # Where kills at once cost little, the least that is enough is found by small steps.
+        changes = [with_values(genome, {"probe_gb": 2, "quick_growth": 1.25})]
+        changes += [step(genome, "quick_growth", -rungs) for rungs in (1, 2)]
+        changes += [step(genome, name, -1) for name in ("start_gb", "growth", "quantile")]
+        changes += [step(genome, name, -1) for name in ("estimate_margin", "quick_quantile")]
+        changes.append(with_values(genome, {"kinds": "all"}))
+        found.append((0.6 / max(measured.memory_used, 0.01), changes))
+    if measured.memory_allocated > 0.7:
+        changes = [step(genome, name, 1) for name in ("cpus", "spread")]
+        found.append((measured.memory_allocated / 0.7, [*changes, step(genome, "start_gb", -2)]))
+    if measured.memory_allocated < 0.3:
+        found.append((1.0, [step(genome, "idle_share", 1)]))
+    return found
+
+
+def _cpu_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.cpu_allocated > 0.7 and measured.waiting > 0.05:
+        # Beyond three CPUs many operators gain nothing; with fewer, most lose.
+        changes = [with_values(genome, {"cpus": 3, "least_cpus": 3})]
+        changes += [step(genome, "cpus", -rungs) for rungs in (1, 2)]
+        changes += [step(genome, "least_cpus", rungs) for rungs in (-1, 1)]
+        changes += [with_values(genome, {"scan_cpus": cpus}) for cpus in (1, 2)]
+        found.append((measured.cpu_allocated / 0.7, changes))
+    if measured.cpu_allocated < 0.6:
+        changes = [step(genome, name, 1) for name in ("cpus", "spread")]
+        changes.append(step(genome, "least_cpus", -2))
+        found.append((0.6 / max(measured.cpu_allocated, 0.01), changes))
+    return found
+
+
+def _queue_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.query_wait > 0.3:
+        changes = [with_values(genome, {"order": order}) for order in ("shortest", "weighted")]
+        changes += [step(genome, name, 1) for name in ("query_boost", "query_reserve")]
+        found.append((measured.query_wait / 0.3, [*changes, step(genome, "batch_share", -1)]))
+    if measured.starved > 0.1:
+        orders = ("shortest", "weighted", "smallest")
+        changes = [with_values(genome, {"order": order}) for order in orders]
+        found.append((measured.starved / 0.1, changes))
+    if measured.waiting > 0.3:
+        changes = [step(genome, "look_ahead", 1), with_values(genome, {"grouping": "operator"})]
+        found.append((measured.waiting / 0.3, changes))
+    if measured.waiting < 0.2:
+        changes = [step(genome, "query_reserve", -1), step(genome, "batch_share", 1)]
+        found.append((1.0, changes))
+    return found
+
+
+def _move(rng: random.Random, genome: Genome, name: str) -> Genome:
+    if is_ladder(name) and rng.random() < SMALL_STEP_CHANCE:
+        return step(genome, name, rng.choice((-1, 1)))
+    return with_values(genome, {name: rng.choice(CHOICES[name])})

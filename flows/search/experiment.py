@@ -1,0 +1,199 @@
+"""One experiment from its configuration to the files that it leaves."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flows.clock import SystemClock, stamp
+from flows.errors import AlreadyRunning, UserError
+from flows.history.ingest_lock import hold
+from flows.history.journal import Journal
+from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
+from flows.home import experiment_folder, home_folder, make_folder
+from flows.orchestration.task_runners import check_runner
+from flows.prompting.checking import check_prompts, refuse_changed_templates
+from flows.proposers.choices import keys_of
+from flows.report.writing import write_report
+from flows.search.baselines import check_baselines
+from flows.search.budget import wall_seconds
+from flows.search.happenings import SearchResult
+from flows.search.ledger import Ledger, recorded
+from flows.search.loop import run_search
+from flows.search.proposer_choice import make_proposer
+from flows.search.session import Around, Services, Watch, ended
+from flows.search.splits import suite_splits
+from flows.search.trials import OpenTrials, in_this_process
+from flows.settings.search import SearchConfig, experiment_id
+from flows.version import assay_version
+from sandbox.image import source_hash
+from sandbox.trial import Sandbox
+
+LOCK_SECONDS = 1.0
+"""How long a process that a killed run was about to start may still have its lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A search that ended and the files that it left."""
+
+    result: SearchResult
+    best_policy: Path | None
+    report: Path | None
+
+
+def run_experiment(
+    config: SearchConfig,
+    home: Path,
+    watch: Watch,
+    *,
+    around: Around | None = None,
+    environment: Mapping[str, str] = os.environ,
+    flow_run_id: str | None = None,
+    open_trials: OpenTrials = in_this_process,
+) -> Finished:
+    """Run or continue the experiment that ``config`` describes; report one that has ended."""
+    check_baselines(config.baselines)
+    scenarios = suite_splits(config.suite, config.policy_calls)
+    keys = keys_of(config.proposer, environment)
+    identity = experiment_id(config)
+    with _only_one(home, identity):
+        earlier = recorded(home, identity)
+        done = _ended(config, earlier)
+        if done is not None:
+            return _show_again(home, done, earlier)
+        if config.proposer.kind != "offline":
+            check_prompts(config, scenarios.train)
+            refuse_changed_templates(config, earlier)
+        with (
+            open_trials(config) as sandbox,
+            Journal(home, identity, secrets=list(keys.values())) as journal,
+        ):
+            sandbox.prepare(len(scenarios.train) + 1)
+            services = Services(
+                scenarios=scenarios,
+                sandbox=sandbox,
+                proposer=make_proposer(config, keys, home),
+                journal=journal,
+                clock=SystemClock(),
+                assay_version=assay_version(),
+                simulator_version=source_hash()[:12],
+                image_id=sandbox.info().get("image_id"),
+                earlier=earlier,
+                flow_run_id=flow_run_id,
+            )
+            try:
+                result = run_search(config, services, watch, around)
+            except BaseException:
+                _keep_best(home, identity, Ledger(recorded(home, identity)).best, journal)
+                raise
+            return _leave(home, result, journal)
+
+
+def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse at once what could not work: names, scenarios, key, engine and image."""
+    check_baselines(config.baselines)
+    scenarios = suite_splits(config.suite, config.policy_calls)
+    make_proposer(config, keys_of(config.proposer, environment), home_folder())
+    if config.proposer.kind != "offline":
+        check_prompts(config, scenarios.train)
+    if config.runner.kind != "threads":  # the cells are elsewhere, this machine may have none
+        check_runner(config.runner)
+        return
+    with Sandbox(limits=config.limits, ready=False, cell=config.cell):
+        pass
+
+
+def is_done(config: SearchConfig, home: Path) -> bool:
+    """Return whether the experiment has ended, so that a run would only show it again."""
+    return _ended(config, recorded(home, experiment_id(config))) is not None
+
+
+def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
+    """Return what an ended experiment left; make up for what a kill after its end kept from it."""
+    assert ledger.experiment is not None, "what has ended has begun"
+    spend = replace(ledger.spend(), seconds=wall_seconds(earlier))
+    result = ledger.result(spend, already_done=True)
+    if _left_its_files(ledger.experiment, earlier):
+        return _leave(home, result, None)
+    with Journal(home, result.experiment_id) as journal:
+        journal.append(ledger.experiment)
+        return _leave(home, result, journal)
+
+
+def _leave(home: Path, result: SearchResult, journal: Journal | None) -> Finished:
+    """Write the best policy and the report; without a journal they are only found again."""
+    best = _keep_best(home, result.experiment_id, result.best, journal)
+    report = write_report(home, result.experiment_id)
+    if journal is not None:
+        journal.append(_artifact(home, result.experiment_id, "report", report))
+    return Finished(result=result, best_policy=best, report=report)
+
+
+def _keep_best(
+    home: Path, identity: str, best: CandidateRow | None, journal: Journal | None
+) -> Path | None:
+    if best is None or best.source is None:
+        return None
+    path = experiment_folder(home, identity) / "best_policy.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(best.source, encoding="utf-8")
+    partial.replace(path)
+    if journal is not None:
+        journal.append(_artifact(home, identity, "best_policy", path))
+    return path
+
+
+def _artifact(home: Path, identity: str, kind: str, path: Path) -> ArtifactRow:
+    data = path.read_bytes()
+    return ArtifactRow(
+        experiment_id=identity,
+        kind=kind,
+        path=str(path.relative_to(home)),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        created_at=stamp(SystemClock()),
+    )
+
+
+def _left_its_files(experiment: ExperimentRow, earlier: Sequence[Row]) -> bool:
+    """Return whether the last file that a search leaves, its report, is recorded after its end."""
+    reports = (row for row in earlier if isinstance(row, ArtifactRow) and row.kind == "report")
+    return any(row.created_at >= (experiment.finished_at or "") for row in reports)
+
+
+def _ended(config: SearchConfig, earlier: Sequence[Row]) -> Ledger | None:
+    """Return the memory of an experiment that has ended, None of one that has not."""
+    ledger = Ledger(earlier)
+    return ledger if ended(ledger.experiment, ledger.tried(), config) else None
+
+
+@contextmanager
+def _only_one(home: Path, identity: str) -> Iterator[None]:
+    """Hold the experiment's lock, which a process that dies gives back by itself."""
+    path = _lock_file(home, identity)
+    with hold(path, LOCK_SECONDS) as held:
+        if not held:
+            holder = path.read_text(encoding="ascii").strip()
+            raise AlreadyRunning(
+                f"experiment {identity} is being worked on by process {holder}: wait for it, or "
+                "give this search another --name"
+            )
+        with suppress(OSError):  # on a full disk the journal says so
+            path.write_text(str(os.getpid()), encoding="ascii")
+        yield
+
+
+def _lock_file(home: Path, identity: str) -> Path:
+    path = make_folder(experiment_folder(home, identity)) / "lock"
+    try:
+        path.touch()
+    except OSError as error:
+        raise UserError(
+            f"the lock {path} cannot be made ({error.strerror}): make room or mend the disk, then "
+            "run the same command again"
+        ) from None
+    return path

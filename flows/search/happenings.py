@@ -1,0 +1,78 @@
+"""What a search tells whoever watches it: values, in the order in which things happen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.history.records import CandidateRow
+from flows.search.budget import Spend
+from flows.settings.search import SearchConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Began:
+    """The search is about to work, after what it tried ``earlier`` when it continues."""
+
+    experiment_id: str
+    config: SearchConfig
+    scenarios: int
+    earlier: tuple[CandidateRow, ...] = ()
+    spend: Spend = field(default_factory=Spend)
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """A hop starts: propose, try, confirm, elite, audit or test."""
+
+    iteration: int
+    slot: int
+    hop: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """An attempt is recorded."""
+
+    row: CandidateRow
+    best: CandidateRow | None
+    spend: Spend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """An attempt was lost to a failure of ours; nothing is held against a policy."""
+
+    iteration: int
+    slot: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One line for the reader."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """How a search ended, with everything it tried."""
+
+    experiment_id: str
+    status: str
+    status_detail: str
+    candidates: tuple[CandidateRow, ...]
+    best: CandidateRow | None
+    lost: int
+    spend: Spend
+    already_done: bool = False
+    """The experiment had ended in an earlier run, so that nothing was tried now."""
+    verdict: str = ""
+    """What was found, in a sentence: the best against the best baseline, on test if there is."""
+    test: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of the test scenarios; empty when they were not touched."""
+
+
+Happening = Began | Working | Settled | Lost | Notice

@@ -1,0 +1,281 @@
+"""The memory of one experiment, built from recorded rows: a resumed search knows the same."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+
+from flows.history.journal import read_rows
+from flows.history.records import (
+    RUNNING,
+    CandidateRow,
+    EvaluationRow,
+    EventRow,
+    ExperimentRow,
+    LlmCallRow,
+    PromptRow,
+    Row,
+    ScenarioRow,
+)
+from flows.judging.guards import Figures
+from flows.judging.objectives import Reference, make_reference
+from flows.judging.scoring import behaviour, normalised_sha256
+from flows.proposers.bodies import FINAL
+from flows.search.attempts import make_attempt, make_evaluation, without_drawings
+from flows.search.budget import Spend, spent_with
+from flows.search.happenings import SearchResult
+from flows.search.proposing import Attempt
+from flows.search.splits import TEST, TRAIN
+from flows.search.verdicts import verdict_of
+from sandbox.outcome import Evaluation, Outcome
+
+Key = tuple[int, int]
+
+
+class Ledger:
+    """Absorbs rows in the order they are recorded and answers what the loop asks about the past."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.experiment: ExperimentRow | None = None
+        self.scenarios: dict[str, ScenarioRow] = {}
+        self.candidates: dict[Key, CandidateRow] = {}
+        self.tests: list[EventRow] = []
+        """Each time that the test scenarios were touched, with the figures."""
+        self.next_event = 0
+        self._promoted: list[CandidateRow] = []
+        self._evaluations: dict[Key, list[EvaluationRow]] = {}
+        self._tries: dict[Key, int] = {}
+        self._attempts: dict[Key, Attempt] = {}
+        self._sources: dict[str, Key] = {}
+        self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
+        self._prompts: set[str] = set()
+        self._lost: set[Key] = set()
+        self._told: set[tuple[str, Key | None, str]] = set()
+        self._last_event: EventRow | None = None
+        self._calls: list[LlmCallRow] = []
+        self._spend = Spend()
+        for row in sorted(rows, key=_recording_order):
+            self.absorb(row)
+        self._end_what_was_told()
+
+    @property
+    def best(self) -> CandidateRow | None:
+        """The last one that was promoted."""
+        return self._promoted[-1] if self._promoted else None
+
+    def result(self, spend: Spend, *, already_done: bool = False) -> SearchResult:
+        """Return how the recorded experiment stands, with everything it tried."""
+        assert self.experiment is not None, "an experiment is recorded before anything else"
+        return SearchResult(
+            experiment_id=self.experiment.experiment_id,
+            status=self.experiment.status,
+            status_detail=self.experiment.status_detail,
+            candidates=tuple(self.candidates[key] for key in sorted(self.candidates)),
+            best=self.best,
+            lost=self.lost(),
+            spend=spend,
+            already_done=already_done,
+            verdict=verdict_of(self.baselines(), self.best, self.tests),
+            test=self.tests[-1].detail if self.tests else {},
+        )
+
+    def absorb(self, row: Row) -> None:
+        """Remember one row; evaluations come before the candidate that they belong to."""
+        row = without_drawings(row)
+        self._spend = spent_with(self._spend, row)
+        match row:
+            case ExperimentRow():
+                self.experiment = row
+            case ScenarioRow():
+                self.scenarios[row.scenario] = row
+            case EvaluationRow():
+                self._evaluations.setdefault((row.iteration, row.slot), []).append(row)
+            case CandidateRow():
+                self._absorb_candidate(row)
+            case PromptRow():
+                self._prompts.add(row.prompt_sha256)
+            case EventRow():
+                self._absorb_event(row)
+            case LlmCallRow():
+                self._calls.append(row)
+            case _:
+                pass
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Return all attempts in order of (iteration, slot)."""
+        return tuple(self._attempts[key] for key in sorted(self._attempts))
+
+    def attempt(self, key: Key) -> Attempt:
+        """Return the attempt recorded under ``key``."""
+        return self._attempts[key]
+
+    def evaluations(self, key: Key) -> tuple[Evaluation, ...]:
+        """Return the scored evaluations of an attempt, those of its original for a duplicate."""
+        return self._attempts[key].evaluations
+
+    def same_source(self, source: str) -> Key | None:
+        """Return the first attempt with the same normalised source."""
+        return self._sources.get(normalised_sha256(source))
+
+    def same_behaviour(self, evaluations: Sequence[Evaluation]) -> Key | None:
+        """Return the first attempt that decided the same everywhere."""
+        marks = behaviour(evaluations)
+        return self._behaviours.get(marks) if marks is not None else None
+
+    def references(self, split: str | None = None) -> dict[str, Reference]:
+        """Return what each scenario that naive was tried on is measured against."""
+        return {
+            name: make_reference(row.baseline_metrics, row.baseline_stats, row.duration_seconds)
+            for name, row in self.scenarios.items()
+            if split in (None, row.split)
+        }
+
+    def figures(self, key: Key, deciding: str) -> Figures:
+        """Return the scores of an attempt on train and on the scenarios that decide."""
+        scored = self.scored(key)
+        decisive = {name: row for name, row in scored.items() if row.split == deciding}
+        return Figures(
+            title=self.candidates[key].title if key[0] == 0 else format_key(key),
+            train={n: row.score or 0.0 for n, row in scored.items() if row.split == TRAIN},
+            deciding={name: row.score or 0.0 for name, row in decisive.items()},
+            latencies={name: row.weighted_latency_seconds for name, row in decisive.items()},
+        )
+
+    def scored(self, key: Key) -> dict[str, EvaluationRow]:
+        """Return the scored evaluations of an attempt by scenario, whatever their split."""
+        rows = self._evaluations.get(key, [])
+        return {row.scenario: row for row in rows if row.attempt == 0}
+
+    def baselines(self) -> list[CandidateRow]:
+        """Return the library policies that were tried, in their order."""
+        return [row for key, row in sorted(self.candidates.items()) if key[0] == 0]
+
+    def calls_of(self, key: Key) -> tuple[LlmCallRow, ...]:
+        """Return the recorded requests to a model for one slot."""
+        return tuple(call for call in self._calls if (call.iteration, call.slot) == key)
+
+    def unused_replies(self) -> set[Key]:
+        """Return the slots whose reply of a model is recorded and whose attempt is not."""
+        answered = (row for row in self._calls if row.outcome in FINAL and not row.replayed)
+        return {(row.iteration, row.slot) for row in answered} - set(self.candidates)
+
+    def knows_prompt(self, sha256: str) -> bool:
+        return sha256 in self._prompts
+
+    def told(self, kind: str, key: Key | None, message: str) -> bool:
+        """Return whether the very same event is recorded, by a run that was killed after it."""
+        return (kind, key, message) in self._told
+
+    def tried(self) -> int:
+        """Return how many attempts are recorded, baselines not counted."""
+        return sum(iteration > 0 for iteration, _ in self.candidates)
+
+    def spend(self) -> Spend:
+        """Return what all runs so far have used; time is not the ledger's to count."""
+        return self._spend
+
+    def spend_before(self, iteration: int) -> Spend:
+        """Return what was used when ``iteration`` began."""
+        calls = (row for row in self._calls if row.iteration < iteration)
+        return replace(
+            reduce(spent_with, calls, Spend()),
+            candidates=sum(0 < key[0] < iteration for key in self.candidates),
+            evaluations=sum(n for key, n in self._tries.items() if key[0] < iteration),
+        )
+
+    def lost(self) -> int:
+        """Return how many attempts were lost and never made up for."""
+        return len(self._lost - set(self.candidates))
+
+    def best_before(self, iteration: int) -> Attempt | None:
+        """Return the attempt that was the best when ``iteration`` began."""
+        promoted = [row for row in self._promoted if row.iteration < iteration]
+        return self._attempts[key_of(promoted[-1])] if promoted else None
+
+    def next_iteration(self) -> int:
+        """Return the first iteration that may have slots to fill."""
+        return max([1, *(iteration for iteration, _ in self.candidates)])
+
+    def _absorb_candidate(self, row: CandidateRow) -> None:
+        key = (row.iteration, row.slot)
+        self.candidates[key] = row
+        if row.improved and all(key_of(each) != key for each in self._promoted):
+            self._promoted.append(row)
+        if row.iteration > 0:
+            self._count_tries(key)
+        evaluations = self._own_evaluations(key, row)
+        self._attempts[key] = make_attempt(row, evaluations)
+        if row.source is not None:
+            self._sources.setdefault(normalised_sha256(row.source), key)
+        marks = behaviour(evaluations)
+        if marks is not None and row.outcome == Outcome.OK:
+            self._behaviours.setdefault(marks, key)
+
+    def _count_tries(self, key: Key) -> None:
+        """Count the tries of an attempt: one that was killed between two rows has some twice."""
+        rows = (row for row in self._evaluations.get(key, ()) if row.split != TEST)
+        tries, counted = len({(row.scenario, row.attempt) for row in rows}), self._tries.get(key, 0)
+        self._tries[key] = tries
+        used = self._spend.evaluations + tries - counted
+        self._spend = replace(self._spend, evaluations=used)
+
+    def _own_evaluations(self, key: Key, row: CandidateRow) -> tuple[Evaluation, ...]:
+        rows = [each for each in self.scored(key).values() if each.split == TRAIN]
+        if not rows and row.duplicate_of is not None:
+            return self._attempts[parse_key(row.duplicate_of)].evaluations
+        return tuple(make_evaluation(each, row.source or "") for each in rows)
+
+    def _end_what_was_told(self) -> None:
+        """Take an end as recorded whose event is the last, though its run was killed after that."""
+        event, experiment = self._last_event, self.experiment
+        if event is None or experiment is None or experiment.status != RUNNING:
+            return
+        status = event.detail.get("status")
+        if status is not None:
+            self.experiment = replace(
+                experiment,
+                status=status,
+                status_detail=event.message,
+                finished_at=event.created_at,
+            )
+
+    def _absorb_event(self, row: EventRow) -> None:
+        if row.sequence >= self.next_event:
+            self.next_event, self._last_event = row.sequence + 1, row
+        key = None if row.iteration is None else (row.iteration, row.slot or 0)
+        self._told.add((row.kind, key, row.message))
+        if row.kind == "attempt_lost" and row.iteration is not None:
+            self._lost.add((row.iteration, row.slot or 0))
+        if row.kind == "test":
+            self.tests.append(row)
+
+
+def recorded(home: Path, experiment_id: str) -> tuple[Row, ...]:
+    """Return the recorded rows of an experiment for a ledger, never all with their drawings."""
+    return tuple(read_rows(home, experiment_id, without_drawings))
+
+
+def format_key(key: Key) -> str:
+    """Return ``iteration/slot``, as the history writes it."""
+    return f"{key[0]}/{key[1]}"
+
+
+def parse_key(text: str) -> Key:
+    """Return the pair that :func:`format_key` wrote."""
+    iteration, slot = text.split("/")
+    return int(iteration), int(slot)
+
+
+def key_of(row: CandidateRow | EvaluationRow) -> Key:
+    """Return the iteration and slot of a row."""
+    return row.iteration, row.slot
+
+
+def _recording_order(row: Row) -> tuple[int, int, str, int]:
+    """Sort evaluations before candidates, candidates by iteration and then as they were decided.
+
+    A slot that was lost and made up for in a later run was decided after its neighbours.
+    """
+    if isinstance(row, CandidateRow):
+        return 1, row.iteration, row.created_at, row.slot
+    return 0, 0, "", 0

@@ -1,0 +1,215 @@
+"""Rows of the history made from what the loop holds; nothing here decides or touches the disk."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flows.history.records import (
+    RUNNING,
+    CandidateRow,
+    EvaluationRow,
+    ExperimentRow,
+    PromptRow,
+    ScenarioRow,
+)
+from flows.judging.guards import PROMOTED, Ruling
+from flows.judging.scoring import Judged
+from flows.search.ledger import Key
+from flows.search.proposing import Prompt, Proposal
+from flows.settings.search import SearchConfig, config_sha256, experiment_id
+from sandbox.outcome import CellInfo, Evaluation, Trial
+from simulator.scenario import Scenario
+
+NO_RULING = Ruling()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What every row says about where it came from."""
+
+    experiment_id: str
+    config_sha256: str
+    assay_version: str
+    simulator_version: str
+    image_id: str | None
+    flow_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One evaluation of a trial, with what it was for; ``judged`` when it is the scored one."""
+
+    trial: Trial
+    evaluation: Evaluation
+    split: str
+    purpose: str
+    judged: Judged | None = None
+
+
+def experiment_row(
+    config: SearchConfig, provenance: Provenance, model: str | None, created_at: str
+) -> ExperimentRow:
+    """Return the row of an experiment that begins."""
+    return ExperimentRow(
+        experiment_id=experiment_id(config),
+        name=config.name,
+        created_at=created_at,
+        status=RUNNING,
+        seed=config.seed,
+        suite=config.suite,
+        objective=config.objective,
+        proposer=config.proposer.kind,
+        strategy=config.strategy,
+        model=model,
+        config=config.model_dump(mode="json"),
+        config_sha256=config_sha256(config),
+        assay_version=provenance.assay_version,
+        simulator_version=provenance.simulator_version,
+        image_id=provenance.image_id,
+        flow_run_id=provenance.flow_run_id,
+    )
+
+
+def scenario_row(
+    experiment: str, scenario: Scenario, baseline: Evaluation, policy: str
+) -> ScenarioRow:
+    """Return the row of a scenario with the figures of the policy that it is measured against."""
+    pipelines = scenario.workload.pipelines
+    return ScenarioRow(
+        experiment_id=experiment,
+        scenario=scenario.name,
+        family=scenario.family,
+        split=scenario.split,
+        sha256=scenario.sha256,
+        pipelines=len(pipelines),
+        operators=sum(len(pipeline.operators) for pipeline in pipelines),
+        duration_seconds=float(scenario.params.duration),
+        params=scenario.params.to_mapping(),
+        baseline_policy=policy,
+        baseline_stats=baseline.stats or {},
+        baseline_metrics=baseline.metrics or {},
+    )
+
+
+def candidate_row(
+    key: Key,
+    proposal: Proposal,
+    provenance: Provenance,
+    *,
+    candidate: str | None,
+    outcome: str,
+    created_at: str,
+    seconds: float,
+    score: float | None = None,
+    problem: str | None = None,
+    problem_line: int | None = None,
+    duplicate_of: str | None = None,
+    prompt_sha256: str | None = None,
+    trial: Trial | None = None,
+    cell_seconds: float | None = None,
+    ruling: Ruling = NO_RULING,
+) -> CandidateRow:
+    """Return the row of one attempt."""
+    cell: CellInfo | None = trial.cell if trial is not None else None
+    return CandidateRow(
+        experiment_id=provenance.experiment_id,
+        iteration=key[0],
+        slot=key[1],
+        candidate=candidate,
+        title=proposal.title,
+        origin=proposal.origin,
+        operator=proposal.operator,
+        parents=list(proposal.parents),
+        source=proposal.source,
+        outcome=outcome,
+        score=score,
+        problem=problem,
+        problem_line=problem_line,
+        duplicate_of=duplicate_of,
+        prompt_sha256=prompt_sha256,
+        created_at=created_at,
+        seconds=round(seconds, 3),
+        cell_seconds=cell_seconds,
+        image_id=cell.image_id if cell is not None else provenance.image_id,
+        isolation=cell.isolation if cell is not None else None,
+        findings=[asdict(finding) for finding in trial.findings] if trial is not None else [],
+        simulator_version=provenance.simulator_version,
+        config_sha256=provenance.config_sha256,
+        **_standing(ruling),
+    )
+
+
+def evaluation_rows(
+    key: Key, tries: Sequence[Tried], provenance: Provenance, created_at: str
+) -> list[EvaluationRow]:
+    """Return a row for each try; those of a scenario are numbered in their order from 0."""
+    counts: dict[str, int] = {}
+    rows = []
+    for tried in tries:
+        scenario = tried.evaluation.scenario
+        attempt = counts.get(scenario, 0)
+        counts[scenario] = attempt + 1
+        rows.append(_evaluation_row(key, tried, attempt, provenance, created_at))
+    return rows
+
+
+def prompt_row(prompt: Prompt) -> PromptRow:
+    """Return the row of a prompt as it is sent."""
+    return PromptRow(
+        prompt_sha256=prompt.sha256,
+        template=prompt.template,
+        template_sha256=prompt.template_sha256,
+        messages=[
+            {"role": "system", "content": prompt.system},
+            {"role": "user", "content": prompt.user},
+        ],
+    )
+
+
+def _standing(ruling: Ruling) -> dict[str, Any]:
+    low, high = ruling.gain_percent
+    return {
+        "improved": ruling.standing == PROMOTED,
+        "validation_score": ruling.validation_score,
+        "standing": ruling.standing,
+        "standing_detail": ruling.detail,
+        "gain_low_percent": low,
+        "gain_high_percent": high,
+        "gap_percent": ruling.gap_percent,
+    }
+
+
+def _evaluation_row(
+    key: Key, tried: Tried, attempt: int, provenance: Provenance, created_at: str
+) -> EvaluationRow:
+    judged, trial = tried.judged, tried.trial
+    shown = judged.evaluation if judged is not None else tried.evaluation
+    metrics = shown.metrics or {}
+    own = float(metrics.get("weighted_latency_seconds") or 0.0)
+    return EvaluationRow(
+        experiment_id=provenance.experiment_id,
+        iteration=key[0],
+        slot=key[1],
+        scenario=shown.scenario,
+        attempt=attempt,
+        candidate=trial.candidate,
+        split=tried.split,
+        outcome=str(shown.outcome),
+        score=judged.score if judged is not None else None,
+        weighted_latency_seconds=judged.weighted_latency_seconds if judged is not None else own,
+        problem=shown.problem.message if shown.problem is not None else None,
+        problem_line=shown.problem.line if shown.problem is not None else None,
+        problem_tick=shown.problem.tick if shown.problem is not None else None,
+        stats=shown.stats,
+        metrics=shown.metrics,
+        policy_calls=shown.policy_calls,
+        policy_cpu_seconds=shown.policy_cpu_seconds,
+        seconds=shown.seconds,
+        decision_sha256=shown.decision_sha256,
+        prints=shown.prints,
+        image_id=trial.cell.image_id if trial.cell is not None else provenance.image_id,
+        simulator_version=provenance.simulator_version,
+        config_sha256=provenance.config_sha256,
+        created_at=created_at,
+        purpose=tried.purpose,
+    )

@@ -1,0 +1,245 @@
+"""One run of a search: its services, its memory, and the one place where rows are recorded."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from flows.clock import Clock, stamp
+from flows.errors import ConfigError
+from flows.history.records import EventRow, ExperimentRow, LlmCallRow, Row
+from flows.search.budget import Spend, wall_seconds
+from flows.search.happenings import Began, Happening, Notice
+from flows.search.ledger import Key, Ledger
+from flows.search.proposing import Proposer
+from flows.search.reserves import reserve_of, tries_expected
+from flows.search.rows import Provenance, experiment_row
+from flows.search.splits import TEST, Splits
+from flows.search.strategies import make_strategy
+from flows.settings.search import SearchConfig, config_sha256, experiment_id
+from sandbox.outcome import Trial
+from sandbox.trial import Payload
+from simulator.scenario import Scenario
+from simulator.suites import encode_scenario
+
+Watch = Callable[[Happening], None]
+T = TypeVar("T")
+
+
+class Around(Protocol):
+    """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
+
+    def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns; begin a trial again when its failure is ours."""
+        ...
+
+
+def at_once(hop: str, label: str, call: Callable[[], T]) -> T:
+    """Run a hop as it is."""
+    return call()
+
+
+class Evaluator(Protocol):
+    """Tries a policy on scenarios; a sandbox does it in cells."""
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        """Return how the policy did; raise a SandboxError when that could not be found out."""
+        ...
+
+
+class Recorder(Protocol):
+    """Keeps rows safe; returns when they are."""
+
+    def append_all(self, rows: Sequence[Row]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything outside the loop that it touches."""
+
+    scenarios: Splits
+    """What candidates are tried and scored on, by what it is for."""
+    sandbox: Evaluator
+    proposer: Proposer
+    journal: Recorder
+    clock: Clock
+    assay_version: str
+    simulator_version: str
+    image_id: str | None = None
+    earlier: tuple[Row, ...] = ()
+    """What earlier runs of this experiment recorded."""
+    flow_run_id: str | None = None
+
+
+class Session:
+    """The state of one run. Proposers record their calls from threads, so recording is locked."""
+
+    def __init__(self, config: SearchConfig, services: Services, watch: Watch) -> None:
+        self.config = config
+        self.services = services
+        self.watch = watch
+        self.around: Around = at_once
+        self.experiment_id = experiment_id(config)
+        self.strategy = make_strategy(config)
+        self.ledger = Ledger(services.earlier)
+        self.losses_in_a_row = 0
+        self._started_at = services.clock.seconds()
+        self._seconds_before = wall_seconds(services.earlier)
+        self._reserve = reserve_of(config, services.scenarios)
+        self._lock = threading.RLock()
+        self._next_event = 0
+        self._encoded: dict[tuple[str, str], Payload] = {}
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(
+            experiment_id=self.experiment_id,
+            config_sha256=config_sha256(self.config),
+            assay_version=self.services.assay_version,
+            simulator_version=self.services.simulator_version,
+            image_id=self.services.image_id,
+            flow_run_id=self.services.flow_run_id,
+        )
+
+    def begin(self) -> None:
+        """Record that the run starts or continues, unless the suite is no longer the same."""
+        self._refuse_changed_scenarios()
+        resumed = self.ledger.experiment is not None
+        created = self.ledger.experiment.created_at if self.ledger.experiment else self.now()
+        row = experiment_row(self.config, self.provenance, self.services.proposer.model, created)
+        earlier = tuple(self.ledger.candidates[key] for key in sorted(self.ledger.candidates))
+        self.record([row])
+        self.event(
+            "resumed" if resumed else "started",
+            f"{len(earlier)} attempts are recorded already" if resumed else "the search begins",
+        )
+        doubts = self.services.scenarios.doubts()
+        for doubt in doubts:
+            self.event_once("warning", doubt)
+        self.watch(
+            Began(
+                experiment_id=self.experiment_id,
+                config=self.config,
+                scenarios=len(self.services.scenarios.train),
+                earlier=earlier,
+                spend=self.spend(),
+                resumed=resumed,
+            )
+        )
+        for line in (*doubts, *tries_expected(self.config, self._reserve.evaluations)):
+            self.notice(line)
+
+    def end(self, status: str, detail: str) -> None:
+        """Record how the run ended."""
+        kinds = {"interrupted": "interrupted", "budget_exhausted": "budget"}
+        told = (kinds.get(status, "finished"), detail, {"status": status})
+        experiment = self.ledger.experiment
+        assert experiment is not None, "a run ends after it began"
+        row = replace(experiment, status=status, status_detail=detail, finished_at=self.now())
+        with self._lock:  # in this order: a ledger can tell the row from the event
+            self.record([*self.event_rows([told], None), row])
+
+    def record(self, rows: Iterable[Row]) -> None:
+        """Make ``rows`` safe in the journal, then remember them."""
+        kept = list(rows)
+        with self._lock:
+            self.services.journal.append_all(kept)
+            for row in kept:
+                self.ledger.absorb(row)
+
+    def record_call(self, call: LlmCallRow) -> None:
+        """Record one request to a model, as soon as it has ended."""
+        self.record([call])
+
+    def event(
+        self, kind: str, message: str, detail: dict[str, Any] | None = None, key: Key | None = None
+    ) -> None:
+        """Record something worth knowing later."""
+        with self._lock:
+            self.record(self.event_rows([(kind, message, detail or {})], key))
+
+    def event_once(self, kind: str, message: str, detail: dict[str, Any] | None = None) -> None:
+        """Record something that is known again in each run, in the first of them."""
+        if not self.ledger.told(kind, None, message):
+            self.event(kind, message, detail)
+
+    def event_rows(
+        self, told: Sequence[tuple[str, str, dict[str, Any]]], key: Key | None
+    ) -> list[EventRow]:
+        """Return rows for kinds, messages and details, to be recorded next.
+
+        No number is given twice: what is interrupted may be recorded and not be remembered.
+        """
+        with self._lock:
+            first = max(self._next_event, self.ledger.next_event)
+            self._next_event = first + len(told)
+        return [
+            EventRow(
+                experiment_id=self.experiment_id,
+                sequence=first + number,
+                kind=kind,
+                iteration=key[0] if key else None,
+                slot=key[1] if key else None,
+                message=message,
+                detail=detail,
+                created_at=self.now(),
+            )
+            for number, (kind, message, detail) in enumerate(told)
+        ]
+
+    def notice(self, message: str) -> None:
+        """Tell the watcher one line."""
+        self.watch(Notice(message=message))
+
+    def now(self) -> str:
+        return stamp(self.services.clock)
+
+    def seconds(self) -> float:
+        return self.services.clock.seconds()
+
+    def spend(self, before: int | None = None) -> Spend:
+        """Return what is used up to this moment, earlier runs included.
+
+        With ``before``, what iterations before that one have used.
+        """
+        running = self.services.clock.seconds() - self._started_at
+        used = self.ledger.spend() if before is None else self.ledger.spend_before(before)
+        return replace(used, seconds=self._seconds_before + running, reserve=self._reserve)
+
+    def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
+        """Return scenarios as a cell takes them; each is encoded once."""
+        with self._lock:
+            for each in scenarios:
+                if (each.name, each.sha256) not in self._encoded:
+                    payload = Payload(name=each.name, data=encode_scenario(each))
+                    self._encoded[each.name, each.sha256] = payload
+            return [self._encoded[each.name, each.sha256] for each in scenarios]
+
+    def _refuse_changed_scenarios(self) -> None:
+        known = {name: row.sha256 for name, row in self.ledger.scenarios.items()}
+        splits = {row.split for row in self.ledger.scenarios.values()}
+        every = self.services.scenarios.every
+        current = {each.name: each.sha256 for each in every if each.split in splits}
+        if (0, 0) not in self.ledger.candidates or (TEST in splits and not self.ledger.tests):
+            known = {**current, **known}  # a run may have ended before all were recorded
+        if known != current:
+            changed = sorted(dict(known.items() ^ current.items()))
+            raise ConfigError(
+                f"suite {self.config.suite} has changed since {self.experiment_id} began "
+                f"({', '.join(changed)}): its scores would not be comparable; give the search "
+                "another --name"
+            )
+
+
+def ended(experiment: ExperimentRow | None, candidates: int, config: SearchConfig) -> bool:
+    """Return whether an earlier run brought the experiment to its end under this budget."""
+    if experiment is None or experiment.status not in (
+        "finished",
+        "budget_exhausted",
+        "finished_with_losses",
+    ):
+        return False
+    if candidates >= config.budget.candidates:
+        return True
+    same_budget = experiment.config.get("budget") == config.budget.model_dump(mode="json")
+    return experiment.status == "budget_exhausted" and same_budget
