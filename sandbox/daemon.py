@@ -13,17 +13,15 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
-from docker.constants import DEFAULT_UNIX_SOCKET
-from docker.context import ContextAPI
+from docker.tls import TLSConfig
 
+from sandbox.engine_address import EngineAddress, engine_address
 from sandbox.engine_facts import EngineFacts, facts_from
 from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
 
 ANSWER_SECONDS = 15.0
 """How long an engine may take for its first answer; one that hangs is as good as none."""
 _GONE_POLL_SECONDS = 0.02
-_START = "start the engine (on this machine: `make engine`) and check with `docker version`"
-_NAMED = "start the engine that DOCKER_HOST names, or unset it to use the one of this machine"
 _PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
 _BUILD = "run `make image` to build it"
 
@@ -33,28 +31,30 @@ class ListedContainer:
     """A container that carries a label, as the engine lists it."""
 
     id: str
+    name: str
     labels: Mapping[str, str]
     running: bool
 
 
 class Daemon:
-    """A connection to the engine that the environment or the selected Docker context names.
+    """A connection to the engine that ``engine_address`` finds.
 
     One thread at a time may use it; each thread that needs one opens its own.
     """
 
     def __init__(self, timeout_seconds: float = 60.0) -> None:
-        with _our_errors("connecting"):
-            self._api = _client(timeout_seconds, _address())
+        self._address = engine_address(os.environ)
+        with self._our_errors("connecting"):
+            self._api = _client(timeout_seconds, self._address)
 
     def facts(self) -> EngineFacts:
         """Return what the engine says of itself."""
-        with _our_errors("asking the engine about itself"):
+        with self._our_errors("asking the engine about itself"):
             return facts_from(self._api.info(), self._api.version())
 
     def image_id(self, name: str) -> str:
         """Return the id of the image ``name``; raise ImageMissing where the engine has none."""
-        with _our_errors("looking for the image"):
+        with self._our_errors("looking for the image"):
             try:
                 return str(self._api.inspect_image(name)["Id"])
             except docker.errors.ImageNotFound:
@@ -63,7 +63,7 @@ class Daemon:
 
     def create(self, name: str, options: Mapping[str, Any]) -> None:
         """Create a container; by its name it can be removed even when the answer gets lost."""
-        with _our_errors("creating a cell"):
+        with self._our_errors("creating a cell"):
             try:
                 self._api.create_container_from_config(dict(options), name=name)
             except docker.errors.ImageNotFound:
@@ -73,7 +73,7 @@ class Daemon:
     def attach(self, container: str) -> socket.socket:
         """Return a socket to a container's standard streams; call it before ``start``."""
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        with _our_errors("attaching to a cell"):
+        with self._our_errors("attaching to a cell"):
             stream = self._api.attach_socket(container, params=wanted)
         raw = getattr(stream, "_sock", stream)
         # The HTTP objects that own the connection must live as long as the socket does.
@@ -81,12 +81,12 @@ class Daemon:
 
     def start(self, container: str) -> None:
         """Start a created container."""
-        with _our_errors("starting a cell"):
+        with self._our_errors("starting a cell"):
             self._api.start(container)
 
     def exists(self, container: str) -> bool:
         """Tell whether the engine still knows a container."""
-        with _our_errors("looking at a cell"):
+        with self._our_errors("looking at a cell"):
             try:
                 self._api.inspect_container(container)
             except docker.errors.NotFound:
@@ -96,7 +96,7 @@ class Daemon:
     def ran_out_of_memory(self, container: str) -> bool:
         """Tell whether the engine saw the kernel kill something in a container for its memory."""
         seen = {"container": container, "event": "oom"}
-        with _our_errors("asking for events"):
+        with self._our_errors("asking for events"):
             # The engine's own clock: ours may be another machine's, or may just have been set.
             now = datetime.fromisoformat(self._api.info()["SystemTime"])
             until = int(now.timestamp()) + 1
@@ -105,7 +105,7 @@ class Daemon:
 
     def remove(self, container: str) -> None:
         """Kill and remove a container; it is no error if that has happened or is under way."""
-        with _our_errors("removing a cell"):
+        with self._our_errors("removing a cell"):
             try:
                 self._api.remove_container(container, force=True, v=True)
             except docker.errors.NotFound:
@@ -133,11 +133,12 @@ class Daemon:
 
     def containers_with(self, label: str) -> list[ListedContainer]:
         """Return all containers, running or not, that carry ``label``."""
-        with _our_errors("listing cells"):
+        with self._our_errors("listing cells"):
             listed = self._api.containers(all=True, filters={"label": label})
         return [
             ListedContainer(
                 id=str(one["Id"]),
+                name=next(iter(one.get("Names") or ()), "").lstrip("/"),
                 labels=dict(one.get("Labels") or {}),
                 running=one.get("State") == "running",
             )
@@ -147,6 +148,25 @@ class Daemon:
     def close(self) -> None:
         """Give up the connection."""
         self._api.close()
+
+    @contextmanager
+    def _our_errors(self, doing: str) -> Iterator[None]:
+        """Turn whatever the client library raises into one of our errors, with a remedy."""
+        try:
+            yield
+        except docker.errors.APIError as error:
+            problem = f"the Docker engine refused ({doing}: {_first_line(error.explanation)})"
+            raise CellFailed(problem, "try again, then look at `assay doctor`") from error
+        except (
+            docker.errors.DockerException,
+            requests.exceptions.RequestException,
+            OSError,
+        ) as error:
+            cause = _cause_of(error)
+            named = f"{self._address.named_by}, " if self._address.named_by else ""
+            remedy = _PERMIT if isinstance(cause, PermissionError) else self._address.remedy
+            problem = f"no Docker engine answers ({named}{doing}: {_first_line(cause)})"
+            raise SandboxUnavailable(problem, remedy) from error
 
 
 class _OwnedSocket:
@@ -168,10 +188,10 @@ class _OwnedSocket:
         self._raw.close()
 
 
-def _client(timeout_seconds: float, address: Mapping[str, Any]) -> docker.APIClient:
+def _client(timeout_seconds: float, address: EngineAddress) -> docker.APIClient:
     """Return a client of the version that the engine tells, which it has to do soon."""
-    given = {**address, "use_ssh_client": True}
-    _require_door(str(address.get("base_url") or DEFAULT_UNIX_SOCKET))
+    given = _arguments(address)
+    _require_door(address.host)
     oldest = docker.constants.MINIMUM_DOCKER_API_VERSION
     with docker.APIClient(timeout=ANSWER_SECONDS, version=oldest, **given) as first:
         agreed = _version_told_by(first)
@@ -193,31 +213,16 @@ def _require_door(address: str) -> None:
         Path("/" + path.lstrip("/")).stat()
 
 
-def _address() -> dict[str, Any]:
-    """Return where the engine is: DOCKER_HOST first, then the selected context, then here."""
-    if os.environ.get("DOCKER_HOST"):
-        return dict(docker.utils.kwargs_from_env())
-    context = ContextAPI.get_current_context()
-    if context is None or context.name == "default":
-        return {}
-    return {"base_url": context.Host, "tls": context.TLSConfig}
-
-
-@contextmanager
-def _our_errors(doing: str) -> Iterator[None]:
-    """Turn whatever the client library raises into one of our errors, with a remedy."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        problem = f"the Docker engine refused ({doing}: {_first_line(error.explanation)})"
-        raise CellFailed(problem, "try again, then look at `assay doctor`") from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-        cause = _cause_of(error)
-        host = os.environ.get("DOCKER_HOST", "")
-        named, start = (f"DOCKER_HOST={host}, ", _NAMED) if host else ("", _START)
-        remedy = _PERMIT if isinstance(cause, PermissionError) else start
-        problem = f"no Docker engine answers ({named}{doing}: {_first_line(cause)})"
-        raise SandboxUnavailable(problem, remedy) from error
+def _arguments(address: EngineAddress) -> dict[str, Any]:
+    """Return how the library is told of an engine, with the keys that go with its address."""
+    if address.tls_folder is None:
+        given = docker.utils.kwargs_from_env() if os.environ.get("DOCKER_HOST") else {}
+        return {**given, "base_url": address.host}
+    ca, cert, key = (address.tls_folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    client = (str(cert), str(key)) if cert.exists() or key.exists() else None
+    trusted = str(ca) if ca.exists() else None
+    tls = TLSConfig(client_cert=client, ca_cert=trusted, verify=address.verify_tls)
+    return {"base_url": address.host, "tls": tls}
 
 
 def _cause_of(error: BaseException) -> BaseException:

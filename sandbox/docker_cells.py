@@ -14,7 +14,7 @@ from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.hardening import container_options
 from sandbox.image import image_tag
 from sandbox.limits import Limits
-from sandbox.owner import labels_for
+from sandbox.owner import NAME_PREFIX, labels_for
 from sandbox.processors import Processors, ours_among
 from sandbox.provider import DOCKER, Setting
 from sandbox.reaper import reap
@@ -60,21 +60,21 @@ class DockerCells:
         self._seccomp = seccomp_profile(facts.architecture)
         self._pinned = facts.cpuset
         self._processors = Processors(ours_among(facts.cpus))
-        reap(daemon)
+        left_alone = reap(daemon).skipped
         return Setting(
             engine=facts.server_version,
             runtime=self._runtime or facts.default_runtime,
             image=self._image_name,
             image_id=self._image_id,
             isolation=f"{DOCKER}/{self._isolation}",
-            warnings=warnings_about(facts, self._runtime),
+            warnings=(*warnings_about(facts, self._runtime), *left_alone),
         )
 
     def start(self, workers: int) -> Cell:
         """Return a started container for ``workers`` scenarios."""
         self._remove_strays(at_last=False)
         cpu = self._processors.take()
-        name = f"assay-cell-{secrets.token_hex(8)}"
+        name = f"{NAME_PREFIX}{secrets.token_hex(8)}"
         with self._lock:
             self._begun.add(name)
         options = container_options(

@@ -16,6 +16,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from sandbox.engine_address import engine_address
+from sandbox.errors import SandboxUnavailable
 from sandbox.image import (
     DOCKERFILE,
     REPOSITORY,
@@ -66,6 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _require_engine() -> None:
+    try:
+        engine_address(os.environ)  # the docker command goes there too
+    except SandboxUnavailable as error:
+        raise BuildError(str(error)) from error
     answer = _run("docker", "version", "--format", "{{.Server.Version}}", check=False)
     if answer.returncode != 0:
         reason = _last_line(answer.stderr)

@@ -5,6 +5,7 @@ and other boots, and by the one that only ever runs, which decides on the machin
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from pathlib import Path
 
 from sandbox.hardening import DEADLINE_LABEL, OWNER_LABEL, UPTIME_DEADLINE_LABEL
 
+NAME_PREFIX = "assay-cell-"
+_NAME = re.compile(rf"{NAME_PREFIX}[0-9a-f]{{16}}")
+_OWNER = re.compile(r"([0-9]{1,9}):([0-9]{1,18}):([0-9a-z-]{1,64}):([0-9]{1,18})", re.ASCII)
+_MOMENT = re.compile(r"[0-9]{1,12}", re.ASCII)
 _PROC = Path("/proc")
 
 
@@ -43,6 +48,26 @@ def labels_for(lifetime_seconds: float) -> dict[str, str]:
     }
 
 
+def is_named_like_ours(name: str) -> bool:
+    """Tell whether a container has such a name as ``DockerCells`` gives."""
+    return _NAME.fullmatch(name) is not None
+
+
+def malformed(labels: Mapping[str, str]) -> str | None:
+    """Return what is wrong with labels that none of our processes wrote, None for good ones."""
+    for label, form in (
+        (OWNER_LABEL, _OWNER),
+        (DEADLINE_LABEL, _MOMENT),
+        (UPTIME_DEADLINE_LABEL, _MOMENT),
+    ):
+        value = labels.get(label)
+        if value is None and label != UPTIME_DEADLINE_LABEL:
+            return f"it has no label {label}"
+        if value is not None and not form.fullmatch(value):
+            return f"its label {label} is {value[:40]!r}"
+    return None
+
+
 def is_stale(
     labels: Mapping[str, str],
     *,
@@ -50,19 +75,17 @@ def is_stale(
     place: Place,
     start_of: Callable[[int], str | None],
 ) -> bool:
-    """Tell whether a cell's owner is known to be gone, or its deadline has passed."""
-    wall = labels.get(DEADLINE_LABEL, "")
-    since_boot = labels.get(UPTIME_DEADLINE_LABEL, "")
-    pid, _, rest = labels.get(OWNER_LABEL, "").partition(":")
-    start, _, where = rest.partition(":")
-    if not (wall.isdigit() and pid.isdigit()):
-        return True
-    here = where.partition(":")[0] == place.boot_id
-    if here and since_boot.isdigit():
+    """Tell whether a cell's owner is known to be gone, or its deadline has passed.
+
+    The labels are well-formed.
+    """
+    pid, start, *where = labels[OWNER_LABEL].split(":")
+    since_boot = labels.get(UPTIME_DEADLINE_LABEL)
+    if where[0] == place.boot_id and since_boot is not None:
         overdue = int(since_boot) < now.since_boot
     else:
-        overdue = int(wall) < now.wall
-    if where != f"{place.boot_id}:{place.pid_namespace}":
+        overdue = int(labels[DEADLINE_LABEL]) < now.wall
+    if where != [place.boot_id, place.pid_namespace]:
         return overdue  # an owner elsewhere cannot be looked up, so only the deadline counts
     return overdue or start_of(int(pid)) != start
 

@@ -38,21 +38,29 @@ engine_version() {
         grep -E '^[0-9]'
 }
 
-# An engine that the user named is the user's to mend: nothing is installed in its place.
+# An engine that the user named is the user's to start: nothing is installed in its place.
+# The order is that of the docker command and of sandbox/engine_address.py.
 refuse_if_engine_was_named() {
-    local context
-    if [ -n "${DOCKER_HOST:-}" ] && ! command -v docker >/dev/null; then
-        give_up "DOCKER_HOST is '$DOCKER_HOST', but there is no docker command to reach it with." \
+    local config=${DOCKER_CONFIG:-${HOME:-}/.docker}/config.json name=DOCKER_HOST value other
+    value=${DOCKER_HOST:-}
+    other="'unset DOCKER_HOST' to have a local one found or started."
+    if [ -z "$value" ]; then
+        name="the Docker context (DOCKER_CONTEXT)" value=${DOCKER_CONTEXT:-}
+        other="'unset DOCKER_CONTEXT' to have a local one found or started."
+    fi
+    if [ -z "$value" ] && [ -f "$config" ]; then
+        name="the Docker context (in $config)"
+        value=$(tr -d '\n' <"$config" | sed -n 's/.*"currentContext"[^"]*"\([^"]*\)".*/\1/p')
+        other="go back to the local one: docker context use default"
+    fi
+    if [ -z "$value" ] || { [ "$value" = default ] && [ "$name" != DOCKER_HOST ]; }; then
+        return 0
+    elif ! command -v docker >/dev/null; then
+        give_up "$name is '$value', but there is no docker command to reach it with." \
             "install one (on Debian or Ubuntu: sudo apt-get install -y docker.io)."
-    elif [ -n "${DOCKER_HOST:-}" ]; then
-        give_up "DOCKER_HOST is '$DOCKER_HOST', but no Docker engine answers there." \
-            "start that engine, or 'unset DOCKER_HOST' to have a local one found or started."
     fi
-    context=$(docker context show 2>/dev/null || echo default)
-    if [ "$context" != default ]; then
-        give_up "the Docker context is '$context', but no Docker engine answers there." \
-            "start that engine, or go back to the local one: docker context use default"
-    fi
+    give_up "$name is '$value', but no Docker engine answers there." \
+        "start that engine, or $other"
 }
 
 # A daemon that is starting (or that an init system restarts) gets time before anything is done.

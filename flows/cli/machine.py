@@ -2,9 +2,10 @@
 
 import json
 
-from flows.cli.errors import NO_SANDBOX
-from flows.cli.terminal import print_line, print_table
+from flows.cli.errors import NO_SANDBOX, say
+from flows.cli.terminal import print_line, print_table, visible
 from flows.errors import UserError
+from flows.wording import counted
 from sandbox.doctor import examine
 from sandbox.provider import DOCKER
 from sandbox.reaper import reap
@@ -29,6 +30,8 @@ def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
 
 def reap_cells(everything: bool) -> int:
     """Remove stray cells and say how many there were."""
-    removed = reap(everything=everything)
-    print_line(f"removed {len(removed)} stray cells")
+    reaped = reap(everything=everything)
+    for each in reaped.skipped:
+        say(f"assay: {visible(each)}")
+    print_line(f"removed {counted(len(reaped.removed), 'stray cell')}")
     return 0

@@ -17,6 +17,7 @@ def tidy(home: Path) -> str:
 
 def _reaped() -> str:
     try:
-        return f"{len(reap())} stray cells removed"
+        reaped = reap()
+        return "; ".join([f"{len(reaped.removed)} stray cells removed", *reaped.skipped])
     except SandboxUnavailable as error:  # a machine may try its policies in embedded cells
         return f"no cells were looked for: {error}"

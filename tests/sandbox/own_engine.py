@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-MACHINES_ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+from sandbox.engine_address import engine_address
+
+MACHINES_ENGINE = engine_address(os.environ).host
 ANSWER_SECONDS = 240.0
 INIT = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); print(1, flush=True); {wait}"
 WAIT = "signal.pause()"

@@ -1,13 +1,20 @@
 """Nothing is left of any cell, however its caller ends, and however many callers there are."""
 
 import gc
+import itertools
 import resource
+import secrets
 import signal
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from sandbox.daemon import Daemon
 from sandbox.docker_cells import DockerCells
+from sandbox.hardening import DEADLINE_LABEL, OWNER_LABEL
+from sandbox.image import image_tag
 from sandbox.outcome import Outcome
 from sandbox.reaper import reap
 from sandbox.trial import Sandbox
@@ -37,7 +44,7 @@ def test_a_caller_that_is_ended_leaves_no_cell(doing: str, number: signal.Signal
         said = caller.end(number)
 
     assert until(lambda: cells_of(caller.pid, running=True) == set())
-    assert until(lambda: not set(reap()) and not cells_of(caller.pid))
+    assert until(lambda: not set(reap().removed) and not cells_of(caller.pid))
     assert ("KeyboardInterrupt" in said) == (number is signal.SIGINT)
 
 
@@ -50,7 +57,7 @@ def test_two_callers_on_one_engine_touch_their_own_cells_only() -> None:
             other.wait_until_ready()
             theirs = cells_of(other.pid)
 
-            removed = set(reap())
+            removed = set(reap().removed)
             trial = box.try_policy(HONEST, [SMALL])
             box.settle()
 
@@ -103,3 +110,36 @@ def _memory_kb() -> int:
     """Return how much memory this process holds now, which unlike its peak can fall."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * resource.getpagesize() // 1024
+
+
+@pytest.fixture
+def foreign() -> Iterator[list[str]]:
+    """Ids of containers of other people, whose labels say that they are cells."""
+    odd: list[dict[str, str]] = [
+        {},
+        {DEADLINE_LABEL: "²"},
+        {DEADLINE_LABEL: "0", OWNER_LABEL: "1:1:other:1"},
+    ]
+    names = ["foreign-{}", "assay-cell-{}"]
+    made = []
+    with closing(Daemon()) as daemon:
+        image = daemon.image_id(image_tag())
+        for labels, form in itertools.product(odd, names):
+            if form.startswith("assay") and OWNER_LABEL in labels:
+                continue  # that one is ours
+            made.append(form.format(secrets.token_hex(8)))
+            daemon.create(made[-1], {"Image": image, "Labels": {"assay": "cell", **labels}})
+        yield made
+        for name in made:
+            daemon.remove(name)
+
+
+def test_containers_of_others_stay_whatever_their_labels_say(foreign: list[str]) -> None:
+    with Sandbox(TIGHT) as box:
+        assert box.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
+    reaped = reap()
+
+    with closing(Daemon()) as daemon:
+        assert [name for name in foreign if not daemon.exists(name)] == []
+    told = "\n".join(reaped.skipped)
+    assert [name for name in foreign if name not in told] == []

@@ -44,13 +44,22 @@ def test_a_docker_host_without_the_docker_command_is_not_called_dead(machine: Ma
 def test_a_dead_docker_context_is_named_and_nothing_is_started(machine: Machine) -> None:
     machine.add("docker", DOCKER)
     machine.add("dockerd", DOCKERD)
+    (machine.state / "config.json").write_text('{"auths": {},\n "currentContext":\n "chosen"}')
 
-    ended = machine.run("engine.sh", FAKE_CONTEXT="far-away")
+    for variables, name in [({"DOCKER_CONTEXT": "far-away"}, "far-away"), ({}, "chosen")]:
+        ended = machine.run("engine.sh", DOCKER_CONFIG=str(machine.state), **variables)
 
-    assert ended.code == UNAVAILABLE
-    assert "the Docker context is 'far-away', but no Docker engine answers there" in ended.err
-    assert "docker context use default" in ended.err
-    assert "dockerd" not in ended.calls
+        assert ended.code == UNAVAILABLE
+        assert f"is '{name}', but no Docker engine answers there" in ended.err
+        assert "unset DOCKER_CONTEXT" in ended.err or "docker context use default" in ended.err
+        assert "dockerd" not in ended.calls
+
+
+def test_the_default_context_is_the_engine_of_this_machine(machine: Machine) -> None:
+    machine.add("docker", DOCKER)
+    machine.add("dockerd", DOCKERD)
+
+    assert machine.run("engine.sh", DOCKER_CONTEXT="default").code == 0
 
 
 def test_an_installed_engine_is_started_and_outlives_the_script(machine: Machine) -> None:
