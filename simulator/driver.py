@@ -94,7 +94,7 @@ class PolicyDriver:
         assert self._mirror is not None
         mirror = self._mirror
         suspensions, assignments = _unpack(answer, tick)
-        wake_tick = mirror.wakes.next_after(tick)
+        wake_tick = mirror.wake.after(tick)
         if not suspensions and not assignments:
             return Decision(tick=tick, calls=calls, wake_tick=wake_tick)
         typed = [_typed_assignment(each, tick, mirror) for each in assignments]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from simulator.messages import MemoryReading, NewPipeline, Observation, Setup
-from simulator.policy_cluster import Clock, Container, Executor, ResourcePool, Scheduler, Wakes
+from simulator.policy_cluster import Clock, Container, Executor, ResourcePool, Scheduler, Wake
 from simulator.policy_requests import Assignment, ExecutionResult
 from simulator.policy_values import Priority
 from simulator.policy_work import DAG, Operator, Pipeline, PipelineRuntimeStatus
@@ -30,9 +30,9 @@ class Mirror:
             )
             for index in range(setup.num_pools)
         ]
-        self.wakes = Wakes()
+        self.wake = Wake(self.clock)
         executor, params = Executor(pools), dict(setup.params)
-        self.scheduler = Scheduler(executor, self.clock, params, algo_name, self.wakes)
+        self.scheduler = Scheduler(executor, self.clock, params, algo_name, self.wake)
         self.returned: list[tuple[Assignment, int]] = []
         """The assignments of the last decision with their pools: containers are made of them."""
         self._pools = pools

@@ -1,6 +1,5 @@
 """What a policy sees of the cluster: pools, containers, the clock, and its own ``s``."""
 
-import heapq
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,10 @@ from simulator.policy_work import Operator
 ReadGb = Callable[[int], float]
 
 LAST_TICK = 1 << 62
-"""Wakes beyond this tick never come."""
+"""Wake-ups beyond this tick never come."""
+
+NO_TICK = -1
+"""Before the first tick of a simulation."""
 
 
 class Clock:
@@ -147,22 +149,23 @@ class Executor:
         return best
 
 
-class Wakes:
-    """The ticks at which a policy asked to be called again."""
+class Wake:
+    """The one pending wake-up of a policy: the earliest tick that it asked for."""
 
-    def __init__(self) -> None:
-        self._ticks: list[int] = []
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tick = NO_TICK
 
-    def add(self, tick: int) -> None:
-        """Remember a tick."""
-        if tick not in self._ticks:
-            heapq.heappush(self._ticks, tick)
+    def ask(self, tick: int) -> None:
+        """Keep this tick, unless an earlier one that has not come yet is pending."""
+        now = self._clock.tick
+        tick = max(tick, now + 1)
+        if self._tick <= now or tick < self._tick:
+            self._tick = tick
 
-    def next_after(self, tick: int) -> int | None:
-        """Return the earliest one after ``tick``; the others up to it are over."""
-        while self._ticks and self._ticks[0] <= tick:
-            heapq.heappop(self._ticks)
-        return self._ticks[0] if self._ticks else None
+    def after(self, tick: int) -> int | None:
+        """Return the tick of the wake-up that is pending at the end of ``tick``, if any."""
+        return self._tick if self._tick > tick else None
 
 
 class Scheduler:
@@ -174,7 +177,7 @@ class Scheduler:
         clock: Clock,
         params: dict[str, Any],
         algo_name: str,
-        wakes: Wakes,
+        wake: Wake,
     ) -> None:
         self.executor = executor
         self.clock = clock
@@ -182,23 +185,27 @@ class Scheduler:
         self.algo_name = algo_name
         # Policies choose their own names for what they keep here: this one must not be among them.
         self.__clock = clock
-        self.__wakes = wakes
+        self.__wake = wake
 
     def now(self) -> float:
         """Return the present time in seconds."""
         return self.__clock.now_seconds()
 
     def wake_in(self, seconds: float) -> None:
-        """Ask to be called again after ``seconds``, at the next tick at the earliest."""
+        """Ask to be called again ``seconds`` from now; only the earliest request is kept."""
         clock = self.__clock
         self.wake_at(max(clock.tick, 0) / clock.ticks_per_second + _checked(seconds))
 
     def wake_at(self, seconds: float) -> None:
-        """Ask to be called again at the time ``seconds``, at the next tick at the earliest."""
+        """Ask to be called again at the time ``seconds``; only the earliest request is kept.
+
+        A time that is not in the future means the next tick. Once the wake-up has come, it is
+        forgotten: the policy asks again.
+        """
         ticks = _checked(seconds) * self.__clock.ticks_per_second
         if ticks < LAST_TICK:
             # Rounding first keeps 0.1 s at 1000 ticks per second from becoming 101 ticks.
-            self.__wakes.add(max(math.ceil(round(ticks, 6)), self.__clock.tick + 1))
+            self.__wake.ask(math.ceil(round(ticks, 6)))
 
 
 def _checked(seconds: float) -> float:

@@ -41,8 +41,8 @@ def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> 
     print_line(f"=== system ===\n{prompt.system}")
     print_line(f"=== user ===\n{prompt.user}")
     print_line(
-        f"=== about {tokens} of {chosen.feedback.prompt_tokens} tokens; what was tried is added "
-        "to the user text ==="
+        f"=== about {tokens} of {chosen.feedback.prompt_tokens} tokens; a search adds the "
+        "figures of the baselines and what was tried ==="
     )
     return 0
 

@@ -9,8 +9,8 @@ from flows.search.proposing import Attempt, Move
 from flows.settings.sections import FeedbackConfig
 
 TITLE_CHARS = 90
-EXAMPLE = "naive"
-"""The library policy that every prompt shows in full; it is not shown a second time."""
+REFERENCE = "naive"
+"""The policy whose score is 1.0: every other is better than it, so its source is never shown."""
 
 BASELINE_WORTH = 10_000.0
 PARENT_WORTH = 2_000.0
@@ -21,7 +21,8 @@ class Shown:
     """One thing that a template may show; its texts are fenced and safe to stand in a prompt."""
 
     kind: str
-    """baseline | policy | attempt | last: the list of the template that it stands in."""
+    """baseline | figures | policy | attempt | last: the list of the template that it stands in.
+    ``figures`` are joined to their baseline."""
     key: str
     """``iteration/slot``."""
     headline: str
@@ -41,9 +42,13 @@ def choose_parts(
     tried = [each for each in attempts if each.origin != "baseline"]
     policies = _policies(feedback, attempts, move, chosen)
     latest = _latest(feedback, tried, policies, move)
-    parts = [_baseline(each) for each in attempts if each.origin == "baseline"]
+    baselines = [each for each in attempts if each.origin == "baseline"]
+    parts = [_baseline(each) for each in baselines]
+    if not tried and feedback.show != "score":
+        parts += [_figures(each, naive) for each in baselines if each.evaluations]
     for place, each in enumerate(policies, 1):
         explained = feedback.show != "score" and each not in latest and place <= _explained(move)
+        explained = explained and bool(tried)  # the diagnoses of the baselines stand above
         parts.append(_policy(each, place, move, _diagnosis(each, naive) if explained else ""))
     parts += [_attempt(each, naive, age, feedback.show) for age, each in enumerate(latest)]
     if move == "free" and latest and latest[-1] not in policies and latest[-1].source:
@@ -88,7 +93,7 @@ def _newest(tried: Sequence[Attempt], move: Move) -> Attempt | None:
 
 
 def _best(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the attempts that work, best first; repeats, barred ones and the example left out."""
+    """Return the attempts that work, best first, but for repeats, barred ones and the reference."""
     usable = [
         attempt
         for attempt in attempts
@@ -97,7 +102,7 @@ def _best(attempts: Sequence[Attempt]) -> list[Attempt]:
         and attempt.source
         and attempt.duplicate_of is None
         and attempt.standing != "barred"
-        and not (attempt.origin == "baseline" and attempt.title == EXAMPLE)
+        and not (attempt.origin == "baseline" and attempt.title == REFERENCE)
     ]
     return sorted(usable, key=lambda a: (-(a.score or 0.0), a.iteration, a.slot))
 
@@ -110,6 +115,17 @@ def _explained(move: Move) -> int:
 def _baseline(attempt: Attempt) -> Shown:
     worth = BASELINE_WORTH + (attempt.score or 0.0)
     return Shown(kind="baseline", key=_key(attempt), headline=headline(attempt), worth=worth)
+
+
+def _figures(attempt: Attempt, naive: Attempt | None) -> Shown:
+    against = naive if attempt is not naive else None
+    return Shown(
+        kind="figures",
+        key=_key(attempt),
+        headline=headline(attempt),
+        worth=400.0 + (attempt.score or 0.0),
+        diagnosis=_diagnosis(attempt, against),
+    )
 
 
 def _policy(attempt: Attempt, place: int, move: Move, diagnosis: str) -> Shown:

@@ -6,17 +6,41 @@ prompts show the same text to a model.
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from flows.prompting.templates import render_text
 from simulator import policy_api as api
+from simulator.contract_names import Registry, contract_names
+from simulator.params import POLICY_CALLS
 from simulator.plans import SCAN_GB_PER_SECOND
+
+TEMPLATE = Path(__file__).with_name("policy_page.md.j2")
+
+PARAMS = (
+    "duration",
+    "ticks_per_second",
+    "num_pools",
+    "cpus_per_pool",
+    "ram_gb_per_pool",
+    "multi_operator_containers",
+    "allow_memory_overcommit",
+    "max_job_seconds",
+)
+"""The keys of ``s.params`` that tell a policy something about its scenario."""
 
 OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
     "s": (
         api.Scheduler,
         {
             "executor": "the pools: `s.executor.pools`, a list in order of `pool_id`",
-            "params": "the parameters of the simulation, a dict by name",
+            "params": (
+                "a dict of the scenario's settings: "
+                + ", ".join(f"`{name}`" for name in PARAMS)
+                + "; "
+                "a `max_job_seconds` of 0 is no deadline; other keys are settings of the "
+                "workload generator, which may not describe this scenario"
+            ),
             "clock": "the simulated clock",
         },
     ),
@@ -31,7 +55,10 @@ OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
     ),
     "container": (
         api.Container,
-        {"container_id": "its id", "assignment": "what was asked for: `.cpu`, `.ram`, `.ops`"},
+        {
+            "container_id": "its id, a str",
+            "assignment": "what was asked for: `.cpu`, `.ram`, `.ops`",
+        },
     ),
     "pipeline": (
         api.Pipeline,
@@ -57,7 +84,8 @@ OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
     "result": (
         api.ExecutionResult,
         {
-            "ops": "all operators of the container, completed or not",
+            "ops": "all operators of the container, completed or not; `result.ops[0].pipeline` is "
+            "their pipeline",
             "cpu, ram, priority, pool_id, container_id": "as they were asked for",
             "error": 'None, `"OOM"` or `"timeout"`',
         },
@@ -76,7 +104,7 @@ _TITLES = {
 }
 
 
-_HEAD = """\
+HEAD = """\
 <!-- Written from the code by `python -m flows.prompting.policy_page`. -->
 
 A policy is one Python module that registers one init and one step function, as
@@ -85,23 +113,29 @@ for it run unmodified, with their imports or without. This page is also what a m
 """
 
 
-def policy_page() -> str:
-    """Return the page in Markdown: the names that are there, the objects, and what can be asked."""
-    blocks = [_names()]
-    for name, (kind, attributes) in OBJECTS.items():
-        lines = [f"## {_TITLES.get(name, f'`{name}`')}", ""]
-        lines += [f"- `{attribute}`: {words}" for attribute, words in attributes.items()]
-        told = {each for names in attributes for each in names.split(", ")}
-        lines += [_member_line(*member) for member in members(kind) if member[0] not in told]
-        blocks.append("\n".join(lines))
-    blocks.append(_requests())
-    return "\n\n".join(blocks)
+def policy_page(*ways: str, head: str = "") -> str:
+    """Return the page in Markdown: what there is, when a policy is called, what it can ask for.
+
+    ``ways`` are the values of ``policy_calls`` that it explains.
+    """
+    return render_text(
+        TEMPLATE,
+        head=head,
+        ways=ways,
+        names=", ".join(f"`{name}`" for name in contract_names(Registry())),
+        priorities=", ".join(f"`Priority.{priority.name}`" for priority in api.Priority),
+        states=", ".join(f"`{state.name}`" for state in api.OperatorState),
+        assignable=" and ".join(f"`{state.name}`" for state in api.ASSIGNABLE_STATES),
+        objects="\n\n".join(_object(name) for name in OBJECTS),
+        assignment=", ".join(f"{name}=..." for name in required(api.Assignment)),
+        suspend=", ".join(required(api.Suspend)),
+        scan_gb_per_second=SCAN_GB_PER_SECOND,
+    ).strip("\n")
 
 
 def document() -> str:
     """Return the page as it stands in the documentation."""
-    heading, rest = policy_page().split("\n", maxsplit=1)
-    return f"{heading}\n\n{_HEAD}{rest}\n"
+    return policy_page(*POLICY_CALLS[::-1], head=HEAD) + "\n"
 
 
 def members(kind: type[Any]) -> list[tuple[str, Any]]:
@@ -115,31 +149,13 @@ def members(kind: type[Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _names() -> str:
-    priorities = ", ".join(f"`Priority.{priority.name}`" for priority in api.Priority)
-    states = ", ".join(f"`{state.name}`" for state in api.OperatorState)
-    assignable = " and ".join(f"`{state.name}`" for state in api.ASSIGNABLE_STATES)
-    return (
-        "# What a policy can use\n\n"
-        "These names are there without an import: `register_scheduler_init`, `register_scheduler`, "
-        "`Assignment`, `Suspend`, `Priority`, `OperatorState`, `ASSIGNABLE_STATES`.\n\n"
-        f"- `Priority`: {priorities}; its `.value` is smaller the more urgent.\n"
-        f"- `OperatorState`: {states}. `ASSIGNABLE_STATES` are {assignable}."
-    )
-
-
-def _requests() -> str:
-    assignment = ", ".join(f"{name}=..." for name in required(api.Assignment))
-    return (
-        "## What a step returns\n\n"
-        f"- `Assignment({assignment})`: a container of `cpu` "
-        "CPUs and `ram` GB in pool `pool_id` that runs `ops` in order; `priority` is its label.\n"
-        f"- `Suspend({', '.join(required(api.Suspend))})`: only when "
-        "`container.can_suspend_container()`, which "
-        "is so on the tick after one of its operators ended and another is to come. Its CPUs and "
-        f"memory are free again `ram / {SCAN_GB_PER_SECOND}` seconds later; then its other "
-        "operators can be assigned."
-    )
+def _object(name: str) -> str:
+    kind, attributes = OBJECTS[name]
+    lines = [f"## {_TITLES.get(name, f'`{name}`')}", ""]
+    lines += [f"- `{attribute}`: {words}" for attribute, words in attributes.items()]
+    shown = {each for names in attributes for each in names.split(", ")}
+    lines += [_member_line(*member) for member in members(kind) if member[0] not in shown]
+    return "\n".join(lines)
 
 
 def required(kind: type[Any]) -> list[str]:

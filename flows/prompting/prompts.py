@@ -1,21 +1,22 @@
 """Writes the prompt for the next policy from the facts and the past; only computes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
 
 from flows.prompting.figures import CLASSES
 from flows.prompting.folder import SYSTEM, USER, Templates, load_templates, text_sha256
-from flows.prompting.parts import EXAMPLE, Shown, choose_parts
+from flows.prompting.parts import Shown, choose_parts
 from flows.prompting.policy_page import policy_page
 from flows.prompting.templates import render_own
-from flows.prompting.untrusted import code
 from flows.search.proposing import Attempt, Move, Prompt
 from flows.settings.search import SearchConfig
 from simulator.cell.allowed import STANDARD_MODULES
-from simulator.library import policy_source
 from simulator.objectives import WEIGHTS
+from simulator.params import Params
 from simulator.plans import SCAN_GB_PER_SECOND
 from simulator.scenario import Scenario
-from simulator.workload import Priority
+from simulator.workload import Priority, Workload
 
 CHARS_PER_TOKEN = 4
 """A rough and cautious average for English and Python; tokenizers differ."""
@@ -51,11 +52,12 @@ def render_prompt(
 
 def system_values(config: SearchConfig, scenarios: Sequence[Scenario]) -> Values:
     """Return what the template of the system text may use."""
+    policy_calls = scenarios[0].params.policy_calls if scenarios else "on_change"
     return {
-        "api": policy_page(),
+        "api": policy_page(policy_calls),
         "limits": config.limits,
         "modules": ", ".join(f"`{name}`" for name in STANDARD_MODULES if name != "__future__"),
-        "policy_calls": scenarios[0].params.policy_calls if scenarios else "on_change",
+        "policy_calls": policy_calls,
         "scan_gb_per_second": SCAN_GB_PER_SECOND,
         "weights": ", ".join(
             f"{name} {WEIGHTS[priority]:g}"
@@ -63,34 +65,58 @@ def system_values(config: SearchConfig, scenarios: Sequence[Scenario]) -> Values
         ),
         "objective": config.objective,
         "structured": config.proposer.structured,
-        "example": code(policy_source(EXAMPLE)),
     }
 
 
 def describe_scenarios(scenarios: Sequence[Scenario]) -> str:
-    """Return the clusters that the policy is tried on; nothing about what will arrive."""
-    clusters: dict[str, list[str]] = {}
-    for scenario in scenarios:
-        p = scenario.params
-        pools = "1 pool" if p.num_pools == 1 else f"{p.num_pools} pools, each"
-        facts = [
-            f"{pools} of {p.cpus_per_pool:g} CPUs and {p.ram_gb_per_pool:g} GB",
-            f"{p.duration:g} s at {p.ticks_per_second:g} ticks per second",
-            "several operators per container"
-            if p.multi_operator_containers
-            else "one operator per container",
-        ]
-        if p.allow_memory_overcommit:
-            facts.append("memory may be overcommitted")
-        if p.max_job_seconds:
-            facts.append(f"pipelines time out after {p.max_job_seconds:g} s")
-        facts.append(
-            "estimates of memory in op.estimate" if p.estimator_algo else "no estimates of memory"
-        )
-        families = clusters.setdefault("; ".join(facts), [])
-        if scenario.family not in families:
-            families.append(scenario.family)
-    return "\n".join(f"- {', '.join(names)}: {facts}" for facts, names in clusters.items())
+    """Return the clusters that the policy is tried on, and how much arrives there by family."""
+    clusters: dict[str, dict[str, list[tuple[Workload, float]]]] = {}
+    for each in scenarios:
+        families = clusters.setdefault(_cluster(each.params), {})
+        families.setdefault(each.family, []).append((each.workload, each.params.duration))
+    lines = []
+    for cluster, families in clusters.items():
+        lines.append(f"- {cluster}")
+        lines += [f"  - {family}: {_scale(known)}" for family, known in families.items()]
+    return "\n".join(lines)
+
+
+def _cluster(p: Params) -> str:
+    pools = "1 pool" if p.num_pools == 1 else f"{p.num_pools} pools, each"
+    facts = [
+        f"{pools} of {p.cpus_per_pool:g} CPUs and {p.ram_gb_per_pool:g} GB",
+        f"{p.duration:g} s at {p.ticks_per_second:g} ticks per second",
+        "several operators per container"
+        if p.multi_operator_containers
+        else "one operator per container",
+    ]
+    if p.allow_memory_overcommit:
+        facts.append("memory may be overcommitted")
+    if p.max_job_seconds:
+        facts.append(f"pipelines time out after {p.max_job_seconds:g} s")
+    else:
+        facts.append("no deadlines")
+    facts.append(
+        "estimates of memory in op.estimate" if p.estimator_algo else "no estimates of memory"
+    )
+    return "; ".join(facts)
+
+
+def _scale(known: Sequence[tuple[Workload, float]]) -> str:
+    """Return how many pipelines arrive and how large they are, over the scenarios of a family."""
+    rates = [60 * len(workload.pipelines) / seconds for workload, seconds in known]
+    sizes = [len(each.operators) for workload, _ in known for each in workload.pipelines]
+    if not sizes:
+        return "nothing arrives"
+    return (
+        f"{_span(rates)} pipelines per minute, {_span(sizes)} operators in each "
+        f"(median {median(sizes):g})"
+    )
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _user(
@@ -110,6 +136,10 @@ def user_values(
     tried = [attempt for attempt in attempts if attempt.origin != "baseline"]
     kinds = {"baselines": "baseline", "policies": "policy", "attempts": "attempt", "last": "last"}
     lists = {name: [part for part in parts if part.kind == kind] for name, kind in kinds.items()}
+    figures = {part.key: part.diagnosis for part in parts if part.kind == "figures"}
+    lists["baselines"] = [
+        replace(part, diagnosis=figures.get(part.key, "")) for part in lists["baselines"]
+    ]
     return {
         **lists,
         "scenarios": describe_scenarios(scenarios),

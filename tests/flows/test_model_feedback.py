@@ -35,7 +35,7 @@ def test_the_next_prompt_says_what_was_wrong_with_a_reply(
     second = done.prompts[1].messages[1]["content"]
     assert [row.outcome for row in done.candidates] == ["malformed", "ok"]
     assert "# Attempt 1/0 `reply of any`: malformed" in second
-    assert told in second and "The latest attempt failed. Mend it" in second
+    assert told in second and "The latest attempt failed. Fix it" in second
 
 
 def test_no_figure_and_no_name_of_the_other_splits_reaches_a_prompt(tmp_path: Path) -> None:

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
-from flows.prompting.policy_page import LEFT_OUT, OBJECTS, members, policy_page
+from flows.prompting.policy_page import LEFT_OUT, OBJECTS, PARAMS, members, policy_page
 from simulator import policy_api as api
+from simulator.contract_names import Registry, contract_names
+from simulator.engine import make_setup
 from simulator.messages import NewOperator, NewPipeline, Observation, Setup
 from simulator.mirror import Mirror
+from simulator.params import Params
+from simulator.states import COMPLETED, FAILED
+from tests.support.engine_cases import pipeline, run, work
 
 SETUP = Setup(
     params={"num_pools": 1},
@@ -29,6 +34,17 @@ OUT_OF_USE = {
     "result": set[str](),
 }
 """Attributes that exist for policies written elsewhere and that a new policy has no use for."""
+
+OF_THE_GENERATOR = {
+    "waiting_seconds_mean", "num_pipelines", "num_operators", "num_segs", "interactive_prob",
+    "query_prob", "batch_prob", "dag_linear_prob", "dag_branch_in_prob", "dag_branch_out_prob",
+    "cpu_io_ratio", "random_seed", "trace_draws",
+}  # fmt: skip
+OF_NO_USE = {
+    "rest_scheduler_addr", "rest_poll_interval", "estimator_algo", "noisy_estimator_sigma",
+    "policy_calls",
+}  # fmt: skip
+"""Keys of ``s.params`` that are not on the page; a new one must be put somewhere."""
 
 
 def instances() -> dict[str, Any]:
@@ -85,21 +101,50 @@ def test_everything_that_is_public_is_on_the_page_or_left_out_on_purpose(name: s
 
 
 def test_the_page_shows_signatures_and_what_an_assignment_takes() -> None:
-    page = policy_page()
+    page = policy_page("on_change")
 
     assert "- `get_ops(states, require_parents_complete=False)`: the operators in one of" in page
     assert "- `now()`: the present time in seconds" in page
     assert "`Assignment(ops=..., cpu=..., ram=..., priority=..., pool_id=..., " in page
 
 
-def test_the_names_that_need_no_import_exist() -> None:
-    names = ("Assignment", "Suspend", "Priority", "OperatorState", "ASSIGNABLE_STATES")
+def test_every_name_that_needs_no_import_is_on_the_page() -> None:
+    page = policy_page("on_change")
 
-    assert all(hasattr(api, name) and f"`{name}`" in policy_page() for name in names)
+    assert not [name for name in contract_names(Registry()) if f"`{name}`" not in page]
+
+
+def test_the_parameters_on_the_page_are_those_that_describe_a_scenario() -> None:
+    known = set(make_setup(Params()).params)
+
+    assert known - set(PARAMS) == OF_THE_GENERATOR | OF_NO_USE
+    assert all(f"`{name}`" in policy_page("on_change") for name in PARAMS)
+    assert not [name for name in OF_THE_GENERATOR if f"`{name}`" in policy_page("on_change")]
+
+
+def test_a_kill_leaves_what_was_completed_and_comes_as_the_page_says() -> None:
+    body = "return [], [put(ops(0), ram=10)] if tick == 0 else []"
+    fixed, growing = work(memory=11, read=30.0), work(read=30.0)
+
+    # The second operator starts at tick 1; with 20 GB a second it holds 10 GB after five ticks.
+    for second, told in ((fixed, 1 + 1), (growing, 1 + 5 + 1)):
+        _, policy = run(body, pipeline("p", work(cpu=0.1), second, work()))
+
+        assert policy.results() == [(told, 1, "OOM")]
+        states = [change for each in policy.observations for change in each.op_states]
+        assert dict(states) == {0: COMPLETED, 1: FAILED, 2: FAILED}
+
+
+def test_cpus_and_gb_may_be_fractions() -> None:
+    body = "return [], [put(ops(0), cpu=0.5, ram=2.5)] if tick == 0 else []"
+
+    _, policy = run(body, pipeline("p", work(cpu=0.1)))
+
+    assert policy.results() == [(1, 1, None)]
 
 
 def test_what_is_shown_is_enough_to_make_an_assignment_and_no_more() -> None:
-    shown = re.search(r"`Assignment\((.+?)\)`", policy_page())
+    shown = re.search(r"`Assignment\((.+?)\)`", policy_page("on_change"))
     assert shown is not None
     names = [part.removesuffix("=...") for part in shown[1].split(", ")]
 
@@ -108,4 +153,4 @@ def test_what_is_shown_is_enough_to_make_an_assignment_and_no_more() -> None:
 
     assert names == ["ops", "cpu", "ram", "priority", "pool_id", "pipeline_id"]
     assert made.cpu == made.ram == 1
-    assert "`Suspend(container_id, pool_id)`" in policy_page()
+    assert "`Suspend(container_id, pool_id)`" in policy_page("on_change")

@@ -1,5 +1,8 @@
 """When a policy is called, and what it is told by then."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from simulator.workload import Pipeline
 from tests.support.engine_cases import Watched, pipeline, run, work
 
@@ -42,22 +45,51 @@ def test_on_change_calls_at_the_deadline_of_a_pipeline() -> None:
     assert _calls(policy) == [0, 3, 28]
 
 
-def test_wakes_come_at_the_earliest_time_asked_for_and_none_is_lost() -> None:
+def test_one_wake_up_is_pending_at_a_time_the_earliest_that_was_asked_for() -> None:
     body = """
 if tick == 0:
     s.wake_in(0.7)
     s.wake_at(0.25)
     s.wake_at(0.25)
+if tick == 3:
+    s.wake_at(9)
     s.wake_in(0)
-print(s.now())
 return [], []
 """
     _, policy = run(body, policy_calls="on_change")
 
-    assert _calls(policy) == [0, 1, 3, 7]
+    assert _calls(policy) == [0, 3, 4]
 
 
-def test_wakes_change_nothing_in_every_tick() -> None:
+def test_a_policy_that_asks_on_each_call_is_woken_no_more_often_than_it_asked() -> None:
+    many = [pipeline(f"p{n}", work(), at=3 * n) for n in range(20)]
+
+    _, policy = run("s.wake_in(1)\nreturn [], []", *many, policy_calls="on_change")
+
+    arrivals = range(0, 60, 3)
+    assert _calls(policy) == sorted({*arrivals, *range(0, 100, 10)})
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=3), min_size=1, max_size=12))
+def test_the_pending_wake_up_is_the_least_of_all_requests_since_the_last_one(
+    requests: list[list[int]],
+) -> None:
+    body = f"for seconds in ({requests!r} + [[]] * 100)[tick]:\n    s.wake_at(seconds / 10)\n"
+
+    _, policy = run(f"{body}return [], []", policy_calls="on_change")
+
+    now, pending, expected = 0, 0, [0]
+    while True:
+        asked = [max(each, now + 1) for each in requests[now]] if now < len(requests) else []
+        pending = min([*asked, *([pending] if pending > now else [])], default=0)
+        if pending == 0:
+            break
+        now = pending
+        expected.append(now)
+    assert _calls(policy) == expected
+
+
+def test_wake_ups_change_nothing_in_every_tick() -> None:
     outcome, policy = run("s.wake_in(0.3)\nreturn [], []")
 
     assert outcome.policy_calls == 100
