@@ -1,0 +1,85 @@
+"""Cells that are no cells: trusted policies run in this process, where a run costs the least.
+
+All else is real: the screen, the engine, the report and how it is judged.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from flows.search.trials import Machinery, Trials
+from sandbox.provider import Ended, Setting
+from sandbox.trial import Sandbox
+from simulator.cell.frames import LENGTH, CellReport, Job, Tried, pack_report, unpack_job
+from simulator.engine import simulate
+from simulator.errors import PolicyFailure
+from simulator.local_policy import LocalPolicy
+from simulator.scenario_codec import decode_scenario
+
+
+@contextmanager
+def tried_in_this_process(config: Machinery) -> Iterator[Trials]:
+    """Try policies here; only for those that the tests themselves bring."""
+    with Sandbox(config.limits, config.slots, ready=False, cell=NoCells()) as sandbox:
+        yield sandbox
+
+
+class NoCells:
+    """A provider of cells without any wall."""
+
+    def open(self) -> Setting:
+        return Setting(engine="none", runtime="", image="", image_id="", isolation="none")
+
+    def start(self, workers: int) -> "NoCell":
+        return NoCell(workers)
+
+    def protections(self) -> Mapping[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+class NoCell:
+    """Does its job at once."""
+
+    age_seconds = 0.0
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
+        wanted = unpack_job(job[LENGTH.size :])
+        tried = [_tried(wanted, payload) for payload in wanted.scenarios]
+        report = CellReport(simulator_version="", isolation={}, tried=tried, fault=None)
+        return Ended(stdout=pack_report(report, wanted.nonce), stderr="")
+
+    def destroy(self) -> None:
+        pass
+
+
+def _tried(job: Job, payload: bytes) -> Tried:
+    scenario, began = decode_scenario(payload), time.process_time()
+    try:
+        run = simulate(scenario.workload, scenario.params, LocalPolicy(job.source))
+    except PolicyFailure as error:
+        failed = error.failure
+        return Tried(
+            scenario=scenario.name,
+            outcome=failed.kind,
+            message=failed.message,
+            line=failed.line,
+            tick=failed.tick,
+        )
+    seconds = time.process_time() - began
+    return Tried(
+        scenario=scenario.name,
+        outcome="ok",
+        stats=run.stats,
+        metrics=run.metrics,
+        policy_calls=run.policy_calls,
+        policy_cpu_seconds=seconds,
+        seconds=seconds,
+        decision_sha256=run.decision_sha256,
+    )
