@@ -4,6 +4,8 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -87,8 +89,12 @@ def _first_line(error: BaseException) -> str:
 
 def _without_secrets(text: str) -> str:
     from flows.history.redact import redact
+    from flows.settings.sources import variables_here
 
-    keys = [value for name, value in os.environ.items() if name.endswith(("_KEY", "_TOKEN"))]
+    variables: Mapping[str, str] = os.environ
+    with suppress(UserError):
+        variables = variables_here()
+    keys = [value for name, value in variables.items() if name.endswith(("_KEY", "_TOKEN"))]
     return redact(text, keys)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
@@ -19,7 +18,7 @@ from flows.cli.commands import (
     workloads,
 )
 from flows.loopback import never_proxy_loopback
-from flows.settings.sources import add_dotenv
+from flows.settings.sources import read_dotenv
 from flows.version import assay_version
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -32,7 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     bear_any_terminal()
     output = sys.stdout
     try:
-        add_dotenv(os.environ, Path())
+        home = read_dotenv().get("ASSAY_HOME")
+        if home:
+            os.environ.setdefault("ASSAY_HOME", home)
         never_proxy_loopback(os.environ)
         code = assay.main(args=arguments, prog_name="assay", standalone_mode=False)
     except click.ClickException as error:
@@ -58,9 +59,9 @@ def assay() -> None:
       assay run --candidates 100        search
       assay sql "from leaderboard"      ask the history
 
-    Results go to the folder that ASSAY_HOME names, .assay in the current folder if unset. Variables
-    in a file .env here count as if they were set. Exit codes: 0 done, 2 bad input, 3 the policy
-    failed, 4 no sandbox, 130 interrupted.
+    Results go to the folder that ASSAY_HOME names, .assay in the current folder if unset. A file
+    .env here may hold ASSAY_HOME, settings and a model's key. Exit codes: 0 done, 2 bad input, 3
+    the policy failed, 4 no sandbox, 130 interrupted.
     """
 
 

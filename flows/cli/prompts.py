@@ -10,6 +10,7 @@ from flows.prompting.folder import copy_templates, load_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from flows.search.scenarios import suite_scenarios
 from flows.settings.search import SearchConfig, load_config
+from flows.settings.sources import read_dotenv
 
 
 def copy_prompts(folder: Path) -> int:
@@ -48,4 +49,4 @@ def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> 
 
 
 def _config(path: Path | None, overrides: dict[str, Any]) -> SearchConfig:
-    return load_config(path, overrides, os.environ)
+    return load_config(path, overrides, os.environ, read_dotenv())

@@ -24,7 +24,7 @@ from flows.search.happenings import Notice, SearchResult
 from flows.search.session import Watch
 from flows.settings.cells import check_cell
 from flows.settings.search import SearchConfig, experiment_id, load_config
-from flows.settings.sources import assignments
+from flows.settings.sources import assignments, read_dotenv
 
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
@@ -68,7 +68,7 @@ def run_command(
     replayed = flags.get("replay") if config is None else None
     recorded = recorded_settings(home_folder(), replayed) if replayed else {}
     given = {**recorded, **assignments(settings), **overrides(flags)}
-    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ)
+    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ, read_dotenv())
     check_cell(chosen.cell)
     _refuse_idle_prompts(chosen, flags.get("prompts"))
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)

@@ -4,6 +4,7 @@ There is no ``from __future__ import annotations`` here: Prefect reads the annot
 flow to check its parameters and to draw its form.
 """
 
+import os
 from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import timedelta
@@ -36,7 +37,7 @@ from flows.search.happenings import Happening
 from flows.search.loop import ignore
 from flows.search.scenarios import suite_scenarios
 from flows.search.session import Watch
-from flows.settings.search import SearchConfig
+from flows.settings.search import SearchConfig, with_sdk_address
 from flows.settings.trial import CompareConfig, FolderConfig
 from flows.version import assay_version
 
@@ -105,6 +106,7 @@ def search(config: SearchConfig, dated: bool = False) -> State[Any]:
     if dated:
         day = flow_run.get_scheduled_start_time()
         config = config.model_copy(update={"name": f"{config.name} {day:%Y-%m-%d}"})
+    config = with_sdk_address(config, os.environ)
     board, watch = SearchBoard(PrefectPages()), _watcher()
 
     def show(happening: Happening) -> None:

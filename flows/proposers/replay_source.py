@@ -6,6 +6,7 @@ from typing import Any
 from flows.errors import ConfigError
 from flows.history.journal import journal_files, read_rows
 from flows.history.records import CandidateRow, ExperimentRow, Row
+from flows.settings.sources import NOT_IN_DOTENV
 
 LONGEST_NAME = 50
 
@@ -24,12 +25,16 @@ def recorded_rows(home: Path, wanted: str) -> list[Row]:
 def recorded_settings(home: Path, wanted: str) -> dict[str, Any]:
     """Return the settings of an experiment by their dotted keys, with replay as the proposer.
 
+    Where policies run is left out: a history that came with a folder does not decide it.
+
     Of several experiments with one name it is the newest; the settings name it by its id.
     """
     rows = _rows(home, _found(home, wanted)[-1])
     experiment = next(row for row in rows if isinstance(row, ExperimentRow))
     settings: dict[str, Any] = {}
     for name, value in experiment.config.items():
+        if name in NOT_IN_DOTENV:
+            continue
         if not isinstance(value, dict):
             settings[name] = value
         elif name != "proposer":

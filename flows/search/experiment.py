@@ -27,6 +27,7 @@ from flows.search.session import Around, Services, Watch, ended
 from flows.search.splits import suite_splits
 from flows.search.trials import OpenTrials, in_this_process
 from flows.settings.search import SearchConfig, experiment_id
+from flows.settings.sources import variables_here
 from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
@@ -50,14 +51,14 @@ def run_experiment(
     watch: Watch,
     *,
     around: Around | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
     flow_run_id: str | None = None,
     open_trials: OpenTrials = in_this_process,
 ) -> Finished:
     """Run or continue the experiment that ``config`` describes; report one that has ended."""
     check_baselines(config.baselines)
     scenarios = suite_splits(config.suite, config.policy_calls)
-    keys = keys_of(config.proposer, environment)
+    keys = keys_of(config.proposer, variables_here() if environment is None else environment)
     identity = experiment_id(config)
     with _only_one(home, identity):
         earlier = recorded(home, identity)
@@ -92,11 +93,11 @@ def run_experiment(
             return _leave(home, result, journal)
 
 
-def preflight(config: SearchConfig, environment: Mapping[str, str] = os.environ) -> None:
+def preflight(config: SearchConfig) -> None:
     """Refuse at once what could not work: names, scenarios, key, engine and image."""
     check_baselines(config.baselines)
     scenarios = suite_splits(config.suite, config.policy_calls)
-    make_proposer(config, keys_of(config.proposer, environment), home_folder())
+    make_proposer(config, keys_of(config.proposer, variables_here()), home_folder())
     if config.proposer.kind != "offline":
         check_prompts(config, scenarios.train)
     if config.runner.kind != "threads":  # the cells are elsewhere, this machine may have none

@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.errors import ConfigError
 from flows.settings.sections import OFFLINE, ProposerConfig
-from flows.settings.sources import ENVIRONMENT, FLAGS, Origin
+from flows.settings.sources import DOTENV, ENVIRONMENT, FLAGS, Origin
 
 KIND = "proposer.kind"
 WITH_FLAGS = ("model", "base_url", "api", "api_key_env", "prices")
@@ -33,7 +33,7 @@ def _words(name: str, origin: Origin, kind: Origin | None) -> str:
         )
     said = "is not set, which means" if kind is None else "is"
     how = f'proposer.kind = "{wanted}"'
-    if origin.strength == ENVIRONMENT:
+    if origin.strength in (DOTENV, ENVIRONMENT):
         how = f"ASSAY_PROPOSER__KIND={wanted}"
     return (
         f'{origin.words}{key} has no effect while proposer.kind {said} "offline": set {how}, '

@@ -26,10 +26,13 @@ from flows.settings.sections import (
     Section,
 )
 from flows.settings.sources import (
+    DOTENV,
+    DOTENV_FILE,
     ENVIRONMENT,
     FILE,
     FLAGS,
     OWN,
+    SDK_BASE_URL,
     Origin,
     dotted_keys,
     environment_settings,
@@ -37,6 +40,7 @@ from flows.settings.sources import (
     user_file,
     variable_name,
 )
+from flows.settings.trust import refuse_from_dotenv, refuse_leaks
 from sandbox.limits import Limits
 
 
@@ -78,19 +82,34 @@ def load_config(
     path: Path | None,
     overrides: Mapping[str, Any],
     environment: Mapping[str, str] = MappingProxyType({}),
+    dotenv: Mapping[str, str] = MappingProxyType({}),
 ) -> SearchConfig:
-    """Return the user's own defaults, under ``path``, under ``environment``, under ``overrides``.
+    """Return the user's own defaults, under ``path``, ``dotenv``, ``environment``, ``overrides``.
 
     An override is ``{"proposer.kind": "openai"}``, a variable ``ASSAY_PROPOSER__KIND=openai``;
     the user's file is ``assay/config.toml`` in the folder of configurations that XDG names.
     """
-    settings, origins = _gathered(path, overrides, environment)
+    settings, origins = _gathered(path, overrides, environment, dotenv)
     refuse_idle(settings, origins)
     try:
-        return SearchConfig.model_validate(settings)
+        config = SearchConfig.model_validate(settings)
     except ValidationError as error:
         file = f"{path}: " if path is not None else ""
         raise ConfigError(_explain(error, file, origins)) from None
+    refuse_leaks(config.proposer, origins, environment)
+    return config
+
+
+def with_sdk_address(config: SearchConfig, environment: Mapping[str, str]) -> SearchConfig:
+    """Return the configuration with the server that OPENAI_BASE_URL names, where it names none.
+
+    Users of the openai package expect so; and the key beside it is for that server.
+    """
+    url = environment.get(SDK_BASE_URL)
+    if config.proposer.kind != "openai" or config.proposer.base_url or not url:
+        return config
+    proposer = config.proposer.model_copy(update={"base_url": url})
+    return config.model_copy(update={"proposer": proposer})
 
 
 def config_sha256(config: SearchConfig) -> str:
@@ -106,33 +125,61 @@ def experiment_id(config: SearchConfig) -> str:
 
 
 def _gathered(
-    path: Path | None, overrides: Mapping[str, Any], environment: Mapping[str, str]
+    path: Path | None,
+    overrides: Mapping[str, Any],
+    environment: Mapping[str, str],
+    dotenv: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, Origin]]:
     """Return what all places say together, and where each setting was made."""
-    personal = user_file(environment)
     settings: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    for strength, file in ((OWN, personal), (FILE, path)):
+    for strength, file in ((OWN, user_file(environment)), (FILE, path)):
         found = _read_toml(file) if file is not None else {}
         settings = under(found, settings)
         made = Origin(strength=strength, words=f"{file}: ")
         origins |= dict.fromkeys(dotted_keys(found), made)
-    variables = environment_settings(environment)
-    for dotted, value in {**variables, **overrides}.items():
-        *sections, key = dotted.split(".")
-        table = settings
-        for section in sections:
-            table = table.setdefault(section, {})
-            if not isinstance(table, dict):
-                raise ConfigError(f"{path}: {section} must be a table ([{section}]), got {table!r}")
-        table[key] = value
-    for name, value in variables.items():
-        made = Origin(strength=ENVIRONMENT, words=f"{variable_name(name)}: ")
-        origins |= dict.fromkeys(dotted_keys({name: value}), made)
-    for name, value in overrides.items():
-        made = Origin(strength=FLAGS, words="")
-        origins |= dict.fromkeys(dotted_keys({name: value}), made)
+    places = {
+        DOTENV: environment_settings(dotenv),
+        ENVIRONMENT: environment_settings(environment),
+        FLAGS: overrides,
+    }
+    refuse_from_dotenv(places[DOTENV])
+    for strength, given in places.items():
+        for name, value in given.items():
+            _put(settings, name, value, path)
+            words = "" if strength == FLAGS else f"{variable_name(name)}: "
+            words = f"{DOTENV_FILE}: {words}" if strength == DOTENV else words
+            made = Origin(strength=strength, words=words)
+            origins |= dict.fromkeys(dotted_keys({name: value}), made)
+    _add_sdk_address(settings, origins, environment, dotenv)
     return settings, origins
+
+
+def _put(settings: dict[str, Any], dotted: str, value: Any, path: Path | None) -> None:
+    *sections, key = dotted.split(".")
+    table = settings
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} must be a table ([{section}]), got {table!r}")
+    table[key] = value
+
+
+def _add_sdk_address(
+    settings: dict[str, Any],
+    origins: dict[str, Origin],
+    environment: Mapping[str, str],
+    dotenv: Mapping[str, str],
+) -> None:
+    """Add the server of OPENAI_BASE_URL where a model is asked and nobody names another."""
+    proposer = settings.get("proposer")
+    if not isinstance(proposer, dict) or proposer.get("kind") != "openai":
+        return
+    for strength, variables in ((ENVIRONMENT, environment), (DOTENV, dotenv)):
+        url = variables.get(SDK_BASE_URL)
+        if url and not proposer.get("base_url"):
+            proposer["base_url"] = url
+            origins["proposer.base_url"] = Origin(strength=strength, words=f"{SDK_BASE_URL}: ")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

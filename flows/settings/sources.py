@@ -1,11 +1,15 @@
 """Settings from the environment, from a ``.env`` file and from ``KEY=VALUE`` flags."""
 
-import re
+import io
+import os
 import tomllib
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dotenv.parser import parse_stream
 
 from flows.errors import ConfigError
 
@@ -22,15 +26,15 @@ NOT_SETTINGS = (
 )
 """Names after the prefix that say where things are, not how a search goes."""
 OTHER_PREFIXES = ("EVALUATOR_",)
-DOTENV = ".env"
+DOTENV_FILE = ".env"
 MAX_DOTENV_BYTES = 1 << 20
+SDK_BASE_URL = "OPENAI_BASE_URL"
+"""Where the openai package sends a key unless it is told otherwise."""
+NOT_IN_DOTENV = ("cell", "runner")
+"""Settings that say where a policy's code runs: a file that came with a folder never does."""
 
-OWN, FILE, ENVIRONMENT, FLAGS = range(4)
+OWN, FILE, DOTENV, ENVIRONMENT, FLAGS = range(5)
 """The places where a setting can stand; the later one wins."""
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_QUOTED = re.compile(r"""'([^']*)'\s*(?:\#.*)?|"((?:[^"\\]|\\.)*)"\s*(?:\#.*)?""", re.VERBOSE)
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,48 +113,37 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def add_dotenv(environment: MutableMapping[str, str], folder: Path) -> None:
-    """Add what ``.env`` in ``folder`` says and ``environment`` does not; no value is ever shown."""
-    path = folder / DOTENV
+def read_dotenv(folder: Path = Path()) -> dict[str, str]:
+    """Return the assignments in ``.env`` of ``folder``; no value is ever shown.
+
+    The folder may be anybody's, so none of this goes into the environment of this process or of
+    another. Settings and keys are looked up here by their names, and nothing else is.
+    """
+    path = folder / DOTENV_FILE
     try:
         with path.open("rb") as file:
             data = file.read(MAX_DOTENV_BYTES)
         text = data.decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return
+        return {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not a text file in UTF-8") from None
-    for name, value in _read(text, path):
-        environment.setdefault(name, value)
-
-
-def _read(text: str, path: Path) -> list[tuple[str, str]]:
-    """Return the assignments; a line that is none is an error only where it means a setting."""
-    found = []
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip().removeprefix("export ").strip()
-        if line.startswith("#"):
-            continue
-        name, sign, right = line.partition("=")
-        value = _unquote(right.strip()) if sign and _NAME.fullmatch(name.strip()) else None
-        if value is not None and "\0" not in value:
-            found.append((name.strip(), value))
-        elif PREFIX in line:
-            raise ConfigError(
-                f"{path}:{number}: is not NAME=VALUE on one line; mend that line or remove it"
-            )
+    found = {}
+    for each in parse_stream(io.StringIO(text)):
+        if each.key is not None and each.value is not None and "\0" not in each.value:
+            found[each.key] = each.value
+        elif PREFIX in each.original.string and not each.original.string.lstrip().startswith("#"):
+            line = each.original.line + _blank_lines_before(each.original.string)
+            raise ConfigError(f"{path}:{line}: is not NAME=VALUE: correct that line or remove it")
     return found
 
 
-def _unquote(value: str) -> str | None:
-    """Return what a value stands for; None for one whose quotation does not end."""
-    if not value.startswith(("'", '"')):
-        return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
-    quoted = _QUOTED.fullmatch(value)
-    if quoted is None:
-        return None
-    if quoted[1] is not None:
-        return quoted[1]
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), quoted[2])
+def variables_here() -> Mapping[str, str]:
+    """Return where to look up a variable by its name: the environment, then ``.env`` here."""
+    return ChainMap(os.environ, read_dotenv())
+
+
+def _blank_lines_before(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")

@@ -6,7 +6,7 @@ import pytest
 
 from flows.errors import ConfigError
 from flows.settings.search import load_config
-from flows.settings.sources import add_dotenv, assignments, environment_settings
+from flows.settings.sources import assignments, environment_settings, read_dotenv
 from tests.support.command import assay
 
 
@@ -66,43 +66,49 @@ def test_a_flag_without_a_value_is_refused() -> None:
         assignments(["guards.gap_percent"])
 
 
-def test_a_file_adds_what_the_environment_lacks(tmp_path: Path) -> None:
+def test_the_file_is_read_as_other_programs_read_it(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
         "# mine\nexport ASSAY_SUITE=paper   # small\nASSAY_NAME='a b'\n"
-        'TOKEN="x\\"y\\nz" # quoted\nEMPTY=\nHOME=/nowhere\n\n'
+        'TOKEN="x\\"y\\nz" # quoted\nEMPTY=\nHOME=/nowhere\nOTHER=$HOME\n\n'
         'not an assignment\nKEY="-----BEGIN\nMII\n'
     )
-    environment = {"HOME": "/home/me"}
 
-    add_dotenv(environment, tmp_path)
-
-    assert environment == {
-        "HOME": "/home/me",
+    assert read_dotenv(tmp_path) == {
+        "HOME": "/nowhere",
         "ASSAY_SUITE": "paper",
         "ASSAY_NAME": "a b",
         "TOKEN": 'x"y\nz',
         "EMPTY": "",
+        "OTHER": "$HOME",
     }
 
 
 def test_a_setting_in_the_file_that_cannot_be_read_is_an_error_without_its_value(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / ".env").write_text('\nASSAY_NAME="secret\n')
+    for text in ('\nASSAY_NAME="secret\n', "A=1\nASSAY_NAME secret", "A=1\nASSAY_NAME=\0secret"):
+        (tmp_path / ".env").write_text(text)
 
-    with pytest.raises(ConfigError, match=r"\.env:2: is not NAME=VALUE") as caught:
-        add_dotenv({}, tmp_path)
-    assert "secret" not in str(caught.value)
+        with pytest.raises(ConfigError, match=r"\.env:2: is not NAME=VALUE") as caught:
+            read_dotenv(tmp_path)
+        assert "secret" not in str(caught.value)
 
 
 def test_a_folder_without_the_file_is_fine(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
-    environment: dict[str, str] = {}
 
-    add_dotenv(environment, tmp_path)
-    add_dotenv(environment, tmp_path / "missing")
+    assert read_dotenv(tmp_path) == read_dotenv(tmp_path / "missing") == {}
 
-    assert environment == {}
+
+def test_the_environment_wins_over_the_file_and_that_over_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "search.toml"
+    path.write_text("seed = 1\nslots = 1\n")
+
+    config = load_config(path, {}, {"ASSAY_SEED": "3"}, {"ASSAY_SEED": "2", "ASSAY_SLOTS": "2"})
+
+    assert (config.seed, config.slots) == (3, 2)
+    with pytest.raises(ConfigError, match=r"^\.env: ASSAY_SIUTE: unknown key"):
+        load_config(None, {}, {}, {"ASSAY_SIUTE": "smoke"})
 
 
 def test_every_command_reads_the_file_and_shows_nothing_of_it(
