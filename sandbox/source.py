@@ -1,6 +1,13 @@
-"""What a policy's source must be before anyone looks inside it, and the name it goes by."""
+"""A policy's source as text: what it must be, the name it goes by, its lines, what changed."""
 
+import difflib
 import hashlib
+from collections import Counter
+
+from simulator.cell.cleantext import lines_of
+
+MAX_DIFF_STEPS = 20_000_000
+"""Pairs of equal lines that a difference may look at, at worst: less than a second."""
 
 
 def candidate_id(source: str) -> str:
@@ -23,7 +30,22 @@ def malformed_because(source: str, max_bytes: int) -> str | None:
     return None
 
 
-def source_line(source: str, line: int | None) -> str:
-    """Return line number ``line`` of ``source``, or an empty text where there is none."""
-    lines = source.split("\n")
+def source_line(source: str | None, line: int | None) -> str:
+    """Return the line that Python calls number ``line``, stripped; empty where there is none."""
+    lines = lines_of(source or "")
     return lines[line - 1].strip() if line and 0 < line <= len(lines) else ""
+
+
+def source_diff(before: str, after: str, old_name: str, new_name: str) -> str:
+    """Return the unified diff of two sources, or a sentence where it would take too long.
+
+    ``difflib`` takes cubic time for sources made for it, so its work is bounded beforehand: the
+    equal pairs of lines, as often as there can be a match.
+    """
+    old, new = lines_of(before), lines_of(after)
+    often = Counter(new)
+    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # difflib skips what is more so
+    each_pass = len(old) + sum(often[line] for line in old if often[line] <= popular)
+    if each_pass * min(len(old), len(new)) > MAX_DIFF_STEPS:
+        return f"no difference is shown: {len(old):,} and {len(new):,} lines take too long"
+    return "\n".join(difflib.unified_diff(old, new, old_name, new_name, lineterm=""))

@@ -1,6 +1,5 @@
 """``assay show``: one attempt from the history, with all that is known of it."""
 
-import difflib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from flows.errors import UserError
 from flows.history.lookup import PLACE, Found, find_at, find_best, find_candidate, find_experiment
 from flows.history.store import query
 from flows.home import home_folder
+from sandbox.source import source_diff
 
 PARTS = ("source", "diff", "figures", "prompt", "reply")
 TAB = 4
@@ -176,14 +176,9 @@ def _part(name: str, known: dict[str, Any]) -> str:
 
 
 def _diff(attempt: dict[str, Any], parent: dict[str, Any]) -> str:
-    lines = difflib.unified_diff(
-        parent["source"].splitlines(),
-        (attempt["source"] or "").splitlines(),
-        f"{parent['candidate'][:12]} ({parent['iteration']}/{parent['slot']})",
-        f"{(attempt['candidate'] or '')[:12]} ({attempt['iteration']}/{attempt['slot']})",
-        lineterm="",
-    )
-    return "\n".join(lines)
+    old_name = f"{parent['candidate'][:12]} ({parent['iteration']}/{parent['slot']})"
+    new_name = f"{(attempt['candidate'] or '')[:12]} ({attempt['iteration']}/{attempt['slot']})"
+    return source_diff(parent["source"], attempt["source"] or "", old_name, new_name)
 
 
 def _reply(call: dict[str, Any]) -> str:

@@ -1,21 +1,21 @@
 """Every candidate for the page: its row of the table, and what opens under that row."""
 
-import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
-from flows.report.data import ReportData, Slot, slot_name, slot_of, source_line
+from flows.report.data import ReportData, Slot, slot_name, slot_of
 from flows.report.lineage import parent_rows
 from flows.report.text import clip, number, one_line, score_text, visible
 from flows.wording import counted
+from sandbox.source import source_diff, source_line
+from simulator.cell.cleantext import lines_of
 
 MAX_TEXT_CHARS = 80_000
 MAX_PRINT_CHARS = 4_000
 MAX_POOL_CHARS = 2_600_000
 MAX_FINDINGS = 50
-MAX_DIFF_LINES = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ def _detail(data: ReportData, row: CandidateRow, pool: TextPool) -> dict[str, An
             for item in row.findings[:MAX_FINDINGS]
         ],
         "evaluations": [_evaluation(item) for item in evaluations],
-        "source": pool.add(row.source),
+        "source": pool.add("\n".join(lines_of(row.source or ""))),
         "diffs": [
             [slot_name(slot_of(parent)), pool.add(_diff(parent, row))] for parent in parents[:2]
         ],
@@ -212,11 +212,8 @@ def _evaluation(row: EvaluationRow) -> list[Any]:
 def _diff(parent: CandidateRow, row: CandidateRow) -> str:
     if not parent.source or not row.source or parent.source == row.source:
         return ""
-    before, after = visible(parent.source).split("\n"), visible(row.source).split("\n")
-    if max(len(before), len(after)) > MAX_DIFF_LINES:
-        return f"no difference is shown for sources of more than {MAX_DIFF_LINES:,} lines"
     names = slot_name(slot_of(parent)), slot_name(slot_of(row))
-    return "\n".join(difflib.unified_diff(before, after, *names, lineterm=""))
+    return source_diff(parent.source, row.source, *names)
 
 
 def _conversation(

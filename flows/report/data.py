@@ -171,14 +171,6 @@ def slot_name(slot: Slot) -> str:
     return f"{slot[0]}/{slot[1]}"
 
 
-def source_line(source: str | None, line: int | None) -> str:
-    """One line of a policy's source, or nothing if there is none of that number."""
-    if source is None or line is None:
-        return ""
-    lines = source.splitlines()
-    return lines[line - 1].strip() if 1 <= line <= len(lines) else ""
-
-
 def geometric_mean(values: Iterable[float | None]) -> float | None:
     """The geometric mean; None without values or if one is missing; 0 if one is 0."""
     numbers = list(values)

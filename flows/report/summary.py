@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, LlmCallRow
-from flows.report.data import ReportData, slot_name, slot_of, source_line, worth
+from flows.report.data import ReportData, slot_name, slot_of, worth
 from flows.report.text import (
     dollars,
     elapsed_seconds,
@@ -17,6 +17,7 @@ from flows.report.text import (
 )
 from flows.search.budget import is_unpriced, may_be_charged
 from flows.wording import counted
+from sandbox.source import source_line
 
 STATUS_WORDS = {
     "running": "is still running, or was cut off",

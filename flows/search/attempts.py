@@ -5,6 +5,7 @@ from dataclasses import replace
 from flows.history.records import CandidateRow, EvaluationRow, Row
 from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
+from sandbox.source import source_line
 
 DRAWN = frozenset(("timeline", "containers"))
 """Metrics that are lists of hundreds: no score, guard, prompt or proposer looks at them."""
@@ -64,9 +65,3 @@ def without_drawings(row: Row) -> Row:
         return row
     kept = {name: value for name, value in (row.metrics or {}).items() if name not in DRAWN}
     return replace(row, metrics=kept)
-
-
-def source_line(source: str, line: int | None) -> str:
-    """Return line number ``line`` of ``source``, stripped; empty when there is none."""
-    lines = source.splitlines()
-    return lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""

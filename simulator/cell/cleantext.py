@@ -1,4 +1,4 @@
-"""Makes text that came from a policy safe to store and show: capped, without control characters."""
+"""Text that came from a policy: capped, without unseen characters, and its lines."""
 
 import re
 
@@ -18,3 +18,8 @@ def clean_text(text: str, max_chars: int) -> str:
     kept = UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text[:max_chars])
     dropped = len(text) - max_chars
     return kept + CUT.format(count=dropped) if dropped > 0 else kept
+
+
+def lines_of(source: str) -> list[str]:
+    """Return the lines of a source as Python counts them: form feeds and U+2028 end none."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from simulator.cell.channel import Answer, Channel
+from simulator.cell.cleantext import lines_of
 from simulator.cell.frames import CellLimits
 from simulator.cell.wire import Kind
 from simulator.errors import Failure, PolicyFailure
@@ -106,7 +107,7 @@ class SealedPolicy:
         return told if first <= told <= self._quiet_until else first
 
     def _line(self, failure: Failure) -> int | None:
-        lines = self._source.count("\n") + 1
+        lines = len(lines_of(self._source))
         return failure.line if failure.line and 1 <= failure.line <= lines else None
 
     def _decoded(self, payload: bytes, kind: type[T]) -> T:

@@ -1,9 +1,9 @@
 """What a diagnosis says, about small simulations whose figures are worked out by hand."""
 
 from flows.prompting.diagnoses import diagnose
-from flows.search.attempts import source_line
 from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Problem
+from sandbox.source import source_line
 from simulator.errors import PolicyFailure
 from simulator.workload import Pipeline, Priority
 from tests.support.attempts import attempt, baseline

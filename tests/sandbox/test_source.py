@@ -1,10 +1,16 @@
 """What can be a policy's source at all, and the name it goes by."""
 
 import hashlib
+import sys
+import traceback
+from itertools import cycle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sandbox.source import candidate_id, malformed_because, source_line
+from sandbox.screen import screen
+from sandbox.source import candidate_id, malformed_because, source_diff, source_line
 
 
 def test_a_candidate_is_named_by_the_hash_of_its_source() -> None:
@@ -36,3 +42,43 @@ def test_ordinary_text_is_not_malformed() -> None:
 def test_a_line_is_found_by_its_number() -> None:
     assert source_line("a\n  b\n", 2) == "b"
     assert source_line("a\n", 9) == source_line("a\n", None) == source_line("a\n", 0) == ""
+
+
+ENDS = st.sampled_from(["\n", "\r", "\r\n"])
+LINES = st.sampled_from(["x = 1", "\x0cx = 1", "# \u2028 \x0b \x1c \x85 \u2029", "'\u2028'", ""])
+
+
+@given(st.lists(LINES, max_size=6), st.lists(ENDS, min_size=1, max_size=3))
+def test_the_line_shown_is_the_line_that_python_names(lines: list[str], ends: list[str]) -> None:
+    above = "".join(line + end for line, end in zip(lines, cycle(ends), strict=False))
+    number = None
+    try:
+        exec(compile(above + "1 / 0  # here", "policy.py", "exec"), {})
+    except ZeroDivisionError:
+        number = traceback.extract_tb(sys.exc_info()[2])[-1].lineno
+
+    assert source_line(above + "1 / 0  # here", number) == "1 / 0  # here"
+    for line in ("x = = here", "import os  # here"):
+        assert [one.source_line for one in screen(above + line)] == [line]
+
+
+def test_a_difference_is_shown_line_by_line_whatever_ends_a_line() -> None:
+    shown = source_diff("a\rb\r\nc\x0c", "a\nB\nc\x0c", "1/0", "2/0")
+
+    assert shown.split("\n") == [
+        "--- 1/0",
+        "+++ 2/0",
+        "@@ -1,3 +1,3 @@",
+        " a",
+        "-b",
+        "+B",
+        " c\x0c",
+    ]
+
+
+def test_a_difference_that_would_take_too_long_is_not_made() -> None:
+    often = [f"x = {number % 200}" for number in range(3_000)]
+
+    shown = source_diff("\n".join(often), "\n".join(reversed(often)), "1/0", "2/0")
+
+    assert shown == "no difference is shown: 3,000 and 3,000 lines take too long"
