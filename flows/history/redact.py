@@ -38,7 +38,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{REDACTED}",
     ),
     # A password inside an address, scheme://user:password@host, or a token in the user's place.
-    (re.compile(r"(\b[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s/@]+@"), rf"\1{REDACTED}@"),
+    # Each begins at a sign that its own repetitions stop at, so that no text is read twice over.
+    (re.compile(r"(?i)(?<=[a-z0-9+.\-])(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{REDACTED}@"),
     (re.compile(r"(?i)(\bhttps?://)[^\s/:@\[]{8,}@"), rf"\1{REDACTED}@"),
     # A credential in the query of an address.
     (re.compile(r"(?i)([?&](?:key|token|sig|signature|auth)=)[^\s&#\"'\[]{8,}"), rf"\1{REDACTED}"),

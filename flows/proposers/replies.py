@@ -64,7 +64,7 @@ def extract_source(reply: str) -> Extracted:
 def title_of(source: str) -> str:
     """Return the first line of a policy's docstring or comment, made safe to print, or ``''``."""
     try:
-        text = ast.get_docstring(parse(source)) or ""
+        text = ast.get_docstring(parse(source), clean=False) or ""
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = ""
     if not text.strip():
