@@ -13,7 +13,8 @@ from typing import TextIO
 from flows.errors import OrchestratorUnavailable, UserError
 
 INTERNAL, BAD_INPUT, POLICY_FAILED, NO_SANDBOX, INTERRUPTED = 1, 2, 3, 4, 130
-NOTHING_TRIED = INTERNAL
+LOST = INTERNAL
+"""A search ended early because attempts were lost to failures that are not a policy's."""
 
 
 def leave_with(error: BaseException) -> int:

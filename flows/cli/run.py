@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.cli.errors import INTERRUPTED, NOTHING_TRIED, say
+from flows.cli.errors import INTERRUPTED, LOST, say
 from flows.cli.event_lines import ended_line, interrupted_line, promotions
 from flows.cli.terminal import print_line, print_prose, print_table, visible, watching
 from flows.errors import ConfigError
@@ -52,6 +52,7 @@ KEYS = {
     "replay": REPLAY,
     "prompts": "feedback.prompts",
     "feedback": "feedback.show",
+    "fresh_test": "guards.fresh_test",
 }
 
 
@@ -76,7 +77,7 @@ def run_command(
         print_line(ended_line(finished))
     else:
         print_end(finished)
-    return NOTHING_TRIED if _tried_nothing(finished.result) else 0
+    return LOST if finished.result.cut_short or _tried_nothing(finished.result) else 0
 
 
 def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:

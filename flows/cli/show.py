@@ -29,6 +29,10 @@ _PARENT = """
 SELECT source, iteration, slot FROM candidates WHERE candidate = ? AND source IS NOT NULL
 ORDER BY experiment_id = ? DESC, created_at, iteration, slot LIMIT 1
 """
+_TESTS = """
+SELECT message FROM events WHERE experiment_id = ? AND iteration = ? AND slot = ? AND kind = 'test'
+ORDER BY sequence
+"""
 _PROMPT = "SELECT messages FROM prompts WHERE prompt_sha256 = ?"
 _REPLY = """
 SELECT model, outcome, reply, error FROM llm_calls
@@ -47,7 +51,7 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
     if only is not None:
         _print_only(only, known)
         return 0
-    for line in _head(known["attempt"]):
+    for line in (*_head(known["attempt"]), *(f"verdict: {each}" for each in known["tests"])):
         print_line(_safe(line))
     _print_figures("", known["evaluations"])
     for title in ("source", "diff", "prompt", "reply"):
@@ -88,6 +92,7 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     return {
         "attempt": attempt,
         "evaluations": _dicts(home, _TRIES, place),
+        "tests": [row["message"] for row in _dicts(home, _TESTS, place)],
         "parents": [
             {"candidate": parent, **row}
             for parent in attempt["parents"] or ()

@@ -149,7 +149,7 @@ def _gap_words(own: Figures, gap: float, rules: Rules) -> str:
 
 
 def _no_better(interval: Interval) -> str:
-    return "not told from chance" if interval.mean > 0.0 else "no better"
+    return "not statistically significant" if interval.mean > 0.0 else "no better"
 
 
 def _certain_gain(interval: Interval) -> bool:

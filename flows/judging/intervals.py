@@ -38,7 +38,7 @@ class Interval:
         return self.low > 0.0 or self.high < 0.0
 
     def words(self) -> str:
-        """The difference as a sentence's part: "12.3 % better (95 % interval 4.1 to 20.7, ...)"."""
+        """The difference as part of a sentence: "12.3 % better (95 % confidence interval ...)"."""
         low, mean, high = self.percent
         if f"{abs(mean):.1f}" == "0.0":
             head = "no different"
@@ -50,7 +50,7 @@ class Interval:
             ends = sorted((abs(low), abs(high)))
             span = f"{_figure(ends[0])} to {_figure(ends[1])}"
         scenarios = counted(self.scenarios, "scenario")
-        return f"{head} ({self.level * 100:g} % interval {span}, {scenarios})"
+        return f"{head} ({self.level * 100:g} % confidence interval {span}, {scenarios})"
 
 
 def paired_interval(

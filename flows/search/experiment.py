@@ -57,12 +57,13 @@ def run_experiment(
 ) -> Finished:
     """Run or continue the experiment that ``config`` describes; report one that has ended."""
     check_baselines(config.baselines)
-    scenarios = suite_splits(config.suite, config.policy_calls)
+    seed, config = _private(config)
+    scenarios = suite_splits(config.suite, config.policy_calls, seed)
     keys = keys_of(config.proposer, variables_here() if environment is None else environment)
     identity = experiment_id(config)
     with _only_one(home, identity):
         earlier = recorded(home, identity)
-        done = _ended(config, earlier)
+        done = _ended(config, earlier, seed)
         if done is not None:
             return _show_again(home, done, earlier)
         if config.proposer.kind != "offline":
@@ -96,7 +97,8 @@ def run_experiment(
 def preflight(config: SearchConfig) -> None:
     """Refuse at once what could not work: names, scenarios, key, engine and image."""
     check_baselines(config.baselines)
-    scenarios = suite_splits(config.suite, config.policy_calls)
+    seed, config = _private(config)
+    scenarios = suite_splits(config.suite, config.policy_calls, seed)
     make_proposer(config, keys_of(config.proposer, variables_here()), home_folder())
     if config.proposer.kind != "offline":
         check_prompts(config, scenarios.train)
@@ -109,7 +111,19 @@ def preflight(config: SearchConfig) -> None:
 
 def is_done(config: SearchConfig, home: Path) -> bool:
     """Return whether the experiment has ended, so that a run would only show it again."""
-    return _ended(config, recorded(home, experiment_id(config))) is not None
+    seed, config = _private(config)
+    return _ended(config, recorded(home, experiment_id(config)), seed) is not None
+
+
+def _private(config: SearchConfig) -> tuple[int | None, SearchConfig]:
+    """Return the seed of a fresh test, and the configuration without it.
+
+    Whatever is written, shown to a model or handed to a proposer is made from the latter.
+    """
+    guards = config.guards
+    seed = guards.fresh_test.get_secret_value() if guards.fresh_test is not None else None
+    guards = guards.model_copy(update={"fresh_test": None})
+    return seed, config.model_copy(update={"guards": guards})
 
 
 def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
@@ -166,10 +180,16 @@ def _left_its_files(experiment: ExperimentRow, earlier: Sequence[Row]) -> bool:
     return any(row.created_at >= (experiment.finished_at or "") for row in reports)
 
 
-def _ended(config: SearchConfig, earlier: Sequence[Row]) -> Ledger | None:
-    """Return the memory of an experiment that has ended, None of one that has not."""
+def _ended(config: SearchConfig, earlier: Sequence[Row], fresh_test: int | None) -> Ledger | None:
+    """Return the memory of an experiment that has ended, None of one that has not.
+
+    One whose best was not tried on the fresh test that is asked for goes on to do that.
+    """
     ledger = Ledger(earlier)
-    return ledger if ended(ledger.experiment, ledger.tried(), config) else None
+    if not ended(ledger.experiment, ledger.tried(), config):
+        return None
+    untested = fresh_test is not None and ledger.best is not None and not ledger.tested(fresh_test)
+    return None if untested else ledger
 
 
 @contextmanager

@@ -67,6 +67,8 @@ class SearchResult:
     best: CandidateRow | None
     lost: int
     spend: Spend
+    cut_short: bool = False
+    """It ended before its candidates were tried, because attempts were lost."""
     already_done: bool = False
     """The experiment had ended in an earlier run, so that nothing was tried now."""
     verdict: str = ""

@@ -73,11 +73,18 @@ class Ledger:
             candidates=tuple(self.candidates[key] for key in sorted(self.candidates)),
             best=self.best,
             lost=self.lost(),
+            cut_short=self._cut_short(),
             spend=spend,
             already_done=already_done,
             verdict=verdict_of(self.baselines(), self.best, self.tests),
             test=self.tests[-1].detail if self.tests else {},
         )
+
+    def _cut_short(self) -> bool:
+        """Return whether losses kept the experiment from trying the candidates of its budget."""
+        assert self.experiment is not None, "an experiment is recorded before anything else"
+        wanted = (self.experiment.config.get("budget") or {}).get("candidates", 0)
+        return self.experiment.status == "finished_with_losses" and self.tried() < wanted
 
     def absorb(self, row: Row) -> None:
         """Remember one row; evaluations come before the candidate that they belong to."""
@@ -165,6 +172,10 @@ class Ledger:
     def told(self, kind: str, key: Key | None, message: str) -> bool:
         """Return whether the very same event is recorded, by a run that was killed after it."""
         return (kind, key, message) in self._told
+
+    def tested(self, seed: int | None) -> list[EventRow]:
+        """Return each use of one test: the suite's own, or the fresh one of a seed."""
+        return [row for row in self.tests if row.detail.get("seed") == seed]
 
     def tried(self) -> int:
         """Return how many attempts are recorded, baselines not counted."""

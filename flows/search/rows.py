@@ -61,7 +61,7 @@ def experiment_row(
         proposer=config.proposer.kind,
         strategy=config.strategy,
         model=model,
-        config=config.model_dump(mode="json"),
+        config=config.model_dump(mode="json", exclude={"guards": {"fresh_test"}}),
         config_sha256=config_sha256(config),
         assay_version=provenance.assay_version,
         simulator_version=provenance.simulator_version,

@@ -14,7 +14,7 @@ from flows.search.ledger import Key, Ledger
 from flows.search.proposing import Proposer
 from flows.search.reserves import reserve_of, tries_expected
 from flows.search.rows import Provenance, experiment_row
-from flows.search.splits import TEST, Splits
+from flows.search.splits import TEST, Splits, is_fresh
 from flows.search.strategies import make_strategy
 from flows.settings.search import SearchConfig, config_sha256, experiment_id
 from sandbox.outcome import Trial
@@ -216,12 +216,30 @@ class Session:
             return [self._encoded[each.name, each.sha256] for each in scenarios]
 
     def _refuse_changed_scenarios(self) -> None:
-        known = {name: row.sha256 for name, row in self.ledger.scenarios.items()}
-        splits = {row.split for row in self.ledger.scenarios.values()}
+        """Compare with what is recorded, but for fresh tests, which do not exist yet."""
+        drawn = self.services.scenarios.fresh is not None
+        rows = [
+            row
+            for row in self.ledger.scenarios.values()
+            if not (row.split == TEST and (drawn or is_fresh(row.scenario)))
+        ]
+        known = {row.scenario: row.sha256 for row in rows}
+        splits = {row.split for row in rows}
         every = self.services.scenarios.every
         current = {each.name: each.sha256 for each in every if each.split in splits}
-        if (0, 0) not in self.ledger.candidates or (TEST in splits and not self.ledger.tests):
+        if (0, 0) not in self.ledger.candidates or (
+            TEST in splits and not self.ledger.tested(None)
+        ):
             known = {**current, **known}  # a run may have ended before all were recorded
+        self._refuse_other(known, current)
+
+    def refuse_other_test(self, scenarios: Sequence[Scenario]) -> None:
+        """Refuse scenarios of a test of which others are recorded under the same names."""
+        recorded = self.ledger.scenarios
+        current = {each.name: each.sha256 for each in scenarios if each.name in recorded}
+        self._refuse_other({name: recorded[name].sha256 for name in current}, current)
+
+    def _refuse_other(self, known: dict[str, str], current: dict[str, str]) -> None:
         if known != current:
             changed = sorted(dict(known.items() ^ current.items()))
             raise ConfigError(

@@ -1,12 +1,24 @@
 """The scenarios of a suite by what they are for: to learn from, to decide by, to be told once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
-from flows.errors import UserError
+from flows.errors import ConfigError, UserError
 from flows.search.scenarios import with_policy_calls
+from simulator.errors import InputError
+from simulator.families import generate_family
+from simulator.families_table import FAMILIES, SHIFTED, Family
+from simulator.generate import generate_workload
+from simulator.params import read_mapping
 from simulator.scenario import Scenario
-from simulator.suites import load_suite
+from simulator.scenario_codec import scenario_sha256
+from simulator.suites import load_suite, suite_names, traces_folder
+from simulator.tracefile import parse_trace, render_trace
+from simulator.workload import Workload
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 AUDIT_CALLS = "every_tick"
@@ -20,6 +32,9 @@ class Splits:
     train: tuple[Scenario, ...]
     validation: tuple[Scenario, ...] = ()
     test: tuple[Scenario, ...] = ()
+    """The suite's own."""
+    fresh: "FreshTest | None" = None
+    """What is drawn for the final test instead of the suite's own test scenarios."""
 
     @property
     def every(self) -> tuple[Scenario, ...]:
@@ -47,16 +62,70 @@ class Splits:
             found.append(f"one {self.deciding} scenario gives no interval: any gain there promotes")
         if not self.test:
             found.append("the suite has no test scenarios: nothing measures the best independently")
+        if self.fresh is not None:
+            found += [f"left out of the fresh test: {each}" for each in self.fresh.left_out]
         return found
 
+    def final_test(self) -> "FinalTest":
+        """Return the scenarios of the final test; a fresh one is drawn by this call."""
+        if self.fresh is None:
+            return FinalTest(scenarios=self.test)
+        return FinalTest(scenarios=self.fresh.draw(), seed=self.fresh.seed)
 
-def suite_splits(suite: str, policy_calls: str | None = None) -> Splits:
-    """Return all scenarios of a suite; refuse one without any to learn from."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalTest:
+    """The test scenarios of a search, and which ones they are."""
+
+    scenarios: tuple[Scenario, ...]
+    seed: int | None = None
+    """Of a fresh test; None is the suite's own."""
+
+    @property
+    def words(self) -> str:
+        """Which test scenarios these are, as a verdict names them."""
+        if self.seed is None:
+            return "the test scenarios of the suite"
+        return f"fresh test scenarios (drawn with seed {self.seed})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshTest:
+    """Test scenarios that do not exist until a search draws them, after its last proposal."""
+
+    seed: int = field(repr=False)
+    patterns: "tuple[Pattern, ...]"
+    """What is drawn anew."""
+    left_out: tuple[str, ...]
+    """The test scenarios of the suite that cannot be drawn anew, and why, in words."""
+
+    def draw(self) -> tuple[Scenario, ...]:
+        return tuple(_drawn(each, self.seed) for each in self.patterns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """A scenario whose workload came from a generator, which can draw another of its kind."""
+
+    scenario: Scenario
+    family: Family | None
+    """None where the scenario's parameters are the generator's."""
+
+
+def suite_splits(
+    suite: str, policy_calls: str | None = None, fresh_test: int | None = None
+) -> Splits:
+    """Return all scenarios of a suite; refuse one without any to learn from.
+
+    With the seed ``fresh_test``, the final test is drawn anew: see ``FreshTest``.
+    """
     found = load_suite(suite)
+    test = _called(found.split(TEST), policy_calls)
     splits = Splits(
         train=_called(found.split(TRAIN), policy_calls),
         validation=_called(found.split(VALIDATION), policy_calls),
-        test=_called(found.split(TEST), policy_calls),
+        test=test,
+        fresh=None if fresh_test is None else _fresh_test(suite, test, fresh_test),
     )
     if not splits.train:
         raise UserError(
@@ -67,3 +136,90 @@ def suite_splits(suite: str, policy_calls: str | None = None) -> Splits:
 
 def _called(scenarios: Sequence[Scenario], policy_calls: str | None) -> tuple[Scenario, ...]:
     return tuple(with_policy_calls(scenario, policy_calls) for scenario in scenarios)
+
+
+def is_fresh(scenario: str) -> bool:
+    """Return whether a name is that of a scenario of a fresh test."""
+    return re.search(r"-fresh-\d+$", scenario) is not None
+
+
+def _fresh_test(suite: str, test: Sequence[Scenario], seed: int) -> FreshTest:
+    """Return what a fresh test of the suite draws; refuse one of which nothing can be drawn."""
+    path = Path(suite)
+    if suite in suite_names():
+        path = traces_folder() / "suites" / f"{suite}.toml"
+    traces = {each["name"]: each.get("trace") for each in read_mapping(path)["scenarios"]}
+    patterns, left_out = [], []
+    for scenario in test:
+        trace = traces[scenario.name]
+        found = _pattern(scenario, None if trace is None else path.parent / trace)
+        if found is None:
+            left_out.append(f"{scenario.name}, whose trace {trace} no generator of Assay made")
+        else:
+            patterns.append(found)
+    if not patterns:
+        why = "; ".join(left_out) or "it has no test scenarios"
+        raise ConfigError(
+            f"guards.fresh_test: no test scenario of suite {suite} can be drawn anew: {why}; leave "
+            "--fresh-test out, or choose another --suite"
+        )
+    return FreshTest(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out))
+
+
+def _pattern(scenario: Scenario, trace: Path | None) -> Pattern | None:
+    """Return how to draw a scenario anew, None unless a generator makes its very workload."""
+    if trace is None:
+        return Pattern(scenario=scenario, family=None)
+    header = _header(trace)
+    if "params" in header and _makes(scenario, generate_workload(scenario.params)):
+        return Pattern(scenario=scenario, family=None)
+    known = next((each for each in (*FAMILIES, SHIFTED) if each.name == scenario.family), None)
+    seed = header.get("seed")
+    if known is None or not isinstance(seed, int) or seed < 0:
+        return None
+    count = len(scenario.workload.pipelines)
+    family = replace(known, pipelines=count, params=scenario.params.to_mapping())
+    made = _makes(scenario, generate_family(family, seed))
+    return Pattern(scenario=scenario, family=family) if made else None
+
+
+def _makes(scenario: Scenario, workload: Workload) -> bool:
+    return _as_replayed(workload, scenario.params.ticks_per_second) == scenario.workload
+
+
+def _header(trace: Path) -> Mapping[str, Any]:
+    """Return what is written beside a trace of where it came from; nothing where nothing is."""
+    try:
+        return read_mapping(trace.with_suffix(".toml"))
+    except InputError:
+        return {}
+
+
+def _drawn(pattern: Pattern, seed: int) -> Scenario:
+    """Return another scenario of a kind.
+
+    What the generator is seeded with is made of the seed and the scenario's name, so that two of
+    one family differ, and that no small seed gives a workload that a suite ships.
+    """
+    scenario, params = pattern.scenario, pattern.scenario.params
+    digest = hashlib.sha256(f"fresh test/{seed}/{scenario.name}".encode()).digest()
+    own = int.from_bytes(digest[:8])
+    if pattern.family is None:
+        params = replace(params, random_seed=own)
+        workload = generate_workload(params)
+    else:
+        workload = generate_family(pattern.family, own)
+    workload = _as_replayed(workload, params.ticks_per_second)
+    return replace(
+        scenario,
+        name=f"{scenario.name}-fresh-{seed}",
+        params=params,
+        workload=workload,
+        sha256=scenario_sha256(params, workload),
+    )
+
+
+def _as_replayed(workload: Workload, ticks_per_second: int) -> Workload:
+    """Return a workload as the replay of its trace file has it."""
+    text = render_trace(workload, ticks_per_second)
+    return parse_trace(text, ticks_per_second, "a generated trace")

@@ -29,17 +29,17 @@ def stays(title: str) -> str:
 
 
 def verdict_on_test(
-    best: CandidateRow, score: float, bar: str, bar_score: float, interval: Interval
+    best: CandidateRow, score: float, bar: str, bar_score: float, interval: Interval, test: str
 ) -> str:
-    """Return the verdict from the test scenarios, ``bar`` being the best baseline there."""
-    scores = f"score {score:.3f} against {bar_score:.3f}"
-    name = f"{best.title} ({best.iteration}/{best.slot})"
-    told = f"on test, {name} against {bar}, the best baseline there: {interval.words()}; {scores}"
+    """Return the verdict from ``test``, ``bar`` being the best baseline there."""
+    gain = f"{best.title} ({best.iteration}/{best.slot}) against {bar}, {interval.words()}"
     if interval.scenarios > 1 and interval.low > 0.0:
-        return f"better than every baseline {told}"
-    if interval.scenarios > 1 and interval.high < 0.0:
-        return f"worse than the best baseline {told}"
-    return f"not told from the best baseline {told}"
+        start = "significantly better than the best baseline"
+    elif interval.scenarios > 1 and interval.high < 0.0:
+        start = "significantly worse than the best baseline"
+    else:
+        start = "no significant difference from the best baseline"
+    return f"{start} on {test}: {gain}; score {score:.3f} against {bar_score:.3f}"
 
 
 def _worth(row: CandidateRow) -> float:

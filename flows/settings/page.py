@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Secret
 from pydantic.fields import FieldInfo
 
 from flows.settings.search import SearchConfig
@@ -79,7 +79,8 @@ def _value(value: Any) -> str:
 def _example(each: FieldInfo) -> str:
     """Return what stands behind a key without a default, of the right type."""
     kinds = get_args(each.annotation) or (each.annotation,)
-    return "0" if int in kinds or float in kinds else '"..."'
+    number = any(get_origin(kind) is Secret or kind in (int, float) for kind in kinds)
+    return "0" if number else '"..."'
 
 
 def _meaning(each: FieldInfo) -> str:

@@ -113,8 +113,13 @@ def with_sdk_address(config: SearchConfig, environment: Mapping[str, str]) -> Se
 
 
 def config_sha256(config: SearchConfig) -> str:
-    """Return the hash of what shapes a search: its budget can be raised, its runner changed."""
-    settings = config.model_dump(mode="json", exclude={"budget", "runner"})
+    """Return the hash of what shapes a search.
+
+    Its budget can be raised, its runner changed, and other test scenarios drawn at its end.
+    """
+    settings = config.model_dump(
+        mode="json", exclude={"budget": True, "runner": True, "guards": {"fresh_test": True}}
+    )
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,9 +1,9 @@
 """The sections of a search's configuration: frozen models that refuse unknown keys."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Secret, model_validator
 
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$"
@@ -113,6 +113,19 @@ class GuardConfig(Section):
     gap_percent: float = Field(15.0, gt=0, description="train above validation: alarm")
     audit_scenarios: int = Field(2, ge=0, description="train scenarios retried in every_tick")
     test: bool = Field(True, description="try the best and the baselines on test, once, at the end")
+    fresh_test: Secret[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(
+        None,
+        description="seed from which the test scenarios are drawn anew; kept out of the history "
+        "until then",
+    )
+
+    @model_validator(mode="after")
+    def _tests_what_it_draws(self) -> "GuardConfig":
+        if self.fresh_test is not None and not self.test:
+            raise ValueError(
+                "fresh_test has no effect while test is false: set test = true or remove fresh_test"
+            )
+        return self
 
 
 class BudgetConfig(Section):

@@ -58,7 +58,7 @@ def test_a_candidate_that_is_refused_is_one_event_with_the_reason() -> None:
     [candidate] = parsed(event_lines(Settled(row=refused, best=None, spend=SPENT)))
 
     assert candidate["standing"] == "refused"
-    assert "95 % interval" in candidate["standing_detail"]
+    assert "95 % confidence interval" in candidate["standing_detail"]
     assert candidate["best"] is None
 
 

@@ -44,8 +44,9 @@ def test_the_verdict_measures_against_the_best_baseline_on_test() -> None:
     result, _, __ = run("latency = 40 t2 = 42")
 
     assert result.verdict == (
-        "better than every baseline on test, a policy (1/0) against naive, the best baseline "
-        "there: 22.0 % better (95 % interval 19.0 to 25.0, 2 scenarios); score 1.220 against 1.000"
+        "significantly better than the best baseline on the test scenarios of the suite: a policy "
+        "(1/0) against naive, 22.0 % better (95 % confidence interval 19.0 to 25.0, 2 scenarios); "
+        "score 1.220 against 1.000"
     )
     assert result.test["gain_percent"] == pytest.approx(21.99, abs=0.01)
     assert result.test["scenarios"] == 2
@@ -56,8 +57,8 @@ def test_what_does_not_carry_over_to_test_is_said() -> None:
     worse, _, __ = run("latency = 40 t1 = 60 t2 = 61")
     failed, _, __ = run("latency = 40 t2 fails")
 
-    assert result.verdict.startswith("not told from the best baseline on test")
-    assert worse.verdict.startswith("worse than the best baseline on test")
+    assert result.verdict.startswith("no significant difference from the best baseline on the test")
+    assert worse.verdict.startswith("significantly worse than the best baseline on the test")
     assert failed.verdict.endswith("; it failed on 1 of 2 test scenarios (policy_error)")
 
 
@@ -65,7 +66,8 @@ def test_without_a_promotion_the_best_baseline_stays_the_best() -> None:
     result, journal, _ = run("latency = 60")
 
     assert result.verdict.startswith(
-        "no candidate was shown to be better: the baseline naive stays the best; on test"
+        "no candidate was shown to be better: the baseline naive stays the best; on the test "
+        "scenarios of the suite the best is naive"
     )
     assert len(touches(journal)) == 1
 
@@ -76,8 +78,9 @@ def test_test_can_be_left_alone() -> None:
     assert sandbox.tried_on("t1") == []
     assert touches(journal) == []
     assert result.verdict == (
-        "a policy (1/0) is the best: on validation against naive: 25.0 % better (95 % interval "
-        "25.0 to 25.0, 2 scenarios) (the best baseline is naive); test scenarios were not tried"
+        "a policy (1/0) is the best: on validation against naive: 25.0 % better (95 % confidence "
+        "interval 25.0 to 25.0, 2 scenarios) (the best baseline is naive); test scenarios were not "
+        "tried"
     )
 
 
@@ -99,7 +102,7 @@ def test_going_on_to_another_best_touches_test_again_and_warns() -> None:
     assert sandbox.tried_on("t1") == ["latency = 32"]
     assert result.test["touched"] == 2
     warning = next(r for r in second.rows if isinstance(r, EventRow) and r.kind == "warning")
-    assert "touched 2 times by this experiment" in warning.message
+    assert "used 2 times by this experiment" in warning.message
 
 
 def test_a_search_that_was_killed_before_test_makes_up_for_it() -> None:

@@ -45,7 +45,9 @@ def test_a_gain_that_chance_does_not_explain_promotes() -> None:
     found = ruling(figures([1.7] * 5, [1.6, 1.7, 1.65, 1.7, 1.55]))
 
     assert (found.standing, found.reason) == ("promoted", "interval")
-    assert found.detail.startswith("on validation against best so far: 9.3 % better (95 % interval")
+    assert found.detail.startswith(
+        "on validation against best so far: 9.3 % better (95 % confidence interval"
+    )
     low, high = found.gain_percent
     assert low is not None and high is not None and 0 < low < 9.3 < high
     assert found.validation_score == pytest.approx(1.6388, abs=1e-3)
@@ -55,7 +57,7 @@ def test_luck_on_one_scenario_is_refused() -> None:
     found = ruling(figures([1.7] * 5, [6.0, 1.5, 1.5, 1.49, 1.5]))
 
     assert (found.standing, found.reason) == ("refused", "interval")
-    assert found.detail.endswith("not told from chance")
+    assert found.detail.endswith("not statistically significant")
     assert found.interval is not None and found.interval.percent[1] > 20
 
 

@@ -34,7 +34,7 @@ def test_a_loss_everywhere_excludes_zero_from_below() -> None:
 
     assert interval.high < 0
     assert interval.excludes_zero
-    assert interval.words().startswith("19.1 % worse (95 % interval 12.5 to 26.5")
+    assert interval.words().startswith("19.1 % worse (95 % confidence interval 12.5 to 26.5")
 
 
 def test_one_scenario_says_nothing() -> None:
@@ -43,7 +43,7 @@ def test_one_scenario_says_nothing() -> None:
     assert interval.percent == pytest.approx((-100.0, 100.0, math.inf))
     assert not interval.excludes_zero
     assert interval.words() == (
-        "100.0 % better (95 % interval 100.0 worse to without bound, 1 scenario)"
+        "100.0 % better (95 % confidence interval 100.0 worse to without bound, 1 scenario)"
     )
 
 
@@ -80,12 +80,12 @@ def test_words_name_gain_interval_and_scenarios() -> None:
         low=math.log(1.041), high=math.log(1.207), mean=math.log(1.123), level=0.95, scenarios=15
     )
 
-    assert interval.words() == "12.3 % better (95 % interval 4.1 to 20.7, 15 scenarios)"
+    assert interval.words() == "12.3 % better (95 % confidence interval 4.1 to 20.7, 15 scenarios)"
 
 
 def test_words_of_no_difference_do_not_say_better() -> None:
     assert paired_interval([1.0, 1.0], seed=0).words() == (
-        "no different (95 % interval 0.0 to 0.0, 2 scenarios)"
+        "no different (95 % confidence interval 0.0 to 0.0, 2 scenarios)"
     )
 
 

@@ -130,6 +130,15 @@ def test_a_server_that_is_not_there_costs_five_attempts(tmp_path: Path, settings
     assert len(ask(home, "from events where kind = 'attempt_lost'")) == 5
 
 
+def test_a_search_that_rate_limits_end_early_exits_1(tmp_path: Path, settings: Path) -> None:
+    answers = [behaves.policy(policy_source("priority")), behaves.rate_limited(retry_after=0)]
+    with ModelServer(*answers) as server:
+        done = search(settings, server, tmp_path / "home", 9)
+
+    assert done.returncode == 1
+    assert "5 attempts in a row were lost" in done.stdout
+
+
 def _forget_the_candidate(home: Path) -> None:
     """Leave what a kill between the reply and its trial would have left."""
     [journal] = (home / "journal").glob("*.jsonl")

@@ -71,13 +71,13 @@ def test_the_overfitted_the_lucky_and_the_unstable_are_caught_and_the_honest_is_
     ]
     assert tried[0].score == pytest.approx(tried[3].score)
     assert tried[0].standing_detail.startswith("gap alarm")
-    assert tried[1].standing_detail.endswith("not told from chance")
+    assert tried[1].standing_detail.endswith("not statistically significant")
     assert "decided differently when the same scenario" in tried[2].standing_detail
     kinds = [event.kind for event in events if event.iteration]
     assert kinds == ["gap_alarm", "refused", "warning", "new_best", "audit", "test"]
     assert finished.best_policy is not None
     assert finished.best_policy.read_text(encoding="utf-8") == HONEST
-    assert finished.result.verdict.startswith("better than every baseline on test")
+    assert finished.result.verdict.startswith("significantly better than the best baseline on")
 
 
 @pytest.mark.docker

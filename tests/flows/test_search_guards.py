@@ -57,7 +57,7 @@ def test_better_on_train_but_not_on_validation_is_refused() -> None:
     assert row.score == pytest.approx(50 / 46)
     assert row.validation_score == pytest.approx(50 / (51 * 49) ** 0.5)
     assert result.best is not None and result.best.title == "naive"
-    assert events(journal, "refused")[0].message.endswith("not told from chance")
+    assert events(journal, "refused")[0].message.endswith("not statistically significant")
 
 
 def test_the_gap_alarm_bars_and_is_told() -> None:

@@ -71,10 +71,11 @@ def test_a_proposer_that_is_away_costs_attempts_and_the_search_goes_on() -> None
     result = run_search(config(budget__candidates=2), services(FakeProposer(answer)))
 
     assert (result.status, result.lost) == ("finished_with_losses", 2)
+    assert not result.cut_short
     assert [row.iteration for row in result.candidates] == [0, 3, 4]
 
 
-def test_five_losses_in_a_row_end_the_search() -> None:
+def test_five_losses_in_a_row_cut_the_search_short() -> None:
     journal = FakeJournal()
 
     def answer(_: ProposalRequest) -> Proposal:
@@ -84,6 +85,7 @@ def test_five_losses_in_a_row_end_the_search() -> None:
 
     assert result.status == "finished_with_losses"
     assert "5 attempts in a row were lost" in result.status_detail
+    assert result.cut_short
     assert kinds(journal).count("attempt_lost") == 5
 
 

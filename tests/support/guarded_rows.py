@@ -57,13 +57,14 @@ def _ruled(row: CandidateRow) -> CandidateRow:
         return row
     detail, standing = "", ""
     if row.improved:
-        standing, detail = "promoted", "12.3 % better (95 % interval 4.1 to 20.7, 15 scenarios)"
+        standing = "promoted"
+        detail = "12.3 % better (95 % confidence interval 4.1 to 20.7, 15 scenarios)"
     elif row.iteration and row.iteration % 7 == 0:
         standing, detail = "barred", "its train score is 30 % above validation, more than 15 %"
     elif row.iteration and row.iteration % 3 == 0:
         standing, detail = (
             "refused",
-            "1.0 % better (95 % interval 3.0 worse to 5.1 better, 15 scenarios)",
+            "1.0 % better (95 % confidence interval 3.0 worse to 5.1 better, 15 scenarios)",
         )
     if not standing:
         return row

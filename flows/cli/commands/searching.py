@@ -45,6 +45,9 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
 @click.option("--feedback", type=FEEDBACK, help="What a model is told.  [default: history]")
 @click.option(
+    "--fresh-test", type=int, metavar="SEED", help="Draw the test scenarios anew from this seed."
+)
+@click.option(
     "--replay",
     metavar="EXPERIMENT",
     shell_complete=experiments,
