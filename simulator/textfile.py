@@ -24,15 +24,19 @@ def read_text(path: Path, error: type[InputError], max_bytes: int) -> str:
 
 def read_json(path: Path, error: type[InputError], max_bytes: int) -> dict[str, Any]:
     """Return the object in a JSON file; raise ``error`` with one line on anything else."""
-    text = read_text(path, error, max_bytes)
+    return parse_json(read_text(path, error, max_bytes), str(path), error)
+
+
+def parse_json(text: str, where: str, error: type[InputError]) -> dict[str, Any]:
+    """Return the object in a JSON text; raise ``error`` with one line on anything else."""
     try:
         value = json.loads(text, object_pairs_hook=_without_repeats)
     except RecursionError:
-        raise error(f"{path}: nested too deeply, expected plain keys and values") from None
+        raise error(f"{where}: nested too deeply, expected plain keys and values") from None
     except ValueError as problem:
-        raise error(f"{path}: not valid JSON: {one_line(str(problem))}") from None
+        raise error(f"{where}: not valid JSON: {one_line(str(problem))}") from None
     if not isinstance(value, dict):
-        raise error(f"{path}: top level is {show(value)}, expected an object")
+        raise error(f"{where}: top level is {show(value)}, expected an object")
     return value
 
 

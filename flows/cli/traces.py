@@ -12,7 +12,7 @@ from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND, Checked, check_file, shipped_files
 from flows.workloads.header import check_out, header_path, read_header, write_with_header
-from flows.workloads.imports import FORMATS, Selection, assumption_defaults, find_format, run_import
+from flows.workloads.imports import FORMATS, Asked, assumption_defaults, find_format, run_import
 from flows.workloads.tables import (
     GLANCE_EXPENDABLE,
     GLANCE_HEADERS,
@@ -106,24 +106,26 @@ def import_trace(
     start: float | None,
     duration: float | None,
     limit: int | None,
+    sample: float,
     ticks_per_second: int | None,
     assume: Sequence[str],
     as_json: bool,
 ) -> int:
-    """Write a trace made from public data, and the header that tells every assumption."""
+    """Write a trace made from public data, and the header with every assumption and count."""
     for option, seconds in (("--start", start), ("--duration", duration)):
         if seconds is not None and not math.isfinite(seconds):
             raise UserError(f"{option} is {seconds}, expected a number of seconds")
     check_out(out, files)
-    selection = Selection(
+    asked = Asked(
         start_seconds=start,
         duration_seconds=duration,
         limit=limit,
+        sample=sample,
         seed=seed,
         ticks_per_second=ticks_per_second,
         assume=tuple(assume),
     )
-    result = run_import(find_format(format_name), files, selection)
+    result = run_import(find_format(format_name), files, asked)
     workload, rate = result.imported.workload, result.ticks_per_second
     return _report(out, write_with_header(workload, out, rate, result.header), as_json)
 
@@ -192,6 +194,10 @@ def _report(out: Path, header: dict[str, Any], as_json: bool) -> int:
         f"{header['pipelines']} pipelines with {header['operators']} operators are in {out}, "
         f"where they come from is in {header_path(out)}"
     )
+    for each in header.get("left_out", ()):
+        jobs, tasks = each["jobs"], each["tasks"]
+        inside = f" with {tasks} tasks" if tasks != jobs else ""
+        print_line(f"  left out: {jobs} jobs{inside}, {each['reason']}")
     for each in header.get("assumptions", ()):
         print_line(f"  assumed: {each}")
     return 0

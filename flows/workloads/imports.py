@@ -4,37 +4,36 @@ import hashlib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from flows.errors import UserError
 from simulator.importers.alibaba_2018 import import_alibaba_2018
 from simulator.importers.azure_2019 import import_azure_2019
 from simulator.importers.azure_2021 import import_azure_2021
-from simulator.importers.records import Imported
+from simulator.importers.records import Imported, Selection
 from simulator.importers.swf import import_swf
 from simulator.importers.wfcommons import import_wfcommons
 from simulator.textfile import show
 from simulator.tracefile import MAX_TRACE_NUMBER
 
-NOT_ASSUMED = (
-    "begin_seconds", "window_seconds", "first_minute", "minutes", "ticks_per_second", "limit"
-)  # fmt: skip
 MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A format: ``least`` to ``most`` files in the order that ``files`` names them."""
+    """A format: ``least`` to ``most`` files in the order that ``files`` names them.
+
+    ``clock_seconds`` is the unit that windows are whole multiples of; None is without a clock.
+    """
 
     name: str
     files: str
     function: Callable[..., Imported]
     least: int = 1
     most: int | None = 1
+    clock_seconds: int | None = 0
 
 
 FORMATS = {
@@ -46,22 +45,30 @@ FORMATS = {
             function=import_azure_2019,
             least=2,
             most=3,
+            clock_seconds=MINUTE,
         ),
         Format(name="azure-2021", files="INVOCATIONS", function=import_azure_2021),
         Format(name="alibaba-2018", files="BATCH_TASK", function=import_alibaba_2018),
-        Format(name="wfcommons", files="WORKFLOW...", function=import_wfcommons, most=None),
+        Format(
+            name="wfcommons",
+            files="WORKFLOW...",
+            function=import_wfcommons,
+            most=None,
+            clock_seconds=None,
+        ),
         Format(name="swf", files="LOG", function=import_swf),
     )
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which part of the data is taken; None leaves a value to the importer."""
+class Asked:
+    """What a person asks of an import; None leaves a value to the format."""
 
     start_seconds: float | None = None
     duration_seconds: float | None = None
     limit: int | None = None
+    sample: float = 1.0
     seed: int = 0
     ticks_per_second: int | None = None
     assume: tuple[str, ...] = ()
@@ -69,41 +76,23 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """An imported workload, its clock, and everything that its header must tell."""
+    """An imported workload, its clock, and everything that its header must say."""
 
     imported: Imported
     ticks_per_second: int
     header: dict[str, Any]
 
 
-def run_import(chosen: Format, files: Sequence[Path], selection: Selection) -> ImportResult:
-    """Return the workload in ``files``; equal files and selection give an equal workload."""
+def run_import(chosen: Format, files: Sequence[Path], asked: Asked) -> ImportResult:
+    """Return the workload in ``files``; equal files and wishes give an equal workload."""
     _check_count(chosen, files)
-    known = inspect.signature(chosen.function).parameters
-    defaults = {
-        name: each.default for name, each in known.items() if each.kind is each.KEYWORD_ONLY
-    }
-    window = _window(chosen, defaults, selection)
-    assumed = _assumptions(chosen, defaults, selection.assume)
-    settings: dict[str, Any] = {**window, **assumed}
-    if selection.ticks_per_second is not None:
-        settings["ticks_per_second"] = selection.ticks_per_second
-    if "limit" in defaults:
-        settings["limit"] = selection.limit
-    random = {"rng": np.random.default_rng(selection.seed)} if "rng" in defaults else {}
-    imported = chosen.function(*_places(chosen, files), **settings, **random)
-    if selection.limit is not None:
-        kept = imported.workload.pipelines[: selection.limit]
-        imported = replace(imported, workload=replace(imported.workload, pipelines=kept))
-    if not imported.workload.pipelines:
-        raise UserError(
-            f"nothing in {files[0]} begins in the window taken: choose another --start or "
-            f"--duration ({imported.skipped} rows were left out)"
-        )
-    used = {**defaults, **settings}
-    header = _header(chosen, files, imported, used, selection, drawn=bool(random))
+    selection = _selection(chosen, asked)
+    figures = assumption_defaults(chosen)
+    assumed = _assumptions(chosen, figures, asked.assume)
+    imported = chosen.function(*_places(chosen, files), selection, **assumed)
+    header = _header(chosen, files, imported, selection, {**figures, **assumed})
     return ImportResult(
-        imported=imported, ticks_per_second=int(used["ticks_per_second"]), header=header
+        imported=imported, ticks_per_second=selection.ticks_per_second, header=header
     )
 
 
@@ -126,38 +115,37 @@ def _places(chosen: Format, files: Sequence[Path]) -> list[Any]:
     return [*files, *[None] * (chosen.most - len(files))]
 
 
-def _window(
-    chosen: Format, defaults: Mapping[str, Any], selection: Selection
-) -> dict[str, int | float]:
-    start, duration = selection.start_seconds, selection.duration_seconds
-    if "begin_seconds" in defaults:
-        given = {"begin_seconds": start, "window_seconds": duration}
-        return {key: value for key, value in given.items() if value is not None}
-    if "first_minute" not in defaults:
-        if start is not None or duration is not None:
+def _selection(chosen: Format, asked: Asked) -> Selection:
+    default: Selection = inspect.signature(chosen.function).parameters["selection"].default
+    for option, seconds in (
+        ("--start", asked.start_seconds),
+        ("--duration", asked.duration_seconds),
+    ):
+        if seconds is None:
+            continue
+        if chosen.clock_seconds is None:
             raise UserError(
                 f"{chosen.name} has no clock of its own: leave out --start and --duration"
             )
-        return {}
-    for option, seconds in (("--start", start), ("--duration", duration)):
-        if seconds is not None and seconds % MINUTE:
+        if chosen.clock_seconds and seconds % chosen.clock_seconds:
             raise UserError(
-                f"{option} is {seconds:g}, expected a multiple of {MINUTE}: {chosen.name} counts "
-                "by the minute"
+                f"{option} is {seconds:g}, expected a multiple of {chosen.clock_seconds}: "
+                f"{chosen.name} counts by the minute"
             )
-    window: dict[str, int | float] = {}
-    if start is not None:
-        window["first_minute"] = int(start) // MINUTE + 1
-    if duration is not None:
-        window["minutes"] = int(duration) // MINUTE
-    return window
+    return Selection(
+        begin_seconds=asked.start_seconds,
+        window_seconds=asked.duration_seconds or default.window_seconds,
+        limit=asked.limit,
+        sample=asked.sample,
+        seed=asked.seed,
+        ticks_per_second=asked.ticks_per_second or default.ticks_per_second,
+    )
 
 
 def _assumptions(
-    chosen: Format, defaults: Mapping[str, Any], pairs: Sequence[str]
+    chosen: Format, keys: Mapping[str, int | float], pairs: Sequence[str]
 ) -> dict[str, int | float]:
-    """Return ``key=value`` pairs as numbers; an importer's other number parameters are the keys."""
-    keys = assumption_defaults(chosen)
+    """Return ``key=value`` pairs as numbers; an importer's keyword parameters are the keys."""
     found: dict[str, int | float] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -167,7 +155,7 @@ def _assumptions(
                 f"--assume {show(pair)} is unknown, expected of {chosen.name}: "
                 f"{allowed or 'nothing, it has no figures to assume'}"
             )
-        whole = isinstance(defaults[key], int)
+        whole = isinstance(keys[key], int)
         try:
             value = int(text) if whole else float(text)
         except ValueError:
@@ -187,9 +175,6 @@ def assumption_defaults(chosen: Format) -> dict[str, int | float]:
         name: each.default
         for name, each in inspect.signature(chosen.function).parameters.items()
         if each.kind is each.KEYWORD_ONLY
-        and name not in NOT_ASSUMED
-        and isinstance(each.default, int | float)
-        and not isinstance(each.default, bool)
     }
 
 
@@ -197,10 +182,8 @@ def _header(
     chosen: Format,
     files: Sequence[Path],
     imported: Imported,
-    used: Mapping[str, Any],
     selection: Selection,
-    *,
-    drawn: bool,
+    assumed: Mapping[str, int | float],
 ) -> dict[str, Any]:
     header: dict[str, Any] = {
         "source": imported.source,
@@ -208,19 +191,19 @@ def _header(
         "licence": imported.licence,
         "files": [{"name": path.name, "sha256": _file_sha256(path)} for path in files],
     }
-    if "begin_seconds" in used:
-        header["begin_seconds"] = used["begin_seconds"]
-        header["window_seconds"] = used["window_seconds"]
-    elif "first_minute" in used:
-        header["begin_seconds"] = MINUTE * (used["first_minute"] - 1)
-        header["window_seconds"] = MINUTE * used["minutes"]
-    if drawn:
-        header["seed"] = selection.seed
+    if chosen.clock_seconds is not None:
+        header["begin_seconds"] = imported.begin_seconds
+        header["window_seconds"] = selection.window_seconds
+    header["seed"] = selection.seed
+    if selection.sample < 1:
+        header["sample"] = selection.sample
     if selection.limit is not None:
         header["limit"] = selection.limit
-    header["skipped_rows"] = imported.skipped
+    header["read"] = {"jobs": imported.jobs, "tasks": imported.tasks}
+    header["taken"] = {"jobs": imported.taken_jobs, "tasks": imported.taken_tasks}
+    header["left_out"] = [asdict(each) for each in imported.left_out]
     header["assumptions"] = list(imported.assumptions)
-    header["assumed"] = {key: used[key] for key in assumption_defaults(chosen)}
+    header["assumed"] = dict(assumed)
     return header
 
 

@@ -1,165 +1,355 @@
 """Alibaba cluster trace v2018: ``batch_task.csv``, whose task names spell the graph of a job."""
 
+import math
 import re
-from collections.abc import Iterator
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
+
 from simulator.errors import TraceError
-from simulator.importers.graphs import ordered_operators
+from simulator.importers.reading import MAX_COUNT, number, read_rows
 from simulator.importers.records import (
-    MAX_COUNT,
+    NOT_SAMPLED,
+    OUTSIDE,
     Imported,
     Job,
-    assemble,
+    Node,
+    Selection,
+    Taking,
     check_size,
-    number,
-    read_cells,
+    count_facts,
+    graph_operators,
     work,
 )
 from simulator.workload import Priority, Segment
 
 SOURCE = "Alibaba cluster trace v2018, batch_task.csv"
 LICENCE = "research and study only, by its owner's terms; do not pass the trace on"
+DEFAULT = Selection()
 COLUMNS = (
     "task_name", "instance_num", "job_name", "task_type", "status", "start_time", "end_time",
     "plan_cpu", "plan_mem",
 )  # fmt: skip
+TASK, INSTANCES, JOB, STATUS, START, END, CPU, MEMORY = 0, 1, 2, 4, 5, 6, 7, 8
 # The data spells the graph in digits; what follows them, as in M1_Stg2, means nothing.
 GRAPH_NAME = re.compile(r"[A-Za-z]+([0-9]{1,6})((?:_[0-9]{1,6})*)(?:_[A-Za-z].*)?")
+NAME_CUT_AT = 50
+ENDED = "Terminated"
+STATUSES = (ENDED, "Failed", "Waiting", "Running", "Ready", "Cancelled", "Interrupted")
+OTHER_FILES = {
+    (8, 5): "batch_task of cluster-trace-v2017, which records no graph",
+    (12, 5): "batch_instance of cluster-trace-v2017",
+    (14, 4): "batch_instance.csv of cluster-trace-v2018",
+}
+"""Files that are mistaken for batch_task.csv, by their number of columns and that of the status."""
 SMALL_JOB = 3
+SPARE_JOBS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    parents: list[str]
+    name: str
     segment: Segment
     start: float
     copies: int
+    left_out: int
+
+
+class _Rows:
+    """What was read of a job: its tasks, or why it cannot be taken."""
+
+    __slots__ = ("count", "start", "tasks", "trouble")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.start = math.inf
+        self.tasks: list[_Task] = []
+        self.trouble = ""
 
 
 def import_alibaba_2018(
     path: Path,
+    selection: Selection = DEFAULT,
     *,
-    begin_seconds: float = 0.0,
-    window_seconds: float = 600.0,
-    ticks_per_second: int = 100,
     machine_gb: float = 96.0,
     most_instances: int = 1,
 ) -> Imported:
     """Return the jobs whose first task started in a window; the file is read twice, never kept.
 
     The first reading finds the jobs with a task in the window, the second takes all their tasks.
+    Of the jobs it finds a limit keeps some more than it asks for, because not all can be taken;
+    if these are too few, both readings are repeated with more.
     """
-    end_seconds = begin_seconds + window_seconds
-    wanted = {row["job_name"] for _, row in _started(path, begin_seconds, end_seconds)}
-    jobs: dict[str, dict[str, _Task] | None] = {}
-    skipped = kept = 0
-    for place, row in _rows(path):
-        if row["job_name"] not in wanted:
-            continue
-        tasks = jobs.setdefault(row["job_name"], {})
-        task = _task(place, row, machine_gb, most_instances)
-        if task is None:
-            skipped += 1
-            jobs[row["job_name"]] = None
-        elif tasks is not None:
-            kept += task.copies
-            check_size(place, kept)
-            number_in_job = _number_in(row["task_name"])
-            tasks[row["task_name"] if number_in_job in tasks else number_in_job] = task
-    made = [
-        _job(f"{path}: job {name}", tasks)
-        for name, tasks in jobs.items()
-        if tasks and begin_seconds <= min(task.start for task in tasks.values()) < end_seconds
-    ]
-    return Imported(
+    most = None if selection.limit is None else 2 * selection.limit + SPARE_JOBS
+    while True:
+        survey = _Survey(path, selection, most)
+        taking = Taking(selection)
+        _take(path, survey, taking, machine_gb, most_instances)
+        if most is None or not survey.cut or taking.full:
+            break
+        most *= 8
+    survey.count_others(taking, selection.limit)
+    jobs = taking.jobs()
+    return taking.imported(
+        path,
+        jobs,
         source=SOURCE,
         licence=LICENCE,
-        assumptions=_assumptions(machine_gb, most_instances),
-        workload=assemble(made, ticks_per_second),
-        skipped=skipped,
+        assumptions=_assumptions(count_facts(jobs), machine_gb, most_instances),
     )
 
 
-def _assumptions(machine_gb: float, most_instances: int) -> tuple[str, ...]:
+def _assumptions(facts: Counter[str], machine_gb: float, most_instances: int) -> tuple[str, ...]:
     return (
         "a job is a pipeline; it arrives when its first task started",
-        f"a task becomes one operator for each instance, {most_instances} at most; instances above "
-        "that are left out, so the load is smaller than recorded",
+        f"a task becomes one operator for each instance, {most_instances} at most; "
+        f"{facts['instances']} instances above that are left out, so the load is smaller than "
+        "recorded",
         "work of an instance is the task's duration times its planned cores, scaling linear7",
         f"planned memory is a share of the largest machine, which is taken to have {machine_gb:g} "
         "GB; memory is fixed; nothing is read",
         "priority by size: one task QUERY, up to three INTERACTIVE, more BATCH_PIPELINE",
-        "parents that the data left out are taken as done",
-        "jobs with a task that did not end, or lacks times, cpu or memory, are left out whole",
+        f"parents that the data left out are taken as done ({facts['parents']} in "
+        f"{facts['parents jobs']} jobs)",
+        f"{facts['cut']} tasks in {facts['cut jobs']} jobs have names of {NAME_CUT_AT} characters, "
+        "where the data cuts them: the last parent of each is left out, more may be missing"
+        if facts["cut"]
+        else "",
+        f"{facts['twice']} tasks in {facts['twice jobs']} jobs have the number of another task of "
+        "their job: all are kept, and children wait for all of them"
+        if facts["twice"]
+        else "",
+        f"{facts['barriers']} operators without work stand between tasks of many instances: they "
+        "wait for all of one task and all of the next wait for them"
+        if facts["barriers"]
+        else "",
+        "jobs with a task that did not end, that lacks times, cpu or memory, or whose parents form "
+        "a circle, are left out whole",
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    for place, row in read_cells(path):
-        if tuple(row) == COLUMNS:
+class _Survey:
+    """The first reading: which jobs have a task in the window, and how many there are in all.
+
+    ``wanted`` has their first start; with ``most`` it has the earliest so many, and ``cut`` says
+    that there are more.
+    """
+
+    def __init__(self, path: Path, selection: Selection, most: int | None) -> None:
+        self.wanted: dict[str, float] = {}
+        self.cut = False
+        self.tasks_of_wanted = 0
+        self.first, self.last = math.inf, -math.inf
+        self._rows = 0
+        self._not_sampled = 0
+        # Names of millions of jobs need not be kept to be counted.
+        self._names, self._others = array("q"), array("q")
+        self._window = selection.window_seconds
+        self._most = most
+        begin = selection.begin_seconds
+        self._read(path, Taking(selection), -math.inf if begin is None else begin)
+        self.begin = self.first if begin is None else begin
+        self._prune(self.begin)
+
+    def _read(self, path: Path, taking: Taking, begin: float) -> None:
+        job, sampled, until = "", True, math.inf
+        room = (self._most or 100_000) * 2
+        for line, row in _rows(path):
+            self._rows += 1
+            if row[JOB] != job:
+                job = row[JOB]
+                sampled = taking.sampled(job)
+                (self._names if sampled else self._others).append(hash(job))
+            if not sampled:
+                self._not_sampled += 1
+                continue
+            start = _start(path, line, row)
+            if start <= 0:
+                continue
+            if row[STATUS] == ENDED:
+                self.first, self.last = min(self.first, start), max(self.last, start)
+            if begin <= start < until and start < self.wanted.get(job, math.inf):
+                self.wanted[job] = start
+                if len(self.wanted) >= room:
+                    until = self._prune(max(begin, self.first if begin == -math.inf else begin))
+                    room = max(room, 2 * len(self.wanted))
+
+    def _prune(self, begin: float) -> float:
+        """Forget jobs after the window or too many; return the start from which none is wanted."""
+        end = begin + self._window
+        kept = {job: start for job, start in self.wanted.items() if start < end}
+        if self._most is not None and len(kept) > self._most:
+            self.cut = True
+            first = sorted(kept.items(), key=itemgetter(1))[: self._most]
+            kept, end = dict(first), first[-1][1]
+        self.wanted = kept
+        return end
+
+    def count_others(self, taking: Taking, limit: int | None) -> None:
+        """Count what was read beside the wanted jobs."""
+        jobs = _distinct(self._names) - len(self.wanted)
+        late = f", after the first {limit}" if self.cut else ""
+        tasks = self._rows - self._not_sampled - self.tasks_of_wanted
+        taking.leave_out(f"{OUTSIDE}{late} or without start times", jobs, tasks)
+        taking.leave_out(NOT_SAMPLED, _distinct(self._others), self._not_sampled)
+
+
+def _distinct(hashes: "array[int]") -> int:
+    return len(np.unique(np.frombuffer(hashes, dtype=np.int64))) if hashes else 0
+
+
+def _take(
+    path: Path, survey: _Survey, taking: Taking, machine_gb: float, most_instances: int
+) -> None:
+    """The second reading: take what can be taken of the wanted jobs."""
+    taking.begin_at(survey.begin if math.isfinite(survey.begin) else 0.0)
+    if survey.first <= survey.last:
+        taking.seen(survey.first, survey.last)
+    found: dict[str, _Rows] = {}
+    kept = 0
+    for line, row in _rows(path):
+        if row[JOB] not in survey.wanted:
             continue
-        if len(row) != len(COLUMNS):
-            raise TraceError(f"{place}: {len(row)} cells, expected {', '.join(COLUMNS)}")
-        yield place, dict(zip(COLUMNS, row, strict=True))
+        rows = found.setdefault(row[JOB], _Rows())
+        rows.count += 1
+        place = f"{path}:{line}"
+        start = _start(path, line, row)
+        rows.start = min(rows.start, start if start > 0 else math.inf)
+        task = _task(place, row, start, machine_gb, most_instances)
+        if isinstance(task, str) or rows.trouble:
+            kept -= sum(each.copies for each in rows.tasks)
+            rows.tasks = []
+            rows.trouble = rows.trouble or str(task)
+        else:
+            rows.tasks.append(task)
+            kept += task.copies
+            check_size(place, kept)
+    survey.tasks_of_wanted = sum(rows.count for rows in found.values())
+    for name, rows in found.items():
+        job = rows.trouble or _job(rows)
+        if isinstance(job, str):
+            taking.leave_out(job, tasks=rows.count)
+        elif taking.in_time(rows.start, tasks=rows.count):
+            taking.add(f"{path}: job {name}", job)
 
 
-def _started(path: Path, begin: float, end: float) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the rows with a start in the window; 0 stands for outside the recorded days."""
-    for place, row in _rows(path):
-        if row["start_time"]:
-            start = number(place, "start_time", row["start_time"])
-            if start > 0 and begin <= start < end:
-                yield place, row
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of each row, in the order of ``COLUMNS``."""
+    rows = read_rows(path)
+    first = next(rows, None)
+    if first is None:
+        return
+    line, cells = first
+    names = [cell.strip() for cell in cells]
+    _check_layout(f"{path}:{line}", names)
+    if "job_name" in names:
+        missing = [name for name in COLUMNS if name not in names]
+        if missing:
+            raise TraceError(f"{path}:{line}: column {missing[0]} is missing in the header")
+        pick = itemgetter(*(names.index(name) for name in COLUMNS))
+        width = len(names)
+    else:
+        yield first
+        width, pick = len(COLUMNS), None
+    for line, cells in rows:
+        if len(cells) != width:
+            raise TraceError(f"{path}:{line}: {len(cells)} cells, expected {', '.join(COLUMNS)}")
+        yield line, cells if pick is None else list(pick(cells))
 
 
-def _task(place: str, row: dict[str, str], machine_gb: float, most: int) -> _Task | None:
-    """Return what can be run of a task; -1 and 101 stand for values that are not valid."""
-    if row["status"] != "Terminated" or not all(row[name] for name in COLUMNS):
-        return None
-    start = number(place, "start_time", row["start_time"])
-    end = number(place, "end_time", row["end_time"])
-    cores = number(place, "plan_cpu", row["plan_cpu"], low=-1.0) / 100
-    share = number(place, "plan_mem", row["plan_mem"], low=-1.0, high=101.0) / 100
-    instances = number(place, "instance_num", row["instance_num"], high=MAX_COUNT)
-    if not 0 < start <= end or cores < 0 or not 0 <= share <= 1:
-        return None
+def _check_layout(place: str, cells: Sequence[str]) -> None:
+    """Refuse another file of Alibaba's traces by its name, and a wrong number of cells."""
+    if "job_name" in cells and len(cells) != 14:
+        return
+    expected = f"expected batch_task.csv of cluster-trace-v2018 with {', '.join(COLUMNS)}"
+    for (width, status), name in OTHER_FILES.items():
+        named = len(cells) == width and ("status" in cells or cells[status] in STATUSES)
+        if named:
+            raise TraceError(f"{place}: looks like {name}; {expected}")
+    if len(cells) != len(COLUMNS):
+        raise TraceError(f"{place}: {len(cells)} cells, {expected}")
+
+
+def _start(path: Path, line: int, row: Sequence[str]) -> float:
+    """Return when a task started; 0 stands for outside the recorded days, or not known."""
+    text = row[START]
+    try:
+        start = float(text) if text else 0.0
+    except ValueError:
+        start = math.nan
+    if not -MAX_COUNT <= start <= MAX_COUNT:
+        number(f"{path}:{line}", "start_time", text, -MAX_COUNT, MAX_COUNT)
+    return start
+
+
+def _task(
+    place: str, row: Sequence[str], start: float, machine_gb: float, most: int
+) -> _Task | str:
+    """Return what can be run of a task, or why nothing can; -1 and 101 are marks of no value."""
+    if row[STATUS] != ENDED:
+        return "with a task that did not end"
+    instances, end, cpu, memory = (
+        number(place, COLUMNS[at], row[at], -MAX_COUNT, MAX_COUNT) if row[at] else -1.0
+        for at in (INSTANCES, END, CPU, MEMORY)
+    )
+    if not 0 < start <= end:
+        return "with a task without times"
+    if instances < 0 or cpu < 0 or not 0 <= memory <= 100:
+        return "with a task without cpu, memory or instances"
+    copies = max(1, int(min(instances, most)))
     return _Task(
-        parents=_parents_in(row["task_name"]),
-        segment=work(place, (end - start) * cores, share * machine_gb, "linear7"),
+        name=row[TASK],
+        segment=work(place, (end - start) * cpu / 100, memory / 100 * machine_gb, "linear7"),
         start=start,
-        copies=max(1, int(min(instances, most))),
+        copies=copies,
+        left_out=max(0, round(instances) - copies),
     )
 
 
-def _number_in(task_name: str) -> str:
-    match = GRAPH_NAME.fullmatch(task_name)
-    return match[1] if match else task_name
-
-
-def _parents_in(task_name: str) -> list[str]:
-    match = GRAPH_NAME.fullmatch(task_name)
-    return match[2].split("_")[1:] if match else []
-
-
-def _job(where: str, tasks: dict[str, _Task]) -> Job:
-    nodes = {
-        f"{name}/{copy}": (
-            [
-                f"{parent}/{each}"
-                for parent in task.parents
-                if parent in tasks and parent != name
-                for each in range(tasks[parent].copies)
-            ],
-            task.segment,
-        )
-        for name, task in tasks.items()
-        for copy in range(task.copies)
-    }
-    small = Priority.QUERY if len(tasks) == 1 else Priority.INTERACTIVE
+def _job(rows: _Rows) -> Job | str:
+    """Return the job of these tasks, or why it cannot be one."""
+    facts: Counter[str] = Counter(instances=sum(task.left_out for task in rows.tasks))
+    spelled = [_spelled(task.name) for task in rows.tasks]
+    groups: dict[str, list[int]] = {}
+    count = 0
+    for (own, _, _), task in zip(spelled, rows.tasks, strict=True):
+        facts["twice"] += own in groups
+        groups.setdefault(own, []).extend(range(count, count + task.copies))
+        count += task.copies
+    nodes: list[Node] = []
+    for (own, parents, cut), task in zip(spelled, rows.tasks, strict=True):
+        known = tuple(name for name in dict.fromkeys(parents) if name in groups and name != own)
+        facts["parents"] += len(set(parents)) - len(known)
+        facts["cut"] += cut
+        nodes += [Node(segment=task.segment, waits_for=known)] * task.copies
+    facts |= Counter({f"{name} jobs": 1 for name in ("parents", "cut", "twice") if facts[name]})
+    made = graph_operators(nodes, groups)
+    if made is None:
+        return "with parents in a circle"
+    operators, facts["barriers"] = made
+    small = Priority.QUERY if len(rows.tasks) == 1 else Priority.INTERACTIVE
     return Job(
-        arrival_seconds=min(task.start for task in tasks.values()),
-        priority=small if len(tasks) <= SMALL_JOB else Priority.BATCH_PIPELINE,
-        operators=ordered_operators(where, nodes),
+        arrival_seconds=rows.start,
+        priority=small if len(rows.tasks) <= SMALL_JOB else Priority.BATCH_PIPELINE,
+        operators=operators,
+        tasks=rows.count,
+        facts=facts,
     )
+
+
+def _spelled(name: str) -> tuple[str, list[str], bool]:
+    """Return a task's number, its parents' numbers, and whether its name was cut off in these."""
+    cut = False
+    if len(name) == NAME_CUT_AT:
+        whole, _, last = name.rpartition("_")
+        cut = not last or (last.isascii() and last.isdecimal())
+        name = whole if cut else name
+    match = GRAPH_NAME.fullmatch(name)
+    if match is None:
+        return name, [], False
+    return match[1], match[2].split("_")[1:], cut

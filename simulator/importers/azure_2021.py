@@ -4,56 +4,55 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.importers.reading import MAX_COUNT, number, read_table
 from simulator.importers.records import (
+    NOT_SAMPLED,
     Imported,
     Job,
-    assemble,
-    check_size,
-    number,
-    single,
-    table,
+    Selection,
+    Taking,
+    side_by_side,
     work,
 )
 from simulator.workload import Priority
 
 SOURCE = "Azure Functions Invocation Trace 2021 (Zhang et al., SOSP 2021)"
 LICENCE = "CC-BY; cite the paper named as the source"
-COLUMNS = ("app", "func", "end_timestamp", "duration")
+DEFAULT = Selection()
+COLUMNS = ("app", "end_timestamp", "duration")
 
 
 def import_azure_2021(
     path: Path,
+    selection: Selection = DEFAULT,
     *,
-    rng: np.random.Generator,
-    begin_seconds: float = 0.0,
-    window_seconds: float = 600.0,
-    ticks_per_second: int = 100,
     median_memory_gb: float = 0.17,
     memory_sigma: float = 0.8,
 ) -> Imported:
     """Return the invocations that began in a window of the file's own clock."""
-    jobs: list[Job] = []
-    skipped = 0
+    taking = Taking(selection)
+    rng = np.random.default_rng(selection.seed)
     # Every application is drawn for where it first occurs, so that windows of a file agree.
     memory: dict[str, float] = {}
-    for place, row in table(path, COLUMNS):
-        lasted = number(place, "duration", row["duration"])
-        began = number(place, "end_timestamp", row["end_timestamp"]) - lasted
-        app = row["app"]
+    for place, (app, end, duration) in read_table(path, COLUMNS):
+        lasted = number(place, "duration", duration, low=-MAX_COUNT)
+        began = number(place, "end_timestamp", end, low=-MAX_COUNT, high=MAX_COUNT) - lasted
         if app not in memory:
             memory[app] = median_memory_gb * float(rng.lognormal(0, memory_sigma))
-        if not begin_seconds <= began < begin_seconds + window_seconds:
-            skipped += 1
-            continue
-        check_size(place, len(jobs))
-        jobs.append(
-            Job(
+        if lasted < 0:
+            taking.leave_out("with a negative duration")
+        elif not taking.sampled(place.rpartition(":")[2]):
+            taking.leave_out(NOT_SAMPLED)
+        elif taking.in_time(began):
+            job = Job(
                 arrival_seconds=began,
                 priority=Priority.INTERACTIVE,
-                operators=single(work(place, lasted, memory[app])),
+                operators=side_by_side([work(place, lasted, memory[app])]),
             )
-        )
-    return Imported(
+            taking.add(place, job)
+    return taking.imported(
+        path,
+        taking.jobs(),
         source=SOURCE,
         licence=LICENCE,
         assumptions=(
@@ -61,10 +60,9 @@ def import_azure_2021(
             "is read",
             "it arrives at its end less its duration, so waiting in the recorded system is not "
             "seen",
-            "memory is not in the data: one fixed size per application, lognormal around "
-            f"{median_memory_gb:g} GB with sigma {memory_sigma:g}",
+            "memory is not in the data: one fixed size for each of the "
+            f"{len(memory)} applications in the file, lognormal around {median_memory_gb:g} GB "
+            f"with sigma {memory_sigma:g}",
             "triggers are not in the data: every invocation has priority INTERACTIVE",
         ),
-        workload=assemble(jobs, ticks_per_second),
-        skipped=skipped,
     )

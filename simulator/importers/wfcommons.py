@@ -1,117 +1,340 @@
-"""WfCommons WfFormat 1.5: a workflow's graph with run times, memory and files."""
+"""WfCommons WfFormat 1.0 to 1.6: a workflow's graph with run times, memory and files."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from simulator.errors import TraceError
-from simulator.importers.graphs import ordered_operators
-from simulator.importers.records import MAX_COUNT, Imported, Job, assemble, check_size, work
-from simulator.textfile import read_json, show
-from simulator.tracefile import MAX_TRACE_BYTES
+from simulator.importers.reading import MAX_COUNT, read_object
+from simulator.importers.records import (
+    NOT_SAMPLED,
+    Imported,
+    Job,
+    Node,
+    Selection,
+    Taking,
+    count_facts,
+    graph_operators,
+    work,
+)
+from simulator.textfile import show
+from simulator.tracefile import MAX_TRACE_NUMBER
 from simulator.workload import Priority, Segment
 
-SOURCE = "WfCommons WfFormat 1.5 instances"
+SOURCE = "WfCommons WfFormat instances"
 LICENCE = "see the licence of the instances that were read"
-VERSION = "1.5"
+DEFAULT = Selection(window_seconds=MAX_COUNT)
 GB = 1e9
 GB_PER_SECOND = 20
+KB = 1000
+KINDS = {dict: "an object", list: "a list", str: "a text", (int, float): "a number"}
+MEMORY_KEYS = {"memoryInBytes": 1, "memory": KB}
+"""What tasks and machines call their memory, and the bytes in the unit that the format says it has.
+
+Files are known to have the other one of these units, which is noticed when a machine has less than
+a gigabyte, half of the tasks less than a megabyte or more than a terabyte, or a task more than any
+machine.
+"""
+LEAST_MACHINE, MOST_MACHINE = 1e9, 1e14
+LEAST_TASK, MOST_TASK = 1e6, 1e12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What a file says of a task, whatever the version of its format; None is not known."""
+
+    names: tuple[str, ...]
+    """What others may call it, the preferred name first."""
+    parents: list[str]
+    children: list[str]
+    seconds: float | None
+    cores: float
+    cpu_percent: float
+    memory_bytes: float
+    read_bytes: float | None
+    input_bytes: float
 
 
 def import_wfcommons(
     paths: Sequence[Path],
+    selection: Selection = DEFAULT,
     *,
     gap_seconds: float = 60.0,
-    ticks_per_second: int = 100,
     unknown_memory_gb: float = 2.0,
 ) -> Imported:
     """Return one pipeline for each file, in the order given."""
-    jobs: list[Job] = []
-    operators = 0
-    for position, path in enumerate(paths):
-        made = ordered_operators(str(path), _nodes(path, unknown_memory_gb))
-        operators += len(made)
-        check_size(str(path), operators)
-        jobs.append(
-            Job(
-                arrival_seconds=position * gap_seconds,
-                priority=Priority.BATCH_PIPELINE,
-                operators=made,
-            )
-        )
-    return Imported(
+    taking = Taking(selection)
+    taken = 0
+    for path in paths:
+        if taking.full:
+            taking.leave_out_late(1, 0)
+            continue
+        records, facts = _records(path)
+        if not taking.sampled(path.name):
+            taking.leave_out(NOT_SAMPLED, tasks=len(records))
+            continue
+        job = _job(path, records, facts, taken * gap_seconds, unknown_memory_gb)
+        if isinstance(job, str):
+            taking.leave_out(job, tasks=len(records))
+        elif taking.in_time(job.arrival_seconds, tasks=len(records)):
+            taking.add(str(path), job)
+            taken += 1
+    jobs = taking.jobs()
+    return taking.imported(
+        paths[0],
+        jobs,
         source=SOURCE,
         licence=LICENCE,
-        assumptions=(
-            "a workflow is a pipeline and a task an operator; workflows arrive "
-            f"{gap_seconds:g} s apart",
-            "bytes read are those recorded, else the sizes of the input files, but no more than "
-            f"{GB_PER_SECOND} GB/s read in the run time",
-            "work is run time less reading, times the cores used; linear7 with several cores, so "
-            "that of more than 7 cores the recorded run time is not reached",
-            "memory is the recorded resident size and fixed; "
-            f"{unknown_memory_gb:g} GB where it is unknown or 0",
-            "every workflow has priority BATCH_PIPELINE",
-        ),
-        workload=assemble(jobs, ticks_per_second),
-        skipped=0,
+        assumptions=_assumptions(count_facts(jobs), gap_seconds, unknown_memory_gb),
     )
 
 
-def _nodes(path: Path, unknown_memory_gb: float) -> dict[str, tuple[Sequence[str], Segment]]:
-    instance = read_json(path, TraceError, MAX_TRACE_BYTES)
-    version = _get(instance, "schemaVersion", str, str(path))
-    if version != VERSION:
-        raise TraceError(f"{path}: schemaVersion is {show(version)}, expected {VERSION}")
+def _assumptions(
+    facts: Counter[str], gap_seconds: float, unknown_memory_gb: float
+) -> tuple[str, ...]:
+    sometimes = {
+        "no run time": "tasks without run time count as 0 s",
+        "kilobytes": "workflows call memory bytes that can only be kilobytes: taken times 1000",
+        "bytes": "workflows call memory kilobytes that can only be bytes: taken as bytes",
+        "unknown": "parents or children are not among the tasks: taken as done",
+        "twice": "tasks have the name of another one: all are kept, and children wait for all",
+        "executions": "executions of tasks that are not in the specification are left out",
+    }
+    return (
+        "a workflow is a pipeline and a task an operator; workflows arrive "
+        f"{gap_seconds:g} s apart",
+        "bytes read are those recorded, else the sizes of the input files "
+        f"({facts['input files']} tasks), but no more than {GB_PER_SECOND} GB/s read in the run "
+        f"time ({facts['read less']} tasks)",
+        "work is run time less reading, times the cores used: those of the average CPU where it is "
+        f"recorded ({facts['average CPU']} tasks above 100 %, {facts['one core']} with one core), "
+        "else those asked for; linear7 with several cores, so that of more than 7 cores the "
+        "recorded run time is not reached",
+        "memory is the recorded resident size and fixed; "
+        f"{unknown_memory_gb:g} GB where it is unknown or 0 ({facts['memory']} tasks)",
+        *(f"{facts[fact]} {words}" for fact, words in sometimes.items() if facts[fact]),
+        "every workflow has priority BATCH_PIPELINE",
+    )
+
+
+def _records(path: Path) -> tuple[list[_Record], Counter[str]]:
+    """Return the tasks of a file, and what was odd about it; the layout decides, not the version.
+
+    Up to 1.2 tasks are ``workflow.jobs``, up to 1.4 ``workflow.tasks``, from 1.5 on
+    ``workflow.specification.tasks`` with ``workflow.execution.tasks``.
+    """
+    instance = read_object(path)
     workflow = _get(instance, "workflow", dict, str(path))
+    where = f"{path}: workflow"
+    facts: Counter[str] = Counter()
+    if "specification" in workflow:
+        pairs = _split_tasks(workflow, path, facts)
+        machines = _get(workflow.get("execution") or {}, "machines", list, where, [])
+        keys = ("id", "name")
+    else:
+        found = next((key for key in ("tasks", "jobs") if key in workflow), None)
+        if found is None:
+            raise TraceError(
+                f"{where} has neither specification, tasks nor jobs, expected WfFormat 1.0 to 1.6; "
+                f"schemaVersion is {show(instance.get('schemaVersion'))}"
+            )
+        pairs = [(task, task) for task in _get(workflow, found, list, where)]
+        machines = _get(workflow, "machines", list, where, [])
+        keys = ("name", "id")
+    runs = [run for _, run in pairs]
+    units = {key: _unit(runs, machines, key, where, facts) for key in MEMORY_KEYS}
+    wms = instance.get("wms") or instance.get("runtimeSystem")
+    pegasus = isinstance(wms, dict) and "pegasus" in str(wms.get("name")).lower()
+    read_keys = {"readBytes": 1, "bytesRead": 1 if pegasus else KB}
+    sizes = _file_sizes(workflow.get("specification") or {}, path)
+    return [_record(pair, keys, path, units, read_keys, sizes) for pair in pairs], facts
+
+
+def _split_tasks(
+    workflow: Mapping[str, Any], path: Path, facts: Counter[str]
+) -> list[tuple[Any, Any]]:
+    """Return each task of the specification with its execution, {} if it has none."""
     specification = _get(workflow, "specification", dict, f"{path}: workflow")
-    execution = _get(workflow, "execution", dict, f"{path}: workflow")
-    sizes = {
-        _get(file, "id", str, f"{path}: file"): _amount(file, "sizeInBytes", f"{path}: file", 0.0)
+    execution = _get(workflow, "execution", dict, f"{path}: workflow", {})
+    runs: dict[str, Any] = {}
+    executed = _get(execution, "tasks", list, f"{path}: execution", [])
+    for run in executed:
+        runs.setdefault(_get(run, "id", str, f"{path}: execution"), run)
+    tasks = _get(specification, "tasks", list, f"{path}: specification")
+    ids = {task.get("id") for task in tasks if isinstance(task, Mapping) and _named(task, "id")}
+    facts["executions"] = len(executed) - len(ids & set(runs))
+    return [(task, runs.get(_get(task, "id", str, f"{path}: specification"), {})) for task in tasks]
+
+
+def _file_sizes(specification: Mapping[str, Any], path: Path) -> dict[str, float]:
+    where = f"{path}: file"
+    return {
+        _get(file, "id", str, where): _amount(file, "sizeInBytes", where) or 0.0
         for file in _get(specification, "files", list, f"{path}: specification", [])
     }
-    runs = {
-        _get(task, "id", str, f"{path}: execution"): task
-        for task in _get(execution, "tasks", list, f"{path}: execution")
+
+
+def _unit(
+    runs: Sequence[Any], machines: Sequence[Any], key: str, where: str, facts: Counter[str]
+) -> int:
+    """Return the bytes in the unit of a file's memory: as its key says, or as is plausible."""
+    said = MEMORY_KEYS[key]
+    other = KB if said == 1 else 1
+    sizes = [each for run in runs if (each := _amount(run, key, f"{where}: memory"))]
+    if not sizes:
+        return said
+    machine = max((_amount(each, key, f"{where}: machine") or 0.0 for each in machines), default=0)
+    wrong_machine = bool(machine) and not LEAST_MACHINE <= machine * said <= MOST_MACHINE
+    machine *= other if wrong_machine else said
+    for unit in (other, said) if wrong_machine else (said, other):
+        fits = not machine or max(sizes) * unit <= machine
+        if fits and LEAST_TASK <= median(sizes) * unit <= MOST_TASK:
+            if unit != said:
+                facts["kilobytes" if unit == KB else "bytes"] = 1
+            return unit
+    return said
+
+
+def _record(
+    pair: tuple[Any, Any],
+    keys: tuple[str, ...],
+    path: Path,
+    units: Mapping[str, int],
+    read_keys: Mapping[str, int],
+    sizes: Mapping[str, float],
+) -> _Record:
+    task, run = pair
+    name = _get(task, keys[0], str, f"{path}: task")
+    where = f"{path}: task {show(name)}"
+    inputs = [
+        sizes.get(file, 0.0)
+        for file in _get(task, "inputFiles", list, where, [])
+        if isinstance(file, str)
+    ] + [
+        _first(file, {"sizeInBytes": 1, "size": 1}, where) or 0.0
+        for file in _get(task, "files", list, where, [])
+        if str(file.get("link") if isinstance(file, Mapping) else "").lower() == "input"
+    ]
+    return _Record(
+        names=tuple(task[key] for key in keys if _named(task, key)),
+        parents=[str(each) for each in _get(task, "parents", list, where, [])],
+        children=[str(each) for each in _get(task, "children", list, where, [])],
+        seconds=_first(run, {"runtimeInSeconds": 1, "runtime": 1}, where, MAX_TRACE_NUMBER),
+        cores=_first(run, {"coreCount": 1, "cores": 1}, where) or 0.0,
+        cpu_percent=_first(run, {"avgCPU": 1}, where) or 0.0,
+        memory_bytes=_first(run, units, where) or 0.0,
+        read_bytes=_first(run, read_keys, where),
+        input_bytes=sum(inputs),
+    )
+
+
+def _job(
+    path: Path,
+    records: Sequence[_Record],
+    facts: Counter[str],
+    arrival: float,
+    unknown_memory_gb: float,
+) -> Job | str:
+    """Return the pipeline of a workflow, or why there is none."""
+    if not records:
+        return "without tasks"
+    if all(record.seconds is None for record in records):
+        return "without any run time"
+    groups: dict[str, list[int]] = {}
+    for position, record in enumerate(records):
+        groups.setdefault(record.names[0], []).append(position)
+    facts["twice"] = len(records) - len(groups)
+    second = {
+        name: [position]
+        for position, record in enumerate(records)
+        for name in record.names[1:]
+        if name not in groups
     }
-    nodes: dict[str, tuple[Sequence[str], Segment]] = {}
-    for task in _get(specification, "tasks", list, f"{path}: specification"):
-        name = _get(task, "id", str, f"{path}: specification")
-        where = f"{path}: task {show(name)}"
-        if name in nodes:
-            raise TraceError(f"{where} is given twice, expected a different id for each task")
-        if name not in runs:
-            raise TraceError(f"{where} has no execution, expected its runtimeInSeconds")
-        files = _get(task, "inputFiles", list, where, [])
-        read = sum(sizes.get(file, 0.0) for file in files if isinstance(file, str))
-        parents = [str(parent) for parent in _get(task, "parents", list, where)]
-        nodes[name] = (parents, _segment(runs[name], read, where, unknown_memory_gb))
-    return nodes
-
-
-def _segment(run: Any, input_bytes: float, where: str, unknown_memory_gb: float) -> Segment:
-    cores = _amount(run, "coreCount", where, 1.0)
-    lasted = _amount(run, "runtimeInSeconds", where)
-    read_gb = _amount(run, "readBytes", where, input_bytes) / GB
-    read_gb = min(read_gb, lasted * GB_PER_SECOND)
-    memory_gb = _amount(run, "memoryInBytes", where, 0.0) / GB or unknown_memory_gb
-    seconds = max(lasted - read_gb / GB_PER_SECOND, 0.0)
-    law = "linear7" if cores > 1 else "const"
-    return work(where, seconds * cores, memory_gb, law, read_gb)
-
-
-def _amount(table: Any, key: str, where: str, default: float | None = None) -> float:
-    """Return a number that is not negative and can be reckoned with."""
-    value = _get(table, key, (int, float), where, default)
-    if not 0 <= value <= MAX_COUNT:
-        raise TraceError(
-            f"{where}: {key} is {show(value)}, expected a number from 0 to {MAX_COUNT:g}"
+    groups |= second
+    waits_for: list[dict[str, None]] = [{} for _ in records]
+    for position, record in enumerate(records):
+        waits_for[position] |= {name: None for name in record.parents if name in groups}
+        facts["unknown"] += sum(name not in groups for name in record.parents + record.children)
+        for child in record.children:
+            for each in groups.get(child, ()):
+                if not any(name in waits_for[each] for name in record.names):
+                    waits_for[each][record.names[0]] = None
+    nodes = [
+        Node(
+            segment=_segment(
+                f"{path}: task {show(record.names[0])}", record, facts, unknown_memory_gb
+            ),
+            waits_for=tuple(names),
         )
+        for record, names in zip(records, waits_for, strict=True)
+    ]
+    made = graph_operators(nodes, groups)
+    if made is None:
+        return "with parents in a circle"
+    return Job(
+        arrival_seconds=arrival,
+        priority=Priority.BATCH_PIPELINE,
+        operators=made[0],
+        tasks=len(records),
+        facts=facts,
+    )
+
+
+def _segment(where: str, record: _Record, facts: Counter[str], unknown_memory_gb: float) -> Segment:
+    lasted = record.seconds or 0.0
+    facts["no run time"] += record.seconds is None
+    facts["memory"] += not record.memory_bytes
+    cores = record.cores or 1.0
+    if record.cpu_percent:
+        cores = max(1.0, record.cpu_percent / 100)
+        facts["average CPU" if cores > 1 else "one core"] += 1
+    read_gb = record.read_bytes
+    if read_gb is None:
+        read_gb = record.input_bytes
+        facts["input files"] += bool(read_gb)
+    read_gb /= GB
+    facts["read less"] += read_gb > lasted * GB_PER_SECOND
+    read_gb = min(read_gb, lasted * GB_PER_SECOND)
+    memory_gb = record.memory_bytes / GB or unknown_memory_gb
+    seconds = max(lasted - read_gb / GB_PER_SECOND, 0.0)
+    return work(where, seconds * cores, memory_gb, "linear7" if cores > 1 else "const", read_gb)
+
+
+def _first(
+    table: Any, keys: Mapping[str, int], where: str, high: float = MAX_COUNT
+) -> float | None:
+    """Return the number under the first of ``keys`` that has one, times what stands there."""
+    for key, scale in keys.items():
+        value = _amount(table, key, where, high)
+        if value is not None:
+            return value * scale
+    return None
+
+
+def _amount(table: Any, key: str, where: str, high: float = MAX_COUNT) -> float | None:
+    """Return a number that is not negative; None if there is none."""
+    value = _get(table, key, (int, float), where, None)
+    if value is None:
+        return None
+    if not 0 <= value <= high:
+        raise TraceError(f"{where}: {key} is {show(value)}, expected a number from 0 to {high:g}")
     return float(value)
 
 
-def _get(table: Any, key: str, kind: Any, where: str, default: Any = None) -> Any:
-    value = table.get(key, default) if isinstance(table, Mapping) else None
+def _named(task: Mapping[str, Any], key: str) -> bool:
+    return isinstance(task.get(key), str)
+
+
+def _get(table: Any, key: str, kind: Any, where: str, default: Any = ...) -> Any:
+    """Return what stands under ``key``; ``default``, if there is one, for nothing and for null."""
+    if not isinstance(table, Mapping):
+        raise TraceError(f"{where} is {show(table)}, expected an object")
+    value = table.get(key)
+    if value is None and default is not ...:
+        return default
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TraceError(f"{where}: {key} is {show(value)}, expected as in WfFormat {VERSION}")
+        raise TraceError(f"{where}: {key} is {show(value)}, expected {KINDS[kind]} as in WfFormat")
     return value

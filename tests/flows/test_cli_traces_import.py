@@ -163,7 +163,7 @@ def test_formats_are_listed_with_their_assumed_figures(capsys: Capsys) -> None:
         ("wfcommons", ["--start", "5"], "has no clock of its own"),
         ("azure-2019", ["--start", "5"], "--start is 5, expected a multiple of 60"),
         ("azure-2019", ["--start", "86400"], "expected 1 to 1440"),
-        ("swf", ["--start", "1e6"], "begins in the window taken"),
+        ("swf", ["--start", "1e6"], "those in the file begin from 0 s to 30 s"),
         ("swf", ["--start", "nan"], "--start is nan, expected a number of seconds"),
         ("swf", ["--duration", "0"], "0.0 is not in the range"),
         ("swf", ["--limit", "0"], "0 is not in the range"),

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from simulator.errors import TraceError
 from simulator.importers.alibaba_2018 import import_alibaba_2018
 from simulator.importers.azure_2019 import import_azure_2019
 from simulator.importers.azure_2021 import import_azure_2021
-from simulator.importers.graphs import ordered_operators
+from simulator.importers.records import Node, Selection, graph_operators
 from simulator.importers.swf import import_swf
 from simulator.importers.wfcommons import import_wfcommons
 from simulator.workload import Priority, Segment
@@ -62,7 +61,7 @@ def test_azure_2019_counts_become_pipelines_with_trigger_duration_and_memory(
 ) -> None:
     files = azure_2019_files(tmp_path)
 
-    imported = import_azure_2019(*files, rng=np.random.default_rng(1), minutes=2)
+    imported = import_azure_2019(*files, selection=Selection(window_seconds=120, seed=1))
 
     pipelines = imported.workload.pipelines
     assert sorted(pipeline.priority for pipeline in pipelines) == [1, 1, 1, 2, 3]
@@ -70,7 +69,9 @@ def test_azure_2019_counts_become_pipelines_with_trigger_duration_and_memory(
     assert work[Priority.QUERY] == Segment(baseline_cpu_seconds=1.5, memory_gb=0.3)
     assert work[Priority.INTERACTIVE].memory_gb == 0.17
     assert pipelines[-1].arrival_tick < 120 * 100
-    assert imported.skipped == 1
+    assert [(each.reason, each.jobs) for each in imported.left_out] == [
+        ("of functions without durations", 18)
+    ]
 
 
 def test_azure_2021_invocations_begin_at_their_end_less_their_duration(tmp_path: Path) -> None:
@@ -83,13 +84,13 @@ def test_azure_2021_invocations_begin_at_their_end_less_their_duration(tmp_path:
         "b,f,900,1",
     )
 
-    imported = import_azure_2021(path, rng=np.random.default_rng(1))
+    imported = import_azure_2021(path)
 
     first, second = imported.workload.pipelines
     assert (first.arrival_tick, second.arrival_tick) == (0, 100)
     assert first.operators[0].segments[0].baseline_cpu_seconds == 2.5
     assert first.operators[0].segments[0].memory_gb == second.operators[0].segments[0].memory_gb
-    assert imported.skipped == 1
+    assert sum(each.jobs for each in imported.left_out) == 1
 
 
 def test_alibaba_2018_task_names_spell_the_graph(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_alibaba_2018_task_names_spell_the_graph(tmp_path: Path) -> None:
     assert alone.arrival_tick == 6000
     last = job.operators[-1].segments[0]
     assert (last.baseline_cpu_seconds, last.cpu_scaling, last.memory_gb) == (20.0, "linear7", 0.96)
-    assert imported.skipped == 1
+    assert sum(each.jobs for each in imported.left_out) == 1
 
 
 def workflow(**changes: Any) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def test_wfcommons_tasks_become_operators_in_the_order_of_their_graph(tmp_path: 
     assert (b.baseline_cpu_seconds, b.storage_read_gb, b.memory_gb) == (3.5, 40, 2)
 
 
-def test_swf_lines_become_single_operators(tmp_path: Path) -> None:
+def test_swf_lines_become_operators_without_a_graph(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "log.swf",
@@ -156,65 +157,64 @@ def test_swf_lines_become_single_operators(tmp_path: Path) -> None:
         "4 30 -1 -1 -1 -1 -1 1 60 -1 5 3 1 1 1 1 -1 -1",
     )
 
-    imported = import_swf(path, ticks_per_second=10)
+    imported = import_swf(path)
 
     batch, query, interactive = imported.workload.pipelines
     assert [each.priority.name for each in (query, interactive)] == ["QUERY", "INTERACTIVE"]
-    work = batch.operators[0].segments[0]
-    assert (work.baseline_cpu_seconds, work.cpu_scaling, work.memory_gb) == (400, "linear7", 8)
+    work, rest = (each.segments[0] for each in batch.operators)
+    assert (work.baseline_cpu_seconds, work.cpu_scaling, work.memory_gb) == (300, "linear3", 6)
+    assert (rest.baseline_cpu_seconds, rest.cpu_scaling, rest.memory_gb) == (100, "const", 2)
     assert query.operators[0].segments[0].memory_gb == 1
     assert interactive.operators[0].segments[0].memory_gb == 0.5
     assert interactive.arrival_tick == 200
-    assert imported.skipped == 1
+    assert sum(each.jobs for each in imported.left_out) == 1
 
 
-MALFORMED = [
+MALFORMED: list[tuple[Any, str, str]] = [
     (import_swf, "1 2 3", "t:1: 3 fields, expected 18"),
     (import_swf, "1 x " + "0 " * 16, "t:1: field 2 is 'x', expected a number from -1"),
-    (import_alibaba_2018, "M1,1", "t:1: 2 cells, expected task_name"),
+    (import_alibaba_2018, "M1,1", "t:1: 2 cells, expected batch_task.csv of cluster-trace-v2018"),
     (import_alibaba_2018, "M1,1,j,1,Terminated,a,2,1,1", "t:1: start_time is 'a'"),
     (import_alibaba_2018, "M1_2,1,j,1,Terminated,1,2,1,1\nM2_1,1,j,1,Terminated,1,2,1,1", "circle"),
+    (import_azure_2021, "app,func,duration\na,f,1", "t:1: column end_timestamp is missing"),
+    (import_azure_2021, "", "t:1: column app is missing"),
+    (import_swf, "; only a comment", "t: holds no job that can be taken"),
 ]
 
 
-@pytest.mark.parametrize(("importer", "text", "message"), MALFORMED)
-def test_malformed_files_give_one_line(
-    tmp_path: Path, importer: Any, text: str, message: str
-) -> None:
-    path = write(tmp_path, "t", text)
+def test_malformed_files_give_one_line(tmp_path: Path) -> None:
+    for importer, text, message in MALFORMED:
+        path = write(tmp_path, "t", text)
 
-    with pytest.raises(TraceError, match=message) as caught:
-        importer(path)
+        with pytest.raises(TraceError, match=message) as caught:
+            importer(path)
 
-    assert "\n" not in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
-def test_a_malformed_azure_table_names_the_column(tmp_path: Path) -> None:
-    path = write(tmp_path, "t.csv", "app,func,duration", "a,f,1")
+def test_a_malformed_workflow_names_the_key(tmp_path: Path) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"workflow": {}}, r"workflow has neither specification, tasks nor jobs, .*'1\.5'"),
+        ({"workflow": []}, r"workflow is \[\], expected an object"),
+        ({"workflow": {"jobs": {}}}, r"jobs is \{\}, expected a list"),
+        ({"workflow": {"jobs": [7]}}, r"7, expected an object"),
+    ]
+    for changes, message in cases:
+        path = write(tmp_path, "w.json", json.dumps(workflow(**changes)))
 
-    with pytest.raises(TraceError, match=r"t\.csv:1: column end_timestamp is missing"):
-        import_azure_2021(path, rng=np.random.default_rng(1))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"schemaVersion": "1.2"}, "schemaVersion is '1.2', expected 1.5"),
-        ({"workflow": {}}, "workflow: specification is None"),
-        ({"workflow": []}, "workflow is \\[\\], expected as in WfFormat"),
-    ],
-)
-def test_a_malformed_workflow_names_the_key(
-    tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
-    path = write(tmp_path, "w.json", json.dumps(workflow(**changes)))
-
-    with pytest.raises(TraceError, match=message):
-        import_wfcommons([path])
+        with pytest.raises(TraceError, match=message):
+            import_wfcommons([path])
 
 
-def test_a_parent_that_is_not_there_is_named() -> None:
+def test_many_that_wait_for_many_wait_for_one_between() -> None:
     work = Segment(baseline_cpu_seconds=1)
+    first, then = [Node(segment=work)] * 3500, [Node(segment=work, waits_for=("a",))] * 3500
 
-    with pytest.raises(TraceError, match="f: 'a' waits for 'b', which is not there"):
-        ordered_operators("f", {"a": (["b"], work)})
+    made = graph_operators(first + then, {"a": range(3500), "b": range(3500, 7000)})
+
+    assert made is not None
+    operators, barriers = made
+    assert (len(operators), barriers) == (7001, 1)
+    assert sum(len(each.parents) for each in operators) == 7000
+    (barrier,) = (each for each in operators if each.segments[0].baseline_cpu_seconds == 0)
+    assert len(barrier.parents) == 3500

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,10 +19,10 @@ from simulator.tracefile import parse_trace, render_trace
 from tests.support.import_files import SAMPLES
 
 IMPORTERS: dict[str, Callable[[list[Path]], Imported]] = {
-    "swf": lambda files: import_swf(*files),
-    "alibaba-2018": lambda files: import_alibaba_2018(*files),
-    "azure-2021": lambda files: import_azure_2021(*files, rng=np.random.default_rng(1)),
-    "azure-2019": lambda files: import_azure_2019(*files, rng=np.random.default_rng(1)),
+    "swf": lambda files: import_swf(files[0]),
+    "alibaba-2018": lambda files: import_alibaba_2018(files[0]),
+    "azure-2021": lambda files: import_azure_2021(files[0]),
+    "azure-2019": lambda files: import_azure_2019(files[0], files[1], files[2]),
     "wfcommons": import_wfcommons,
 }
 PIECES = st.sampled_from(

@@ -6,6 +6,9 @@ import click
 
 from flows.cli.commands.options import FILE, SPLITS
 
+SEEDS = click.IntRange(0, 2**64 - 1)
+SHARES = click.FloatRange(0, 1, min_open=True)
+
 
 @click.group(short_help="List, describe, make, check and import workloads.")
 def traces() -> None:
@@ -95,19 +98,27 @@ def traces_formats(**options: Any) -> int:
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all draws.")
-@click.option("--start", type=click.FloatRange(0), metavar="S", help="Second to begin at.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of all draws.")
+@click.option(
+    "--start", type=float, metavar="S", help="Second to begin at.  [default: the first job]"
+)
 @click.option("--duration", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many pipelines.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N arrivals.")
+@click.option(
+    "--sample", type=SHARES, default=1.0, metavar="SHARE", help="Share of the jobs, drawn by seed."
+)
 @click.option("--ticks-per-second", type=click.IntRange(1, 1_000_000), metavar="N", help="Clock.")
 @click.option("--assume", multiple=True, metavar="KEY=VALUE", help="A figure the data lacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_import(**options: Any) -> int:
-    """Make a trace from FILEs of a public data set; the header tells every assumption.
+    """Make a trace from FILEs of a public data set; the header has every assumption and count.
+
+    Files may be packed as .gz, .xz, .bz2, .zip or .tar, with one file in it.
 
     \b
       assay traces formats
-      assay traces import azure-2021 invocations.txt --duration 600 --out day.csv
+      assay traces import azure-2021 invocations.txt.gz --out day.csv
+      assay traces import alibaba-2018 batch_task.tar.gz --limit 500 --out a.csv
     """
     from flows.cli.traces import import_trace
 
