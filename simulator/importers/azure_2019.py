@@ -69,16 +69,15 @@ def import_azure_2019(
         total = int(counts.sum())
         if selection.sample < 1:
             counts = rng.binomial(counts, selection.sample)
-            taking.leave_out(NOT_SAMPLED, *[total - int(counts.sum())] * 2)
+            taking.leave_out(NOT_SAMPLED, total - int(counts.sum()))
         found = np.nonzero(counts)[0]
         if len(found):
             taking.seen(float(found[0] * MINUTE), float(found[-1] * MINUTE))
-        outside = int(counts[:first].sum() + counts[last:].sum())
-        taking.leave_out(OUTSIDE, outside, outside)
+        taking.leave_out(OUTSIDE, int(counts[:first].sum() + counts[last:].sum()))
         window = counts[first:last]
         lasts, needs = lasting.of(name), needing.of(name[:2])
         if lasts is None:
-            taking.leave_out("of functions without durations", *[int(window.sum())] * 2)
+            taking.leave_out("of functions without durations", int(window.sum()))
             continue
         facts = {"memory": 1} if needs is None else {}
         curves = lasts, needs or (MEMORY_STEPS, unknown)
@@ -91,17 +90,22 @@ def import_azure_2019(
         source=SOURCE,
         licence=LICENCE,
         assumptions=(
-            "every invocation is one pipeline of one operator; cpus do not make it faster; nothing "
-            "is read",
-            "invocations of a minute are spread over it evenly at random",
-            "durations are drawn between the function's percentiles of 30-second averages",
-            "memory is the whole application's, drawn between its percentiles for each invocation, "
-            f"and fixed; {unknown_memory_gb:g} GB where unknown "
-            f"({count_facts(jobs)['memory']} invocations)",
-            "priority by trigger: http QUERY, timer and storage BATCH_PIPELINE, others INTERACTIVE",
+            *_assumptions(count_facts(jobs)["memory"], unknown_memory_gb),
             lasting.said("function", "durations"),
             needing.said("application", "memory"),
         ),
+    )
+
+
+def _assumptions(unknown: int, unknown_memory_gb: float) -> tuple[str, ...]:
+    return (
+        "every invocation is one pipeline of one operator; cpus do not make it faster; nothing is "
+        "read",
+        "invocations of a minute are spread over it evenly at random",
+        "durations are drawn between the function's percentiles of 30-second averages",
+        "memory is the whole application's, drawn between its percentiles for each invocation, "
+        f"and fixed; {unknown_memory_gb:g} GB where unknown ({unknown} invocations)",
+        "priority by trigger: http QUERY, timer and storage BATCH_PIPELINE, others INTERACTIVE",
     )
 
 
@@ -118,8 +122,7 @@ def _take(
     """Take the invocations of one function: when, how long and how large is drawn for each."""
     begins_at = MINUTE * (first + np.arange(len(counts)))
     early = begins_at < taking.until
-    late = int(counts[~early].sum())
-    taking.leave_out_late(late, late)
+    taking.leave_out_late(int(counts[~early].sum()))
     counts, begins_at = counts[early], begins_at[early]
     total = int(counts.sum())
     check_size(place, total)

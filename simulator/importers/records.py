@@ -133,13 +133,13 @@ class Taking:
         digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8, key=salt).digest()
         return int.from_bytes(digest, "little") < share * 2**64
 
-    def leave_out(self, reason: str, jobs: int = 1, tasks: int = 1) -> None:
-        """Count jobs that are not taken."""
+    def leave_out(self, reason: str, jobs: int = 1, tasks: int | None = None) -> None:
+        """Count jobs that are not taken, and their tasks; a job is one task unless it is said."""
         if jobs or tasks:
             self._left_jobs[reason] += jobs
-            self._left_tasks[reason] += tasks
+            self._left_tasks[reason] += jobs if tasks is None else tasks
 
-    def leave_out_late(self, jobs: int, tasks: int) -> None:
+    def leave_out_late(self, jobs: int, tasks: int | None = None) -> None:
         """Count jobs after the last one that ``limit`` lets in."""
         self.leave_out(self._late, jobs, tasks)
 
