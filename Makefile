@@ -2,12 +2,14 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image browser demo test check coverage bench bench-search hooks lock clean
+.PHONY: help setup venv engine base image browser demo test test-all check durations coverage bench bench-search hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
 # How many processes share the tests; 0 runs them one after another.
 TEST_PROCESSES ?= 2
+PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
+WITHOUT_CELLS := "not docker and not prefect and not browser and not cells and not nightly"
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,16 +35,23 @@ browser:  ## Make sure that Chromium and its driver are there, for the tests of 
 demo:  ## Set up, search for a policy for a minute or two, show what was found
 	@scripts/demo.sh
 
-test: setup browser  ## Set up, then run every check and every test
+test: setup browser  ## Set up, then run every check and the tests of every promise
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
+	$(PYTEST) -m "not nightly"
 
-check: venv  ## Formatter, linter, type checker, and the tests that need no engine or server
+test-all: setup browser  ## The same and the nightly tests: every attack in every set-up, every seed
 	@scripts/check.sh
-	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) -m "not docker and not prefect and not browser"
+	$(PYTEST)
 
-coverage: venv  ## What the tests that need no engine or server reach, as a table and in build/coverage
-	$(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES) -m "not docker and not prefect and not browser" \
+check: venv  ## Formatter, linter, type checker, and the tests that need no engine, server or cell
+	@scripts/check.sh
+	$(PYTEST) -m $(WITHOUT_CELLS)
+
+durations: setup browser  ## The tests of `make test` with the slowest 20 and the total per folder
+	$(PYTEST) -m "not nightly" --durations=20 --durations-min=1
+
+coverage: venv  ## What the tests of `make check` reach, as a table and in build/coverage
+	$(PYTEST) -m $(WITHOUT_CELLS) \
 		--cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up

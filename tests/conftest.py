@@ -1,5 +1,6 @@
 """How tests share two processes, a file in one of them, and how random examples repeat."""
 
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
@@ -49,3 +50,19 @@ def rank(nodeid: str) -> int:
     """Return the place of a test's group in the order in which groups are handed out."""
     ranks = [place for place, start in enumerate(LONGEST_FIRST) if nodeid.startswith(start)]
     return min(ranks, default=len(LONGEST_FIRST))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show how long each folder took, where the slowest tests are asked for."""
+    if not config.option.durations:
+        return
+    seconds: defaultdict[str, float] = defaultdict(float)
+    tests = Counter[str]()
+    for report in [each for kind in terminalreporter.stats.values() for each in kind]:
+        if isinstance(report, pytest.TestReport):
+            folder = report.nodeid.partition("::")[0].rpartition("/")[0]
+            seconds[folder] += report.duration
+            tests[folder] += report.when == "call"
+    terminalreporter.section("seconds per folder")
+    for folder, total in sorted(seconds.items(), key=lambda each: -each[1]):
+        terminalreporter.write_line(f"{total:8.1f} s  {tests[folder]:5} tests  {folder}")

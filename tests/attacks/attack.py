@@ -44,8 +44,6 @@ class Attack:
     never_says: str = ""
     """A text that must appear nowhere."""
     honest: bool = False
-    max_seconds: float = 120.0
-    """Generous, for machines that are slow and busy; what nothing else stops takes longer yet."""
 
 
 def hidden(name: str, body: str, says: str = "held: PermissionError", **rest: object) -> Attack:

@@ -1,6 +1,9 @@
-"""Every attack in a real cell: its outcome, in time, with nothing forged, left or passed on."""
+"""Every attack in a real cell: its outcome, with nothing forged, left or passed on.
 
-import time
+Each is made in an embedded cell. What a container, or its users, stops in a way of its own is made
+in one as well. The rest of the attacks in containers, with and without users, is for the night.
+"""
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +21,13 @@ from tests.sandbox.callers import ATTACKED, Caller, cells_of
 from tests.support.cells import HONEST, TIGHT, small_scenario
 
 ATTACKS = (*FORGING, *PEEKING, *EXHAUSTING, *ESCAPING, *CONFUSING)
+ON_THE_MACHINE = [
+    attack
+    for attack in EXHAUSTING
+    if attack.honest or attack.outcomes == frozenset({Outcome.MEMORY_LIMIT})
+]
+"""Attacks on memory, processes and files; the others use time, which a container does not limit."""
+ON_THE_CONTAINER = (*PEEKING, *ESCAPING, *ON_THE_MACHINE)
 BATCH = 12
 SMALL = small_scenario()
 QUICK = TIGHT.model_copy(
@@ -36,13 +46,21 @@ SETUPS: dict[str, dict[str, Any]] = {
 }
 """The embedded cell is attacked behind all walls that this machine grants, never behind fewer."""
 
-KINDS = [
-    pytest.param(name, marks=[pytest.mark.docker] if setup["cell"] == "docker" else [])
-    for name, setup in SETUPS.items()
-]
+
+def marks(setup: str, attack: Attack | None = None) -> list[pytest.MarkDecorator]:
+    """Return what a test of this set-up needs, and whether it is one for the night."""
+    if setup == "process":
+        return [pytest.mark.cells]
+    always = setup == "docker-full" and attack in ON_THE_CONTAINER
+    return [pytest.mark.docker] if always else [pytest.mark.docker, pytest.mark.nightly]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+in_every_setup = pytest.mark.parametrize(
+    "setup", [pytest.param(name, marks=marks(name)) for name in SETUPS], indirect=True
+)
+
+
+@pytest.fixture(scope="module")
 def setup(request: pytest.FixtureRequest) -> dict[str, Any]:
     return SETUPS[request.param]
 
@@ -66,20 +84,25 @@ def attempts(setup: dict[str, Any]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize(
+    ("setup", "attack"),
+    [
+        pytest.param(setup, attack, marks=marks(setup, attack), id=f"{setup}-{attack.name}")
+        for setup in SETUPS
+        for attack in ATTACKS
+    ],
+    indirect=["setup"],
+)
 def test_attack_is_contained(
     sandbox: Sandbox,
     honest: Evaluation,
     attempts: list[str],
     attack: Attack,
 ) -> None:
-    started = time.monotonic()
-
     trial = sandbox.try_unscreened(attack.source, [SMALL])
 
     (ended,) = trial.evaluations
     assert ended.outcome in attack.outcomes, ended
-    assert time.monotonic() - started < attack.max_seconds
     assert_told(attack, ended)
     assert_bounded(ended)
     if ended.outcome is not Outcome.OK:
@@ -91,6 +114,7 @@ def test_attack_is_contained(
         assert_same_figures(sandbox.try_policy(HONEST, [SMALL]).evaluations[0], honest)
 
 
+@in_every_setup
 def test_after_all_attacks_an_honest_policy_scores_what_it_scores_alone(
     sandbox: Sandbox, honest: Evaluation
 ) -> None:
@@ -99,6 +123,7 @@ def test_after_all_attacks_an_honest_policy_scores_what_it_scores_alone(
     assert_same_figures(again, honest)
 
 
+@in_every_setup
 def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> None:
     (attack,) = [one for one in PEEKING if one.name == "find-what-an-earlier-scenario-left"]
     scenarios = [small_scenario("first"), small_scenario("second"), small_scenario("third")]
@@ -109,6 +134,7 @@ def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> No
     assert [one.prints.strip() for one in ended] == ["left None"] * 3
 
 
+@in_every_setup
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [

@@ -30,6 +30,16 @@ LEFT_OUT = {
         file=".github/workflows/ci.yml",
         line="- run: make check",
     ),
+    "make test-all": LeftOut(
+        reason="it runs this very test; continuous integration types it every night",
+        file=".github/workflows/ci.yml",
+        line="- run: make test-all",
+    ),
+    "make durations": LeftOut(
+        reason="it runs this very test, as 'make test' does, and prints more at the end",
+        file="Makefile",
+        line='$(PYTEST) -m "not nightly" --durations=20 --durations-min=1',
+    ),
     "make image test": LeftOut(
         reason="'make setup', which is typed, makes the image as well; for 'make test' see above",
         file=".ci/run",
