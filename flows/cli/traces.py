@@ -13,6 +13,7 @@ from flows.errors import UserError
 from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND, Checked, check_file, shipped_files
 from flows.workloads.header import check_out, header_path, read_header, write_with_header
 from flows.workloads.imports import FORMATS, Asked, assumption_defaults, find_format, run_import
+from flows.workloads.suites import SuiteWishes, make_suite
 from flows.workloads.tables import (
     GLANCE_EXPENDABLE,
     GLANCE_HEADERS,
@@ -128,6 +129,35 @@ def import_trace(
     result = run_import(find_format(format_name), files, asked)
     workload, rate = result.imported.workload, result.ticks_per_second
     return _report(out, write_with_header(workload, out, rate, result.header), as_json)
+
+
+def write_suite(
+    traces: Sequence[Path],
+    out: Path,
+    params: Path | None,
+    windows: int,
+    validation: float,
+    test: float,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Write a suite made of traces, and print its scenarios."""
+    wishes = SuiteWishes(
+        windows=windows, validation=validation, test=test, seed=seed, params=params
+    )
+    made = make_suite(traces, out, wishes)
+    if as_json:
+        scenarios = [scenario_mapping(each) for each in made.suite.scenarios]
+        found = {"suite": str(out), "scenarios": scenarios, "notes": made.notes}
+        print_line(json.dumps(found))
+        return 0
+    title = f"{out}: {made.suite.description}"
+    print_table(title, SUITE_HEADERS, suite_rows(made.suite), SUITE_EXPENDABLE)
+    for note in made.notes:
+        print_line(f"  {note}")
+    print_line(f"what it asks of the cluster: assay traces describe {out}")
+    print_line(f"to try a policy on it: assay evaluate POLICY.py --suite {out}")
+    return 0
 
 
 def list_formats(as_json: bool) -> int:

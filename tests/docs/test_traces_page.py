@@ -22,7 +22,7 @@ def test_the_page_shows_every_command_and_every_format() -> None:
     shown = {words[1] for words in commands()}
     imported = {words[2] for words in commands() if words[1] == "import"}
 
-    assert shown == {"list", "describe", "generate", "check", "formats", "import"}
+    assert shown == {"list", "describe", "generate", "check", "formats", "import", "suite"}
     assert imported == set(SAMPLES)
 
 

@@ -31,7 +31,7 @@ def trace(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["list", "describe", "generate", "check", "formats", "import", None]
+    "name", ["list", "describe", "generate", "check", "formats", "import", "suite", None]
 )
 def test_every_command_has_help(capsys: Capsys, name: str | None) -> None:
     words = ["traces"] if name is None else ["traces", name]

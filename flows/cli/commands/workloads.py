@@ -7,6 +7,7 @@ import click
 from flows.cli.commands.options import FILE, SPLITS
 
 SEEDS = click.IntRange(0, 2**64 - 1)
+PARTS = click.FloatRange(0, 1)
 SHARES = click.FloatRange(0, 1, min_open=True)
 
 
@@ -123,6 +124,31 @@ def traces_import(**options: Any) -> int:
     from flows.cli.traces import import_trace
 
     return import_trace(**options)
+
+
+@traces.command("suite", short_help="Make a suite of traces.")
+@click.argument("traces", nargs=-1, required=True, type=FILE, metavar="TRACE.csv...")
+@click.option("--out", type=FILE, required=True, metavar="TOML", help="The suite to write.")
+@click.option("--params", type=FILE, metavar="FILE", help="Its cluster, TOML or JSON.")
+@click.option("--windows", type=click.IntRange(1), default=1, metavar="N", help="Cut each trace.")
+@click.option("--validation", type=PARTS, default=0.25, show_default=True, help="Share of it.")
+@click.option("--test", type=PARTS, default=0.25, show_default=True, help="Share of it.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of the splits.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def traces_suite(**options: Any) -> int:
+    """Make a suite of traces: each, or each of its windows, is a scenario with a split.
+
+    Windows of a trace are written beside the suite. A scenario lasts as long as its window,
+    or as the duration in --params.
+
+    \b
+      assay traces suite a.csv b.csv c.csv --params cluster.toml --out abc.toml
+      assay traces suite log.csv --windows 12 --seed 1 --out log-suite.toml
+      assay evaluate naive --suite log-suite.toml --split validation
+    """
+    from flows.cli.traces import write_suite
+
+    return write_suite(**options)
 
 
 COMMANDS = (traces,)

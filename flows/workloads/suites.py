@@ -1,0 +1,195 @@
+"""A suite made of traces: each trace, or each of its windows, becomes a scenario with a split."""
+
+import math
+import os
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flows.errors import UserError
+from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND
+from flows.workloads.header import (
+    header_path,
+    read_header,
+    render_header,
+    text_sha256,
+    write_with_header,
+)
+from simulator.describe import critical_path_seconds
+from simulator.errors import InputError, TraceError
+from simulator.params import Params, read_mapping
+from simulator.scenario import SPLITS
+from simulator.suites import MAX_SCENARIOS, Suite, load_suite
+from simulator.textfile import read_text, write_text
+from simulator.tracefile import MAX_TRACE_BYTES, read_trace
+from simulator.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteWishes:
+    """How traces become a suite: windows of each, shares of the held-out splits, the cluster."""
+
+    windows: int = 1
+    validation: float = 0.25
+    test: float = 0.25
+    seed: int = 0
+    params: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeSuite:
+    """A suite that was written, and what a person should know about it."""
+
+    suite: Suite
+    notes: tuple[str, ...]
+
+
+def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes) -> MadeSuite:
+    """Write a suite file, and a trace for each window; the suite is read back before it is left.
+
+    Equal traces and wishes give equal bytes. Each split gets a scenario at least; windows of one
+    trace are shared out over the splits, so that each split has some of each.
+    """
+    _check_out(out, traces)
+    cluster = {} if wishes.params is None else read_mapping(wishes.params)
+    notes: list[str] = []
+    groups: list[list[dict[str, Any]]] = []
+    for trace in traces:
+        entries = _scenarios(trace, out, wishes.windows, cluster, notes)
+        if wishes.windows >= len(SPLITS) or not groups:
+            groups.append(entries)
+        else:
+            groups[0] += entries
+    draw = random.Random(wishes.seed)
+    for group in groups:
+        for entry, split in zip(group, _splits(len(group), wishes, draw), strict=True):
+            entry["split"] = split
+    entries = [entry for group in groups for entry in group]
+    if len(entries) > MAX_SCENARIOS:
+        raise UserError(f"{len(entries)} scenarios, expected {MAX_SCENARIOS} at most")
+    names = ", ".join(trace.name for trace in traces)
+    written = f"made of {names}; splits drawn by seed {wishes.seed}"
+    for number, entry in enumerate(entries):
+        entry["params"].setdefault("random_seed", wishes.seed + number)
+    suite = {"name": out.stem, "description": written, "scenarios": entries}
+    write_text(out, render_header(suite), InputError)
+    return MadeSuite(suite=load_suite(out), notes=tuple(notes))
+
+
+def _scenarios(
+    trace: Path, out: Path, windows: int, cluster: Mapping[str, Any], notes: list[str]
+) -> list[dict[str, Any]]:
+    """Return the scenarios of a trace, without their splits."""
+    header = read_header(trace) or {}
+    rate = cluster.get("ticks_per_second", header.get("ticks_per_second", DEFAULT_TICKS_PER_SECOND))
+    checked = Params.from_mapping({**cluster, "ticks_per_second": rate}, where=str(trace))
+    workload = read_trace(trace, checked.ticks_per_second)
+    span = _span(header, workload, rate, windows)
+    length = span / windows
+    seconds = cluster.get("duration", length)
+    parts = [workload] if windows == 1 else _windows(workload, math.ceil(length * rate), windows)
+    entries = []
+    for number, part in enumerate(parts, start=1):
+        if not part.pipelines:
+            notes.append(f"window {number} of {trace.name} has no pipelines and is left out")
+            continue
+        path, name = trace, trace.stem
+        if windows > 1:
+            name = f"{trace.stem}-{number}"
+            path = out.parent / f"{out.stem}-{name}.csv"
+            about = {"window": f"{number} of {windows}", "window_seconds": length}
+            write_with_header(part, path, rate, {**_inherited(header, trace), **about})
+        text = read_text(path, TraceError, MAX_TRACE_BYTES)
+        params = {**cluster, "duration": seconds, "ticks_per_second": rate}
+        entries.append(
+            {
+                "name": name,
+                "family": str(header.get("format", "file")),
+                "split": "",
+                "trace": os.path.relpath(path, out.parent),
+                "sha256": text_sha256(text),
+                "params": params,
+            }
+        )
+        notes += _never_done(name, part, seconds, seconds * rate)
+    return entries
+
+
+def _span(header: Mapping[str, Any], workload: Workload, rate: int, windows: int) -> float:
+    """Return the seconds of a trace: its window, else until its last pipeline could be done."""
+    last = workload.pipelines[-1].arrival_tick / rate if workload.pipelines else 0.0
+    found = header.get("window_seconds")
+    if isinstance(found, int | float) and not isinstance(found, bool) and found > 0:
+        return found if windows == 1 else min(found, math.floor(last) + 1)
+    longest = max(map(critical_path_seconds, workload.pipelines), default=0.0)
+    return math.floor(last) + 1 + (math.ceil(longest) if windows == 1 else 0)
+
+
+def _windows(workload: Workload, ticks: int, count: int) -> list[Workload]:
+    """Return the pipelines that arrive in each of ``count`` windows, on the window's clock."""
+    parts: list[list[Any]] = [[] for _ in range(count)]
+    for pipeline in workload.pipelines:
+        number = pipeline.arrival_tick // max(1, ticks)
+        if number < count:
+            moved = replace(pipeline, arrival_tick=pipeline.arrival_tick - number * ticks)
+            parts[number].append(moved)
+    return [Workload(pipelines=tuple(part)) for part in parts]
+
+
+def _inherited(header: Mapping[str, Any], trace: Path) -> dict[str, Any]:
+    """Return what a window's header says of where its trace comes from."""
+    known = {key: header[key] for key in ("source", "format", "licence") if key in header}
+    return {"source": f"the trace {trace.name}", "licence": "that of the trace", **known}
+
+
+def _never_done(name: str, workload: Workload, seconds: float, ticks: float) -> list[str]:
+    """Return notes about pipelines that no policy can complete."""
+    count = len(workload.pipelines)
+    late = sum(each.arrival_tick >= ticks for each in workload.pipelines)
+    long = sum(critical_path_seconds(each) > seconds for each in workload.pipelines)
+    found = {
+        f"arrive after the end of the scenario at {seconds:g} s": late,
+        f"take longer than the {seconds:g} s of the scenario, whatever the policy": long,
+    }
+    return [
+        f"{name}: {number} of {count} pipelines {why}" for why, number in found.items() if number
+    ]
+
+
+def _splits(count: int, wishes: SuiteWishes, draw: random.Random) -> list[str]:
+    """Return a split for each of ``count`` scenarios, drawn at random."""
+    if count < len(SPLITS):
+        raise UserError(
+            f"{count} scenarios are too few for the splits {', '.join(SPLITS)}: give more traces, "
+            "or cut each into --windows"
+        )
+    held_out = [max(1, round(share * count)) for share in (wishes.validation, wishes.test)]
+    train = count - sum(held_out)
+    if train < 1:
+        raise UserError(
+            f"--validation {wishes.validation:g} and --test {wishes.test:g} leave none of {count} "
+            "scenarios to train on: choose smaller shares"
+        )
+    counts = (train, *held_out)
+    found = [split for split, number in zip(SPLITS, counts, strict=True) for _ in range(number)]
+    draw.shuffle(found)
+    return found
+
+
+def _check_out(out: Path, traces: Sequence[Path]) -> None:
+    if out.suffix != ".toml" or out.is_dir():
+        raise UserError(f"--out is {str(out)!r}, expected a file name ending in .toml")
+    stems = [trace.stem for trace in traces]
+    for trace in traces:
+        if out.resolve() == header_path(trace).resolve():
+            raise UserError(f"--out would overwrite the header of {trace}: choose another name")
+        if stems.count(trace.stem) > 1:
+            raise UserError(f"two traces are named {trace.stem}: scenarios need different names")
+    if out.exists() and "scenarios" not in read_mapping(out):
+        raise UserError(f"{out} would be overwritten, but is no suite: choose another --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out.parent} cannot be made: {error.strerror}") from None
