@@ -2,7 +2,7 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image browser demo test test-all check durations coverage bench bench-search hooks lock clean
+.PHONY: help setup venv engine base image browser demo model demo-model test test-all check durations coverage bench bench-search hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
@@ -35,11 +35,17 @@ browser:  ## Make sure that Chromium and its driver are there, for the tests of 
 demo:  ## Set up, search for a policy for a minute or two, show what was found
 	@scripts/demo.sh
 
+model: venv  ## Install a small real language model and its server, apart from the rest
+	@scripts/model.sh
+
+demo-model: setup model  ## Set up, search with the small real model: minutes, for policies of no use
+	@scripts/demo-model.sh
+
 test: setup browser  ## Set up, then run every check and the tests of every promise
 	@scripts/check.sh
 	$(PYTEST) -m "not nightly"
 
-test-all: setup browser  ## The same and the nightly tests: every attack in every set-up, every seed
+test-all: setup browser model  ## The same and the nightly tests: every attack in every set-up, every seed
 	@scripts/check.sh
 	$(PYTEST)
 

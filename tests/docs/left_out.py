@@ -25,6 +25,11 @@ LEFT_OUT = {
         file=".ci/run",
         line="try make demo",
     ),
+    "make demo-model": LeftOut(
+        reason="it downloads a model and asks it for minutes; what it runs is tested every night",
+        file="tests/acceptance/test_real_model.py",
+        line='[ROOT / "scripts" / "demo-model.sh", "1"],',
+    ),
     "make check": LeftOut(
         reason="it runs the tests of the documentation; continuous integration types it",
         file=".github/workflows/ci.yml",

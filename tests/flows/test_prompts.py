@@ -281,9 +281,11 @@ def test_the_prompt_explains_the_way_of_calling_that_the_scenarios_use() -> None
     ways = ("every_tick", "on_change")
 
     on_ticks, on_change = (
-        render_prompt(
-            config=SearchConfig(), scenarios=(scenario("one", policy_calls=way),), attempts=()
-        ).system
+        " ".join(
+            render_prompt(
+                config=SearchConfig(), scenarios=(scenario("one", policy_calls=way),), attempts=()
+            ).system.split()
+        )
         for way in ways
     )
 

@@ -24,11 +24,12 @@ def deployments() -> list[dict[str, Any]]:
     return found
 
 
-def test_the_example_configuration_is_accepted() -> None:
-    config = load_config(ROOT / "examples" / "search.toml", {})
+def test_the_example_configurations_are_accepted() -> None:
+    for path in sorted((ROOT / "examples").glob("*.toml")):
+        config = load_config(path, {})
 
-    check_baselines(config.baselines)
-    assert config.suite in suite_names()
+        check_baselines(config.baselines)
+        assert config.suite in suite_names()
 
 
 def test_the_default_baselines_are_in_the_library() -> None:
