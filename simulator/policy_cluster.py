@@ -25,11 +25,11 @@ class Clock:
         self.tick = -1
 
     def now_ticks(self) -> int:
-        """Return the present tick."""
+        """Return the current tick."""
         return self.tick
 
     def now_seconds(self) -> float:
-        """Return the present time in seconds."""
+        """Return the current time in seconds."""
         return self.tick / self.ticks_per_second
 
 
@@ -66,11 +66,11 @@ class Container:
         return self.assignment.priority
 
     def can_suspend_container(self) -> bool:
-        """Whether a Suspend of it is allowed now."""
+        """Whether a ``Suspend`` of it is allowed now."""
         return self._can_suspend
 
     def get_current_memory_usage(self) -> float:
-        """Return the GB in use at the end of the tick before."""
+        """Return the GB in use at the end of the previous tick."""
         return self.pool._read_container(self._number)
 
     def is_completed(self) -> bool:
@@ -83,7 +83,7 @@ class Container:
         return now - self._created
 
     def get_pipeline_id(self) -> str:
-        """Return the id of its pipeline, or a fixed word if there are several."""
+        """Return the id of its pipeline, "multiple_pipelines" if there are several."""
         ids = {operator.pipeline.pipeline_id for operator in self.operators}
         return ids.pop() if len(ids) == 1 else "multiple_pipelines"
 
@@ -114,11 +114,11 @@ class ResourcePool:
 
     @property
     def consumed_ram_gb(self) -> float:
-        """The GB in use at the end of the tick before."""
+        """The GB in use at the end of the previous tick."""
         return self._read_pool(self.pool_id)
 
     def get_consumed_ram_gb(self) -> float:
-        """Return the GB in use at the end of the tick before."""
+        """Return the GB in use at the end of the previous tick."""
         return self._read_pool(self.pool_id)
 
     def get_container_by_id(self, container_id: str) -> Container | None:
@@ -188,7 +188,7 @@ class Scheduler:
         self.__wake = wake
 
     def now(self) -> float:
-        """Return the present time in seconds."""
+        """Return the current time in seconds."""
         return self.__clock.now_seconds()
 
     def wake_in(self, seconds: float) -> None:

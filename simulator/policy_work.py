@@ -81,7 +81,7 @@ class Operator:
         return self._estimate
 
     def state(self) -> OperatorState:
-        """Return the present state."""
+        """Return the current state."""
         return self._state
 
     def __hash__(self) -> int:
@@ -164,7 +164,7 @@ class PipelineRuntimeStatus:
 
     @property
     def operator_states(self) -> dict[Operator, OperatorState]:
-        """The state of every operator, in order of iteration."""
+        """The state of every operator, in the order of ``pipeline.values``."""
         return {operator: operator._state for operator in self._operators}
 
     @property
@@ -177,7 +177,7 @@ class PipelineRuntimeStatus:
         states: OperatorState | Collection[OperatorState],
         require_parents_complete: bool = False,
     ) -> list[Operator]:
-        """Return the operators in one of ``states``, in order of iteration.
+        """Return the operators in one of ``states``, in the order of ``pipeline.values``.
 
         ``require_parents_complete`` leaves out those with a parent that is not COMPLETED.
         """
@@ -202,7 +202,7 @@ class PipelineRuntimeStatus:
         return self._counts[COMPLETED] == len(self._operators)
 
     def has_timed_out(self) -> bool:
-        """Whether the pipeline is not successful and its time is up."""
+        """Whether its deadline passed before it was successful."""
         if self.max_job_ticks <= 0 or self.arrival_tick is None:
             return False
         late = self._clock.tick - self.arrival_tick >= self.max_job_ticks
@@ -251,7 +251,7 @@ class Pipeline:
         return self._unfold()[0] if self._values is None else self._values
 
     def runtime_status(self) -> PipelineRuntimeStatus:
-        """Return the changing part of the pipeline."""
+        """Return the states of its operators, as described below."""
         return self._unfold()[1] if self._runtime_status is None else self._runtime_status
 
     def _unfold(self) -> tuple[DAG, PipelineRuntimeStatus]:

@@ -41,15 +41,15 @@ OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
                 "a `max_job_seconds` of 0 is no deadline; other keys are settings of the "
                 "workload generator, which may not describe this scenario"
             ),
-            "clock": "the simulated clock",
+            "clock": "the simulated clock: `now_ticks()`, `now_seconds()`, `ticks_per_second`",
         },
     ),
     "pool": (
         api.ResourcePool,
         {
             "pool_id": "its number, from 0",
-            "max_cpu_pool, max_ram_pool": "CPUs and GB in all",
-            "avail_cpu_pool, avail_ram_pool": "CPUs and GB that no container holds",
+            "max_cpu_pool, max_ram_pool": "total CPUs and GB",
+            "avail_cpu_pool, avail_ram_pool": "free CPUs and GB",
             "active_containers, suspending_containers": "lists of containers",
         },
     ),
@@ -57,7 +57,7 @@ OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
         api.Container,
         {
             "container_id": "its id, a str",
-            "assignment": "what was asked for: `.cpu`, `.ram`, `.ops`",
+            "assignment": "the request: `.cpu`, `.ram`, `.ops`",
         },
     ),
     "pipeline": (
@@ -78,7 +78,8 @@ OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
             "id": "its id, a str",
             "pipeline": "its pipeline",
             "parents, children": "lists of operators",
-            "estimate": "`op.estimate.mem_peak_gb`: GB, perhaps wrong; None without an estimator",
+            "estimate": "`op.estimate.mem_peak_gb`: estimated GB, may be wrong; None in scenarios "
+            "without estimates",
         },
     ),
     "result": (
@@ -86,7 +87,7 @@ OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
         {
             "ops": "all operators of the container, completed or not; `result.ops[0].pipeline` is "
             "their pipeline",
-            "cpu, ram, priority, pool_id, container_id": "as they were asked for",
+            "cpu, ram, priority, pool_id, container_id": "as in the request",
             "error": 'None, `"OOM"` or `"timeout"`',
         },
     ),

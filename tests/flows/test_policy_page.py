@@ -104,7 +104,7 @@ def test_the_page_shows_signatures_and_what_an_assignment_takes() -> None:
     page = policy_page("on_change")
 
     assert "- `get_ops(states, require_parents_complete=False)`: the operators in one of" in page
-    assert "- `now()`: the present time in seconds" in page
+    assert "- `now()`: the current time in seconds" in page
     assert "`Assignment(ops=..., cpu=..., ram=..., priority=..., pool_id=..., " in page
 
 
