@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import Any
 
 from flows.cli.errors import say
-from flows.cli.terminal import print_line, print_table, screen_width, visible
+from flows.cli.terminal import print_line, print_table, screen_width
 from flows.errors import UserError
 from flows.judging.comparison import Comparison, ComparisonRow, Contender, Measure, compare
 from flows.judging.contenders import find_contenders, library_contender
@@ -52,7 +52,7 @@ def compare_policies(
     else:
         _print(comparison, f"{suite}, {split}, {objective}")
         for line in paper_lines(figures):
-            print_line(visible(line))
+            print_line(line)
     return 0
 
 
@@ -73,7 +73,7 @@ def _teller(contenders: int) -> Callable[[Contender, Trial], None]:
     def tell(contender: Contender, trial: Trial) -> None:
         tried.append(contender.label)
         if sys.stderr.isatty():
-            say(f"assay: {len(tried)} of {contenders}: {visible(contender.label)} {trial.outcome}")
+            say(f"assay: {len(tried)} of {contenders}: {contender.label} {trial.outcome}")
 
     return tell
 
@@ -154,7 +154,7 @@ def _print(comparison: Comparison, title: str) -> None:
 
 
 def _print_wrapped(text: str) -> None:
-    print_line(fill(visible(text), screen_width(), subsequent_indent="  "))
+    print_line(fill(text, screen_width(), subsequent_indent="  "))
 
 
 def _cells(row: ComparisonRow) -> list[str]:

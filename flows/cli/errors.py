@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from flows.errors import OrchestratorUnavailable, UserError
+from flows.untrusted import for_terminal
 
 INTERNAL, BAD_INPUT, POLICY_FAILED, NO_SANDBOX, INTERRUPTED = 1, 2, 3, 4, 130
 LOST = INTERNAL
@@ -62,7 +63,7 @@ def bear_any_terminal() -> None:
 
 def say(text: str) -> None:
     """Print to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(for_terminal(text), file=sys.stderr, flush=True)
 
 
 def _output_fails() -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.cli.errors import POLICY_FAILED, say
 from flows.cli.policy_file import PolicyText, never_tried, read_policy
-from flows.cli.terminal import excerpt, print_line, print_table, visible
+from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
 from flows.judging.scoring import Judged, Verdict, judge
 from flows.search.scenarios import naive_references, suite_scenarios, trace_scenario
@@ -122,7 +122,7 @@ def _evaluation_json(judged: Judged) -> dict[str, Any]:
 
 
 def _print(text: PolicyText, trial: Trial, verdict: Verdict) -> None:
-    title = f"{visible(text.title)}  {trial.candidate[:12]}"
+    title = f"{text.title}  {trial.candidate[:12]}"
     if trial.cell is None:
         print_line(title)
     else:
@@ -168,5 +168,4 @@ def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
 def _told(message: str, **where: int | None) -> str:
     """Return a message behind the places that are known; lines and columns count from 1."""
     known = [f"{name} {at}" for name, at in where.items() if at or (name == "tick" and at == 0)]
-    text = "\n".join(visible(line) for line in message.split("\n"))
-    return f"{', '.join(known)}{': ' if known else ''}{text}"
+    return f"{', '.join(known)}{': ' if known else ''}{message}"

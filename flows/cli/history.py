@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from flows.cli.errors import say
-from flows.cli.terminal import print_line, screen_width
+from flows.cli.terminal import print_exactly, print_line, screen_width
 from flows.errors import UserError
 from flows.history.export import export_parquet, render_table
 from flows.history.lookup import find_experiment
@@ -32,7 +32,7 @@ def run_sql(
         return 0
     text = render_table(table, style).rstrip("\n")
     if out is None:
-        print_line(text)
+        print_exactly(text)
         return 0
     try:
         out.write_text(text + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 import json
 
 from flows.cli.errors import NO_SANDBOX, say
-from flows.cli.terminal import print_line, print_table, visible
+from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 from flows.wording import counted
 from sandbox.doctor import examine
@@ -32,6 +32,6 @@ def reap_cells(everything: bool) -> int:
     """Remove stray cells and say how many there were."""
     reaped = reap(everything=everything)
     for each in reaped.skipped:
-        say(f"assay: {visible(each)}")
+        say(f"assay: {each}")
     print_line(f"removed {counted(len(reaped.removed), 'stray cell')}")
     return 0

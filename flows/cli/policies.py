@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from flows.cli.errors import POLICY_FAILED
 from flows.cli.policy_file import library_name, read_policy
-from flows.cli.terminal import excerpt, print_line, print_table, visible
+from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
 from sandbox.limits import Limits
 from sandbox.screen import screen
@@ -50,14 +50,14 @@ def check_policy(policy: str, as_json: bool) -> int:
         print_line(json.dumps(answer))
         return 0 if fine else POLICY_FAILED
     if problem is not None:
-        print_line(visible(f"{policy}: {problem}"))
+        print_line(f"{policy}: {problem}")
     for each in findings:
         where = f"{policy}:{each.line}:{each.column}" if each.line else policy
-        print_line(visible(f"{where}: {each.message}"))
+        print_line(f"{where}: {each.message}")
         if each.source_line.strip():
             print_line(excerpt(each.source_line, each.column))
     if fine:
-        print_line(visible(f"{policy}: nothing to object to; try it with assay evaluate {policy}"))
+        print_line(f"{policy}: nothing to object to; try it with assay evaluate {policy}")
     return 0 if fine else POLICY_FAILED
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.cli.errors import INTERRUPTED, LOST, say
 from flows.cli.event_lines import ended_line, interrupted_line, promotions
-from flows.cli.terminal import print_line, print_prose, print_table, visible, watching
+from flows.cli.terminal import print_line, print_prose, print_table, watching
 from flows.errors import ConfigError
 from flows.home import home_folder, make_folder
 from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
@@ -148,7 +148,7 @@ def print_end(finished: Finished) -> None:
         print_prose(line)
     if result.lost:
         print_line(f"lost: {result.lost} attempts, to failures that are not a policy's")
-    print_prose(f"verdict: {visible(result.verdict)}")
+    print_prose(f"verdict: {result.verdict}")
     print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')

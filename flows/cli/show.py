@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.errors import say
-from flows.cli.terminal import print_line, print_table, visible
+from flows.cli.terminal import print_exactly, print_line, print_table
 from flows.errors import UserError
 from flows.history.lookup import PLACE, Found, find_at, find_best, find_candidate, find_experiment
 from flows.history.store import query
@@ -15,7 +15,6 @@ from flows.home import home_folder
 from sandbox.source import source_diff
 
 PARTS = ("source", "diff", "figures", "prompt", "reply")
-TAB = 4
 
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
@@ -52,13 +51,13 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
         _print_only(only, known)
         return 0
     for line in (*_head(known["attempt"]), *(f"verdict: {each}" for each in known["tests"])):
-        print_line(_safe(line))
+        print_line(line)
     _print_figures("", known["evaluations"])
     for title in ("source", "diff", "prompt", "reply"):
         text = _part(title, known)
         if text.strip():
             print_line(f"\n--- {title} ---")
-            print_line(_safe(text).rstrip("\n"))
+            print_line(text.rstrip("\n"))
     return 0
 
 
@@ -135,11 +134,11 @@ def _print_only(part: str, known: dict[str, Any]) -> None:
     place = _place(known["attempt"])
     text = _part(part, known)
     if part == "figures" and known["evaluations"]:
-        title = f"figures of {place}: {visible(known['attempt']['title'])}"
+        title = f"figures of {place}: {known['attempt']['title']}"
         _print_figures(title, known["evaluations"])
     elif text.strip():
         bare = part == "source" and not sys.stdout.isatty()
-        print_line((text if bare else _safe(text)).rstrip("\n"))
+        (print_exactly if bare else print_line)(text.rstrip("\n"))
     else:
         say(f"assay: {place} has no {part}")
 
@@ -150,7 +149,7 @@ def _print_figures(title: str, tries: Sequence[dict[str, Any]]) -> None:
         print_table(title, headers, [_cells(each) for each in tries], ("completed", "try"))
     for each in tries:
         if each["problem"]:
-            print_line(_safe(f"{each['scenario']}: {each['problem']}"))
+            print_line(f"{each['scenario']}: {each['problem']}")
 
 
 def _cells(each: dict[str, Any]) -> tuple[str, ...]:
@@ -196,8 +195,3 @@ def _place(attempt: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
-
-
-def _safe(text: str) -> str:
-    """Return text of many lines with control characters made harmless: it may be a policy's."""
-    return "\n".join(visible(line.expandtabs(TAB)) for line in text.split("\n"))

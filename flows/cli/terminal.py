@@ -10,7 +10,6 @@ from typing import Literal
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +30,7 @@ from flows.cli.progress import (
 )
 from flows.clock import SystemClock
 from flows.search.happenings import Began, Happening, Lost, Notice, Settled
+from flows.untrusted import for_log, for_terminal
 
 FILE_WIDTH = 120
 INDENT = "    "
@@ -43,7 +43,12 @@ CURVE = "best so far"
 
 
 def print_line(text: str = "") -> None:
-    """Print one line to standard output, exactly as it is."""
+    """Print a line, or several, to standard output; a policy's words in it can do nothing."""
+    print_exactly(for_terminal(text))
+
+
+def print_exactly(text: str) -> None:
+    """Print what another program reads: JSON, CSV, or a policy's source into a file."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -62,9 +67,11 @@ def print_table(
     expendable: Sequence[str] = (),
 ) -> None:
     """Print a table, columns of numbers to the right and whole, without what does not fit."""
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=Text(for_log(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     columns = {
-        header: [visible(row[place]) for row in rows] for place, header in enumerate(headers)
+        header: [for_log(row[place]) for row in rows] for place, header in enumerate(headers)
     }
     for header in expendable:
         if _least_width(columns) > screen_width():
@@ -73,9 +80,9 @@ def print_table(
     for header, cells in columns.items():
         justify: Literal["left", "right"] = "right" if _numbers(cells) else "left"
         whole = fits and (_numbers(cells) or _names(cells))
-        table.add_column(escape(header), justify=justify, overflow="fold", no_wrap=whole)
+        table.add_column(Text(for_log(header)), justify=justify, overflow="fold", no_wrap=whole)
     for row in zip(*columns.values(), strict=True):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(Text, row))
     _console().print(table)
 
 
@@ -93,14 +100,9 @@ def watching(quiet: bool = False, as_json: bool = False) -> Iterator[Callable[[H
         yield _PlainView().show
 
 
-def visible(text: str) -> str:
-    """Return ``text`` with control characters made harmless: it may come from a policy."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
-
-
 def excerpt(line: str, column: int = 0) -> str:
     """Return one line of a policy, safe to print and cut to the screen around ``column``."""
-    text, room = visible(line.strip()), max(20, screen_width() - len(INDENT))
+    text, room = for_log(line.strip()), max(20, screen_width() - len(INDENT))
     if len(text) <= room:
         return INDENT + text
     begin = max(0, min(column - room // 2, len(text) - room))
@@ -128,7 +130,7 @@ class _PlainView:
         self._progress = advance(self._progress, happening)
         line = plain_line(self._progress, happening)
         if line is not None:
-            print_line(visible(line))
+            print_line(for_log(line))
 
 
 class _LiveView:
@@ -155,7 +157,7 @@ class _LiveView:
         self._progress = advance(self._progress, happening)
         if isinstance(happening, Lost | Notice):
             line = plain_line(self._progress, happening)
-            self._live.console.print(Text(visible(line or "")))
+            self._live.console.print(Text(for_log(line or "")))
         self._live.refresh()
 
     def _draw(self) -> Group:
@@ -167,15 +169,15 @@ def _drawing(progress: Progress) -> Group:
     lines = [Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)]
     if progress.best is not None and best_text(progress.best):
         best = Text(best_text(progress.best), style="bold green", no_wrap=True)
-        lines.append(best.append(f"  {visible(progress.best.title)}", style="not bold default"))
+        lines.append(best.append(f"  {for_log(progress.best.title)}", style="not bold default"))
     room = max(10, min(60, screen_width() - len(CURVE) - 2))
     lines.append(Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True))
     for row in progress.recent:
         style = "green" if row.improved else "" if row.outcome == "ok" else "red"
         style = "yellow" if row.standing in NOT_PROMOTED else style
-        lines.append(Text(visible(attempt_line(row)), style=style, no_wrap=True))
+        lines.append(Text(for_log(attempt_line(row)), style=style, no_wrap=True))
     for key, doing in progress.working.items():
-        lines.append(Text(visible(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
+        lines.append(Text(for_log(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
     lines.append(Text(_footer(progress), style="dim"))
     return Group(*lines)
 

@@ -14,6 +14,7 @@ from flows.history.schema import migrations
 from flows.history.store import Table, copy_tables_to_parquet, ingest
 from flows.history.store_values import plain
 from flows.history.text_table import text_table
+from flows.untrusted import for_csv, for_json
 from flows.version import assay_version
 
 Format = Literal["table", "json", "csv"]
@@ -29,7 +30,8 @@ def render_table(table: Table, output: Format) -> str:
         case "table":
             return text_table(table)[0]
         case "json":
-            return json.dumps(records(table), indent=2, ensure_ascii=False, allow_nan=False)
+            document = json.dumps(records(table), indent=2, ensure_ascii=False, allow_nan=False)
+            return for_json(document)
         case "csv":
             return _as_csv(table)
         case _:
@@ -91,7 +93,7 @@ def _entry(name: str, draft: Path, rows: int) -> dict[str, Any]:
 def _as_csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow(map(for_csv, table.columns))
     for row in table.rows:
         writer.writerow([_csv_cell(value) for value in row])
     return text.getvalue()
@@ -99,7 +101,9 @@ def _as_csv(table: Table) -> str:
 
 def _csv_cell(value: Any) -> Any:
     simple = plain(value)
-    return json.dumps(simple) if isinstance(simple, dict | list) else simple
+    if isinstance(simple, dict | list):
+        return json.dumps(simple)
+    return for_csv(simple) if isinstance(simple, str) else simple
 
 
 def _decoded(value: Any, sql_type: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.history.store import Table
 from flows.history.store_values import plain
+from flows.untrusted import on_one_line
 
 MAX_CELL_CHARACTERS = 60
 SHORT_CELL = 32
@@ -24,7 +25,7 @@ def text_table(table: Table, room: int | None = None) -> tuple[str, int]:
         return NO_ROWS, 0
     right = [_is_number(sql_type) for sql_type in table.types]
     columns = [
-        [_printable(name), *(_cell_text(row[place]) for row in table.rows)]
+        [on_one_line(name), *(_cell_text(row[place]) for row in table.rows)]
         for place, name in enumerate(table.columns)
     ]
     widths = [max(map(_width, cells)) for cells in columns]
@@ -61,7 +62,7 @@ def _cell_text(value: Any) -> str:
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
     simple = plain(value)
     text = simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False)
-    return _cut(_printable(text), MAX_CELL_CHARACTERS)
+    return _cut(on_one_line(text), MAX_CELL_CHARACTERS)
 
 
 def _short(text: str) -> str:
@@ -70,12 +71,6 @@ def _short(text: str) -> str:
 
 def _cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"
-
-
-def _printable(text: str) -> str:
-    """One line without characters that would move the cursor or turn the direction of writing."""
-    text = " ".join(text.split())
-    return "".join("�" if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in text)
 
 
 def _width(text: str) -> int:

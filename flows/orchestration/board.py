@@ -11,6 +11,7 @@ from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.orchestration.folder_evaluation import FolderResult
 from flows.search.experiment import Finished
 from flows.search.happenings import Began, Happening, Settled
+from flows.untrusted import Markdown, markdown, markdown_lines
 
 SHORT_SHA256 = 12
 MOST_ROWS = 1000
@@ -24,11 +25,13 @@ class Pages(Protocol):
 
     def progress(self, key: str, percent: float) -> None: ...
 
-    def table(self, key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None: ...
+    def table(
+        self, key: str, rows: Sequence[Mapping[str, Markdown]], description: Markdown
+    ) -> None: ...
 
-    def text(self, key: str, markdown: str, description: str) -> None: ...
+    def text(self, key: str, content: Markdown, description: Markdown) -> None: ...
 
-    def link(self, key: str, url: str, text: str) -> None: ...
+    def link(self, key: str, url: str, text: Markdown) -> None: ...
 
     def event(self, name: str, experiment: str, payload: Mapping[str, Any]) -> None: ...
 
@@ -55,14 +58,15 @@ class SearchBoard:
     def end(self, finished: Finished) -> None:
         """Leave the leaderboard, and where the best policy and the report are."""
         result = finished.result
-        rows = [dict(zip(HEADERS, row, strict=True)) for row in leaderboard(result.candidates)]
-        self._pages.table("leaderboard", rows, result.experiment_id)
-        lines = [f"**{result.status}**: {result.status_detail}", ""]
+        about = markdown("{}", result.experiment_id)
+        self._pages.table("leaderboard", _ranked(leaderboard(result.candidates)), about)
+        lines = [markdown("**{}**: {}", result.status, result.status_detail), Markdown()]
         for name, path in (("best policy", finished.best_policy), ("report", finished.report)):
-            lines += [f"* {name}: `{path}`"] if path is not None else []
             if path is not None:
-                self._pages.link(name.replace(" ", "-"), path.as_uri(), f"{name} of the search")
-        self._pages.text("result", "\n".join(lines) + "\n", result.experiment_id)
+                lines.append(markdown("* {}: {}", name, path))
+                key, words = name.replace(" ", "-"), markdown("{} of the search", name)
+                self._pages.link(key, path.as_uri(), words)
+        self._pages.text("result", markdown_lines(*lines), about)
 
     def _settle(self, happening: Settled) -> None:
         config, row = self._progress.config, happening.row
@@ -92,21 +96,34 @@ class FolderBoard:
 
     def end(self, result: FolderResult) -> None:
         """Leave the table of all policies, the best first."""
+        about = markdown("{}", result.experiment_id)
         ranked = leaderboard(result.candidates, top=MOST_ROWS)
-        rows = [dict(zip(HEADERS, row, strict=True)) for row in ranked]
-        self._pages.table("policies", rows, result.experiment_id)
-        lines = [f"**{result.status}**: {result.status_detail}; {result.tried_here} by this run"]
-        lines += ["", *(f"* lost: {each}" for each in result.lost)]
-        lines += [f"* passed over: {each}" for each in result.passed_over]
-        self._pages.text("result", "\n".join(lines) + "\n", result.experiment_id)
+        self._pages.table("policies", _ranked(ranked), about)
+        ended = result.status, result.status_detail, result.tried_here
+        lines = [markdown("**{}**: {}; {} by this run", *ended), Markdown()]
+        lines += [markdown("* lost: {}", each) for each in result.lost]
+        lines += [markdown("* passed over: {}", each) for each in result.passed_over]
+        self._pages.text("result", markdown_lines(*lines), about)
 
 
 def show_comparison(pages: Pages, comparison: Comparison, title: str) -> None:
     """Leave the leaderboard of a comparison, with intervals, and its verdict."""
+    about = markdown("{}", title)
     rows = [_cells(rank, row) for rank, row in enumerate(comparison.rows, start=1)]
-    pages.table("comparison", rows, title)
-    problems = [f"* {row.label}: {row.problem}" for row in comparison.rows if row.problem]
-    pages.text("verdict", "\n".join([comparison.verdict, "", *problems]) + "\n", title)
+    pages.table("comparison", [_shown(row) for row in rows], about)
+    failed = [row for row in comparison.rows if row.problem]
+    problems = [markdown("* {}: {}", row.label, row.problem) for row in failed]
+    verdict = markdown("{}", comparison.verdict)
+    pages.text("verdict", markdown_lines(verdict, Markdown(), *problems), about)
+
+
+def _ranked(rows: Sequence[Sequence[str]]) -> list[dict[str, Markdown]]:
+    return [_shown(dict(zip(HEADERS, row, strict=True))) for row in rows]
+
+
+def _shown(row: Mapping[str, object]) -> dict[str, Markdown]:
+    """Return a row as Prefect shows it: its page renders every cell as Markdown."""
+    return {name: markdown("{}", value) for name, value in row.items()}
 
 
 def _whose(happening: Happening) -> str:

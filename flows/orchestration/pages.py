@@ -14,6 +14,8 @@ from prefect.artifacts import (
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
+from flows.untrusted import Markdown, for_log
+
 
 class PrefectPages:
     """The pages of the flow run in which it is made."""
@@ -23,7 +25,7 @@ class PrefectPages:
         self._log = get_run_logger()
 
     def log(self, line: str) -> None:
-        self._log.info(line)
+        self._log.info(for_log(line))
 
     def progress(self, key: str, percent: float) -> None:
         """Move the bar of this name, which begins with its first figure."""
@@ -32,13 +34,15 @@ class PrefectPages:
         else:
             self._bars[key] = cast(UUID, create_progress_artifact(percent, key=key))
 
-    def table(self, key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    def table(
+        self, key: str, rows: Sequence[Mapping[str, Markdown]], description: Markdown
+    ) -> None:
         create_table_artifact([dict(row) for row in rows], key=key, description=description)
 
-    def text(self, key: str, markdown: str, description: str) -> None:
-        create_markdown_artifact(markdown, key=key, description=description)
+    def text(self, key: str, content: Markdown, description: Markdown) -> None:
+        create_markdown_artifact(content, key=key, description=description)
 
-    def link(self, key: str, url: str, text: str) -> None:
+    def link(self, key: str, url: str, text: Markdown) -> None:
         create_link_artifact(url, link_text=text, key=key)
 
     def event(self, name: str, experiment: str, payload: Mapping[str, Any]) -> None:

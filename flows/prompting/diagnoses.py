@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from flows.prompting.figures import ClassFigures, Figures, figures, ratios
-from flows.prompting.untrusted import fenced, one_line
 from flows.search.proposing import Attempt
+from flows.untrusted import prompt_fence, prompt_line
 from sandbox.outcome import Evaluation
 
 FINDINGS_SHOWN = 8
@@ -29,7 +29,7 @@ def diagnose(attempt: Attempt, baseline: Attempt | None) -> tuple[str, ...]:
     if baseline is not None:
         lines += _scenarios(attempt.evaluations, baseline.evaluations)
     if attempt.prints.strip():
-        lines.append(fenced("it printed", attempt.prints, PRINT_CHARS))
+        lines.append(prompt_fence("it printed", attempt.prints, PRINT_CHARS))
     return tuple(lines)
 
 
@@ -46,8 +46,8 @@ def _findings(attempt: Attempt) -> list[str]:
     lines = []
     for finding in attempt.findings[:FINDINGS_SHOWN]:
         where = f"line {finding.line}" if finding.line else "the whole file"
-        shown = f": {one_line(finding.source_line, LINE_CHARS)}" if finding.source_line else ""
-        lines.append(f"{where}: {one_line(finding.message, LINE_CHARS)}{shown}")
+        shown = f": {prompt_line(finding.source_line, LINE_CHARS)}" if finding.source_line else ""
+        lines.append(f"{where}: {prompt_line(finding.message, LINE_CHARS)}{shown}")
     more = len(attempt.findings) - FINDINGS_SHOWN
     return [*lines, f"and {more} more findings"] if more > 0 else lines
 
@@ -56,9 +56,9 @@ def _problem(attempt: Attempt) -> list[str]:
     lines = []
     if attempt.problem:
         where = f" in line {attempt.problem_line}" if attempt.problem_line else ""
-        lines.append(fenced(f"it failed{where}", attempt.problem, MESSAGE_CHARS))
+        lines.append(prompt_fence(f"it failed{where}", attempt.problem, MESSAGE_CHARS))
     if attempt.problem_source_line.strip():
-        lines.append(f"that line is {one_line(attempt.problem_source_line, LINE_CHARS)}")
+        lines.append(f"that line is {prompt_line(attempt.problem_source_line, LINE_CHARS)}")
     failed = [each for each in attempt.evaluations if each.outcome != "ok"]
     if failed and len(failed) < len(attempt.evaluations):
         names = ", ".join(f"{each.scenario} ({each.outcome.value})" for each in failed[:5])

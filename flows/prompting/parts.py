@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.prompting.diagnoses import diagnose
-from flows.prompting.untrusted import code, one_line
 from flows.search.proposing import Attempt, Move
 from flows.settings.sections import FeedbackConfig
+from flows.untrusted import prompt_code, prompt_line
 
 TITLE_CHARS = 90
 REFERENCE = "naive"
@@ -60,7 +60,7 @@ def headline(attempt: Attempt) -> str:
     """Return one line that names an attempt and says how it went."""
     score = "no score" if attempt.score is None else f"score {attempt.score:.3f}"
     ended = score if attempt.outcome == "ok" else f"{attempt.outcome}, {score}"
-    title = f" {one_line(attempt.title, TITLE_CHARS)}" if attempt.title else ""
+    title = f" {prompt_line(attempt.title, TITLE_CHARS)}" if attempt.title else ""
     return f"{_key(attempt)}{title}: {ended}"
 
 
@@ -136,7 +136,7 @@ def _policy(attempt: Attempt, place: int, move: Move, diagnosis: str) -> Shown:
         headline=headline(attempt),
         worth=worth,
         place=place,
-        source=code(attempt.source or ""),
+        source=prompt_code(attempt.source or ""),
         diagnosis=diagnosis,
     )
 
@@ -157,7 +157,7 @@ def _last(attempt: Attempt) -> Shown:
         key=_key(attempt),
         headline=headline(attempt),
         worth=550.0,
-        source=code(attempt.source or ""),
+        source=prompt_code(attempt.source or ""),
     )
 
 

@@ -11,6 +11,7 @@ from flows.prompting.policy_page import policy_page
 from flows.prompting.templates import render_own
 from flows.search.proposing import Attempt, Move, Prompt
 from flows.settings.search import SearchConfig
+from flows.untrusted import for_prompt
 from simulator.cell.allowed import STANDARD_MODULES
 from simulator.objectives import WEIGHTS
 from simulator.params import Params
@@ -126,7 +127,8 @@ def _user(
     parts: Sequence[Shown],
     move: Move,
 ) -> str:
-    return render_own(templates.texts, USER, user_values(scenarios, attempts, parts, move))
+    values = user_values(scenarios, attempts, parts, move)
+    return for_prompt(render_own(templates.texts, USER, values))
 
 
 def user_values(

@@ -7,7 +7,8 @@ from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
 from flows.report.data import ReportData, Slot, slot_name, slot_of
 from flows.report.lineage import parent_rows
-from flows.report.text import clip, number, one_line, score_text, visible
+from flows.report.text import clip, number, one_line, score_text
+from flows.untrusted import for_page
 from flows.wording import counted
 from sandbox.source import source_diff, source_line
 from simulator.cell.cleantext import lines_of
@@ -94,7 +95,7 @@ class TextPool:
         """The number of the text in the pool; None for no text."""
         if not text:
             return None
-        shown = clip(visible(text), limit)
+        shown = clip(for_page(text), limit)
         if shown not in self._text_ids:
             lines = set(shown.split("\n"))
             new = sum(len(line) + 4 for line in lines if line not in self._line_ids)

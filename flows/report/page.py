@@ -6,8 +6,9 @@ from pathlib import Path
 
 from flows.prompting.templates import render_html
 from flows.report.summary import COST_COLUMNS
-from flows.report.text import json_for_script, visible
+from flows.report.text import json_for_script
 from flows.report.view import ReportView
+from flows.untrusted import for_page
 
 FOLDER = Path(__file__).parent / "report_templates"
 
@@ -29,7 +30,7 @@ def render(view: ReportView) -> str:
         payload=json_for_script(view.payload),
         policy=_content_policy(style, script),
     )
-    return visible(page)
+    return for_page(page)
 
 
 def _content_policy(style: str, script: str) -> str:

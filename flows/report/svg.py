@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from flows.report.text import number, visible
+from flows.report.text import number
+from flows.untrusted import for_page
 
 LOG_FROM_RATIO = 6.0
 """A score axis is logarithmic when its largest value is this many times its smallest."""
@@ -17,7 +18,7 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
     A trailing underscore is dropped from a name (``class_``), others become hyphens.
     """
     parts = [
-        f' {key.rstrip("_").replace("_", "-")}="{escape(visible(_plain(value)))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(for_page(_plain(value)))}"'
         for key, value in attributes.items()
         if value is not None
     ]
@@ -26,12 +27,12 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
 
 def text(x: float, y: float, words: str, **attributes: object) -> str:
     """A text element with its words escaped."""
-    return element("text", escape(visible(words)), x=x, y=y, **attributes)
+    return element("text", escape(for_page(words)), x=x, y=y, **attributes)
 
 
 def tooltip(words: str) -> str:
     """The title child that browsers show on hover and read aloud."""
-    return element("title", escape(visible(words)))
+    return element("title", escape(for_page(words)))
 
 
 def picture(width: float, height: float, body: Iterable[str], *, label: str, class_: str) -> str:

@@ -4,15 +4,9 @@ import json
 from datetime import datetime
 from typing import Any
 
-from simulator.cell.cleantext import UNSEEN
+from flows.untrusted import for_page
 
 MAX_MESSAGE_CHARS = 600
-
-
-def visible(text: str) -> str:
-    """The text with every character that could hide or reorder something written as ⟨U+202E⟩."""
-    plain = text.replace("\r\n", "\n")
-    return UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", plain)
 
 
 def clip(text: str, limit: int) -> str:
@@ -24,12 +18,12 @@ def clip(text: str, limit: int) -> str:
 
 def one_line(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
     """The text on one line, unseen characters shown, at most ``limit`` characters."""
-    return clip(visible(" ".join(text.split())), limit)
+    return clip(for_page(" ".join(text.split())), limit)
 
 
 def short(text: str, limit: int) -> str:
     """The text on one line for a label in a drawing, cut without ceremony."""
-    line = visible(" ".join(text.split()))
+    line = for_page(" ".join(text.split()))
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
@@ -47,9 +41,9 @@ def json_for_script(value: Any) -> str:
 def _clean(value: Any) -> Any:
     match value:
         case str():
-            return visible(value)
+            return for_page(value)
         case dict():
-            return {visible(str(key)): _clean(item) for key, item in value.items()}
+            return {for_page(str(key)): _clean(item) for key, item in value.items()}
         case list() | tuple():
             return [_clean(item) for item in value]
         case _:

@@ -32,9 +32,10 @@ from flows.report.summary import (
     status_sentence,
     tiles,
 )
-from flows.report.text import clip, moment, number, one_line, visible
+from flows.report.text import clip, moment, number, one_line
 from flows.report.timeline import timeline_panels
 from flows.report.verdict import verdict
+from flows.untrusted import for_page
 
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
@@ -189,4 +190,4 @@ def _events(data: ReportData) -> tuple[tuple[str, str, str], ...]:
 
 
 def _config(data: ReportData) -> str:
-    return clip(visible(to_toml(data.experiment.config)), MAX_CONFIG_CHARS)
+    return clip(for_page(to_toml(data.experiment.config)), MAX_CONFIG_CHARS)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.prompting.diagnoses import diagnose
-from flows.prompting.untrusted import cleaned, code, fenced, one_line
+from flows.untrusted import prompt_code, prompt_fence, prompt_line, prompt_text
 from sandbox.outcome import Finding, Outcome
 from tests.support.attempts import attempt, baseline, evaluation, failure
 
@@ -122,7 +122,7 @@ def test_prints_are_fenced_and_cut() -> None:
 
 @given(st.text(alphabet="`ab\n\x1b\u202e\x00 ", max_size=80))
 def test_no_text_closes_the_fence_that_holds_it(text: str) -> None:
-    lines = fenced("it said", text, 60).split("\n")
+    lines = prompt_fence("it said", text, 60).split("\n")
     fence = lines[1].removesuffix("text")
 
     assert set(fence) == {"`"} and lines[-1] == fence
@@ -132,14 +132,14 @@ def test_no_text_closes_the_fence_that_holds_it(text: str) -> None:
 
 @given(st.text(max_size=80))
 def test_inline_text_stays_on_its_line_and_in_its_quotes(text: str) -> None:
-    quoted = one_line(text, 40)
+    quoted = prompt_line(text, 40)
 
     assert "\n" not in quoted and quoted.count("`") == 2
 
 
 def test_a_source_with_fences_in_it_gets_a_longer_one() -> None:
-    assert code('"""\n```\n"""\n') == '````python\n"""\n```\n"""\n````'
+    assert prompt_code('"""\n```\n"""\n') == '````python\n"""\n```\n"""\n````'
 
 
 def test_a_long_text_says_how_much_is_missing() -> None:
-    assert cleaned("x" * 50, 10) == "x" * 10 + "… (40 more characters)"
+    assert prompt_text("x" * 50, 10) == "x" * 10 + "… (40 more characters)"

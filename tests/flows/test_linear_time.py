@@ -7,12 +7,12 @@ from itertools import cycle, islice, pairwise
 
 import pytest
 
+from flows import untrusted
 from flows.cli import progress, terminal
 from flows.history.export import render_table
 from flows.history.redact import redact, redact_value
 from flows.history.store import Table
 from flows.judging.scoring import normalised_sha256
-from flows.prompting import untrusted
 from flows.proposers.replies import title_of
 from flows.report import text as report_text
 from flows.report.candidates import TextPool
@@ -81,14 +81,19 @@ READERS: dict[str, Reader] = {
     "title of code": title_of,
     "title of a docstring": lambda text: title_of(f"'''{_without_quotes(text)}x'''\n"),
     "clean in the cell": lambda text: clean_text(text, 1 << 20),
-    "quote in a prompt": lambda text: untrusted.one_line(text, 600),
-    "fence in a prompt": lambda text: untrusted.fenced("it printed", text, 1 << 20),
-    "code in a prompt": untrusted.code,
-    "show on the page": report_text.visible,
+    "quote in a prompt": lambda text: untrusted.prompt_line(text, 600),
+    "fence in a prompt": lambda text: untrusted.prompt_fence("it printed", text, 1 << 20),
+    "code in a prompt": untrusted.prompt_code,
+    "a whole prompt": untrusted.for_prompt,
+    "Markdown": lambda text: untrusted.markdown("{}", text),
+    "a cell of CSV": untrusted.for_csv,
+    "JSON": untrusted.for_json,
+    "a log": untrusted.for_log,
+    "show on the page": untrusted.for_page,
     "one line of the page": report_text.one_line,
     "script of the page": report_text.json_for_script,
     "texts of the page": lambda text: TextPool().add(text),
-    "show on a terminal": terminal.visible,
+    "show on a terminal": untrusted.for_terminal,
     "excerpt on a terminal": lambda text: terminal.excerpt(text, len(text) // 2),
     "print a line": terminal.print_line,
     "print prose": terminal.print_prose,

@@ -15,8 +15,8 @@ import pytest
 
 from flows.report.data import ReportData
 from flows.report.page import render
-from flows.report.text import visible
 from flows.report.view import build_view
+from flows.untrusted import for_page
 from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import search_rows
 
@@ -109,7 +109,7 @@ def test_hostile_text_changes_neither_elements_nor_attributes(text: str) -> None
 def test_no_hidden_character_reaches_the_page_or_its_data(text: str) -> None:
     page = page_full_of(text)
 
-    assert visible(page) == page
+    assert for_page(page) == page
     assert "alert(1)" not in "".join(Outline(page).contents["style"])
     page.encode("utf-8")
 
@@ -120,7 +120,7 @@ def test_the_data_of_the_script_reads_back_what_was_written(text: str) -> None:
 
     runs = data["texts"][data["candidates"]["1/0"]["source"]]
     lines = [data["lines"][start : start + size] for start, size in pairs(runs)]
-    assert "\n".join(line for part in lines for line in part) == visible(text)
+    assert "\n".join(line for part in lines for line in part) == for_page(text)
 
 
 def test_the_page_loads_nothing() -> None:

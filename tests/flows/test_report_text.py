@@ -17,19 +17,19 @@ from flows.report.text import (
     one_line,
     score_text,
     seconds_text,
-    visible,
 )
+from flows.untrusted import for_page
 
 
 @pytest.mark.parametrize(
     "hidden", ["\x00", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028", "\ufeff"]
 )
 def test_a_hidden_character_is_written_out(hidden: str) -> None:
-    assert visible(f"a{hidden}b") == f"a⟨U+{ord(hidden):04X}⟩b"
+    assert for_page(f"a{hidden}b") == f"a⟨U+{ord(hidden):04X}⟩b"
 
 
 def test_a_tag_character_and_a_lone_surrogate_are_written_out() -> None:
-    assert visible("\U000e0041\ud800") == "⟨U+E0041⟩⟨U+D800⟩"
+    assert for_page("\U000e0041\ud800") == "⟨U+E0041⟩⟨U+D800⟩"
 
 
 def test_every_format_character_is_written_out_unless_it_has_a_shape_of_its_own() -> None:
@@ -41,7 +41,7 @@ def test_every_format_character_is_written_out_unless_it_has_a_shape_of_its_own(
     kept = {
         code
         for code in range(0x110000)
-        if unicodedata.category(chr(code)) in unseen and visible(chr(code)) == chr(code)
+        if unicodedata.category(chr(code)) in unseen and for_page(chr(code)) == chr(code)
     }
 
     assert kept <= shaped
@@ -50,11 +50,11 @@ def test_every_format_character_is_written_out_unless_it_has_a_shape_of_its_own(
 def test_ordinary_text_of_any_script_stays_as_it_is() -> None:
     text = "naïve → 0.5\n\tשלום 你好 🙂"
 
-    assert visible(text) == text
+    assert for_page(text) == text
 
 
 def test_line_ends_of_other_systems_become_plain_ones() -> None:
-    assert visible("a\r\nb\rc") == "a\nb⟨U+000D⟩c"
+    assert for_page("a\r\nb\rc") == "a\nb⟨U+000D⟩c"
 
 
 def test_json_cannot_end_its_script_element_and_reads_back_the_same() -> None:

@@ -16,12 +16,12 @@ from flows.cli.progress import (
     spend_text,
     time_left_seconds,
 )
-from flows.cli.terminal import visible
 from flows.history.records import CandidateRow
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.search.budget import Spend
 from flows.search.happenings import Began, Happening, Lost, Notice, Settled, Working
 from flows.search.side_by_side import side_by_side
+from flows.untrusted import for_log
 from tests.support.search_fakes import config
 
 
@@ -182,4 +182,4 @@ def test_what_a_model_cost_is_said_and_what_is_not_known_too() -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    assert visible("a\x1b[31m\nb\u202e") == "a\ufffd[31m b\ufffd"
+    assert for_log("a\x1b[31m\nb\u202e") == "a\ufffd[31m b\ufffd"
