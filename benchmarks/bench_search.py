@@ -19,11 +19,11 @@ from benchmarks.measure import LEAST, sized
 from benchmarks.search_curves import Curve, drawing, table, write_csv
 from flows.clock import SystemClock
 from flows.history.records import CandidateRow, Row
+from flows.judging.splits import suite_splits
 from flows.proposers.offline.proposer import OfflineProposer
-from flows.search.happenings import SearchResult
 from flows.search.loop import run_search
 from flows.search.session import Services
-from flows.search.splits import suite_splits
+from flows.search.watching import SearchResult
 from flows.settings.search import SearchConfig, load_config
 from flows.version import assay_version
 from sandbox.image import source_hash

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.cli.policy_file import PolicyText, read_policy
+from flows.attempt import SeenAttempt
 from flows.evaluator_cells import EvaluatorSettings, Workbench, workbench
 from flows.judging.scoring import Verdict, judge
+from flows.policies import PolicyText, read_policy
 from flows.prompting.diagnoses import diagnose
-from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Trial
 
 __all__ = [
@@ -178,7 +178,7 @@ def _figures(verdict: Verdict) -> dict[str, float]:
 def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation]) -> str:
     problem = verdict.problem
     evaluations = tuple(each.evaluation for each in verdict.judged)
-    attempt = Attempt(
+    attempt = SeenAttempt(
         iteration=1,
         slot=0,
         origin="model",
@@ -192,7 +192,7 @@ def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation]) -> str
         evaluations=evaluations,
         prints=next((each.prints for each in evaluations if each.prints.strip()), ""),
     )
-    naive = Attempt(
+    naive = SeenAttempt(
         iteration=0,
         slot=0,
         origin="baseline",

@@ -8,10 +8,10 @@ from multiprocessing.util import Finalize
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows.cli.policy_file import PolicyText, never_tried
 from flows.errors import ConfigError, UserError
 from flows.judging.objectives import Reference
-from flows.search.scenarios import library_evaluations, references_of, suite_scenarios
+from flows.judging.splits import library_evaluations, references_of, suite_scenarios
+from flows.policies import PolicyText, never_tried
 from sandbox.limits import Limits
 from sandbox.outcome import Evaluation, Trial
 from sandbox.provider import KINDS

@@ -10,12 +10,12 @@ from typing import Any
 from flows.cli.errors import say
 from flows.cli.terminal import print_line, print_table, screen_width
 from flows.errors import UserError
-from flows.judging.comparison import Comparison, ComparisonRow, Contender, Measure, compare
-from flows.judging.contenders import find_contenders, library_contender
+from flows.judging.comparison import Comparison, ComparisonRow, Measure, compare
 from flows.judging.intervals import Interval
 from flows.judging.objectives import Objective
 from flows.judging.paper import PAPER_SUITE, PaperFigure, paper_figures, paper_lines
-from flows.search.scenarios import ALL_SPLITS, suite_scenarios
+from flows.judging.splits import ALL_SPLITS, suite_scenarios
+from flows.policies import Contender, find_contenders, library_contender
 from flows.settings.cells import check_cell
 from flows.wording import counted
 from sandbox.outcome import Trial

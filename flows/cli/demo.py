@@ -6,10 +6,9 @@ from pathlib import Path
 from flows.cli.run import print_end, run_shown
 from flows.cli.terminal import print_line
 from flows.errors import OrchestratorUnavailable
+from flows.experiment import Finished, ended
 from flows.home import home_folder
-from flows.search.experiment import Finished
 from flows.search.ledger import Ledger, recorded
-from flows.search.session import ended
 from flows.settings.cells import check_cell
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from sandbox.provider import DOCKER

@@ -20,7 +20,7 @@ LOST = INTERNAL
 
 def leave_with(error: BaseException) -> int:
     """Print what ``error`` says and return the exit code; a traceback goes to a file only."""
-    from flows.search.proposing import ProposerRefused
+    from flows.attempt import ProposerRefused
     from sandbox.errors import SandboxError
     from simulator.errors import InputError
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.errors import POLICY_FAILED, say
-from flows.cli.policy_file import PolicyText, never_tried, read_policy
 from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
 from flows.judging.scoring import Judged, Verdict, judge
-from flows.search.scenarios import naive_references, suite_scenarios, trace_scenario
+from flows.judging.splits import naive_references, suite_scenarios, trace_scenario
+from flows.policies import PolicyText, never_tried, read_policy
 from flows.settings.cells import check_cell
 from flows.wording import counted
 from sandbox.outcome import Outcome, Trial

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from flows.history.records import CandidateRow
+from flows.experiment import Finished
+from flows.history.records import CandidateRow, format_key
 from flows.search.budget import Spend
-from flows.search.experiment import Finished
-from flows.search.happenings import Began, Happening, Lost, Notice, Settled, Working
-from flows.search.ledger import format_key
+from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
 
 FIGURES = (
     "candidate", "title", "origin", "operator", "outcome", "score", "validation_score",

@@ -5,9 +5,9 @@ import json
 from dataclasses import asdict
 
 from flows.cli.errors import POLICY_FAILED
-from flows.cli.policy_file import library_name, read_policy
 from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
+from flows.policies import library_name, read_policy
 from sandbox.limits import Limits
 from sandbox.screen import screen
 from sandbox.source import malformed_because

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from flows.history.records import CandidateRow
 from flows.search.budget import Spend
-from flows.search.happenings import Began, Happening, Lost, Notice, Settled, Working
+from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
 from flows.settings.search import SearchConfig
 from flows.wording import counted
 

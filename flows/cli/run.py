@@ -14,14 +14,14 @@ from flows.cli.errors import INTERRUPTED, LOST, say
 from flows.cli.event_lines import ended_line, interrupted_line, promotions
 from flows.cli.terminal import print_line, print_prose, print_table, watching
 from flows.errors import ConfigError
+from flows.experiment import Finished, is_done, preflight, run_experiment
 from flows.home import home_folder, make_folder
 from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
 from flows.orchestration.settings import START_SECONDS, prepare_prefect, uses_a_server
+from flows.orchestration.task_runners import check_runner
 from flows.proposers.replay_source import recorded_settings
 from flows.search.budget import preflight_lines, summary_lines
-from flows.search.experiment import Finished, is_done, preflight, run_experiment
-from flows.search.happenings import Notice, SearchResult
-from flows.search.session import Watch
+from flows.search.watching import Notice, SearchResult, Watch
 from flows.settings.cells import check_cell
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from flows.settings.sources import assignments, read_dotenv
@@ -117,6 +117,7 @@ def run_shown(
     done = is_done(config, home)
     direct = direct or done
     if not direct:
+        check_runner(config.runner)
         preflight(config)
     silent = quiet or as_json
     search = run_experiment if direct else _through_prefect(home, verbose, silent, patience_seconds)

@@ -29,7 +29,7 @@ from flows.cli.progress import (
     time_text,
 )
 from flows.clock import SystemClock
-from flows.search.happenings import Began, Happening, Lost, Notice, Settled
+from flows.search.watching import Began, Happening, Lost, Notice, Settled
 from flows.untrusted import for_log, for_terminal
 
 FILE_WIDTH = 120

@@ -271,3 +271,23 @@ ROW_KINDS = (
     ),
 )
 """Every kind of row. A field added later needs a default, so that older journals stay readable."""
+
+
+Key = tuple[int, int]
+"""The iteration and the slot of an attempt."""
+
+
+def format_key(key: Key) -> str:
+    """Return ``iteration/slot``, as the history writes it."""
+    return f"{key[0]}/{key[1]}"
+
+
+def parse_key(text: str) -> Key:
+    """Return the pair that :func:`format_key` wrote."""
+    iteration, slot = text.split("/")
+    return int(iteration), int(slot)
+
+
+def key_of(row: CandidateRow | EvaluationRow) -> Key:
+    """Return the iteration and slot of a row."""
+    return row.iteration, row.slot

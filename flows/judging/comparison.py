@@ -4,27 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from flows.cli.policy_file import PolicyText, never_tried
 from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
 from flows.judging.objectives import DEFAULT_OBJECTIVE, Objective, Reference
 from flows.judging.scoring import Verdict, judge
-from flows.search.scenarios import naive_references
-from flows.search.session import Evaluator
-from flows.search.side_by_side import side_by_side
+from flows.judging.splits import naive_references
+from flows.policies import Contender, never_tried
+from flows.threads import side_by_side
+from flows.trials import Evaluator
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload
 from simulator.scenario import Scenario
 from simulator.suites import encode_scenario
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
-    """A policy to compare, under the name by which a person knows it."""
-
-    label: str
-    text: PolicyText
-    baseline: bool = False
-    """Whether it is one of the library's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flows.judging.intervals import Interval, paired_interval, unpaired_interval
 from flows.judging.objectives import DEFAULT_OBJECTIVE
 from flows.judging.scoring import geometric_mean
-from flows.search.splits import VALIDATION
+from flows.judging.splits import VALIDATION
 from flows.settings.sections import GuardConfig
 
 PROMOTED, REFUSED, BARRED = "promoted", "refused", "barred"

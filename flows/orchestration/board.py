@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from flows.cli.progress import Progress, advance, plain_line
+from flows.experiment import Finished
 from flows.history.records import CandidateRow
 from flows.judging.comparison import Comparison, ComparisonRow
 from flows.judging.intervals import Interval
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.orchestration.folder_evaluation import FolderResult
-from flows.search.experiment import Finished
-from flows.search.happenings import Began, Happening, Settled
+from flows.search.watching import Began, Happening, Settled
 from flows.untrusted import Markdown, markdown, markdown_lines
 
 SHORT_SHA256 = 12

@@ -21,10 +21,11 @@ from prefect.states import Completed
 from prefect.types.entrypoint import EntrypointType
 
 from flows.errors import ConfigError
+from flows.experiment import Finished, run_experiment
 from flows.history.export import export_parquet
 from flows.home import home_folder
 from flows.judging.comparison import Measure, compare
-from flows.judging.contenders import find_contenders
+from flows.judging.splits import suite_scenarios
 from flows.orchestration.board import FolderBoard, SearchBoard, show_comparison
 from flows.orchestration.deployments import TAGS, Deployment, not_cron
 from flows.orchestration.folder_evaluation import evaluate_folder
@@ -32,11 +33,8 @@ from flows.orchestration.maintenance import tidy
 from flows.orchestration.pages import PrefectPages
 from flows.orchestration.runs import alive, need_server, truthful
 from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
-from flows.search.experiment import Finished, run_experiment
-from flows.search.happenings import Happening
-from flows.search.loop import ignore
-from flows.search.scenarios import suite_scenarios
-from flows.search.session import Watch
+from flows.policies import find_contenders
+from flows.search.watching import Happening, Watch, ignore
 from flows.settings.search import SearchConfig, with_sdk_address
 from flows.settings.trial import CompareConfig, FolderConfig
 from flows.version import assay_version

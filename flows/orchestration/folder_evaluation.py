@@ -10,23 +10,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from flows.cli.policy_file import PolicyText, read_policy
+from flows.attempt import baseline_proposals
 from flows.clock import SystemClock, stamp
 from flows.errors import UserError
 from flows.history.journal import Journal, read_rows
-from flows.history.records import RUNNING, CandidateRow, ExperimentRow
+from flows.history.records import RUNNING, CandidateRow, ExperimentRow, Key
 from flows.home import experiment_folder
-from flows.judging.comparison import Contender, scenario_payloads, try_contender
+from flows.judging.comparison import scenario_payloads, try_contender
+from flows.judging.splits import naive_references, suite_scenarios
 from flows.orchestration.claims import Claim, Claims
 from flows.orchestration.folder_rows import Sheet
-from flows.search.baselines import baseline_proposals, check_baselines
-from flows.search.ledger import Key
-from flows.search.loop import ignore, patiently
-from flows.search.scenarios import naive_references, suite_scenarios
-from flows.search.session import Around
-from flows.search.side_by_side import side_by_side
-from flows.search.trials import OpenTrials, Trials, in_this_process
+from flows.policies import Contender, PolicyText, check_baselines, read_policy
+from flows.search.watching import ignore
 from flows.settings.trial import FolderConfig, folder_experiment_id, folder_sha256
+from flows.threads import side_by_side
+from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently
 from sandbox.errors import CellFailed
 
 Settled = Callable[[CandidateRow, float], None]

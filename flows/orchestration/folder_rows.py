@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from flows.attempt import Proposal
 from flows.clock import SystemClock, stamp
-from flows.history.records import RUNNING, ExperimentRow, Row
-from flows.judging.comparison import Contender
+from flows.history.records import RUNNING, ExperimentRow, Key, Row
 from flows.judging.objectives import Reference
 from flows.judging.scoring import Verdict, judge
-from flows.search.ledger import Key
-from flows.search.proposing import Proposal
+from flows.policies import Contender
 from flows.search.rows import Provenance, Tried, candidate_row, evaluation_rows, scenario_row
 from flows.settings.trial import FolderConfig, folder_experiment_id
 from flows.version import assay_version

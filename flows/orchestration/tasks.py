@@ -12,9 +12,7 @@ from prefect.logging import get_run_logger
 
 from flows.orchestration.task_runners import make_runner
 from flows.orchestration.worker_trials import WorkerTrials, work
-from flows.search.loop import OURS, RETRY_SECONDS
-from flows.search.session import Around
-from flows.search.trials import Machinery, Trials, in_this_process
+from flows.trials import OURS, RETRY_SECONDS, Around, Machinery, Trials, in_this_process
 from sandbox.errors import CellFailed
 from sandbox.outcome import Trial
 from sandbox.source import candidate_id

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.orchestration.quiet_exit import end_loop_at_exit
-from flows.search.trials import Machinery
+from flows.trials import Machinery
 from sandbox.limits import Limits
 from sandbox.outcome import Trial
 from sandbox.trial import Payload, Sandbox

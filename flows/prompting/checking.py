@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
+from flows.attempt import Move, Prompt, SeenAttempt
 from flows.errors import ConfigError
 from flows.history.records import PromptRow, Row
 from flows.prompting.folder import SYSTEM, USER, forget_templates, load_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt, system_values, user_values
 from flows.prompting.templates import TemplateProblem, check_names
-from flows.search.proposing import Attempt, Move, Prompt
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Evaluation, Outcome
 from simulator.scenario import Scenario
@@ -49,7 +49,7 @@ def refuse_changed_templates(config: SearchConfig, earlier: Iterable[Row]) -> No
 
 
 def _prompt(
-    config: SearchConfig, scenarios: Sequence[Scenario], past: Sequence[Attempt], move: Move
+    config: SearchConfig, scenarios: Sequence[Scenario], past: Sequence[SeenAttempt], move: Move
 ) -> Prompt:
     chosen = past[: PARENTS[move]]
     return render_prompt(
@@ -57,15 +57,15 @@ def _prompt(
     )
 
 
-def _pasts() -> list[tuple[Attempt, ...]]:
+def _pasts() -> list[tuple[SeenAttempt, ...]]:
     """Return pasts that take the templates through their branches."""
     first, second = _attempt(0, "baseline"), _attempt(1, "model")
     failed = _attempt(2, "model", Outcome.POLICY_ERROR)
     return [(), (first,), (first, second), (first, second, failed)]
 
 
-def _attempt(iteration: int, origin: str, outcome: Outcome = Outcome.OK) -> Attempt:
-    return Attempt(
+def _attempt(iteration: int, origin: str, outcome: Outcome = Outcome.OK) -> SeenAttempt:
+    return SeenAttempt(
         iteration=iteration,
         slot=0,
         candidate=str(iteration) * 64,

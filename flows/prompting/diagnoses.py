@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from flows.attempt import SeenAttempt
 from flows.prompting.figures import ClassFigures, Figures, figures, ratios
-from flows.search.proposing import Attempt
 from flows.untrusted import prompt_fence, prompt_line
 from sandbox.outcome import Evaluation
 
@@ -14,7 +14,7 @@ LINE_CHARS = 160
 PRINT_CHARS = 400
 
 
-def diagnose(attempt: Attempt, baseline: Attempt | None) -> tuple[str, ...]:
+def diagnose(attempt: SeenAttempt, baseline: SeenAttempt | None) -> tuple[str, ...]:
     """Return the lines: how it compares with the baseline, why it failed, what held it back."""
     lines = [*_sameness(attempt), *_findings(attempt), *_problem(attempt)]
     measured = figures(attempt.evaluations)
@@ -33,7 +33,7 @@ def diagnose(attempt: Attempt, baseline: Attempt | None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _sameness(attempt: Attempt) -> list[str]:
+def _sameness(attempt: SeenAttempt) -> list[str]:
     if attempt.duplicate_of is None:
         return []
     return [
@@ -42,7 +42,7 @@ def _sameness(attempt: Attempt) -> list[str]:
     ]
 
 
-def _findings(attempt: Attempt) -> list[str]:
+def _findings(attempt: SeenAttempt) -> list[str]:
     lines = []
     for finding in attempt.findings[:FINDINGS_SHOWN]:
         where = f"line {finding.line}" if finding.line else "the whole file"
@@ -52,7 +52,7 @@ def _findings(attempt: Attempt) -> list[str]:
     return [*lines, f"and {more} more findings"] if more > 0 else lines
 
 
-def _problem(attempt: Attempt) -> list[str]:
+def _problem(attempt: SeenAttempt) -> list[str]:
     lines = []
     if attempt.problem:
         where = f" in line {attempt.problem_line}" if attempt.problem_line else ""

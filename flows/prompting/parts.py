@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flows.attempt import Move, SeenAttempt
 from flows.prompting.diagnoses import diagnose
-from flows.search.proposing import Attempt, Move
 from flows.settings.sections import FeedbackConfig
 from flows.untrusted import prompt_code, prompt_line
 
@@ -35,7 +35,10 @@ class Shown:
 
 
 def choose_parts(
-    feedback: FeedbackConfig, attempts: Sequence[Attempt], move: Move, chosen: Sequence[Attempt]
+    feedback: FeedbackConfig,
+    attempts: Sequence[SeenAttempt],
+    move: Move,
+    chosen: Sequence[SeenAttempt],
 ) -> list[Shown]:
     """Return what the prompt for this move shows, in the order in which it stands there."""
     naive = next((each for each in attempts if (each.iteration, each.slot) == (0, 0)), None)
@@ -56,7 +59,7 @@ def choose_parts(
     return parts
 
 
-def headline(attempt: Attempt) -> str:
+def headline(attempt: SeenAttempt) -> str:
     """Return one line that names an attempt and says how it went."""
     score = "no score" if attempt.score is None else f"score {attempt.score:.3f}"
     ended = score if attempt.outcome == "ok" else f"{attempt.outcome}, {score}"
@@ -65,8 +68,11 @@ def headline(attempt: Attempt) -> str:
 
 
 def _policies(
-    feedback: FeedbackConfig, attempts: Sequence[Attempt], move: Move, chosen: Sequence[Attempt]
-) -> list[Attempt]:
+    feedback: FeedbackConfig,
+    attempts: Sequence[SeenAttempt],
+    move: Move,
+    chosen: Sequence[SeenAttempt],
+) -> list[SeenAttempt]:
     """Return those that are shown with their source: the parents, else the best."""
     if move != "free":
         return [each for each in chosen if each.source]
@@ -75,8 +81,11 @@ def _policies(
 
 
 def _latest(
-    feedback: FeedbackConfig, tried: Sequence[Attempt], policies: Sequence[Attempt], move: Move
-) -> list[Attempt]:
+    feedback: FeedbackConfig,
+    tried: Sequence[SeenAttempt],
+    policies: Sequence[SeenAttempt],
+    move: Move,
+) -> list[SeenAttempt]:
     """Return the latest attempts; the other best ones are shown already, unless one is newest."""
     if feedback.show == "history":
         found = list(tried[-feedback.attempts :]) if feedback.attempts else []
@@ -87,12 +96,12 @@ def _latest(
     return [newest] if newest is not None and unknown else []
 
 
-def _newest(tried: Sequence[Attempt], move: Move) -> Attempt | None:
+def _newest(tried: Sequence[SeenAttempt], move: Move) -> SeenAttempt | None:
     """Return the attempt that a free move follows on; other moves have parents of their own."""
     return tried[-1] if tried and move == "free" else None
 
 
-def _best(attempts: Sequence[Attempt]) -> list[Attempt]:
+def _best(attempts: Sequence[SeenAttempt]) -> list[SeenAttempt]:
     """Return the attempts that work, best first, but for repeats, barred ones and the reference."""
     usable = [
         attempt
@@ -112,12 +121,12 @@ def _explained(move: Move) -> int:
     return 1 if move == "free" else 2
 
 
-def _baseline(attempt: Attempt) -> Shown:
+def _baseline(attempt: SeenAttempt) -> Shown:
     worth = BASELINE_WORTH + (attempt.score or 0.0)
     return Shown(kind="baseline", key=_key(attempt), headline=headline(attempt), worth=worth)
 
 
-def _figures(attempt: Attempt, naive: Attempt | None) -> Shown:
+def _figures(attempt: SeenAttempt, naive: SeenAttempt | None) -> Shown:
     against = naive if attempt is not naive else None
     return Shown(
         kind="figures",
@@ -128,7 +137,7 @@ def _figures(attempt: Attempt, naive: Attempt | None) -> Shown:
     )
 
 
-def _policy(attempt: Attempt, place: int, move: Move, diagnosis: str) -> Shown:
+def _policy(attempt: SeenAttempt, place: int, move: Move, diagnosis: str) -> Shown:
     worth = 1_400.0 - 400.0 * place if move == "free" else PARENT_WORTH - place
     return Shown(
         kind="policy",
@@ -141,7 +150,7 @@ def _policy(attempt: Attempt, place: int, move: Move, diagnosis: str) -> Shown:
     )
 
 
-def _attempt(attempt: Attempt, naive: Attempt | None, age: int, show: str) -> Shown:
+def _attempt(attempt: SeenAttempt, naive: SeenAttempt | None, age: int, show: str) -> Shown:
     return Shown(
         kind="attempt",
         key=_key(attempt),
@@ -151,7 +160,7 @@ def _attempt(attempt: Attempt, naive: Attempt | None, age: int, show: str) -> Sh
     )
 
 
-def _last(attempt: Attempt) -> Shown:
+def _last(attempt: SeenAttempt) -> Shown:
     return Shown(
         kind="last",
         key=_key(attempt),
@@ -161,10 +170,10 @@ def _last(attempt: Attempt) -> Shown:
     )
 
 
-def _diagnosis(attempt: Attempt, naive: Attempt | None) -> str:
+def _diagnosis(attempt: SeenAttempt, naive: SeenAttempt | None) -> str:
     lines = diagnose(attempt, naive)
     return "\n".join(line if "\n" in line else f"- {line}" for line in lines)
 
 
-def _key(attempt: Attempt) -> str:
+def _key(attempt: SeenAttempt) -> str:
     return f"{attempt.iteration}/{attempt.slot}"

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from flows.attempt import Move, Prompt, SeenAttempt
 from flows.prompting.figures import CLASSES
 from flows.prompting.folder import SYSTEM, USER, Templates, load_templates, text_sha256
 from flows.prompting.parts import Shown, choose_parts
 from flows.prompting.policy_page import policy_page
 from flows.prompting.templates import render_own
-from flows.search.proposing import Attempt, Move, Prompt
 from flows.settings.search import SearchConfig
 from flows.untrusted import for_prompt
 from simulator.cell.allowed import STANDARD_MODULES
@@ -29,9 +29,9 @@ def render_prompt(
     *,
     config: SearchConfig,
     scenarios: Sequence[Scenario],
-    attempts: Sequence[Attempt],
+    attempts: Sequence[SeenAttempt],
     move: Move = "free",
-    chosen: Sequence[Attempt] = (),
+    chosen: Sequence[SeenAttempt] = (),
 ) -> Prompt:
     """Return the prompt that shows these attempts, within the configured number of tokens."""
     templates = load_templates(config.feedback.prompts)
@@ -123,7 +123,7 @@ def _span(values: Sequence[float]) -> str:
 def _user(
     templates: Templates,
     scenarios: Sequence[Scenario],
-    attempts: Sequence[Attempt],
+    attempts: Sequence[SeenAttempt],
     parts: Sequence[Shown],
     move: Move,
 ) -> str:
@@ -132,7 +132,10 @@ def _user(
 
 
 def user_values(
-    scenarios: Sequence[Scenario], attempts: Sequence[Attempt], parts: Sequence[Shown], move: Move
+    scenarios: Sequence[Scenario],
+    attempts: Sequence[SeenAttempt],
+    parts: Sequence[Shown],
+    move: Move,
 ) -> Values:
     """Return what the template of the user text may use."""
     tried = [attempt for attempt in attempts if attempt.origin != "baseline"]

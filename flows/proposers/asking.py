@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from flows.attempt import Prompt
 from flows.proposers.choices import Api, ModelSettings, is_openai
-from flows.search.proposing import Prompt
 
 SMALLEST_REPLY_TOKENS = 1024
 """A server that does not even allow this much for a reply cannot answer with a policy."""

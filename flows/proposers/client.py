@@ -7,6 +7,7 @@ from typing import Any
 
 import openai
 
+from flows.attempt import ProposalRequest, ProposerRefused, ProposerUnavailable
 from flows.clock import Clock, SystemClock, stamp
 from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
@@ -21,10 +22,8 @@ from flows.proposers.asking import (
 )
 from flows.proposers.bodies import FINAL, ModelReply, Refusal, complaint, read_body, read_status
 from flows.proposers.choices import ModelSettings, unusable
-from flows.proposers.prices import PriceList
+from flows.proposers.prices import PriceList, may_be_charged
 from flows.proposers.waits import pause_seconds, requested_wait
-from flows.search.budget import may_be_charged
-from flows.search.proposing import ProposalRequest, ProposerRefused, ProposerUnavailable
 from flows.wording import counted
 
 MAX_REPLY_BYTES = 4_000_000

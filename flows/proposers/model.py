@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from flows.attempt import Move, Proposal, ProposalRequest
 from flows.clock import Clock
 from flows.history.records import LlmCallRow
 from flows.proposers.bodies import FINAL, ModelReply
@@ -9,7 +10,6 @@ from flows.proposers.choices import key_for, model_settings, whose_turn
 from flows.proposers.client import ModelClient
 from flows.proposers.prices import PriceList, price_list
 from flows.proposers.replies import extract_source, title_of
-from flows.search.proposing import Move, Proposal, ProposalRequest
 from flows.settings.sections import ProposerConfig
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from flows.errors import ConfigError
+from flows.history.records import LlmCallRow
+from flows.proposers.bodies import FINAL
 from flows.settings.sections import Section
 
 MILLION = 1_000_000
@@ -94,3 +96,21 @@ def _published(
     except (LookupError, ValueError):
         return None
     return float(total)
+
+
+UNANSWERED = ("timeout", "connection_lost")
+"""Outcomes of a call that a server may have worked on, though no answer of it arrived."""
+
+
+def may_be_charged(call: LlmCallRow) -> bool:
+    """Return whether a server may have charged for a call without saying how much."""
+    return not _is_counted(call) and call.outcome in (*FINAL, *UNANSWERED)
+
+
+def is_unpriced(call: LlmCallRow) -> bool:
+    """Return whether the tokens of a call are known and their price is not."""
+    return _is_counted(call) and call.cost_usd is None
+
+
+def _is_counted(call: LlmCallRow) -> bool:
+    return call.input_tokens is not None and call.output_tokens is not None

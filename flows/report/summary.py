@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, LlmCallRow
+from flows.proposers.prices import is_unpriced, may_be_charged
 from flows.report.data import ReportData, slot_name, slot_of, worth
 from flows.report.text import (
     dollars,
@@ -15,7 +16,6 @@ from flows.report.text import (
     score_text,
     seconds_text,
 )
-from flows.search.budget import is_unpriced, may_be_charged
 from flows.wording import counted
 from sandbox.source import source_line
 

@@ -1,10 +1,10 @@
 """What a search found, in a sentence: the top of a report."""
 
 from flows.history.records import CandidateRow
+from flows.judging.leaderboard import verdict_of
 from flows.report.data import ReportData, slot_name, slot_of
 from flows.report.summary import reference_name
 from flows.report.text import one_line, percent, score_text
-from flows.search.verdicts import verdict_of
 from flows.wording import counted
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from flows.attempt import Draft
+from flows.history.records import Key, format_key, key_of
 from flows.judging.guards import (
     BARRED,
     PROMOTED,
@@ -14,10 +16,8 @@ from flows.judging.guards import (
     seed_for,
 )
 from flows.judging.scoring import Verdict, judge
-from flows.search.drafts import Draft
-from flows.search.ledger import Key, format_key, key_of
+from flows.judging.splits import TRAIN, VALIDATION
 from flows.search.session import Session
-from flows.search.splits import TRAIN, VALIDATION
 from sandbox.outcome import Evaluation, Outcome, Trial
 
 

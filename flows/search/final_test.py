@@ -4,21 +4,18 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from flows.history.records import CandidateRow, EvaluationRow
+from flows.attempt import Draft, Proposal
+from flows.history.records import CandidateRow, EvaluationRow, Key, key_of
 from flows.judging.guards import seed_for
 from flows.judging.intervals import Interval, paired_interval
+from flows.judging.leaderboard import stays, verdict_on_test
 from flows.judging.scoring import geometric_mean, judge
-from flows.search.drafts import Draft
-from flows.search.ledger import Key, key_of
-from flows.search.proposing import Proposal
+from flows.judging.splits import TEST, FinalTest
 from flows.search.recording import record_references
-from flows.search.rows import evaluation_rows
+from flows.search.rows import evaluation_rows, scored_tries
 from flows.search.session import Session
-from flows.search.side_by_side import side_by_side
-from flows.search.splits import TEST, FinalTest
-from flows.search.tries import scored_tries
 from flows.search.trying import try_in_cells
-from flows.search.verdicts import stays, verdict_on_test
+from flows.threads import side_by_side
 from sandbox.outcome import Outcome, Trial
 
 SEED_KEY = (-1, 0)
@@ -108,9 +105,9 @@ def _conclude(
         "baseline_score": bar_score,
         "scenarios": len(test.scenarios),
         "touched": len(session.ledger.tested(test.seed)) + 1,
-        "test": "shipped" if test.seed is None else "fresh",
-        "seed": test.seed,
     }
+    if test.seed is not None:
+        detail |= {"seed": test.seed}
     if best.iteration == 0:
         message = (
             f"{stays(best.title)}; on {test.words} the best is {bar.title}, score {bar_score:.3f}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
+from flows.attempt import SeenAttempt
 from flows.history.journal import read_rows
 from flows.history.records import (
     RUNNING,
@@ -12,24 +13,25 @@ from flows.history.records import (
     EvaluationRow,
     EventRow,
     ExperimentRow,
+    Key,
     LlmCallRow,
     PromptRow,
     Row,
     ScenarioRow,
+    format_key,
+    key_of,
+    parse_key,
 )
 from flows.judging.guards import Figures
+from flows.judging.leaderboard import verdict_of
 from flows.judging.objectives import Reference, make_reference
 from flows.judging.scoring import behaviour, normalised_sha256
+from flows.judging.splits import TEST, TRAIN
 from flows.proposers.bodies import FINAL
-from flows.search.attempts import make_attempt, make_evaluation, without_drawings
 from flows.search.budget import Spend, spent_with
-from flows.search.happenings import SearchResult
-from flows.search.proposing import Attempt
-from flows.search.splits import TEST, TRAIN
-from flows.search.verdicts import verdict_of
-from sandbox.outcome import Evaluation, Outcome
-
-Key = tuple[int, int]
+from flows.search.watching import SearchResult
+from sandbox.outcome import Evaluation, Finding, Outcome, Problem
+from sandbox.source import source_line
 
 
 class Ledger:
@@ -45,7 +47,7 @@ class Ledger:
         self._promoted: list[CandidateRow] = []
         self._evaluations: dict[Key, list[EvaluationRow]] = {}
         self._tries: dict[Key, int] = {}
-        self._attempts: dict[Key, Attempt] = {}
+        self._attempts: dict[Key, SeenAttempt] = {}
         self._sources: dict[str, Key] = {}
         self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
         self._prompts: set[str] = set()
@@ -108,11 +110,11 @@ class Ledger:
             case _:
                 pass
 
-    def attempts(self) -> tuple[Attempt, ...]:
+    def attempts(self) -> tuple[SeenAttempt, ...]:
         """Return all attempts in order of (iteration, slot)."""
         return tuple(self._attempts[key] for key in sorted(self._attempts))
 
-    def attempt(self, key: Key) -> Attempt:
+    def attempt(self, key: Key) -> SeenAttempt:
         """Return the attempt recorded under ``key``."""
         return self._attempts[key]
 
@@ -198,7 +200,7 @@ class Ledger:
         """Return how many attempts were lost and never made up for."""
         return len(self._lost - set(self.candidates))
 
-    def best_before(self, iteration: int) -> Attempt | None:
+    def best_before(self, iteration: int) -> SeenAttempt | None:
         """Return the attempt that was the best when ``iteration`` began."""
         promoted = [row for row in self._promoted if row.iteration < iteration]
         return self._attempts[key_of(promoted[-1])] if promoted else None
@@ -266,22 +268,6 @@ def recorded(home: Path, experiment_id: str) -> tuple[Row, ...]:
     return tuple(read_rows(home, experiment_id, without_drawings))
 
 
-def format_key(key: Key) -> str:
-    """Return ``iteration/slot``, as the history writes it."""
-    return f"{key[0]}/{key[1]}"
-
-
-def parse_key(text: str) -> Key:
-    """Return the pair that :func:`format_key` wrote."""
-    iteration, slot = text.split("/")
-    return int(iteration), int(slot)
-
-
-def key_of(row: CandidateRow | EvaluationRow) -> Key:
-    """Return the iteration and slot of a row."""
-    return row.iteration, row.slot
-
-
 def _recording_order(row: Row) -> tuple[int, int, str, int]:
     """Sort evaluations before candidates, candidates by iteration and then as they were decided.
 
@@ -290,3 +276,63 @@ def _recording_order(row: Row) -> tuple[int, int, str, int]:
     if isinstance(row, CandidateRow):
         return 1, row.iteration, row.created_at, row.slot
     return 0, 0, "", 0
+
+
+DRAWN = frozenset(("timeline", "containers"))
+"""Metrics that are lists of hundreds: no score, guard, prompt or proposer looks at them."""
+
+
+def make_attempt(row: CandidateRow, evaluations: tuple[Evaluation, ...]) -> SeenAttempt:
+    """Return the attempt that a candidate's row and its evaluations on train describe."""
+    return SeenAttempt(
+        iteration=row.iteration,
+        slot=row.slot,
+        candidate=row.candidate,
+        title=row.title,
+        origin=row.origin,
+        operator=row.operator,
+        parents=tuple(row.parents),
+        source=row.source,
+        outcome=row.outcome,
+        score=row.score,
+        problem=row.problem,
+        problem_line=row.problem_line,
+        problem_source_line=source_line(row.source or "", row.problem_line),
+        findings=tuple(Finding(**finding) for finding in row.findings),
+        evaluations=evaluations,
+        prints=next((each.prints for each in evaluations if each.prints), ""),
+        duplicate_of=row.duplicate_of,
+        standing=row.standing,
+    )
+
+
+def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
+    """Return the evaluation that a row keeps."""
+    problem = None
+    if row.problem is not None:
+        problem = Problem(
+            message=row.problem,
+            line=row.problem_line,
+            tick=row.problem_tick,
+            source_line=source_line(source, row.problem_line),
+        )
+    return Evaluation(
+        scenario=row.scenario,
+        outcome=Outcome(row.outcome),
+        problem=problem,
+        stats=row.stats,
+        metrics=row.metrics,
+        policy_calls=row.policy_calls,
+        policy_cpu_seconds=row.policy_cpu_seconds,
+        seconds=row.seconds,
+        decision_sha256=row.decision_sha256,
+        prints=row.prints,
+    )
+
+
+def without_drawings(row: Row) -> Row:
+    """Return the row without what only a report draws, which is most of its size."""
+    if not isinstance(row, EvaluationRow) or not DRAWN & (row.metrics or {}).keys():
+        return row
+    kept = {name: value for name, value in (row.metrics or {}).items() if name not in DRAWN}
+    return replace(row, metrics=kept)

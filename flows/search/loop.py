@@ -5,34 +5,31 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from flows.clock import Clock
+from flows.attempt import (
+    Draft,
+    Prompt,
+    Proposal,
+    ProposalRequest,
+    ProposerUnavailable,
+    baseline_proposals,
+)
 from flows.errors import TooManyLosses
+from flows.history.records import format_key
 from flows.prompting.prompts import render_prompt
-from flows.search.baselines import baseline_proposals
 from flows.search.budget import Stop, stop_reason
-from flows.search.drafts import Draft
 from flows.search.final_test import touch_test
-from flows.search.happenings import SearchResult, Working
-from flows.search.ledger import format_key
 from flows.search.places import charges, open_slots
-from flows.search.proposing import Prompt, Proposal, ProposalRequest, ProposerUnavailable
 from flows.search.recording import record, record_references
 from flows.search.rows import prompt_row
-from flows.search.session import Around, Services, Session, Watch
-from flows.search.side_by_side import side_by_side
+from flows.search.session import Services, Session
 from flows.search.strategies import Plan
 from flows.search.trying import confirm, prove, screen_and_try, validate
+from flows.search.watching import SearchResult, Watch, Working, ignore
 from flows.settings.search import SearchConfig
-from sandbox.errors import CellFailed, SandboxUnavailable
+from flows.threads import side_by_side
+from flows.trials import Around, patiently
 
 T = TypeVar("T")
-RETRY_SECONDS = (1.0, 4.0)
-"""Waits before a hop whose failure is ours is begun again."""
-OURS = (CellFailed, SandboxUnavailable)
-
-
-def ignore(_: object) -> None:
-    """Watch nothing."""
 
 
 def run_search(
@@ -148,21 +145,6 @@ def try_baselines(session: Session) -> None:
         tried = screen_and_try(session, drafts[start : start + width])
         for draft in validate(session, tried):
             record(session, draft)
-
-
-def patiently(clock: Clock, say: Callable[[str], None]) -> Around:
-    """Return the plain way to run a hop: again after a wait when the failure is ours."""
-
-    def run(hop: str, label: str, call: Callable[[], T]) -> T:
-        for seconds in RETRY_SECONDS:
-            try:
-                return call()
-            except OURS as error:
-                say(f"{hop} {label}: again in {seconds:g} s: {error}")
-                clock.wait(seconds)
-        return call()
-
-    return run
 
 
 def _prompt(session: Session, plan: Plan) -> Prompt | None:

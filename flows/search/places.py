@@ -7,14 +7,8 @@ places, and which of several calls ends first makes no difference.
 from collections.abc import Sequence
 from math import inf
 
-from flows.search.budget import (
-    calls_left,
-    may_be_charged,
-    places,
-    room_for,
-    stop_reason,
-    tries_left,
-)
+from flows.proposers.prices import may_be_charged
+from flows.search.budget import calls_left, places, room_for, stop_reason, tries_left
 from flows.search.session import Session
 
 

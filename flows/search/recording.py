@@ -6,19 +6,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from flows.attempt import Draft, Proposal
 from flows.errors import TooManyLosses
-from flows.history.records import CandidateRow, EventRow, Row
+from flows.history.records import CandidateRow, EventRow, Key, Row, format_key
 from flows.judging.guards import BARRED, PROMOTED, REFUSED, Ruling
 from flows.judging.scoring import worst_score
-from flows.search.deciding import known_behaviour, rule, rule_on_repeat, train_verdict
-from flows.search.drafts import Draft
-from flows.search.happenings import Lost, Settled
-from flows.search.ledger import Key, format_key
-from flows.search.proposing import Proposal
-from flows.search.rows import candidate_row, evaluation_rows, scenario_row
+from flows.judging.splits import TRAIN
+from flows.search.deciding import (
+    known_behaviour,
+    rule,
+    rule_on_repeat,
+    train_verdict,
+    validation_verdict,
+)
+from flows.search.rows import audit_words, candidate_row, evaluation_rows, scenario_row, tries_of
 from flows.search.session import Session
-from flows.search.splits import TRAIN
-from flows.search.tries import audit_words, tries_of
+from flows.search.watching import Lost, Settled
 from sandbox.outcome import Outcome, Trial
 from simulator.scenario import Scenario
 
@@ -100,7 +103,8 @@ def _tried(session: Session, draft: Draft, row: "partial[CandidateRow]") -> Sequ
         duplicate_of=format_key(same) if same is not None else None,
         ruling=ruling,
     )
-    tries = tries_of(session, draft)
+    verdicts = [verdict, validation_verdict(session, draft)]
+    tries = tries_of(draft, verdicts, session.services.scenarios)
     evaluations = evaluation_rows(draft.key, tries, session.provenance, session.now())
     events = _events(session, draft, candidate, ruling)
     return [*evaluations, *events, candidate]  # with the candidate the attempt is done

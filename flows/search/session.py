@@ -1,50 +1,27 @@
 """One run of a search: its services, its memory, and the one place where rows are recorded."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from flows.attempt import Proposer
 from flows.clock import Clock, stamp
 from flows.errors import ConfigError
-from flows.history.records import EventRow, ExperimentRow, LlmCallRow, Row
-from flows.search.budget import Spend, wall_seconds
-from flows.search.happenings import Began, Happening, Notice
-from flows.search.ledger import Key, Ledger
-from flows.search.proposing import Proposer
-from flows.search.reserves import reserve_of, tries_expected
+from flows.history.records import EventRow, Key, LlmCallRow, Row
+from flows.judging.splits import TEST, Splits, is_fresh
+from flows.search.budget import Spend, reserve_of, tries_expected, wall_seconds
+from flows.search.ledger import Ledger
 from flows.search.rows import Provenance, experiment_row
-from flows.search.splits import TEST, Splits, is_fresh
 from flows.search.strategies import make_strategy
+from flows.search.watching import Began, Notice, Watch
 from flows.settings.search import SearchConfig, config_sha256, experiment_id
-from sandbox.outcome import Trial
+from flows.trials import Around, Evaluator, at_once
 from sandbox.trial import Payload
 from simulator.scenario import Scenario
 from simulator.suites import encode_scenario
 
-Watch = Callable[[Happening], None]
 T = TypeVar("T")
-
-
-class Around(Protocol):
-    """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
-
-    def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
-        """Return what ``call`` returns; begin a trial again when its failure is ours."""
-        ...
-
-
-def at_once(hop: str, label: str, call: Callable[[], T]) -> T:
-    """Run a hop as it is."""
-    return call()
-
-
-class Evaluator(Protocol):
-    """Tries a policy on scenarios; a sandbox does it in cells."""
-
-    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
-        """Return how the policy did; raise a SandboxError when that could not be found out."""
-        ...
 
 
 class Recorder(Protocol):
@@ -247,17 +224,3 @@ class Session:
                 f"({', '.join(changed)}): its scores would not be comparable; give the search "
                 "another --name"
             )
-
-
-def ended(experiment: ExperimentRow | None, candidates: int, config: SearchConfig) -> bool:
-    """Return whether an earlier run brought the experiment to its end under this budget."""
-    if experiment is None or experiment.status not in (
-        "finished",
-        "budget_exhausted",
-        "finished_with_losses",
-    ):
-        return False
-    if candidates >= config.budget.candidates:
-        return True
-    same_budget = experiment.config.get("budget") == config.budget.model_dump(mode="json")
-    return experiment.status == "budget_exhausted" and same_budget

@@ -1,22 +1,24 @@
 """Strategies: what an iteration tries, what its proposals see, and who their parents are."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from flows.search.population import other_parent, pick_by_rank, population
-from flows.search.proposing import Attempt, Move
+from flows.attempt import Move, SeenAttempt
+from flows.judging.guards import BARRED
 from flows.settings.search import SearchConfig
+from sandbox.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What one proposal is asked for: what it may see, how it is made, from whom."""
 
-    visible: tuple[Attempt, ...]
+    visible: tuple[SeenAttempt, ...]
     move: Move = "free"
-    chosen: tuple[Attempt, ...] = ()
+    chosen: tuple[SeenAttempt, ...] = ()
 
 
 class Strategy(Protocol):
@@ -26,7 +28,7 @@ class Strategy(Protocol):
         """Return the slots of ``iteration`` when ``room`` more candidates may be tried."""
         ...
 
-    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+    def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         """Return what the proposal for a slot is asked for, given all attempts so far."""
         ...
 
@@ -40,7 +42,7 @@ class Refine:
     def slots(self, iteration: int, room: int) -> range:
         return range(min(self.width, room))
 
-    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+    def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         return Plan(visible=_earlier(attempts, iteration))
 
 
@@ -53,7 +55,7 @@ class BestOfN:
     def slots(self, iteration: int, room: int) -> range:
         return range(min(self.width, room))
 
-    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+    def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         return Plan(visible=_earlier(attempts, 1), move="fresh")
 
 
@@ -70,7 +72,7 @@ class Evolve:
     def slots(self, iteration: int, room: int) -> range:
         return range(min(self.width, room))
 
-    def plan(self, attempts: Sequence[Attempt], iteration: int, slot: int) -> Plan:
+    def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         visible = _earlier(attempts, iteration)
         people = population(visible, self.size)
         rng = Random(f"parents/{self.seed}/{iteration}/{slot}")
@@ -101,5 +103,72 @@ def make_strategy(config: SearchConfig) -> Strategy:
             )
 
 
-def _earlier(attempts: Sequence[Attempt], iteration: int) -> tuple[Attempt, ...]:
+def _earlier(attempts: Sequence[SeenAttempt], iteration: int) -> tuple[SeenAttempt, ...]:
     return tuple(each for each in attempts if each.iteration < iteration)
+
+
+ALIKE = 0.005
+"""Two policies are alike when no scenario's weighted latency differs by more than this share."""
+
+
+def population(attempts: Sequence[SeenAttempt], size: int) -> list[SeenAttempt]:
+    """Return up to ``size`` attempts, the best first; those alike stand behind all others.
+
+    Failures, repeats and barred ones are left out.
+    """
+    fit = [each for each in attempts if is_fit(each)]
+    fit.sort(key=lambda each: (-(each.score or 0.0), each.iteration, each.slot))
+    different: list[SeenAttempt] = []
+    alike: list[SeenAttempt] = []
+    for each in fit:
+        if len(different) == size:
+            break
+        twin = any(_alike(each, other) for other in different)
+        (alike if twin else different).append(each)
+    return (different + alike)[:size]
+
+
+def is_fit(attempt: SeenAttempt) -> bool:
+    """Return whether an attempt may have descendants."""
+    return (
+        attempt.outcome == Outcome.OK
+        and attempt.score is not None
+        and attempt.source is not None
+        and attempt.duplicate_of is None
+        and attempt.standing != BARRED
+    )
+
+
+def pick_by_rank(people: Sequence[SeenAttempt], rng: Random) -> SeenAttempt:
+    """Return one of ``people``, the first the likeliest and each next one linearly less so."""
+    weights = range(len(people), 0, -1)
+    return rng.choices(people, weights)[0]
+
+
+def other_parent(
+    people: Sequence[SeenAttempt], first: SeenAttempt, rng: Random
+) -> SeenAttempt | None:
+    """Return a second parent, one that beats the first somewhere where there is one."""
+    others = [each for each in people if each is not first]
+    if not others:
+        return None
+    return pick_by_rank([each for each in others if _beats_somewhere(each, first)] or others, rng)
+
+
+def _alike(one: SeenAttempt, other: SeenAttempt) -> bool:
+    mine, theirs = _latencies(one), _latencies(other)
+    if mine.keys() != theirs.keys() or not mine:
+        return False
+    return all(math.isclose(mine[name], theirs[name], rel_tol=ALIKE) for name in mine)
+
+
+def _beats_somewhere(one: SeenAttempt, other: SeenAttempt) -> bool:
+    mine, theirs = _latencies(one), _latencies(other)
+    return any(mine[name] < theirs[name] * (1.0 - ALIKE) for name in mine.keys() & theirs.keys())
+
+
+def _latencies(attempt: SeenAttempt) -> dict[str, float]:
+    return {
+        each.scenario: float((each.metrics or {}).get("weighted_latency_seconds") or 0.0)
+        for each in attempt.evaluations
+    }

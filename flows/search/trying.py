@@ -4,17 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from flows.attempt import Draft
+from flows.history.records import format_key
 from flows.judging.guards import PROMOTED
 from flows.judging.scoring import behaviour, normalised_sha256
+from flows.judging.splits import AUDIT_CALLS, with_policy_calls
 from flows.search.deciding import may_be_better, rule
-from flows.search.drafts import Draft
-from flows.search.happenings import Working
-from flows.search.ledger import format_key
-from flows.search.scenarios import with_policy_calls
 from flows.search.session import Session
-from flows.search.sharing_out import joined, shares
-from flows.search.side_by_side import side_by_side
-from flows.search.splits import AUDIT_CALLS
+from flows.search.watching import Working
+from flows.threads import side_by_side
+from flows.trials import joined, shares
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
 from simulator.scenario import Scenario

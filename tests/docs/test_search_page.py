@@ -9,8 +9,8 @@ import pytest
 
 from flows.history.records import CandidateRow
 from flows.judging.intervals import paired_interval
-from flows.search.reserves import most_tries
-from flows.search.splits import suite_splits
+from flows.judging.splits import suite_splits
+from flows.search.budget import most_tries
 from flows.settings.search import SearchConfig
 from tests.docs.pages import DOCS, blocks, follow, follows
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows.cli.policy_file import PolicyText
-from flows.judging.comparison import Comparison, Contender, Measure, compare, compare_trials
+from flows.judging.comparison import Comparison, Measure, compare, compare_trials
 from flows.judging.objectives import Reference
+from flows.policies import Contender, PolicyText
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from tests.support.search_fakes import FakeSandbox, evaluation, failure, scenario, trial
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import UserError
-from flows.judging.contenders import find_contender, find_contenders
+from flows.policies import find_contender, find_contenders
 from simulator.library import policy_source
 from tests.support.history_rows import candidate, experiment, remember
 

@@ -1,7 +1,7 @@
 """What a diagnosis says, about small simulations whose figures are worked out by hand."""
 
+from flows.attempt import SeenAttempt
 from flows.prompting.diagnoses import diagnose
-from flows.search.proposing import Attempt
 from sandbox.outcome import Evaluation, Outcome, Problem
 from sandbox.source import source_line
 from simulator.errors import PolicyFailure
@@ -125,7 +125,7 @@ def test_an_error_is_told_with_its_line_and_what_stands_there() -> None:
     assert lines[1] == "that line is `return left['p7'], []`"
 
 
-def _failing(body: str, *pipelines: Pipeline) -> Attempt:
+def _failing(body: str, *pipelines: Pipeline) -> SeenAttempt:
     """Return the attempt of a policy that fails on its first call."""
     try:
         run(body, *pipelines)

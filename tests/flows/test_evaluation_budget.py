@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from flows.attempt import Proposal, ProposalRequest
 from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, Row
-from flows.search.happenings import Happening, Notice, SearchResult
+from flows.judging.splits import Splits
+from flows.search.budget import most_tries
 from flows.search.loop import run_search
-from flows.search.proposing import Proposal, ProposalRequest
-from flows.search.reserves import most_tries
-from flows.search.splits import Splits
+from flows.search.watching import Happening, Notice, SearchResult
 from tests.support.search_fakes import (
     SPLITS,
     FakeJournal,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.event_lines import ended_line, event_lines, interrupted_line
+from flows.experiment import Finished
 from flows.search.budget import Spend
-from flows.search.experiment import Finished
-from flows.search.happenings import Began, Lost, Notice, SearchResult, Settled, Working
+from flows.search.watching import Began, Lost, Notice, SearchResult, Settled, Working
 from flows.settings.search import SearchConfig
 from tests.support.guarded_rows import guarded_rows
 

@@ -9,13 +9,13 @@ import pytest
 
 from flows.cli.demo import SEED, demo_config
 from flows.errors import AlreadyRunning, ConfigError, UserError
+from flows.experiment import make_proposer, run_experiment
 from flows.history.journal import Journal
 from flows.home import experiment_folder
 from flows.orchestration.settings import prepare_prefect, uses_a_server
 from flows.proposers.choices import keys_of
-from flows.search.experiment import run_experiment
-from flows.search.loop import ignore, run_search
-from flows.search.proposer_choice import make_proposer
+from flows.search.loop import run_search
+from flows.search.watching import ignore
 from flows.settings.search import experiment_id, load_config
 from tests.support.command import assay
 from tests.support.search_fakes import FakeProposer, better_each_time, services

@@ -2,9 +2,9 @@
 
 import pytest
 
+from flows.attempt import Proposal, ProposerUnavailable
 from flows.history.records import LlmCallRow
 from flows.proposers.model import OpenAiProposer
-from flows.search.proposing import Proposal, ProposerUnavailable
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import SOURCE, StillClock, ask, request

@@ -2,9 +2,9 @@
 
 import pytest
 
+from flows.attempt import ProposerRefused, ProposerUnavailable
 from flows.errors import ConfigError
 from flows.proposers.model import OpenAiProposer
-from flows.search.proposing import ProposerRefused, ProposerUnavailable
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import KEY, SOURCE, ask

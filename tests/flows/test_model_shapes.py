@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.search.proposing import ProposerRefused, ProposerUnavailable
+from flows.attempt import ProposerRefused, ProposerUnavailable
 from tests.support import model_server as server
 from tests.support import server_shapes as shapes
 from tests.support.asking import SOURCE, ask

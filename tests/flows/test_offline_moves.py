@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from flows.attempt import Move, Proposal, ProposalRequest, SeenAttempt
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
 from flows.proposers.offline.emit import emit
@@ -12,7 +13,6 @@ from flows.proposers.offline.measure import Measured, measure, trailing
 from flows.proposers.offline.proposer import OfflineProposer
 from flows.proposers.offline.space import NAMES, Genome, from_source, random_genome, with_values
 from flows.proposers.offline.vary import remedies
-from flows.search.proposing import Attempt, Move, Proposal, ProposalRequest
 from sandbox.outcome import Evaluation
 from simulator.library import policy_source
 from tests.support.attempts import attempt, evaluation
@@ -23,7 +23,10 @@ def no_call(_: LlmCallRow) -> None:
 
 
 def asked(
-    move: Move, chosen: Sequence[Attempt] = (), seen: Sequence[Attempt] = (), iteration: int = 9
+    move: Move,
+    chosen: Sequence[SeenAttempt] = (),
+    seen: Sequence[SeenAttempt] = (),
+    iteration: int = 9,
 ) -> Proposal:
     return OfflineProposer().propose(
         ProposalRequest(
@@ -34,7 +37,7 @@ def asked(
     )  # fmt: skip
 
 
-def of_genome(genome: Genome, iteration: int = 1, **changed: object) -> Attempt:
+def of_genome(genome: Genome, iteration: int = 1, **changed: object) -> SeenAttempt:
     fields = {"origin": "offline", "operator": "seed", "source": emit(genome), **changed}
     return attempt(iteration, **fields)
 

@@ -8,12 +8,12 @@ from functools import cache
 
 import pytest
 
+from flows.attempt import Proposal, ProposalRequest, SeenAttempt
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
 from flows.proposers.offline.emit import emit
 from flows.proposers.offline.proposer import OfflineProposer
 from flows.proposers.offline.space import random_genome
-from flows.search.proposing import Attempt, Proposal, ProposalRequest
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
 from simulator.engine import Run, simulate
@@ -29,7 +29,9 @@ def no_call(_: LlmCallRow) -> None:
     raise AssertionError("the offline proposer calls nobody")
 
 
-def propose(attempts: Sequence[Attempt], iteration: int, seed: int = 1, slot: int = 0) -> Proposal:
+def propose(
+    attempts: Sequence[SeenAttempt], iteration: int, seed: int = 1, slot: int = 0
+) -> Proposal:
     return OfflineProposer().propose(
         ProposalRequest(
             experiment_id="e", seed=seed, iteration=iteration, slot=slot, prompt=None,
@@ -40,17 +42,17 @@ def propose(attempts: Sequence[Attempt], iteration: int, seed: int = 1, slot: in
 
 def attempted(
     proposal: Proposal, iteration: int, score: float, evaluations: Sequence[Evaluation] = ()
-) -> Attempt:
-    return Attempt(
+) -> SeenAttempt:
+    return SeenAttempt(
         iteration=iteration, slot=0, candidate=f"{iteration:064d}", title=proposal.title,
         origin=proposal.origin, operator=proposal.operator, parents=proposal.parents,
         source=proposal.source, outcome="ok", score=score, evaluations=tuple(evaluations),
     )  # fmt: skip
 
 
-def played(candidates: int, seed: int = 1) -> list[Attempt]:
+def played(candidates: int, seed: int = 1) -> list[SeenAttempt]:
     """Return a search whose scores are drawn, as no measuring is needed."""
-    rng, attempts = random.Random(seed), list[Attempt]()
+    rng, attempts = random.Random(seed), list[SeenAttempt]()
     for iteration in range(1, candidates + 1):
         proposal = propose(attempts, iteration, seed)
         measured = (evaluation(oom_kills=40, cpu_allocated_percent=30.0),)
@@ -119,9 +121,9 @@ def test_parents_are_the_best_and_failures_never_are() -> None:
     attempts = played(30)
     bad = [attempted(propose([], 1), n, 99.0) for n in (31, 32)]
     failed = [
-        Attempt(iteration=bad[0].iteration, slot=0, candidate="f" * 64, origin="offline",
+        SeenAttempt(iteration=bad[0].iteration, slot=0, candidate="f" * 64, origin="offline",
                 operator="seed", source=bad[0].source, outcome="cpu_limit", score=99.0),
-        Attempt(iteration=bad[1].iteration, slot=0, candidate="d" * 64, origin="offline",
+        SeenAttempt(iteration=bad[1].iteration, slot=0, candidate="d" * 64, origin="offline",
                 operator="seed", source=bad[1].source, outcome="ok", score=99.0,
                 duplicate_of="1/0"),
     ]  # fmt: skip
@@ -146,8 +148,10 @@ def test_a_barred_policy_has_no_descendants() -> None:
 
 
 def test_a_model_s_policy_without_a_genome_is_not_disturbing() -> None:
-    stranger = Attempt(iteration=1, slot=0, candidate="a" * 64, origin="model", operator="sample",
-                       source="x = (", outcome="ok", score=9.0)  # fmt: skip
+    stranger = SeenAttempt(
+        iteration=1, slot=0, candidate="a" * 64, origin="model", operator="sample",
+        source="x = (", outcome="ok", score=9.0,
+    )  # fmt: skip
 
     assert propose([stranger], 2).operator == "seed"
 
@@ -190,7 +194,7 @@ def test_policies_run_on_tiny_and_fractional_clusters() -> None:
 def test_twenty_candidates_beat_naive_clearly_and_priority() -> None:
     naive = [latency(policy_source("naive"), scenario)[0] for scenario in scenarios()]
     priority, _ = scored(policy_source("priority"), naive)
-    attempts: list[Attempt] = []
+    attempts: list[SeenAttempt] = []
 
     for iteration in range(1, 21):
         proposal = propose(attempts, iteration, seed=5)

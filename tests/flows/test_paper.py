@@ -13,7 +13,7 @@ from flows.judging.paper import (
     paper_figures,
     paper_lines,
 )
-from flows.search.scenarios import library_evaluations, suite_scenarios
+from flows.judging.splits import library_evaluations, suite_scenarios
 from sandbox.outcome import Evaluation, Outcome
 
 

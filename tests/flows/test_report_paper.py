@@ -9,13 +9,13 @@ import pytest
 
 from flows.history.records import EvaluationRow
 from flows.judging.paper import paper_figures
+from flows.judging.splits import library_evaluations, suite_scenarios
 from flows.report.compare import contenders
 from flows.report.config import command_line
 from flows.report.data import ReportData
 from flows.report.page import render
 from flows.report.paper import paper_table
 from flows.report.view import build_view
-from flows.search.scenarios import library_evaluations, suite_scenarios
 from flows.settings.search import load_config
 from flows.settings.sources import assignments
 from sandbox.outcome import Evaluation

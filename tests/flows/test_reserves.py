@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.search.budget import preflight_lines
-from flows.search.reserves import reserve_of
+from flows.search.budget import preflight_lines, reserve_of
 from flows.settings.search import SearchConfig
 from tests.support.search_fakes import SPLITS
 

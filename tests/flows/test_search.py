@@ -6,8 +6,8 @@ from typing import TypeVar
 import pytest
 
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, ScenarioRow
-from flows.search.happenings import Happening, Settled
 from flows.search.loop import run_search
+from flows.search.watching import Happening, Settled
 from tests.support.search_fakes import (
     SPLITS,
     FakeClock,

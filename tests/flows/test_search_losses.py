@@ -2,9 +2,10 @@
 
 import pytest
 
+from flows.attempt import Proposal, ProposalRequest, ProposerRefused, ProposerUnavailable
 from flows.history.records import EventRow, ExperimentRow
-from flows.search.loop import RETRY_SECONDS, run_search
-from flows.search.proposing import Proposal, ProposalRequest, ProposerRefused, ProposerUnavailable
+from flows.search.loop import run_search
+from flows.trials import RETRY_SECONDS
 from sandbox.errors import CellFailed, SandboxUnavailable
 from tests.support.search_fakes import (
     FakeClock,

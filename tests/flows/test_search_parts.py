@@ -19,8 +19,8 @@ from flows.cli.progress import (
 from flows.history.records import CandidateRow
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.search.budget import Spend
-from flows.search.happenings import Began, Happening, Lost, Notice, Settled, Working
-from flows.search.side_by_side import side_by_side
+from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
+from flows.threads import side_by_side
 from flows.untrusted import for_log
 from tests.support.search_fakes import config
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from flows.attempt import Proposal, ProposalRequest, ProposerUnavailable
 from flows.errors import ConfigError
+from flows.experiment import ended
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, Row
+from flows.judging.splits import Splits
 from flows.search.ledger import Ledger
 from flows.search.loop import run_search
-from flows.search.proposing import Proposal, ProposalRequest, ProposerUnavailable
-from flows.search.session import ended
-from flows.search.splits import Splits
 from tests.support.search_fakes import (
     SPLITS,
     FakeClock,

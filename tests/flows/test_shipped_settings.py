@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from flows.orchestration.deployments import TAGS, shipped
-from flows.search.baselines import check_baselines
+from flows.policies import check_baselines
 from flows.settings.search import SearchConfig, load_config
 from flows.settings.trial import CompareConfig, FolderConfig
 from simulator.suites import suite_names

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from flows.attempt import SeenAttempt
 from flows.search.loop import run_search
-from flows.search.population import other_parent, pick_by_rank, population
-from flows.search.proposing import Attempt
-from flows.search.strategies import Plan, make_strategy
+from flows.search.strategies import Plan, make_strategy, other_parent, pick_by_rank, population
 from tests.support.search_fakes import (
     FakeJournal,
     FakeProposer,
@@ -20,7 +19,7 @@ from tests.support.search_fakes import (
 )
 
 
-def attempt(iteration: int, score: float, **changes: Any) -> Attempt:
+def attempt(iteration: int, score: float, **changes: Any) -> SeenAttempt:
     """Return a good attempt whose latencies follow from its score."""
     latencies = changes.pop("latencies", (50 / score, 50 / score))
     fields: dict[str, Any] = {
@@ -37,7 +36,7 @@ def attempt(iteration: int, score: float, **changes: Any) -> Attempt:
         ),
         **changes,
     }
-    return Attempt(**fields)
+    return SeenAttempt(**fields)
 
 
 PAST = [attempt(n, 1.0 + n / 10) for n in range(6)]

@@ -22,7 +22,7 @@ from flows.orchestration.board import Pages
 from flows.orchestration.pages import PrefectPages
 from flows.prompting.prompts import render_prompt
 from flows.report.text import json_for_script
-from flows.search.happenings import Lost
+from flows.search.watching import Lost
 from flows.settings.search import SearchConfig
 from flows.untrusted import Markdown, for_log, for_page, markdown
 from simulator.cell.cleantext import UNSEEN

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flows.orchestration.deployments import shipped
-from flows.search.happenings import SearchResult
 from flows.search.loop import run_search
+from flows.search.watching import SearchResult
 from flows.settings.trial import CompareConfig, FolderConfig
 from sandbox.errors import CellFailed
 from simulator.library import policy_source

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from flows.search.side_by_side import side_by_side
+from flows.threads import side_by_side
 from sandbox.parsing import parse
 from simulator.library import policy_names, policy_source
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.history.records import LlmCallRow
-from flows.proposers.model import OpenAiProposer
-from flows.search.proposing import (
-    Attempt,
+from flows.attempt import (
     Prompt,
     Proposal,
     ProposalRequest,
     ProposerRefused,
     ProposerUnavailable,
+    SeenAttempt,
 )
+from flows.history.records import LlmCallRow
+from flows.proposers.model import OpenAiProposer
 from flows.settings.sections import ProposerConfig
 from tests.support.model_server import Behaviour, ModelServer
 
@@ -100,7 +100,7 @@ def request(
     prompt_chars: int = 0,
 ) -> ProposalRequest:
     """Return a request; its prompt has so many characters more."""
-    best = Attempt(
+    best = SeenAttempt(
         iteration=0,
         slot=0,
         candidate="ab" * 32,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.search.proposing import Attempt
+from flows.attempt import SeenAttempt
 from sandbox.outcome import Evaluation, Outcome, Problem
 
 
@@ -41,7 +41,7 @@ def failure(scenario: str, outcome: Outcome, message: str) -> Evaluation:
     return Evaluation(scenario=scenario, outcome=outcome, problem=Problem(message=message))
 
 
-def attempt(iteration: int = 1, **changed: Any) -> Attempt:
+def attempt(iteration: int = 1, **changed: Any) -> SeenAttempt:
     """Return an attempt of the model proposer, with these changes."""
     plain: dict[str, Any] = {
         "slot": 0,
@@ -53,10 +53,10 @@ def attempt(iteration: int = 1, **changed: Any) -> Attempt:
         "outcome": "ok",
         "score": 1.0 + iteration / 10,
     }
-    return Attempt(iteration=iteration, **{**plain, **changed})
+    return SeenAttempt(iteration=iteration, **{**plain, **changed})
 
 
-def baseline(**changed: Any) -> Attempt:
+def baseline(**changed: Any) -> SeenAttempt:
     """Return the naive policy's attempt."""
     slow = evaluation(weighted_latency_seconds=800.0, queue_wait_seconds_mean=40.0)
     plain: dict[str, Any] = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flows.search.trials import Machinery, Trials
+from flows.trials import Machinery, Trials
 from sandbox.provider import Ended, Setting
 from sandbox.trial import Sandbox
 from simulator.cell.frames import LENGTH, CellReport, Job, Tried, pack_report, unpack_job

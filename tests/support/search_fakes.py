@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flows.attempt import Proposal, ProposalRequest
 from flows.history.records import Row
-from flows.search.proposing import Proposal, ProposalRequest
+from flows.judging.splits import Splits
 from flows.search.session import Services
-from flows.search.splits import Splits
 from flows.settings.search import SearchConfig, load_config
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload

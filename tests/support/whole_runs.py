@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from flows.experiment import run_experiment
 from flows.orchestration.folder_evaluation import evaluate_folder
-from flows.search.experiment import run_experiment
 from flows.settings.search import load_config
 from flows.settings.trial import FolderConfig
 from simulator.library import policy_source

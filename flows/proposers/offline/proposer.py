@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from flows.attempt import Proposal, ProposalRequest, SeenAttempt
 from flows.judging.scoring import normalised_sha256
 from flows.proposers.offline.emit import emit, title
 from flows.proposers.offline.measure import measure, trailing
@@ -19,7 +20,6 @@ from flows.proposers.offline.vary import (
     sample,
     seed_genome,
 )
-from flows.search.proposing import Attempt, Proposal, ProposalRequest
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Parent:
     """An attempt that may have descendants: one of ours, or a library policy that is like one."""
 
     genome: Genome
-    attempt: Attempt
+    attempt: SeenAttempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _fingerprint(source: str) -> str:
     return normalised_sha256(source)
 
 
-def _parents(attempts: Sequence[Attempt]) -> list[Parent]:
+def _parents(attempts: Sequence[SeenAttempt]) -> list[Parent]:
     """Return the attempts that work and whose genome can be read back, best first."""
     found = []
     for attempt in attempts:
@@ -126,19 +126,19 @@ def _parents(attempts: Sequence[Attempt]) -> list[Parent]:
     return found
 
 
-def _genome_of(attempt: Attempt) -> Genome | None:
+def _genome_of(attempt: SeenAttempt) -> Genome | None:
     if attempt.origin == "baseline":
         return nearest_genome(attempt.title)
     return from_source(attempt.source) if attempt.source else None
 
 
-def _may_have_descendants(attempt: Attempt) -> bool:
+def _may_have_descendants(attempt: SeenAttempt) -> bool:
     works = attempt.outcome == "ok" and attempt.score is not None
     return works and attempt.duplicate_of is None and attempt.standing != "barred"
 
 
 def _variant(
-    rng: random.Random, parent: Parent, tune: bool, attempts: Sequence[Attempt], known: set[str]
+    rng: random.Random, parent: Parent, tune: bool, attempts: Sequence[SeenAttempt], known: set[str]
 ) -> Proposal:
     """Return the parent with what its measurements suggest, or with genes changed at random."""
     if tune:

@@ -1,6 +1,6 @@
 """What a search tells whoever watches it: values, in the order in which things happen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,3 +78,10 @@ class SearchResult:
 
 
 Happening = Began | Working | Settled | Lost | Notice
+
+
+Watch = Callable[[Happening], None]
+
+
+def ignore(_: object) -> None:
+    """Watch nothing."""

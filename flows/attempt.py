@@ -1,11 +1,12 @@
-"""What a proposer is asked, what it answers, and how it says that it cannot answer."""
+"""The nouns of a search: what is asked, what is proposed, and what became of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from flows.history.records import LlmCallRow
-from sandbox.outcome import Evaluation, Finding
+from flows.history.records import Key, LlmCallRow
+from sandbox.outcome import Evaluation, Finding, Trial
+from simulator.library import policy_source
 
 Move = Literal["free", "fresh", "vary", "combine"]
 
@@ -30,7 +31,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class SeenAttempt:
     """What the search remembers of one attempt, baselines included.
 
     ``problem``, ``prints`` and the problems of ``evaluations`` are text that a policy may have
@@ -73,9 +74,9 @@ class ProposalRequest:
     slot: int
     prompt: Prompt | None
     """None for a proposer that does not use prompts."""
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[SeenAttempt, ...]
     """Earlier attempts in order of (iteration, slot), baselines first."""
-    best: Attempt | None
+    best: SeenAttempt | None
     """The best that was promoted."""
     record_call: Callable[[LlmCallRow], None]
     """Called for each request to a model as soon as it has ended, failed ones included."""
@@ -86,7 +87,7 @@ class ProposalRequest:
     included; None is no bound."""
     move: Move = "free"
     """What the strategy asks for; ``free`` leaves it to the proposer."""
-    chosen: tuple[Attempt, ...] = ()
+    chosen: tuple[SeenAttempt, ...] = ()
     """The parents that the strategy chose: none, one to ``vary``, two to ``combine``."""
 
 
@@ -123,3 +124,54 @@ class Proposer(Protocol):
     def propose(self, request: ProposalRequest) -> Proposal:
         """Return the next proposal; raise ProposerUnavailable or ProposerRefused when it cannot."""
         ...
+
+
+REFERENCE = "naive"
+"""Its figures are score 1.0."""
+
+
+def baseline_proposals(names: Sequence[str]) -> list[Proposal]:
+    """Return the named library policies as proposals, the reference first, each once."""
+    return [
+        Proposal(source=policy_source(name), title=name, origin="baseline", operator="baseline")
+        for name in dict.fromkeys((REFERENCE, *names))
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A proposal on its way: ``lost`` says why there is none, a trial is None if not needed."""
+
+    key: Key
+    proposal: Proposal | None = None
+    prompt: Prompt | None = None
+    trial: Trial | None = None
+    """On the train scenarios, the first of them twice."""
+    second: Trial | None = None
+    """On the validation scenarios, and on the first train scenario again."""
+    elite: Trial | None = None
+    """On train again, in one more cell, before it is promoted."""
+    audit: Trial | None = None
+    """On some train scenarios, called in every tick."""
+    lost: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def source(self) -> str | None:
+        return self.proposal.source if self.proposal is not None else None
+
+    @property
+    def title(self) -> str:
+        return self.proposal.title if self.proposal is not None else ""
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """What was tried so far, in order."""
+        every = (self.trial, self.second, self.elite, self.audit)
+        return tuple(trial for trial in every if trial is not None)
+
+    @property
+    def cell_seconds(self) -> float | None:
+        """Wall seconds in cells; None when none was needed."""
+        cells = [trial.cell.seconds for trial in self.trials if trial.cell is not None]
+        return sum(cells) if cells else None

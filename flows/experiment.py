@@ -7,27 +7,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows.attempt import Proposer
 from flows.clock import SystemClock, stamp
-from flows.errors import AlreadyRunning, UserError
+from flows.errors import AlreadyRunning, ConfigError, UserError
 from flows.history.ingest_lock import hold
 from flows.history.journal import Journal
 from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
 from flows.home import experiment_folder, home_folder, make_folder
-from flows.orchestration.task_runners import check_runner
+from flows.judging.splits import suite_splits
+from flows.policies import check_baselines
 from flows.prompting.checking import check_prompts, refuse_changed_templates
 from flows.proposers.choices import keys_of
 from flows.report.writing import write_report
-from flows.search.baselines import check_baselines
 from flows.search.budget import wall_seconds
-from flows.search.happenings import SearchResult
 from flows.search.ledger import Ledger, recorded
 from flows.search.loop import run_search
-from flows.search.proposer_choice import make_proposer
-from flows.search.session import Around, Services, Watch, ended
-from flows.search.splits import suite_splits
-from flows.search.trials import OpenTrials, in_this_process
+from flows.search.session import Services
+from flows.search.watching import SearchResult, Watch
 from flows.settings.search import SearchConfig, experiment_id
 from flows.settings.sources import variables_here
+from flows.trials import Around, OpenTrials, in_this_process
 from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
@@ -102,9 +101,8 @@ def preflight(config: SearchConfig) -> None:
     make_proposer(config, keys_of(config.proposer, variables_here()), home_folder())
     if config.proposer.kind != "offline":
         check_prompts(config, scenarios.train)
-    if config.runner.kind != "threads":  # the cells are elsewhere, this machine may have none
-        check_runner(config.runner)
-        return
+    if config.runner.kind != "threads":
+        return  # the cells are elsewhere, this machine may have none
     with Sandbox(limits=config.limits, ready=False, cell=config.cell):
         pass
 
@@ -218,3 +216,52 @@ def _lock_file(home: Path, identity: str) -> Path:
             "run the same command again"
         ) from None
     return path
+
+
+def make_proposer(config: SearchConfig, keys: Mapping[str, str], home: Path) -> Proposer:
+    """Return the proposer; the SDK of a model is imported only when one is asked."""
+    match config.proposer.kind:
+        case "offline":
+            from flows.proposers.offline.proposer import OfflineProposer
+
+            return OfflineProposer()
+        case "openai":
+            from flows.proposers.model import OpenAiProposer
+
+            _refuse_uncountable_dollars(config)
+            return OpenAiProposer(config.proposer, keys)
+        case "replay":
+            from flows.proposers.replay import ReplayProposer
+            from flows.proposers.replay_source import recorded_rows
+
+            return ReplayProposer(recorded_rows(home, config.proposer.replay_of or ""))
+
+
+def _refuse_uncountable_dollars(config: SearchConfig) -> None:
+    from flows.proposers.choices import model_settings
+    from flows.proposers.prices import price_list
+
+    prices = price_list(config.proposer.prices)
+    if config.budget.dollars is None:
+        return
+    for each in model_settings(config.proposer):
+        if prices.cost_usd(each.model, each.base_url, 1000, 0, 1000) is None:
+            raise ConfigError(
+                f"budget.dollars is {config.budget.dollars:g}, but the price of model "
+                f"{each.model!r} at {each.address} is not known: name it in the file of "
+                "proposer.prices, or use budget.tokens instead"
+            )
+
+
+def ended(experiment: ExperimentRow | None, candidates: int, config: SearchConfig) -> bool:
+    """Return whether an earlier run brought the experiment to its end under this budget."""
+    if experiment is None or experiment.status not in (
+        "finished",
+        "budget_exhausted",
+        "finished_with_losses",
+    ):
+        return False
+    if candidates >= config.budget.candidates:
+        return True
+    same_budget = experiment.config.get("budget") == config.budget.model_dump(mode="json")
+    return experiment.status == "budget_exhausted" and same_budget

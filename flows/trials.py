@@ -1,0 +1,121 @@
+"""Where trials happen: in cells of this process, unless an orchestrator sends them elsewhere."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
+
+from flows.clock import Clock
+from flows.settings.sections import RunnerConfig
+from sandbox.errors import CellFailed, SandboxUnavailable
+from sandbox.limits import Limits
+from sandbox.outcome import Outcome, Trial
+from sandbox.trial import Payload, Sandbox
+
+
+class Machinery(Protocol):
+    """The part of a configuration that says how policies are tried."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def cell(self) -> str: ...
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def runner(self) -> RunnerConfig: ...
+
+
+class Trials(Protocol):
+    """Tries policies, from several threads at once; a sandbox does."""
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        """Return how the policy did; raise a SandboxError when that could not be found out."""
+        ...
+
+    def prepare(self, scenarios: int) -> None:
+        """Start cells ahead, where that is of use."""
+        ...
+
+    def info(self) -> dict[str, Any]:
+        """Return what trials run on, for the record."""
+        ...
+
+
+OpenTrials = Callable[[Machinery], AbstractContextManager[Trials]]
+
+
+@contextmanager
+def in_this_process(config: Machinery) -> Iterator[Trials]:
+    """Try policies in cells that this process starts."""
+    with Sandbox(limits=config.limits, slots=config.slots, ready=True, cell=config.cell) as sandbox:
+        yield sandbox
+
+
+T = TypeVar("T")
+
+
+def shares(things: Sequence[T], count: int) -> list[list[T]]:
+    """Return ``things`` in order in ``count`` parts of nearly equal length, one at the least."""
+    ends = [len(things) * part // max(1, count) for part in range(max(1, count) + 1)]
+    return [list(things[start:end]) for start, end in pairwise(ends)]
+
+
+def joined(trials: Sequence[Trial]) -> Trial:
+    """Return the trials of one candidate as one; the cell's seconds are those of all cells."""
+    first = trials[0]
+    if len(trials) == 1:
+        return first
+    failed = (each.outcome for each in trials if each.outcome is not Outcome.OK)
+    seconds = sum(each.cell.seconds for each in trials if each.cell is not None)
+    return replace(
+        first,
+        outcome=next(failed, Outcome.OK),
+        evaluations=tuple(each for trial in trials for each in trial.evaluations),
+        cell=replace(first.cell, seconds=seconds) if first.cell is not None else None,
+    )
+
+
+RETRY_SECONDS = (1.0, 4.0)
+"""Waits before a hop whose failure is ours is begun again."""
+OURS = (CellFailed, SandboxUnavailable)
+
+
+class Around(Protocol):
+    """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
+
+    def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns; begin a trial again when its failure is ours."""
+        ...
+
+
+def at_once(hop: str, label: str, call: Callable[[], T]) -> T:
+    """Run a hop as it is."""
+    return call()
+
+
+def patiently(clock: Clock, say: Callable[[str], None]) -> Around:
+    """Return the plain way to run a hop: again after a wait when the failure is ours."""
+
+    def run(hop: str, label: str, call: Callable[[], T]) -> T:
+        for seconds in RETRY_SECONDS:
+            try:
+                return call()
+            except OURS as error:
+                say(f"{hop} {label}: again in {seconds:g} s: {error}")
+                clock.wait(seconds)
+        return call()
+
+    return run
+
+
+class Evaluator(Protocol):
+    """Tries a policy on scenarios; a sandbox does it in cells."""
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        """Return how the policy did; raise a SandboxError when that could not be found out."""
+        ...
