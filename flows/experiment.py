@@ -16,7 +16,7 @@ from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
 from flows.home import experiment_folder, home_folder, make_folder
 from flows.judging.splits import suite_splits
 from flows.policies import check_baselines
-from flows.prompting.checking import check_prompts, refuse_changed_templates
+from flows.prompting.custom import check_prompts, refuse_changed_templates
 from flows.proposers.choices import keys_of
 from flows.report.writing import write_report
 from flows.search.budget import wall_seconds

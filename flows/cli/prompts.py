@@ -6,9 +6,9 @@ from typing import Any
 
 from flows.cli.terminal import print_line
 from flows.judging.splits import suite_scenarios
-from flows.prompting.checking import check_prompts
-from flows.prompting.folder import copy_templates, load_templates
+from flows.prompting.custom import check_prompts, copy_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
+from flows.prompting.templates import load_templates
 from flows.settings.search import SearchConfig, load_config
 from flows.settings.sources import read_dotenv
 

@@ -1,6 +1,8 @@
-"""Renders text and HTML from Jinja templates, those that a user wrote in a sandbox."""
+"""Templates of text and HTML: loaded from a folder, rendered, those of a user in a sandbox."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from traceback import walk_tb
@@ -15,6 +17,52 @@ from jinja2 import (
     nodes,
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from flows.errors import ConfigError
+
+SHIPPED = Path(__file__).with_name("prompt_templates")
+SYSTEM, USER = "system.md.j2", "user.md.j2"
+SUFFIX = ".j2"
+MOST_BYTES = 400_000
+"""Of one template; a prompt of that length would not fit into any budget."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Templates:
+    """The templates of one folder: ``name`` and ``sha256`` say in the history which wording."""
+
+    name: str
+    texts: Mapping[str, str]
+    sha256: str
+
+
+@lru_cache(maxsize=32)
+def load_templates(folder: Path | None) -> Templates:
+    """Return the templates in ``folder``, the shipped ones for None.
+
+    They are read once in a process, so that the wording stays what it is while a search runs;
+    :func:`forget_templates` makes the next search read them again.
+    """
+    place = folder or SHIPPED
+    if not place.is_dir():
+        raise ConfigError(
+            f"feedback.prompts: {place} is not a folder: make one with "
+            f"`assay prompts copy {place}` and change what it holds"
+        )
+    texts = {path.name: _read(path) for path in sorted(place.glob(f"*{SUFFIX}"))}
+    for name in (SYSTEM, USER):
+        if name not in texts:
+            raise ConfigError(
+                f"feedback.prompts: {place} has no {name}: copy the shipped one from "
+                f"{SHIPPED / name}"
+            )
+    name = "shipped" if folder is None else place.resolve().name
+    return Templates(name=name, texts=texts, sha256=text_sha256(*_named(texts)))
+
+
+def forget_templates() -> None:
+    """Let the next search read its templates again."""
+    load_templates.cache_clear()
 
 
 class TemplateProblem(ValueError):
@@ -43,7 +91,7 @@ def render_own(texts: Mapping[str, str], name: str, values: Mapping[str, object]
         return _own(texts).get_template(name).render(dict(values))
     except TemplateSyntaxError as error:
         raise TemplateProblem(f"{error.name or name}, line {error.lineno}: {error}") from None
-    except Exception as error:  # whatever a template does wrong is its author's to mend
+    except Exception as error:  # whatever a template does wrong, its author must fix
         where = _line_of(error, texts)
         raise TemplateProblem(f"{where or name}: {type(error).__name__}: {error}") from None
 
@@ -93,3 +141,27 @@ def _environment(folder: Path, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def text_sha256(*texts: str) -> str:
+    """Return one hash for several texts."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "backslashreplace")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def _named(texts: Mapping[str, str]) -> list[str]:
+    return [part for name, text in texts.items() for part in (name, text)]
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigError(f"feedback.prompts: {path} is larger than {MOST_BYTES} bytes")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"feedback.prompts: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"feedback.prompts: {path} is not a text file in UTF-8") from None

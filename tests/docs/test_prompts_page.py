@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.history.store import ingest
-from flows.prompting.parts import Shown
-from flows.prompting.prompts import system_values, user_values
+from flows.prompting.prompts import Shown, system_values, user_values
 from flows.settings.search import SearchConfig
 from simulator.library import policy_source
 from tests.docs.inline import commands_in_text

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flows.errors import ConfigError, UserError
-from flows.prompting.checking import check_prompts, refuse_changed_templates
-from flows.prompting.folder import SYSTEM, USER, copy_templates, load_templates
+from flows.prompting.custom import check_prompts, copy_templates, refuse_changed_templates
 from flows.prompting.prompts import render_prompt
+from flows.prompting.templates import SYSTEM, USER, load_templates
 from flows.search.rows import prompt_row
 from flows.settings.search import SearchConfig
 from tests.flows.test_prompts import PAST, SCENARIOS

@@ -6,7 +6,7 @@ import pytest
 
 from flows.attempt import Move, SeenAttempt
 from flows.errors import ConfigError
-from flows.prompting.checking import check_prompts
+from flows.prompting.custom import check_prompts
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from flows.settings.search import SearchConfig
 from tests.flows.test_prompts import SCENARIOS
@@ -45,7 +45,7 @@ def test_the_score_alone_is_shown_without_any_measurement() -> None:
 
     assert headings(text) == [
         "# The best policy so far: 6/0 `policy 6`: score 1.600",
-        "# SeenAttempt 7/0 `policy 7`: policy_error, score 0.100",
+        "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
         "# The source of attempt 7/0",
     ]
     assert "completed" not in text and "KeyError" not in text
@@ -65,9 +65,9 @@ def test_the_history_adds_earlier_attempts_and_other_good_policies() -> None:
     assert headings(text) == [
         "# The best policy so far: 6/0 `policy 6`: score 1.600",
         "# Number 2 so far: 5/0 `policy 5`: score 1.500",
-        "# SeenAttempt 4/0 `policy 4`: score 1.400",
-        "# SeenAttempt 6/0 `policy 6`: score 1.600",
-        "# SeenAttempt 7/0 `policy 7`: policy_error, score 0.100",
+        "# Attempt 4/0 `policy 4`: score 1.400",
+        "# Attempt 6/0 `policy 6`: score 1.600",
+        "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
         "# The source of attempt 7/0",
     ]
 
@@ -115,8 +115,8 @@ def test_with_the_history_a_parent_is_followed_by_what_was_tried_lately() -> Non
 
     assert headings(text) == [
         "# The policy to change: 6/0 `policy 6`: score 1.600",
-        "# SeenAttempt 5/0 `policy 5`: score 1.500",
-        "# SeenAttempt 7/0 `policy 7`: policy_error, score 0.100",
+        "# Attempt 5/0 `policy 5`: score 1.500",
+        "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
     ]
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.prompting.folder import load_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
+from flows.prompting.templates import load_templates
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
 from simulator.engine import simulate

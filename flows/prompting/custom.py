@@ -1,20 +1,46 @@
-"""Tries the templates of the prompts on made-up pasts, before a model is asked and paid."""
+"""A user's own templates: copied, and tried on made-up pasts before a model is asked and paid."""
 
+import shutil
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import get_args
 
 from flows.attempt import Move, Prompt, SeenAttempt
-from flows.errors import ConfigError
+from flows.errors import ConfigError, UserError
 from flows.history.records import PromptRow, Row
-from flows.prompting.folder import SYSTEM, USER, forget_templates, load_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt, system_values, user_values
-from flows.prompting.templates import TemplateProblem, check_names
+from flows.prompting.templates import (
+    SHIPPED,
+    SUFFIX,
+    SYSTEM,
+    USER,
+    TemplateProblem,
+    check_names,
+    forget_templates,
+    load_templates,
+)
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Evaluation, Outcome
 from simulator.scenario import Scenario
 
 PARENTS = {"free": 0, "fresh": 0, "vary": 1, "combine": 2}
 """How many parents each move has."""
+
+
+def copy_templates(folder: Path) -> list[Path]:
+    """Copy the shipped templates into ``folder``; refuse to overwrite what is there."""
+    sources = sorted(SHIPPED.glob(f"*{SUFFIX}"))
+    targets = [folder / source.name for source in sources]
+    present = next((target for target in targets if target.exists()), None)
+    if present is not None:
+        raise UserError(f"{present} exists already: name another folder, or remove the file")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source, target in zip(sources, targets, strict=True):
+            shutil.copyfile(source, target)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+    return targets
 
 
 def check_prompts(config: SearchConfig, scenarios: Sequence[Scenario]) -> None:
