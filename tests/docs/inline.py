@@ -21,6 +21,7 @@ TYPED: Mapping[str, str] = {
     "assay evaluate POLICY.py --trace made.csv --params params.toml": "--cell process",
     "assay export DIR": "",
     "assay policies show right-size": "",
+    "assay reap": "",
     "assay run --help": "",
     "python -m flows.history.schema_page": "",
     "python -m flows.history.schema_page > docs/history-schema.md": "",
@@ -39,6 +40,7 @@ IN_OTHER_TESTS = {
     "make venv": "tests/docs/test_set_up_pages.py",
     "assay demo": "tests/flows/test_experiment.py",
     "assay doctor --": "tests/sandbox/test_doctor_command.py",
+    "assay run --fresh-test": "tests/flows/test_fresh_test.py",
     "assay run --proposer openai --prompts": "tests/docs/test_prompts_page.py",
 }
 """Beginnings of commands, and the test that types them: as a part of what stands in a block."""

@@ -38,31 +38,31 @@ def test_a_page_that_no_other_test_follows_can_be_typed_in(page: Path, tmp_path:
     assert strange == [], "give the page a test of its own that executes these, with @follows"
 
 
-@pytest.mark.parametrize("page", [page for page in WITH_CODE if page in ELSEWHERE], ids=name)
-def test_each_block_of_a_page_is_executed_by_some_test(page: Path) -> None:
-    parts = [part for part in FOLLOWED if part.page == page]
-    executed = {block for part in parts for block in part.blocks()}
+def test_each_block_of_a_page_is_executed_by_some_test() -> None:
+    executed = {block for part in FOLLOWED for block in part.blocks()}
 
-    shown = [block for block in blocks(page) if block.language != SHOWN]
-    assert [block.text for block in shown if block not in executed] == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_code_of_a_page_stands_in_blocks_that_name_their_language(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    found = blocks(page)
-
-    assert INDENTED.findall(re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)) == []
-    assert text.count("```") == 2 * len(found)
-    assert [block.text for block in found if not block.language] == []
-    disguised = [each.text for each in found if each.language in (SHOWN, "console")]
-    assert [text for text in disguised if COMMAND.search(text)] == []
+    shown = [
+        b for page in WITH_CODE if page in ELSEWHERE for b in blocks(page) if b.language != SHOWN
+    ]
+    assert [block for block in shown if block not in executed] == []
 
 
-@pytest.mark.parametrize("command", LEFT_OUT)
-def test_what_is_left_out_stands_on_a_page_and_is_done_where_the_table_says(command: str) -> None:
-    told = LEFT_OUT[command]
-    lines = {line.strip() for line in (ROOT / told.file).read_text(encoding="utf-8").splitlines()}
+def test_code_of_a_page_stands_in_blocks_that_name_their_language() -> None:
+    for page in PAGES:
+        text, found = page.read_text(encoding="utf-8"), blocks(page)
+        plain = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
-    assert told.line in lines
-    assert any(command in page.read_text(encoding="utf-8") for page in PAGES), "out of date"
+        assert INDENTED.findall(plain) == [], page
+        assert text.count("```") == 2 * len(found), page
+        assert [block.text for block in found if not block.language] == [], page
+        disguised = [each.text for each in found if each.language in (SHOWN, "console")]
+        assert [text for text in disguised if COMMAND.search(text)] == [], page
+
+
+def test_what_is_left_out_stands_on_a_page_and_is_done_where_the_table_says() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for command, told in LEFT_OUT.items():
+        lines = (ROOT / told.file).read_text(encoding="utf-8").splitlines()
+
+        assert told.line in {line.strip() for line in lines}, command
+        assert command in pages, f"{command} is out of date"

@@ -19,10 +19,6 @@ from tests.docs.inline import (
 from tests.docs.pages import DOCS, PAGES, ROOT, type_in
 
 
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("inline")
@@ -38,19 +34,18 @@ def test_a_command_between_backticks_can_be_typed(folder: Path, command: str) ->
     assert output.strip() or command.startswith("python -m ")  # these write files
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_command_between_backticks_is_typed_by_some_test(page: Path) -> None:
+def test_every_command_between_backticks_is_typed_by_some_test() -> None:
     lines = lines_of_blocks()
 
-    assert [each for each in commands_in_text(page) if not is_known(each, lines)] == []
+    assert [c for page in PAGES for c in commands_in_text(page) if not is_known(c, lines)] == []
 
 
-@pytest.mark.parametrize("beginning", IN_OTHER_TESTS)
-def test_a_command_that_another_test_types_is_still_on_a_page(beginning: str) -> None:
+def test_a_command_that_another_test_types_is_still_on_a_page() -> None:
     shown = {command for page in PAGES for command in commands_in_text(page)}
 
-    assert (ROOT / IN_OTHER_TESTS[beginning]).is_file()
-    assert any(command.startswith(beginning) for command in shown)
+    for beginning, file in IN_OTHER_TESTS.items():
+        assert (ROOT / file).is_file(), file
+        assert any(command.startswith(beginning) for command in shown), beginning
 
 
 def test_no_command_is_typed_for_pages_that_show_it_no_more() -> None:
@@ -66,10 +61,8 @@ def test_what_a_page_says_a_program_writes_is_what_is_there(folder: Path) -> Non
     assert written == (DOCS / "history-schema.md").read_bytes()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_command_that_a_page_shows_is_accepted(page: Path) -> None:
-    in_blocks = [line for line in lines_of_blocks() if line in page.read_text(encoding="utf-8")]
-    shown = {*in_blocks, *commands_in_text(page)}
+def test_every_command_that_a_page_shows_is_accepted() -> None:
+    shown = {*lines_of_blocks(), *(command for page in PAGES for command in commands_in_text(page))}
     for line in sorted(each for each in shown if re.match(r"assay [a-z]", each)):
         words = line.split(" | ")[0].split()[1:]
         group: click.Command = assay
