@@ -41,6 +41,9 @@ IN_OTHER_TESTS = {
     "assay demo": "tests/flows/test_experiment.py",
     "assay doctor --": "tests/sandbox/test_doctor_command.py",
     "assay run --fresh-test": "tests/flows/test_fresh_test.py",
+    "assay run --suite real.toml": "tests/flows/test_cli_traces_suite.py",
+    "assay evaluate POLICY.py --suite real.toml": "tests/flows/test_cli_traces_suite.py",
+    "assay show --only source": "tests/flows/test_cli_show.py",
     "assay run --proposer openai --prompts": "tests/docs/test_prompts_page.py",
 }
 """Beginnings of commands, and the test that types them: as a part of what stands in a block."""
