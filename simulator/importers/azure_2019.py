@@ -124,12 +124,23 @@ def _take(
     early = begins_at < taking.until
     taking.leave_out_late(int(counts[~early].sum()))
     counts, begins_at = counts[early], begins_at[early]
-    total = int(counts.sum())
+    drawn_counts = counts
+    if taking.limit is not None:
+        # Of one function no more than the first arrivals can be taken: the others are not drawn.
+        drawn_counts = np.minimum(counts, taking.limit)
+        drawn_counts[np.cumsum(counts) - counts >= taking.limit] = 0
+        taking.leave_out_late(int((counts - drawn_counts).sum()))
+    total = int(drawn_counts.sum())
     check_size(place, total)
     seconds, gigabytes = (
         np.interp(rng.random(total) * 100, steps, values) / 1000 for steps, values in curves
     )
-    arrivals = np.repeat(begins_at, counts) + MINUTE * rng.random(total)
+    within = rng.random(total)
+    ends = np.cumsum(drawn_counts)
+    for minute in np.nonzero((drawn_counts > 0) & (drawn_counts < counts))[0]:
+        few = slice(ends[minute] - drawn_counts[minute], ends[minute])
+        within[few] = _first_of(rng, int(counts[minute]), int(drawn_counts[minute]))
+    arrivals = np.repeat(begins_at, drawn_counts) + MINUTE * within
     drawn = zip(arrivals.tolist(), seconds.tolist(), gigabytes.tolist(), strict=True)
     for arrival, lasted, size in drawn:
         if taking.in_time(arrival):
@@ -140,6 +151,11 @@ def _take(
                 facts=facts,
             )
             taking.add(place, job)
+
+
+def _first_of(rng: np.random.Generator, count: int, few: int) -> np.ndarray:
+    """Return the ``few`` smallest of ``count`` random shares."""
+    return 1 - np.exp(-np.cumsum(rng.exponential(size=few) / (count - np.arange(few))))
 
 
 class _Curves:

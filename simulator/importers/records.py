@@ -91,6 +91,7 @@ class Taking:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
+        self.limit = selection.limit
         self._begin = selection.begin_seconds
         self._open = selection.begin_seconds is None
         self._heap: list[tuple[float, int, Job]] = []
@@ -106,7 +107,7 @@ class Taking:
     @property
     def full(self) -> bool:
         """Whether as many jobs are kept as are wanted; an earlier one replaces the last of them."""
-        return self._selection.limit is not None and len(self._heap) >= self._selection.limit
+        return self.limit is not None and len(self._heap) >= self.limit
 
     @property
     def until(self) -> float:

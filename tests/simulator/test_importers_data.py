@@ -332,6 +332,19 @@ def test_rows_of_one_function_count_by_their_samples(tmp_path: Path) -> None:
     assert said(found[0], "named more than once").startswith("2 rows of durations are of 1 func")
 
 
+def test_a_limit_takes_the_first_of_billions_of_invocations(tmp_path: Path) -> None:
+    invocations, durations, memory = azure_2019_day(tmp_path)
+    text = invocations.read_text(encoding="utf-8")
+    invocations.write_text(text.replace("http,2,", "http,1000000000,"))
+
+    imported = import_azure_2019(invocations, durations, memory, Selection(limit=2000))
+
+    arrivals = [each.arrival_tick for each in imported.workload.pipelines]
+    assert len(arrivals) == 2000
+    assert arrivals[-1] <= 1, "all in the first moments of the first minute"
+    assert imported.jobs == 1_000_000_004
+
+
 def workflow(folder: Path, version: str, *tasks: dict[str, Any], **more: Any) -> Imported:
     """Import a workflow whose tasks are given with the keys of a version."""
     whole = {"jobs" if version < "1.3" else "tasks": list(tasks), **more}
