@@ -7,7 +7,6 @@ was started for them. Seconds are wall time.
 
 import argparse
 import os
-import socket
 import statistics
 import sys
 import time
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     with TemporaryDirectory() as folder:
         prepare_prefect(Path(folder), os.environ)
         began = time.perf_counter()
-        with running_server(_free_port(), os.environ, START_SECONDS) as url:
+        with running_server(os.environ, START_SECONDS) as url:
             print(f"a server of its own, new files: {time.perf_counter() - began:.1f} s to start")
             os.environ["PREFECT_API_URL"] = url
             _compare(Path(folder), rounds)
@@ -94,12 +93,6 @@ def _flush_log() -> None:
     from prefect.logging.handlers import APILogHandler
 
     APILogHandler().flush()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

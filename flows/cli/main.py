@@ -1,6 +1,7 @@
 """The command line: its entry point, its exit codes, and the commands of ``flows.cli.commands``."""
 
 import os
+import signal
 import sys
 
 import click
@@ -29,6 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     from flows.cli.errors import bear_any_terminal, leave_with
 
     bear_any_terminal()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell has SIGINT ignored behind an &
+        signal.signal(number, signal.default_int_handler)
     output = sys.stdout
     try:
         home = read_dotenv().get("ASSAY_HOME")

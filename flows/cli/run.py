@@ -1,12 +1,11 @@
 """``assay run``: a search through Prefect or directly, and what is printed when it ends."""
 
 import atexit
-import importlib
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,14 @@ from flows.errors import ConfigError
 from flows.experiment import Finished, is_done, preflight, run_experiment
 from flows.home import home_folder, make_folder
 from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
-from flows.orchestration.settings import START_SECONDS, prepare_prefect, uses_a_server
+from flows.orchestration.server import running_server
+from flows.orchestration.settings import (
+    START_SECONDS,
+    drop_stderr,
+    import_flows,
+    prepare_prefect,
+    uses_a_server,
+)
 from flows.orchestration.task_runners import check_runner
 from flows.proposers.replay_source import recorded_settings
 from flows.search.budget import preflight_lines, summary_lines
@@ -26,6 +32,7 @@ from flows.settings.cells import check_cell
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from flows.settings.sources import assignments, read_dotenv
 
+Search = Callable[[SearchConfig, Path, Watch], Finished]
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
 KEYS = {
@@ -112,16 +119,15 @@ def run_shown(
     patience_seconds: int = START_SECONDS,
 ) -> Finished:
     """Run the search with its progress on the terminal; say how to go on when it is interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
     home = make_folder(home_folder())
     done = is_done(config, home)
-    direct = direct or done
-    if not direct:
-        check_runner(config.runner)
-        preflight(config)
-    silent = quiet or as_json
-    search = run_experiment if direct else _through_prefect(home, verbose, silent, patience_seconds)
     try:
+        if direct or done:
+            search: Search = run_experiment
+        else:
+            check_runner(config.runner)
+            preflight(config)
+            search = _through_prefect(home, verbose, quiet or as_json, patience_seconds)
         with watching(quiet, as_json) as watch:
             for line in preflight_lines(config) if not done else ():
                 watch(Notice(message=line))
@@ -134,7 +140,7 @@ def run_shown(
             f"assay: {experiment_id(config)} is interrupted, everything recorded is kept: type the "
             f"same command to continue\n  {command}"
         )
-        atexit.register(_drop_stderr)
+        atexit.register(drop_stderr)
         raise SystemExit(INTERRUPTED) from None
 
 
@@ -155,13 +161,19 @@ def print_end(finished: Finished) -> None:
     print_line(f'try:         assay sql "{QUESTION}"')
 
 
-def _through_prefect(
-    home: Path, verbose: bool, quiet: bool, patience_seconds: int
-) -> Callable[[SearchConfig, Path, Watch], Finished]:
-    prepare_prefect(home, os.environ, verbose=verbose, patience_seconds=patience_seconds)
-    if not quiet and not uses_a_server(os.environ):
-        print_line("starting Prefect's local server, which takes 12-70 s (--direct does without)")
-    orchestrate = importlib.import_module("flows.orchestration.flows")
+def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: int) -> Search:
+    """Return what runs a search as a flow; a server is started for it unless the user has one."""
+    prepare_prefect(home, os.environ, verbose=verbose)
+    if not uses_a_server(os.environ):
+        if not quiet:
+            print_line(
+                "starting Prefect's local server, which takes 12-70 s (--direct does without)"
+            )
+        server = ExitStack()  # it must outlive what Prefect still sends at the end
+        atexit.register(server.close)
+        url = server.enter_context(running_server(os.environ, patience_seconds))
+        os.environ["PREFECT_API_URL"] = url
+    orchestrate = import_flows()
 
     def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
         finished = orchestrate.search_through_prefect(config, watch)
@@ -174,15 +186,6 @@ def _through_prefect(
 def _tried_nothing(result: SearchResult) -> bool:
     """Return whether attempts were lost and none was made, as when no model's server runs."""
     return bool(result.lost) and not any(row.iteration > 0 for row in result.candidates)
-
-
-def _drop_stderr() -> None:
-    """Keep to themselves what libraries say of an interpreter that ends in the middle of work."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _whose(result: SearchResult) -> str:

@@ -31,7 +31,7 @@ from flows.orchestration.deployments import TAGS, Deployment, not_cron
 from flows.orchestration.folder_evaluation import evaluate_folder
 from flows.orchestration.maintenance import tidy
 from flows.orchestration.pages import PrefectPages
-from flows.orchestration.runs import alive, need_server, truthful
+from flows.orchestration.runs import alive, end_quietly, server_url, truthful
 from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
 from flows.policies import find_contenders
 from flows.search.watching import Happening, Watch, ignore
@@ -48,6 +48,7 @@ __all__ = [
     "search_through_prefect",
     "serve_deployments",
     "served",
+    "server_url",
 ]
 
 _watch: ContextVar[Watch] = ContextVar("watch", default=ignore)
@@ -56,7 +57,6 @@ _watch: ContextVar[Watch] = ContextVar("watch", default=ignore)
 
 def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
     """Run the flow in this process and return what it left; failures are raised as they are."""
-    need_server()
     token = _watch.set(watch)
     try:
         state: State[Any] = search(config, return_state=True)
@@ -158,12 +158,13 @@ def evaluate_policies(config: FolderConfig) -> State[Any]:
 )
 def compare_policies(config: CompareConfig) -> State[Any]:
     """Compare policies on the same scenarios: a leaderboard with intervals and a verdict."""
-    contenders = find_contenders(config.policies)
-    scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
     measure = Measure(objective=config.objective)
-    with alive(home_folder()), open_trials(config) as trials:
-        tried = NamedTrials(trials, around(config))
-        comparison = compare(contenders, scenarios, tried, measure)
+    with alive(home_folder()):
+        contenders = find_contenders(config.policies)
+        scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
+        with open_trials(config) as trials:
+            tried = NamedTrials(trials, around(config))
+            comparison = compare(contenders, scenarios, tried, measure)
     show_comparison(
         PrefectPages(), comparison, f"{config.suite}, {config.split}, {config.objective}"
     )
@@ -193,4 +194,5 @@ def _watcher() -> Watch:
     return _watch.get()
 
 
+end_quietly()
 FLOWS = {each.name: each for each in (search, evaluate_policies, compare_policies, maintain)}

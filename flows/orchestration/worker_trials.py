@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flows.orchestration.quiet_exit import end_loop_at_exit
+from flows.orchestration.runs import end_quietly
 from flows.trials import Machinery
 from sandbox.limits import Limits
 from sandbox.outcome import Trial
@@ -64,7 +64,7 @@ class WorkerTrials:
 def _sandbox(limits: Limits, cell: str) -> Sandbox:
     """Return this process's sandbox, opened at the first need and closed when the process ends."""
     with _opening:
-        end_loop_at_exit()
+        end_quietly()
         if (limits, cell) not in _sandboxes:
             sandbox = Sandbox(limits=limits, slots=MOST_AT_ONCE, ready=False, cell=cell)
             _sandboxes[limits, cell] = sandbox.__enter__()

@@ -70,12 +70,16 @@ def test_a_killed_search_goes_on_and_ends_like_an_undisturbed_one(
     assert ask(tmp_path / "killed", ESSENCE) == ask(tmp_path / "calm", ESSENCE)
 
 
-def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path: Path, suite: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_a_signal_keeps_everything_and_says_how_to_go_on(
+    number: signal.Signals, tmp_path: Path, suite: Path
+) -> None:
+    """A shell has SIGINT ignored in what it starts in the background, which changes nothing."""
     arguments = ["run", "--direct", "--suite", str(suite), "--candidates", "50"]
 
-    process = _start(arguments, tmp_path)
+    process = _start(arguments, tmp_path, "bash", "-c", 'trap "" INT; exec "$@"', "bash")
     _read_lines(process, 6)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 130
@@ -86,9 +90,9 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path: Path, suite: Pa
     assert (tmp_path / "experiments" / experiment["experiment_id"] / "best_policy.py").exists()
 
 
-def _start(arguments: list[str], home: Path) -> subprocess.Popen[str]:
+def _start(arguments: list[str], home: Path, *before: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [*before, sys.executable, "-m", "flows.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -103,18 +103,32 @@ def test_without_a_server_prefect_lives_under_our_home(
     environment: dict[str, str] = {}
     assert not uses_a_server(environment)
 
-    prepare_prefect(tmp_path / "home", environment, patience_seconds=75)
+    prepare_prefect(tmp_path / "home", environment)
 
-    assert environment["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] == "75"
     assert environment["PREFECT_HOME"] == str(tmp_path / "home" / "prefect")
     assert (tmp_path / "home").is_dir()
 
 
-def test_a_profile_with_a_server_counts_as_a_server(tmp_path: Path) -> None:
-    profile = '[profiles.mine]\nPREFECT_API_URL = "http://server/api"\n'
-    (tmp_path / "profiles.toml").write_text(profile, encoding="utf-8")
+def test_the_chosen_profile_with_a_server_counts_as_a_server(tmp_path: Path) -> None:
+    profile = '[profiles.mine]\nPREFECT_API_URL = "http://server/api"\n[profiles.other]\n'
+    home = {"PREFECT_HOME": str(tmp_path)}
 
-    assert uses_a_server({"PREFECT_HOME": str(tmp_path)})
+    for active, expected in (("mine", True), ("other", False), ("gone", False)):
+        text = f'active = "{active}"\n{profile}'
+        (tmp_path / "profiles.toml").write_text(text, encoding="utf-8")
+        assert uses_a_server(home) is expected, active
+    assert uses_a_server({**home, "PREFECT_PROFILE": "mine"})
+    (tmp_path / "profiles.toml").write_text("torn [", encoding="utf-8")
+    assert not uses_a_server(home)
+
+
+def test_a_proxy_that_no_client_here_speaks_to_stops_no_local_server(tmp_path: Path) -> None:
+    environment = {"ALL_PROXY": "socks5://127.0.0.1:9", "https_proxy": "http://proxy:1"}
+
+    prepare_prefect(tmp_path / "home", environment)
+
+    assert "ALL_PROXY" not in environment
+    assert environment["https_proxy"] == "http://proxy:1"
 
 
 def test_the_key_comes_from_the_named_variable_only() -> None:

@@ -94,6 +94,7 @@ def test_a_program_gets_one_object_a_line_and_may_stop_the_search(
     tmp_path: Path, suite: Path
 ) -> None:
     arguments = command(suite, "--json", "--candidates", "50", "--name", "for a program")
+    arguments = ["bash", "-c", 'trap "" INT; exec "$@"', "bash", *arguments]  # as behind an &
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment(tmp_path), start_new_session=True,

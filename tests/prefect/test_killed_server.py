@@ -1,15 +1,17 @@
-"""Prefect's server ends with the command that started it, even where that is killed."""
+"""Prefect's own server: it ends with the command that started it, and says why it cannot start."""
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from flows.orchestration.server import why_not
 from flows.orchestration.tether import Tether
 from tests.docs.pages import reader
 from tests.support.prefect_machine import (
@@ -18,10 +20,21 @@ from tests.support.prefect_machine import (
     end_group,
     free_port,
 )
+from tests.support.small_suite import write_suite
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
 SERVE = ("serve", "--port")
 RUN = ("run", "--cell", "process", "--name", "killed", "--candidates")
+EVIL = "import pathlib, os; pathlib.Path(os.environ['TRIPWIRE'], __name__).touch()\n"
+"""Code that leaves a file behind wherever it is run."""
+EVIL_LOGGING = """
+version: 1
+disable_existing_loggers: false
+filters:
+  tripped:
+    (): pathlib.Path.touch
+    self: {tripwire}
+"""
 
 
 @pytest.mark.parametrize("arguments", [SERVE, RUN])
@@ -67,6 +80,88 @@ def started(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[bytes]"
         yield command
     finally:
         end_group(command, signal.SIGKILL)
+
+
+def test_a_database_of_a_newer_prefect_is_named_at_once_and_no_server_stays(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "home" / "prefect" / "prefect.db"
+    database.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(database)) as newer:
+        newer.execute("create table alembic_version (version_num text)")
+        newer.execute("insert into alembic_version values ('ffffffffffff')")
+        newer.commit()
+
+    with started(tmp_path, *RUN, "1") as command:
+        server = awaited(lambda: server_of(command.pid), f"a server ({tmp_path}/log)")
+        code = command.wait(280)
+        assert not is_alive(server)
+
+    told = (tmp_path / "log").read_text()
+    assert code == 1, told
+    assert f"{database} was written by a newer version of Prefect: install that version" in told
+    assert "Traceback" not in told
+
+
+def test_a_failure_that_no_patience_ends_is_told_from_the_log_by_its_cause() -> None:
+    """What Prefect's server printed on machines with these faults, and a line that is no fault."""
+    said = {
+        "alembic.util.exc.CommandError: Can't locate revision identified by 'ffff'": "newer",
+        "sqlite3.DatabaseError: file is not a database": "/p/prefect.db is damaged",
+        "(sqlite3.OperationalError) database or disk is full": "the disk is full",
+        "OSError: [Errno 28] No space left on device: '/x'": "the disk is full",
+        "sqlite3.OperationalError: unable to open database file": "/p/prefect.db cannot be opened",
+        "Port 4200 is already in use. Please specify another": "its port was taken",
+    }
+    for line, meaning in said.items():
+        known = why_not(["harmless", line], {"PREFECT_HOME": "/p"})
+        assert known is not None and meaning in known[0], line
+
+    own = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql://u:secret@h/d"}
+    known = why_not(["Can't locate revision identified by 'ffff'"], own)
+    assert known is not None and "secret" not in known[0] + known[1]
+    assert why_not(["(sqlite3.OperationalError) database is locked"], {}) is None
+
+
+def test_nothing_in_the_current_folder_is_run_or_read_as_a_setting(tmp_path: Path) -> None:
+    """All that Python and Prefect would take from a folder, each with a tripwire in it."""
+    folder, tripwire = tmp_path / "folder", tmp_path / "tripped"
+    tripwire.mkdir()
+    logging = folder / "logging.yml"
+    for path in (folder, folder / ".assay" / "prefect"):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "logging.yml").write_text(EVIL_LOGGING.format(tripwire=tripwire / "logging"))
+        (path / "profiles.toml").write_text(
+            f'active = "evil"\n[profiles.evil]\nPREFECT_LOGGING_SETTINGS_PATH = "{logging}"\n'
+            'PREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+        )
+    (folder / ".env").write_text(
+        f"PYTHONPATH={folder}\nPREFECT_LOGGING_SETTINGS_PATH={logging}\nPREFECT_PROFILE=evil\n"
+        f"PREFECT_PROFILES_PATH={folder}/profiles.toml\nPREFECT_API_URL=http://127.0.0.1:9/api\n"
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL=sqlite+aiosqlite:////nowhere/at/all.db\n"
+    )
+    for name in ("prefect.toml", "pyproject.toml"):
+        table = "tool.prefect." if name == "pyproject.toml" else ""
+        (folder / name).write_text(
+            f'[{table}logging]\nconfig_path = "{logging}"\n'
+            f'[{table}api]\nurl = "http://127.0.0.1:9/api"\n'
+        )
+    for name in ("sitecustomize", "usercustomize", "prefect", "uvicorn", "docker", "json", "flows"):
+        (folder / f"{name}.py").write_text(EVIL)
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "flows.cli", "run", "--cell", "process", "--baseline", "naive",
+         "--suite", str(write_suite(tmp_path)), "--candidates", "1"],
+        cwd=folder,
+        env={**reader(tmp_path), "HOME": str(tmp_path), "ASSAY_HOME": "",
+             "TRIPWIRE": str(tripwire), "http_proxy": "http://127.0.0.1:9",
+             "NO_PROXY": "::1/128"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+
+    assert [path.name for path in tripwire.iterdir()] == []
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / ".assay" / "prefect" / "prefect.db").is_file()
 
 
 def test_what_is_released_lives_on() -> None:
