@@ -16,6 +16,7 @@ from simulator.importers.records import (
     Node,
     Selection,
     Taking,
+    check_size,
     count_facts,
     graph_operators,
     work,
@@ -255,10 +256,17 @@ def _job(
     }
     groups |= second
     waits_for: list[dict[str, None]] = [{} for _ in records]
+    linked: set[tuple[str, str]] = set()
+    edges = 0
     for position, record in enumerate(records):
         waits_for[position] |= {name: None for name in record.parents if name in groups}
         facts["unknown"] += sum(name not in groups for name in record.parents + record.children)
         for child in record.children:
+            if (child, record.names[0]) in linked:
+                continue
+            linked.add((child, record.names[0]))
+            edges += len(groups.get(child, ()))
+            check_size(f"{path}: children", edges)
             for each in groups.get(child, ()):
                 if not any(name in waits_for[each] for name in record.names):
                     waits_for[each][record.names[0]] = None
