@@ -21,7 +21,7 @@ SCENARIOS_SHOWN = 3
 MESSAGE_CHARS = 600
 LINE_CHARS = 160
 PRINT_CHARS = 400
-UNDONE = "what was not completed"
+UNDONE = "unfinished pipelines"
 SHOWN_REQUESTS = 3
 
 Metrics = Mapping[str, Any]
@@ -55,7 +55,7 @@ class Figures:
     starved: int
     timed_out: int
     charges: Mapping[str, float]
-    """Percent of the weighted latency that each class, and what was not completed, makes."""
+    """Percent of the weighted latency that each class, and unfinished pipelines, makes."""
 
 
 def diagnose(attempt: SeenAttempt, baseline: SeenAttempt | None) -> tuple[str, ...]:
@@ -81,8 +81,8 @@ def _sameness(attempt: SeenAttempt) -> list[str]:
     if attempt.duplicate_of is None:
         return []
     return [
-        f"it decides the same as attempt {attempt.duplicate_of} in every scenario: change what is "
-        "decided, not how it is written"
+        f"it makes the same decisions as attempt {attempt.duplicate_of} in every scenario: change "
+        "what it decides, not how it is written"
     ]
 
 
@@ -136,8 +136,8 @@ def _waits(own: Figures) -> list[str]:
     if own.wait_seconds is None or own.service_seconds is None:
         return []
     return [
-        f"a pipeline waits {_seconds(own.wait_seconds)} for its first operator to start and takes "
-        f"{_seconds(own.service_seconds)} from there (means)"
+        f"a pipeline waits {_seconds(own.wait_seconds)} for its first operator and takes "
+        f"{_seconds(own.service_seconds)} from there, on average"
     ]
 
 
@@ -152,9 +152,9 @@ def _resources(own: Figures) -> list[str]:
         of_it = "" if used is None else f", of which {used:.0f} % was used"
         lines.append(f"CPUs {cpu:.0f} % allocated, memory {ram:.0f} % allocated{of_it}")
     if used is not None and used < 40 and (ram or 0) > 60:
-        lines.append("memory requests are far above the need and keep other work out")
+        lines.append("memory requests are far above the need and block other work")
     if cpu is not None and ram is not None and cpu < 50 and ram < 50:
-        lines.append("half of the cluster idles: more CPUs or more operators at once may pay")
+        lines.append("half of the cluster is idle: more CPUs or more operators at once may help")
     if cpu is not None and cpu > 90 and (ram or 0) < 60:
         lines.append("CPUs are the bottleneck: fewer per container would let more run at once")
     return lines
@@ -167,7 +167,7 @@ def _kills(own: Figures) -> list[str]:
         f"{own.oom_kills} out-of-memory kills wasted {own.oom_wasted_cpu_seconds:.0f} CPU seconds"
     ]
     for requested, observed, count in own.oom_requests:
-        lines.append(f"{count} of them asked for {requested:g} GB and had come to {observed:g} GB")
+        lines.append(f"{count} of them requested {requested:g} GB and had reached {observed:g} GB")
     return lines
 
 

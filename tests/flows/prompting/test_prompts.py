@@ -1,9 +1,14 @@
-"""The prompt for the next policy, written out, and what keeps it within its bounds."""
+"""The prompt for the next policy, written out; what each move shows; how it is bounded."""
 
+from itertools import product
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from flows.attempt import Move, SeenAttempt
+from flows.errors import ConfigError
+from flows.prompting.custom import check_prompts
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from flows.prompting.templates import load_templates
 from flows.settings.search import SearchConfig
@@ -46,11 +51,11 @@ memory may be overcommitted; pipelines time out after 30 s; estimates of memory 
 - query: 4 of 4 completed, mean latency 2.0 s (baseline: 4 of 4 completed, mean latency 2.0 s)
 - interactive: 6 of 6 completed, mean latency 8.0 s (baseline: 6 of 6 completed, mean latency 8.0 s)
 - batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency 30.0 s)
-- the weighted latency comes from: interactive 1 %, batch 1 %, what was not completed 98 %
-- a pipeline waits 9.0 s for its first operator to start and takes 6.0 s from there (means)
+- the weighted latency comes from: interactive 1 %, batch 1 %, unfinished pipelines 98 %
+- a pipeline waits 9.0 s for its first operator and takes 6.0 s from there, on average
 - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
 - 3 out-of-memory kills wasted 5 CPU seconds
-- 3 of them asked for 8 GB and had come to 8.2 GB
+- 3 of them requested 8 GB and had reached 8.2 GB
 - weakest scenarios (times better than the baseline): one 2.00
 
 # Attempt 2/0 `policy 2`: policy_error, score 0.500
@@ -86,19 +91,19 @@ deadlines; no estimates of memory
   - query: 4 of 4 completed, mean latency 2.0 s
   - interactive: 6 of 6 completed, mean latency 8.0 s
   - batch: 8 of 10 completed, mean latency 30.0 s
-  - the weighted latency comes from: what was not completed 99 %
-  - a pipeline waits 40.0 s for its first operator to start and takes 6.0 s from there (means)
+  - the weighted latency comes from: unfinished pipelines 99 %
+  - a pipeline waits 40.0 s for its first operator and takes 6.0 s from there, on average
   - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
 - 0/1 `right-size`: score 1.500
   - query: 4 of 4 completed, mean latency 2.0 s (baseline: 4 of 4 completed, mean latency 2.0 s)
   - interactive: 6 of 6 completed, mean latency 8.0 s (baseline: 6 of 6 completed, mean latency \
 8.0 s)
   - batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency 30.0 s)
-  - the weighted latency comes from: interactive 1 %, batch 1 %, what was not completed 98 %
-  - a pipeline waits 9.0 s for its first operator to start and takes 6.0 s from there (means)
+  - the weighted latency comes from: interactive 1 %, batch 1 %, unfinished pipelines 98 %
+  - a pipeline waits 9.0 s for its first operator and takes 6.0 s from there, on average
   - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
   - 3 out-of-memory kills wasted 5 CPU seconds
-  - 3 of them asked for 8 GB and had come to 8.2 GB
+  - 3 of them requested 8 GB and had reached 8.2 GB
   - weakest scenarios (times better than the baseline): one 2.00
 
 # The best policy so far: 0/1 `right-size`: score 1.500
@@ -230,18 +235,18 @@ def test_only_the_configured_number_of_attempts_is_shown() -> None:
     assert "# The best policy so far: 29/0" in prompt.user
 
 
-@pytest.mark.parametrize("tokens", [3_000, 4_000, 8_000])
-def test_the_budget_is_kept_and_the_best_is_dropped_last(tokens: int) -> None:
+def test_the_budget_is_kept_and_the_best_is_dropped_last() -> None:
     source = "# a long policy\n" * 100
     past = [baseline(), *(attempt(n, source=source, prints="x" * 500) for n in range(1, 20))]
 
-    prompt = render_prompt(
-        config=small(prompt_tokens=tokens, attempts=10), scenarios=SCENARIOS, attempts=past
-    )
+    for tokens in (3_000, 4_000, 8_000):
+        prompt = render_prompt(
+            config=small(prompt_tokens=tokens, attempts=10), scenarios=SCENARIOS, attempts=past
+        )
 
-    assert len(prompt.system) + len(prompt.user) <= tokens * CHARS_PER_TOKEN
-    if "```python" in prompt.user:
-        assert "# The best policy so far: 19/0" in prompt.user
+        assert len(prompt.system) + len(prompt.user) <= tokens * CHARS_PER_TOKEN
+        if "```python" in prompt.user:
+            assert "# The best policy so far: 19/0" in prompt.user
 
 
 def test_older_attempts_are_dropped_before_newer_ones() -> None:
@@ -291,3 +296,165 @@ def test_the_prompt_explains_the_way_of_calling_that_the_scenarios_use() -> None
 
     assert "on each tick" in on_ticks and "One wake-up is pending at a time" not in on_ticks
     assert "on each tick" not in on_change and "One wake-up is pending at a time" in on_change
+
+
+GOOD = baseline(slot=1, title="right-size", score=1.05, source="# right-size\n")
+TRIED = tuple(attempt(n, evaluations=(evaluation(),)) for n in range(1, 7))
+FAILED = attempt(7, outcome="policy_error", score=0.1, problem="KeyError: 7")
+TRIED_PAST = (baseline(), GOOD, *TRIED, FAILED)
+
+
+def asked(
+    move: Move = "free",
+    chosen: tuple[SeenAttempt, ...] = (),
+    past: tuple[SeenAttempt, ...] = TRIED_PAST,
+    **feedback: Any,
+) -> str:
+    return render_prompt(
+        config=SearchConfig.model_validate({"feedback": feedback}),
+        scenarios=SCENARIOS,
+        attempts=past,
+        move=move,
+        chosen=chosen,
+    ).user
+
+
+def headings(text: str) -> list[str]:
+    """Return the headings of what was tried: all but the scenarios, baselines and the task."""
+    plain = ("# The scenarios", "# Baselines", "# Your turn")
+    found = [line for line in text.split("\n") if line.startswith("# ") and line not in plain]
+    return [line for line in found if not line.startswith(("# policy", "# right", "# naive"))]
+
+
+def test_the_score_alone_is_shown_without_any_measurement() -> None:
+    text = asked(show="score")
+
+    assert headings(text) == [
+        "# The best policy so far: 6/0 `policy 6`: score 1.600",
+        "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
+        "# The source of attempt 7/0",
+    ]
+    assert "completed" not in text and "KeyError" not in text
+
+
+def test_diagnoses_are_added_for_the_best_and_the_latest() -> None:
+    text = asked(show="diagnoses")
+
+    assert headings(text) == headings(asked(show="score"))
+    assert text.count("- query: 4 of 4 completed") == 1
+    assert "KeyError: 7" in text
+
+
+def test_the_history_adds_earlier_attempts_and_other_good_policies() -> None:
+    text = asked(show="history", best=2, attempts=4)
+
+    assert headings(text) == [
+        "# The best policy so far: 6/0 `policy 6`: score 1.600",
+        "# Number 2 so far: 5/0 `policy 5`: score 1.500",
+        "# Attempt 4/0 `policy 4`: score 1.400",
+        "# Attempt 6/0 `policy 6`: score 1.600",
+        "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
+        "# The source of attempt 7/0",
+    ]
+
+
+def test_more_feedback_makes_a_longer_prompt() -> None:
+    score, diagnoses, history = (asked(show=show) for show in ("score", "diagnoses", "history"))
+
+    assert len(score) < len(diagnoses) < len(history)
+
+
+def test_a_fresh_policy_of_best_of_n_sees_the_baselines_figures_and_nothing_else() -> None:
+    text = asked("fresh", past=(baseline(), GOOD))
+
+    assert headings(text) == []
+    assert "- 0/1 `right-size`: score 1.050" in text and "```" not in text
+    assert "a policy of your own design" in text
+
+
+def test_independent_samples_are_asked_with_one_and_the_same_prompt() -> None:
+    assert asked("fresh", past=(baseline(), GOOD)) == asked("fresh", past=(baseline(), GOOD))
+
+
+def test_a_parent_is_shown_with_its_source_and_nothing_of_the_past() -> None:
+    for show in ("score", "diagnoses"):
+        text = asked("vary", (TRIED[1],), show=show)
+
+        assert headings(text) == ["# The policy to change: 2/0 `policy 2`: score 1.200"]
+        assert "```python\n# policy 2\n```" in text and "# policy 6" not in text
+        assert ("query: 4 of 4 completed" in text) == (show == "diagnoses")
+        assert "a changed version of the policy above" in text
+
+
+def test_two_parents_are_shown_to_be_combined() -> None:
+    text = asked("combine", (TRIED[1], TRIED[4]), show="diagnoses")
+
+    assert headings(text) == [
+        "# Policy 1 of the two to combine: 2/0 `policy 2`: score 1.200",
+        "# Policy 2 of the two to combine: 5/0 `policy 5`: score 1.500",
+    ]
+    assert text.count("query: 4 of 4 completed") == 2
+
+
+def test_with_the_history_a_parent_is_followed_by_what_was_tried_lately() -> None:
+    text = asked("vary", (TRIED[5],), attempts=3)
+
+    assert headings(text) == [
+        "# The policy to change: 6/0 `policy 6`: score 1.600",
+        "# Attempt 5/0 `policy 5`: score 1.500",
+        "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
+    ]
+
+
+def test_a_barred_attempt_is_never_the_best_that_is_shown() -> None:
+    barred = attempt(8, score=9.0, standing="barred")
+
+    assert "# The best policy so far: 6/0" in asked(past=(*TRIED_PAST, barred))
+
+
+def test_the_token_budget_is_kept_for_every_move_and_setting() -> None:
+    long = "# a long policy\n" * 300
+    parents = tuple(attempt(n, source=long, evaluations=(evaluation(),)) for n in (1, 2))
+    past = (baseline(), *parents, *(attempt(n, prints="x" * 900) for n in range(3, 30)))
+
+    for move, show in product(get_args(Move), ("score", "diagnoses", "history")):
+        config = SearchConfig.model_validate({"feedback": {"show": show, "prompt_tokens": 3500}})
+        chosen = parents[: {"vary": 1, "combine": 2}.get(move, 0)]
+
+        prompt = render_prompt(
+            config=config, scenarios=SCENARIOS, attempts=past, move=move, chosen=chosen
+        )
+
+        assert len(prompt.system) + len(prompt.user) <= 3500 * CHARS_PER_TOKEN
+
+
+def test_a_bound_below_the_plainest_prompt_is_refused_before_anything_is_paid() -> None:
+    config = SearchConfig.model_validate({"feedback": {"prompt_tokens": 2000}})
+
+    with pytest.raises(ConfigError, match=r"feedback\.prompt_tokens is 2000, but the prompt takes"):
+        check_prompts(config, SCENARIOS)
+
+
+def test_the_model_reads_what_it_is_scored_by() -> None:
+    told = {
+        "weighted_latency": "finish much work, the heavy weights first",
+        "goodput": "pipelines completed per hour",
+        "legacy_throughput": "containers that ended without an error",
+        "legacy_latency": "divided by the share of pipelines that were completed",
+    }
+
+    for objective, words in told.items():
+        config = SearchConfig.model_validate({"objective": objective})
+
+        system = render_prompt(config=config, scenarios=SCENARIOS, attempts=()).system
+
+        assert words in " ".join(system.split())
+        assert ("is refused when" in " ".join(system.split())) == (objective != "weighted_latency")
+
+
+def test_structured_replies_are_asked_for_in_json() -> None:
+    config = SearchConfig.model_validate({"proposer": {"structured": True}})
+
+    system = render_prompt(config=config, scenarios=SCENARIOS, attempts=()).system
+
+    assert "Answer with one JSON object" in system and "fenced Python block" not in system

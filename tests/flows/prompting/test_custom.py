@@ -10,7 +10,7 @@ from flows.prompting.prompts import render_prompt
 from flows.prompting.templates import SYSTEM, USER, load_templates
 from flows.search.rows import prompt_row
 from flows.settings.search import SearchConfig
-from tests.flows.test_prompts import PAST, SCENARIOS
+from tests.flows.prompting.test_prompts import PAST, SCENARIOS
 from tests.support.in_process import command
 
 
