@@ -6,8 +6,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.measure import least_cpu_seconds, missed, sized
 from flows.report.data import ReportData
-from flows.report.page import render
-from flows.report.view import build_view
+from flows.report.page import build_view, render
 from tests.support.browser import browser
 from tests.support.guarded_rows import guarded_rows
 

@@ -18,7 +18,7 @@ from flows.judging.splits import suite_splits
 from flows.policies import check_baselines
 from flows.prompting.custom import check_prompts, refuse_changed_templates
 from flows.proposers.choices import keys_of
-from flows.report.writing import write_report
+from flows.report.page import write_report
 from flows.search.budget import wall_seconds
 from flows.search.ledger import Ledger, recorded
 from flows.search.loop import run_search

@@ -12,7 +12,7 @@ from flows.history.lookup import find_experiment
 from flows.history.store import Table, copy_to_parquet, query
 from flows.history.text_table import text_table
 from flows.home import home_folder
-from flows.report.writing import write_report
+from flows.report.page import write_report
 
 NAMED = 6
 """Columns that are named of those that do not fit."""

@@ -5,8 +5,7 @@ from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
-from flows.report.data import ReportData, Slot, slot_name, slot_of
-from flows.report.lineage import parent_rows
+from flows.report.data import ReportData, Slot, parent_rows, slot_name, slot_of
 from flows.report.text import clip, number, one_line, score_text
 from flows.untrusted import for_page
 from flows.wording import counted

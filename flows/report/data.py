@@ -1,10 +1,16 @@
 """What a report is made from: the rows of one experiment and the questions all parts ask."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
 
+from flows.errors import UserError
 from flows.history.records import (
     ArtifactRow,
     CandidateRow,
@@ -15,6 +21,7 @@ from flows.history.records import (
     PromptRow,
     ScenarioRow,
 )
+from flows.history.store import query
 
 Slot = tuple[int, int]
 """(iteration, slot) of an attempt."""
@@ -22,6 +29,34 @@ Slot = tuple[int, int]
 MAX_DRAWN_SCENARIOS = 48
 SPLITS = ("train", "validation", "test")
 PRIORITIES = ("query", "interactive", "batch", "all")
+
+
+R = TypeVar("R")
+
+JSON_FIELDS = {
+    "config",
+    "params",
+    "baseline_stats",
+    "baseline_metrics",
+    "findings",
+    "parents",
+    "metrics",
+    "stats",
+    "messages",
+    "detail",
+}
+
+
+class ReportError(UserError):
+    """A report that cannot be written; the message says why and what to do."""
+
+
+PROMPTS = """
+    SELECT * FROM prompts WHERE prompt_sha256 IN (
+        SELECT prompt_sha256 FROM candidates WHERE experiment_id = ?
+        UNION SELECT prompt_sha256 FROM llm_calls WHERE experiment_id = ?
+    ) ORDER BY prompt_sha256
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +157,35 @@ class ReportData:
         return groups
 
 
+def load(home: Path, experiment_id: str) -> ReportData:
+    """Read the rows of one experiment; figures only where the page shows them."""
+    known = [str(row[0]) for row in query(home, "SELECT experiment_id FROM experiments").rows]
+    if experiment_id not in known:
+        raise ReportError(_unknown(home, experiment_id, known))
+    experiment = _rows(home, ExperimentRow, "experiments", experiment_id)[0]
+    candidates = _rows(home, CandidateRow, "candidates", experiment_id, "iteration, slot")
+    best = pick_best(candidates)
+    best_slot = (best.iteration, best.slot) if best else (-1, -1)
+    slim = (
+        "SELECT * EXCLUDE (metrics, stats), "
+        "CASE WHEN shown THEN metrics END AS metrics, CASE WHEN shown THEN stats END AS stats "
+        "FROM (SELECT *, attempt = 0 AND (iteration = 0 OR (iteration = ? AND slot = ?)) AS shown "
+        "FROM evaluations WHERE experiment_id = ?) ORDER BY iteration, slot, scenario, attempt"
+    )
+    return ReportData(
+        experiment=experiment,
+        scenarios=in_order(_rows(home, ScenarioRow, "scenarios", experiment_id)),
+        candidates=tuple(candidates),
+        evaluations=tuple(_read(home, EvaluationRow, slim, (*best_slot, experiment_id))),
+        calls=tuple(
+            _rows(home, LlmCallRow, "llm_calls", experiment_id, "iteration, slot, attempt")
+        ),
+        prompts=tuple(_read(home, PromptRow, PROMPTS, (experiment_id,) * 2)),
+        events=tuple(_rows(home, EventRow, "events", experiment_id, "sequence")),
+        artifacts=tuple(_rows(home, ArtifactRow, "artifacts", experiment_id, "created_at")),
+    )
+
+
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
     """The attempt to show beside the baselines, which is none itself.
 
@@ -180,3 +244,45 @@ def geometric_mean(values: Iterable[float | None]) -> float | None:
     if any(value <= 0 for value in present):
         return 0.0
     return math.exp(math.fsum(math.log(value) for value in present) / len(present))
+
+
+def parent_rows(data: ReportData, row: CandidateRow) -> list[CandidateRow]:
+    """The attempts that a candidate was made from; only earlier ones, so there is no circle."""
+    found = [data.by_candidate.get(parent) for parent in row.parents]
+    return [item for item in found if item is not None and slot_of(item) < slot_of(row)]
+
+
+def _rows(
+    home: Path, kind: type[R], table: str, experiment_id: str, order: str = "experiment_id"
+) -> list[R]:
+    sql = f"SELECT * FROM {table} WHERE experiment_id = ? ORDER BY {order}"
+    return _read(home, kind, sql, (experiment_id,))
+
+
+def _read(home: Path, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
+    table = query(home, sql, params, refresh=False)
+    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    return [
+        kind(
+            **{
+                column: _value(column, value)
+                for column, value in zip(table.columns, row, strict=True)
+                if column in known and (value is not None or known[column] is MISSING)
+            }
+        )
+        for row in table.rows
+    ]
+
+
+def _value(column: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if column in JSON_FIELDS and isinstance(value, str):
+        return json.loads(value)
+    return value
+
+
+def _unknown(home: Path, experiment_id: str, known: Sequence[str]) -> str:
+    near = get_close_matches(experiment_id, known, n=1) or known[-1:]
+    hint = f"did you mean {near[0]!r}?" if near else "start one with: assay run"
+    return f"experiment {experiment_id!r} is not in the history of {home}; {hint}"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.report.page import render
-from flows.report.view import build_view
+from flows.report.page import build_view, render
 from tests.support.browser import Browser, browser
 from tests.support.guarded_rows import guarded_rows
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.history.journal import Journal
-from flows.report.data import ReportData
-from flows.report.writing import ReportError, load, write_report
+from flows.report.data import ReportData, ReportError, load
+from flows.report.page import write_report
 from tests.support.report_rows import EXPERIMENT, search_rows
 
 

@@ -2,9 +2,14 @@
 
 from dataclasses import replace
 
-from flows.report.compare import contenders, figure_lines, kill_lines, scenario_scores
-from flows.report.latency import latency_panels
-from flows.report.timeline import MAX_POINTS, thin
+from flows.report.compare import (
+    contenders,
+    figure_lines,
+    kill_lines,
+    latency_panels,
+    scenario_scores,
+)
+from flows.report.timelines import MAX_POINTS, thin
 from tests.support.report_rows import search_rows
 
 

@@ -6,12 +6,11 @@ from typing import get_args
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.report.candidates import guard_lines, payload, table_rows
 from flows.report.compare import contenders, duel
-from flows.report.curve import improvement_curve
 from flows.report.data import in_order, pick_best, slot_name, slot_of
-from flows.report.gantt import gantts, lanes
-from flows.report.summary import tiles
-from flows.report.verdict import verdict
-from flows.report.view import MEASURES, build_view
+from flows.report.page import MEASURES, build_view
+from flows.report.progress import improvement_curve
+from flows.report.summary import tiles, verdict
+from flows.report.timelines import gantts, lanes
 from flows.settings.search import SearchConfig
 from tests.support.guarded_rows import guarded_rows
 

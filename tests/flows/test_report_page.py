@@ -14,8 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from flows.report.data import ReportData
-from flows.report.page import render
-from flows.report.view import build_view
+from flows.report.page import build_view, render
 from flows.untrusted import for_page
 from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import search_rows

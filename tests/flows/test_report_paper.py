@@ -10,12 +10,10 @@ import pytest
 from flows.history.records import EvaluationRow
 from flows.judging.paper import paper_figures
 from flows.judging.splits import library_evaluations, suite_scenarios
-from flows.report.compare import contenders
-from flows.report.config import command_line
+from flows.report.compare import contenders, paper_table
 from flows.report.data import ReportData
-from flows.report.page import render
-from flows.report.paper import paper_table
-from flows.report.view import build_view
+from flows.report.page import build_view, render
+from flows.report.text import command_line
 from flows.settings.search import load_config
 from flows.settings.sources import assignments
 from sandbox.outcome import Evaluation

@@ -6,7 +6,6 @@ import unicodedata
 
 import pytest
 
-from flows.report.config import to_toml
 from flows.report.text import (
     clip,
     dollars,
@@ -17,6 +16,7 @@ from flows.report.text import (
     one_line,
     score_text,
     seconds_text,
+    to_toml,
 )
 from flows.untrusted import for_page
 

@@ -6,10 +6,9 @@ from flows.history.records import CandidateRow
 from flows.report.candidates import TextPool, payload, table_rows
 from flows.report.compare import contenders, scenario_scores
 from flows.report.data import ReportData, pick_best
-from flows.report.lineage import ancestry, place
-from flows.report.summary import costs, failures, status_sentence, tiles
-from flows.report.verdict import verdict
-from flows.report.view import build_view
+from flows.report.page import build_view
+from flows.report.progress import ancestry, place
+from flows.report.summary import costs, failures, status_sentence, tiles, verdict
 from tests.support.report_rows import experiment_row, search_rows
 
 

@@ -11,7 +11,7 @@ MODULES = (
     "flows.cli.run",
     "flows.proposers.model",
     "flows.proposers.offline.proposer",
-    "flows.report.writing",
+    "flows.report.page",
     "flows.history.store",
     "sandbox.trial",
 )
