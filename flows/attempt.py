@@ -64,6 +64,14 @@ class SeenAttempt:
     """"" | promoted | refused | barred; a barred one (gap alarm, ...) has no descendants."""
 
 
+def _no_shorter(_tokens: int) -> Prompt | None:
+    return None
+
+
+def _ignored(_line: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalRequest:
     """Everything that one proposal may depend on: equal requests give equal offline proposals."""
@@ -89,6 +97,12 @@ class ProposalRequest:
     """What the strategy asks for; ``free`` leaves it to the proposer."""
     chosen: tuple[SeenAttempt, ...] = ()
     """The parents that the strategy chose: none, one to ``vary``, two to ``combine``."""
+    shorter: Callable[[int], Prompt | None] = _no_shorter
+    """Returns the prompt again, recorded, within so many tokens where that can be."""
+    seconds_left: float | None = None
+    """How long the search may still take; None is no bound."""
+    notice: Callable[[str], None] = _ignored
+    """Shows one line to whoever watches the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +115,8 @@ class Proposal:
     operator: str
     parents: tuple[str, ...] = ()
     problem: str | None = None
+    prompt: Prompt | None = None
+    """The prompt that was answered, where it is not the one of the request."""
 
 
 class Proposer(Protocol):

@@ -1,17 +1,35 @@
-"""Reads the bodies that OpenAI-compatible servers answer with, however they are shaped."""
+"""Reads what OpenAI-compatible servers answer with: whole or as a stream, however it is shaped."""
 
+import codecs
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-ERROR_CHARS = 500
+from flows.proposers.refusals import ADDRESS_ADVICE, FILTER_ADVICE, Then, complaint, read_error
+from flows.proposers.replies import complete_policy, only_thoughts
 
-FILTERS = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
-"""Codes of errors by which content filters answer: Azure, OpenAI, Azure inside of another."""
+MOST_THOUGHT = 0.5
+"""A reply that is cut off though less than this part of it was text: thoughts took the rest."""
 
-FINAL = ("ok", "bad_reply", "refused", "truncated")
-"""Outcomes of a call that was answered: the answer stands, good or bad, and is not asked again."""
+_LENGTH = {
+    *("length", "max_tokens", "max_output_tokens", "model_length", "token_limit"),
+    *("model_context_window_exceeded", "incomplete"),
+}
+_FILTERED = {
+    *("content_filter", "content_filtered", "safety", "recitation", "prohibited_content"),
+    *("blocklist", "sensitive", "spii", "guardrail_intervened"),
+}
+_FAILED = {
+    *("error", "abort", "aborted", "cancelled", "canceled", "failed", "network_error"),
+    *("insufficient_system_resource", "timeout", "engine_error", "finish_reason_unspecified"),
+}
+_IN_ANSWER = {"server_error": "failed", "timeout": "failed", "bad_request": "bad_reply"}
+"""What an error is called that comes inside of an answer: the server may have charged for it."""
+_UNDONE = {"queued", "in_progress"}
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed", "response.done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,85 +44,76 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """One answered request. ``outcome`` is ok, bad_reply, refused, truncated, rate_limited or
-    server_error; ``problem`` says what is wrong when it is not ok."""
+    """One request that ended; ``problem`` says what is wrong where ``outcome`` is not ok."""
 
     outcome: str
     text: str | None = None
     problem: str | None = None
     finish_reason: str | None = None
     tokens: Tokens = Tokens()
+    then: Then = "take"
+    """What follows; an answer of the model is taken, whatever it is worth."""
+    wait_seconds: float | None = None
 
 
-def read_body(api: str, data: bytes) -> ModelReply:
-    """Return the reply in a body that came with a status of 200."""
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        return _bad(f"the server's reply is not JSON: {_head(data)}")
-    if not isinstance(body, dict):
-        return _bad(f"the server's reply is not a JSON object: {_head(data)}")
-    error = body.get("error")
-    if error and not body.get("choices") and not body.get("output"):
-        return _error_in_body(error)
-    return _read_chat(body) if api == "chat" else _read_responses(body)
+def read_body(data: bytes, now: datetime, limit: int | None = None) -> ModelReply:
+    """Return the reply in a body that came with a status of 200.
+
+    ``limit`` is the bound on output tokens that was asked for. What is no answer of a model is
+    never taken for one: it is asked for again, or lost.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip()
+    head = data[:1]
+    if not head:
+        return _unusable("the server's reply is empty")
+    if head == b"<":
+        said = complaint(data[:5000].decode("utf-8", "replace"))
+        problem = f"the server answered with {said}, not as an API{ADDRESS_ADVICE}"
+        return ModelReply(outcome="no_api", problem=problem, then="lose")
+    body = _joined_events(data) if head not in b"{[" else _decoded(data)
+    if not isinstance(body, dict | list) or not body:
+        return _unusable(f"the server's reply is not JSON: {_head(data)}")
+    fields = _dict(body)
+    error = fields.get("error") if fields else body
+    if error and not fields.get("choices") and not fields.get("output"):
+        return _error_in_body(body, now)
+    if "choices" in fields:
+        return _read_chat(fields, now, limit)
+    if isinstance(fields.get("output"), list):
+        return _read_responses(fields, now, limit)
+    return _unusable(f"the server's reply is no chat completion and no response: {_head(data)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """What an HTTP status means for the search; ``advice`` ends the message to the user."""
-
-    outcome: str
-    hopeless: bool = False
-    advice: str = ""
-
-
-def read_status(status: int, body: object) -> Refusal:
-    """Return what a status other than 200 means."""
-    code = _dict(body).get("code")
-    if _is_filtered(body):
-        return Refusal(outcome="refused", advice=" (the server's content filter)")
-    if status in (401, 403):
-        advice = " (check the API key and the variable that holds it)"
-        return Refusal(outcome="auth_error", hopeless=True, advice=advice)
-    if status == 404 or code in ("model_not_found", "invalid_model"):
-        advice = " (check the model's name and the base URL, which usually ends in /v1)"
-        return Refusal(outcome="bad_request", hopeless=True, advice=advice)
-    if status == 402 or code == "insufficient_quota":
-        return Refusal(outcome="rate_limited", hopeless=True, advice=" (the account has no credit)")
-    if status in (408, 504):
-        return Refusal(outcome="timeout")
-    if status in (409, 425, 429):
-        return Refusal(outcome="rate_limited")
-    return Refusal(outcome="server_error" if status >= 500 else "bad_request")
-
-
-def complaint(body: object) -> str:
-    """Return the server's own words in the body of an error, on one line."""
-    text = body if isinstance(body, str) else _message(body)
-    parameter = _dict(body).get("param")
-    if isinstance(parameter, str) and parameter and parameter not in text:
-        text = f"{parameter}: {text}"
-    return " ".join(text.split())[:ERROR_CHARS]
-
-
-def _read_chat(body: Mapping[str, Any]) -> ModelReply:
+def _read_chat(body: Mapping[str, Any], now: datetime, limit: int | None) -> ModelReply:
     tokens = _chat_tokens(_dict(body.get("usage")))
-    choices = body.get("choices")
-    if not isinstance(choices, list) or not choices:
-        return _bad("the server's reply has no choices", tokens=tokens)
-    choice = _dict(choices[0])
-    message = _dict(choice.get("message"))
-    reason = _word(choice.get("finish_reason"))
+    choice = next(iter(_list(body.get("choices"))), None)
+    message = _dict(choice).get("message")
+    if not isinstance(message, dict):
+        text = _dict(choice).get("text")  # a completion of the old kind
+        if not isinstance(text, str):
+            return replace(_unusable("the server's reply has no choices"), tokens=tokens)
+        message = {"content": text}
+    reason = _word(_dict(choice).get("finish_reason"))
+    error = _dict(choice).get("error") or body.get("error")
+    if error or (reason or "").lower() in _FAILED:
+        return _gave_up(error, reason, tokens, now)
     text = _text(message.get("content"), "text")
-    return _judge(text, _text(message.get("refusal"), "refusal"), reason, tokens)
+    thoughts = _text(message.get("reasoning_content") or message.get("reasoning"), "text")
+    calls = _calls(message)
+    refusal = _text(message.get("refusal"), "refusal")
+    return _judge(text, refusal, reason, tokens, limit, thoughts=thoughts, calls=calls)
 
 
-def _read_responses(body: Mapping[str, Any]) -> ModelReply:
+def _read_responses(body: Mapping[str, Any], now: datetime, limit: int | None) -> ModelReply:
     tokens = _responses_tokens(_dict(body.get("usage")))
-    output = body.get("output")
-    if not isinstance(output, list) or not output:
-        return _bad("the server's reply has no output", tokens=tokens)
+    output, status = _list(body.get("output")), _word(body.get("status"))
+    reason = _word(_dict(body.get("incomplete_details")).get("reason")) or status
+    if body.get("error") or reason in _FAILED:
+        return _gave_up(body.get("error"), reason, tokens, now)
+    if status in _UNDONE:
+        return replace(_unusable(f"the server's reply is not done: it is {status}"), tokens=tokens)
+    if not output and reason not in _LENGTH | _FILTERED:
+        return replace(_unusable("the server's reply has no output"), tokens=tokens)
     parts = [
         part
         for item in output
@@ -113,40 +122,172 @@ def _read_responses(body: Mapping[str, Any]) -> ModelReply:
     ]
     text = _text([part for part in parts if _dict(part).get("type") == "output_text"], "text")
     refusal = _text([part for part in parts if _dict(part).get("type") == "refusal"], "refusal")
-    reason = _word(_dict(body.get("incomplete_details")).get("reason"))
-    return _judge(text, refusal, reason or _word(body.get("status")), tokens)
+    return _judge(text, refusal, reason, tokens, limit)
 
 
-def _judge(text: str, refusal: str, reason: str | None, tokens: Tokens) -> ModelReply:
-    outcome, problem = "ok", None
-    if refusal:
-        outcome, problem = "refused", f"the model refused: {' '.join(refusal.split())[:300]}"
-    elif reason == "content_filter":
-        outcome, problem = "refused", "the reply was stopped by the server's content filter"
-    elif reason in ("length", "max_output_tokens", "max_tokens"):
-        outcome = "truncated"
-        problem = "the reply was cut off at the limit of output tokens: write a shorter policy"
-    elif not text.strip():
-        outcome, problem = "bad_reply", f"the reply is empty (finish reason: {reason})"
+def _judge(
+    text: str,
+    refusal: str,
+    reason: str | None,
+    tokens: Tokens,
+    limit: int | None,
+    thoughts: str = "",
+    calls: str = "",
+) -> ModelReply:
+    """Return what an answer is worth; a complete policy is taken whatever ended the reply."""
+    word = (reason or "").lower()
+    reply = ModelReply(outcome="ok", text=text, finish_reason=reason, tokens=tokens)
+    if text.strip() and complete_policy(text) is not None:
+        return replace(reply, outcome="truncated" if word in _LENGTH else "ok")
+    if word in _FILTERED:
+        problem = f"the reply was stopped by a content filter ({reason}){FILTER_ADVICE}"
+        return replace(reply, outcome="filtered", problem=problem, then="again")
+    if word in _LENGTH:
+        return _cut_off(reply, limit)
+    if refusal and not text.strip():
+        problem = f"the model refused: {' '.join(refusal[:2000].split())[:300]}"
+        return replace(reply, outcome="refused", text=refusal, problem=problem)
+    if text.strip():
+        return reply
+    for elsewhere, bare in ((calls, True), (thoughts, False)):
+        if complete_policy(elsewhere, bare=bare) is not None:
+            return replace(reply, text=elsewhere)
+    problem = f"the reply is empty (finish reason: {reason})"
+    if calls:
+        problem = "the reply calls a tool, and there is none: answer in text"
+    return replace(reply, outcome="empty", text=calls or text, problem=problem)
+
+
+def _cut_off(reply: ModelReply, limit: int | None) -> ModelReply:
+    """Return a reply that ended at a limit: the model's failure, or that of the settings."""
+    output, reasoning = reply.tokens.output, reply.tokens.reasoning
+    mostly = bool(output and reasoning and reasoning >= MOST_THOUGHT * output)
+    bound = f"the limit of {limit} output tokens" if limit else "the limit of output tokens"
+    if mostly or only_thoughts(reply.text or ""):
+        spent = f" ({reasoning} of them thoughts)" if mostly else ""
+        problem = (
+            f"the reply was cut off at {bound}{spent} before the policy was written: raise "
+            "proposer.max_output_tokens or lower proposer.reasoning_effort"
+        )
+        if limit and output is not None and output < limit // 2:
+            problem += f"; only {output} were written, so the server's context may be too small"
+        return replace(reply, outcome="thinking", problem=problem, then="lose")
+    problem = f"the reply was cut off at {bound}: write a shorter policy"
+    return replace(reply, outcome="truncated", problem=problem)
+
+
+def _gave_up(error: object, reason: str | None, tokens: Tokens, now: datetime) -> ModelReply:
+    """Return a reply that its server broke off: whatever it holds, the model did not end it."""
+    why = f": {complaint(error)}" if error else f" (finish reason: {reason})"
+    problem = f"the server broke the reply off{why}"
+    if not error:
+        return ModelReply(
+            outcome="failed", problem=problem, finish_reason=reason, tokens=tokens, then="again"
+        )
+    found = read_error(500, {"error": error}, {}, now)
+    then: Then = found.then if found.then in ("wait", "stop", "lose") else "again"
     return ModelReply(
-        outcome=outcome, text=text or refusal, problem=problem, finish_reason=reason, tokens=tokens
+        outcome=_IN_ANSWER.get(found.outcome, found.outcome),
+        problem=f"{problem}{found.advice}",
+        finish_reason=reason,
+        tokens=tokens,
+        then=then,
+        wait_seconds=found.wait_seconds,
     )
 
 
-def _is_filtered(error: object) -> bool:
-    """Whether a server's content filter stopped the request, or the reply, with an error."""
-    inner = _dict(_dict(error).get("innererror"))
-    return any(_dict(each).get("code") in FILTERS for each in (error, inner))
+def _error_in_body(body: object, now: datetime) -> ModelReply:
+    found = read_error(200, body, {}, now)
+    return ModelReply(
+        outcome=_IN_ANSWER.get(found.outcome, found.outcome),
+        problem=f"the server reported an error: {complaint(body)}{found.advice}",
+        then="again" if found.then in ("chat", "change") else found.then,
+        wait_seconds=found.wait_seconds,
+    )
 
 
-def _error_in_body(error: object) -> ModelReply:
-    code = _dict(error).get("code")
-    outcome = "refused" if _is_filtered(error) else "bad_reply"
-    if code == 429 or code == "rate_limit_exceeded":
-        outcome = "rate_limited"
-    elif (isinstance(code, int) and code >= 500) or code == "server_error":
-        outcome = "server_error"
-    return ModelReply(outcome=outcome, problem=f"the server reported an error: {complaint(error)}")
+def _unusable(problem: str) -> ModelReply:
+    return ModelReply(outcome="bad_reply", problem=problem, then="again")
+
+
+# Streams.
+
+
+def _joined_events(data: bytes) -> dict[str, Any] | None:
+    """Return a stream of events as the body that would have come at once; None if it is none.
+
+    A stream that ends without saying so was cut: it is returned as an error.
+    """
+    parts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "refusal": []}
+    calls: list[str] = []
+    body: dict[str, Any] = {}
+    reason, done, events, choices = None, False, 0, 0
+    for event in _events(data):
+        if event == "[DONE]":
+            done = True
+            break
+        fields = _dict(_decoded(event.encode("utf-8", "replace")))
+        events += bool(fields)
+        response = _dict(fields.get("response"))
+        if fields.get("type") in _LAST_EVENTS and response:
+            return {"output": [], **response}
+        if fields.get("error") or fields.get("type") == "error":
+            return {"error": fields.get("error") or fields}
+        choice = _dict(next(iter(_list(fields.get("choices"))), None))
+        choices += bool(choice)
+        delta = _dict(choice.get("delta")) or _dict(choice.get("message"))
+        parts["content"].append(
+            _text(delta.get("content"), "text") or _text(choice.get("text"), "")
+        )
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        parts["reasoning_content"].append(_text(thought, "text"))
+        parts["refusal"].append(_text(delta.get("refusal"), "refusal"))
+        calls += [_argument(call) for call in _list(delta.get("tool_calls"))]
+        reason = _word(choice.get("finish_reason")) or reason
+        if choice.get("error"):
+            body["error"] = choice["error"]
+        body["usage"] = fields.get("usage") or body.get("usage")
+    if not choices and (done or not events):
+        return {"choices": []} if done else None
+    if not done and reason is None:
+        return {"error": {"message": "the stream ended before the reply did", "code": "502"}}
+    message: dict[str, Any] = {name: "".join(texts) for name, texts in parts.items()}
+    message["tool_calls"] = [{"function": {"arguments": "".join(calls)}}] if any(calls) else []
+    return {**body, "choices": [{"message": message, "finish_reason": reason}]}
+
+
+def _events(data: bytes) -> Iterator[str]:
+    """Yield the data of each event of a stream."""
+    lines: list[str] = []
+    for line in re.split(r"\r\n|\n|\r", data.decode("utf-8", "replace")):
+        text = line[5:].strip() if line.startswith("data:") else ""
+        if text and not lines and (text == "[DONE]" or text[0] + text[-1] == "{}"):
+            yield text  # some servers leave out the blank line after it
+        elif text:
+            lines.append(text)
+        elif not line and lines:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+# Fields of any shape.
+
+
+def _calls(message: Mapping[str, Any]) -> str:
+    """Return what the model passes to tools, which may be the policy."""
+    every = [*_list(message.get("tool_calls")), {"function": message.get("function_call")}]
+    texts = []
+    for call in every:
+        arguments = _argument(call)
+        decoded = _dict(_decoded(arguments.encode("utf-8", "replace")))
+        texts += [each for each in decoded.values() if isinstance(each, str)] or [arguments]
+    return "\n".join(text for text in texts if text)
+
+
+def _argument(call: object) -> str:
+    return _text(_dict(_dict(call).get("function")).get("arguments"), "")
 
 
 def _chat_tokens(usage: Mapping[str, Any]) -> Tokens:
@@ -167,19 +308,11 @@ def _responses_tokens(usage: Mapping[str, Any]) -> Tokens:
     )
 
 
-def _bad(problem: str, tokens: Tokens = Tokens()) -> ModelReply:
-    return ModelReply(outcome="bad_reply", problem=problem, tokens=tokens)
-
-
-def _message(body: object) -> str:
-    fields = _dict(body)
-    for name in ("message", "error", "detail"):
-        value = fields.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, dict):
-            return _message(value)
-    return json.dumps(body, default=str) if body else "no explanation"
+def _decoded(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _text(content: object, field: str) -> str:
@@ -191,7 +324,7 @@ def _text(content: object, field: str) -> str:
 
 
 def _head(data: bytes) -> str:
-    return repr(data[:120].decode("utf-8", "replace")) if data else "it is empty"
+    return repr(data[:120].decode("utf-8", "replace"))
 
 
 def _dict(value: object) -> Mapping[str, Any]:
@@ -207,6 +340,11 @@ def _word(value: object) -> str | None:
 
 
 def _count(value: object) -> int | None:
+    """Return a number of tokens, also of a server that writes it as a float or a text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < 2**53 else None

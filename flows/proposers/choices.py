@@ -1,17 +1,20 @@
 """The models that a search may ask: their servers, keys and parameters, and whose turn it is."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from flows.errors import ConfigError
-from flows.settings.sections import ModelConfig, ProposerConfig
+from flows.settings.sections import HEADER_NAME, ModelConfig, ProposerConfig
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key"
 """Sent to servers of one's own that ask for no key; the SDK insists on some text."""
+
+_KEY_HEADERS = ("authorization", "api-key", "x-api-key", "cookie", "proxy-authorization")
 
 Api = Literal["chat", "responses"]
 
@@ -23,13 +26,21 @@ class ModelSettings:
     model: str
     weight: float
     base_url: str
+    """Without a query."""
     api: Api
+    tries_chat: bool
+    """Whether a server without a Responses API is asked for a chat completion instead."""
     api_key_env: str | None
     """The variable with the key for this server; None sends no key there."""
     temperature: float | None
     reasoning_effort: str | None
+    key_header: str | None
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    extra_body: Mapping[str, Any]
     max_output_tokens: int
     timeout_seconds: float
+    wait_seconds: float
     tries: int
     structured: bool
 
@@ -97,6 +108,14 @@ def unusable(settings: ModelSettings, key: str) -> str | None:
             f"the API key in {settings.api_key_env} is empty or holds characters that cannot be "
             "sent in a header: set the variable to the bare key"
         )
+    for name, value in settings.headers.items():
+        if name.lower() in _KEY_HEADERS:
+            return (
+                f"proposer.headers.{name}: no key is kept in a configuration: name the header "
+                "with proposer.key_header and the key's variable with proposer.api_key_env"
+            )
+        if not re.fullmatch(HEADER_NAME, name) or not (value.isascii() and value.isprintable()):
+            return f"proposer.headers.{name}: its name or its value cannot be sent in a header"
     return None
 
 
@@ -113,20 +132,43 @@ def _settings(config: ProposerConfig, model: ModelConfig) -> ModelSettings:
     default_url = config.base_url or OPENAI_URL
     base_url = model.base_url or default_url
     effort = model.reasoning_effort
+    address, query = _without_query(base_url)
+    same_server = base_url == default_url  # what is meant for one server is not sent to another
     return ModelSettings(
         model=model.model,
         weight=model.weight,
-        base_url=base_url,
+        base_url=address,
         api=_api(config, base_url),
-        # The proposer's key is for the proposer's server: another server never sees it.
-        api_key_env=model.api_key_env or (config.api_key_env if base_url == default_url else None),
+        tries_chat=config.api == "auto",
+        api_key_env=model.api_key_env or (config.api_key_env if same_server else None),
         temperature=config.temperature if model.temperature is None else model.temperature,
         reasoning_effort=config.reasoning_effort if effort is None else effort,
+        key_header=model.key_header or (config.key_header if same_server else None),
+        headers=_own(model.headers, config.headers, same_server),
+        query={**query, **_own(model.query, config.query, same_server)},
+        extra_body=config.extra_body if model.extra_body is None else model.extra_body,
         max_output_tokens=config.max_output_tokens,
-        timeout_seconds=config.timeout_seconds,
+        timeout_seconds=config.deadline_seconds,
+        wait_seconds=config.wait_seconds,
         tries=config.tries,
         structured=config.structured,
     )
+
+
+def _own(
+    model: Mapping[str, str] | None, proposer: Mapping[str, str], same_server: bool
+) -> Mapping[str, str]:
+    return model if model is not None else proposer if same_server else {}
+
+
+def _without_query(base_url: str) -> tuple[str, dict[str, str]]:
+    """Return an address and its query apart: paths are put to the end of the one, not the other."""
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        return base_url, {}
+    bare = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    return bare, dict(parse_qsl(parts.query, keep_blank_values=True))
 
 
 def _api(config: ProposerConfig, base_url: str) -> Api:

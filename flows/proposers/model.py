@@ -1,15 +1,17 @@
 """Proposes what models answer: by weight, one of those that the configuration names."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flows.attempt import Move, Proposal, ProposalRequest
 from flows.clock import Clock
 from flows.history.records import LlmCallRow
-from flows.proposers.bodies import FINAL, ModelReply
+from flows.proposers.bodies import ModelReply
 from flows.proposers.choices import key_for, model_settings, whose_turn
 from flows.proposers.client import ModelClient
 from flows.proposers.prices import PriceList, price_list
-from flows.proposers.replies import extract_source, title_of
+from flows.proposers.refusals import FINAL
+from flows.proposers.replies import complete_policy, extract_source, title_of
 from flows.settings.sections import ProposerConfig
 
 
@@ -43,8 +45,9 @@ class OpenAiProposer:
         if recorded is not None:
             return proposal_of(request, reply_in(recorded), recorded.model)
         turn = whose_turn(self._settings, request.seed, request.iteration, request.slot)
-        reply = self._clients[turn].ask(request)
-        return proposal_of(request, reply, self._settings[turn].model)
+        reply, prompt = self._clients[turn].ask(request)
+        proposal = proposal_of(request, reply, self._settings[turn].model)
+        return proposal if prompt is request.prompt else replace(proposal, prompt=prompt)
 
 
 def proposal_of(request: ProposalRequest, reply: ModelReply, model: str) -> Proposal:
@@ -53,6 +56,9 @@ def proposal_of(request: ProposalRequest, reply: ModelReply, model: str) -> Prop
     if reply.outcome == "ok":
         found = extract_source(reply.text or "")
         source, problem = found.source, found.problem
+    elif reply.outcome == "truncated":
+        source = complete_policy(reply.text or "")
+        problem = None if source is not None else problem
     parents = _parents(request)
     return Proposal(
         source=source,

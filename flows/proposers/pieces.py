@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from sandbox.parsing import parse
 
-MAX_SOURCE_CHARS = 100_000
 MOST_PARSED_CHARS = 1_000_000
 MOST_PARSED = 2_000
 MOST_HELPERS = 50
@@ -23,7 +22,6 @@ class Piece:
 
     text: str
     python: bool = True
-    closed: bool = True
 
     @property
     def steps(self) -> bool:
@@ -47,30 +45,32 @@ class Found:
 class Reader:
     """Says what is Python, until it has read so much that a reply cannot be meant well."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_chars: int) -> None:
+        self.error_line: int | None = None
+        """The line at which the text that was last read stops being Python, None if unknown."""
+        self._most_chars = most_chars
         self._chars = MOST_PARSED_CHARS
         self._times = MOST_PARSED
 
     def tree(self, text: str) -> ast.Module | None:
         """Return the tree of a source, or None of what is none, or too long, or too much."""
-        if len(text) > MAX_SOURCE_CHARS or self._times <= 0 or self._chars < len(text):
+        self.error_line = None
+        if len(text) > self._most_chars or self._times <= 0 or self._chars < len(text):
             return None
         self._times -= 1
         self._chars -= len(text)
         try:
             return parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
-            return None
+        except SyntaxError as error:
+            self.error_line = error.lineno
+        except (ValueError, RecursionError, MemoryError, SystemError):
+            pass
+        return None
 
 
 def registers_step(text: str) -> bool:
     """Return whether a text seems to register a step function."""
     return _REGISTERS_STEP.search(text) is not None
-
-
-def mentions_registration(text: str) -> bool:
-    """Return whether a text seems to register an init or a step function."""
-    return registers_step(text) or _REGISTERS_INIT.search(text) is not None
 
 
 def policy_in(pieces: Sequence[Piece], reader: Reader) -> Found | None:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
-from flows.proposers.bodies import FINAL
+from flows.proposers.refusals import ANSWERED
 from flows.settings.sections import Section
 
 MILLION = 1_000_000
@@ -104,7 +104,7 @@ UNANSWERED = ("timeout", "connection_lost")
 
 def may_be_charged(call: LlmCallRow) -> bool:
     """Return whether a server may have charged for a call without saying how much."""
-    return not _is_counted(call) and call.outcome in (*FINAL, *UNANSWERED)
+    return not _is_counted(call) and call.outcome in (*ANSWERED, *UNANSWERED)
 
 
 def is_unpriced(call: LlmCallRow) -> bool:

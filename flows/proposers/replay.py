@@ -6,8 +6,8 @@ from dataclasses import replace
 from flows.attempt import Proposal, ProposalRequest, ProposerUnavailable
 from flows.clock import Clock, SystemClock, stamp
 from flows.history.records import CandidateRow, ExperimentRow, LlmCallRow, Row
-from flows.proposers.bodies import FINAL
 from flows.proposers.model import proposal_of, reply_in
+from flows.proposers.refusals import FINAL
 
 Place = tuple[int, int]
 

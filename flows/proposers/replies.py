@@ -1,30 +1,55 @@
-"""Finds the policy in the text of a model's reply."""
+"""Finds the policy in the text of a model's reply.
+
+Fences are read by ``markdown-it-py``, its blocks alone: inline marks cost more than linear time
+and mean nothing here. Every step takes time in proportion to the reply, which has a bound.
+"""
 
 import ast
+import html
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 
-from flows.proposers.bare_code import bare_pieces, is_all_code, until_prose
-from flows.proposers.fences import PATCH, PYTHON, Block, blocks_of, is_fence, pieces_of
-from flows.proposers.pieces import MAX_SOURCE_CHARS, Found, Piece, Reader, policy_in, registers_step
-from flows.proposers.wrappings import (
-    plain,
-    policy_in_inner_json,
-    policy_in_json,
-    tagged_pieces,
-    without_thoughts,
-)
+from markdown_it import MarkdownIt
+
+from flows.proposers.pieces import Found, Piece, Reader, policy_in, registers_step
 from sandbox.parsing import parse
 
 MAX_REPLY_CHARS = 200_000
 """What a longer reply says after so much is not read, and not stored either."""
+MAX_SOURCE_CHARS = 100_000
+MOST_OBJECTS = 30
+MOST_TAGS = 50
 MOST_SPANS = 4
-"""Fences at which a block that holds fences itself is tried to end."""
+MOST_RUNS = 200
+"""Places of each kind that are tried as the beginning or the end of code."""
 
+PYTHON = frozenset({"python", "python3", "py", "py3", "tool_code"})
+PATCH = frozenset({"diff", "patch"})
+MARKDOWN = frozenset({"markdown", "md"})
+THOUGHTS = ("think", "thinking", "thought", "reasoning", "analysis", "scratchpad")
+TAGS = ("policy", "code", "python", "source", "solution", "answer", "pre")
+
+_ANSWER = "answer with one fenced Python block that registers an init and a step function"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TITLE_CHARS = 90
-_ANSWER = "answer with one fenced Python block that registers an init and a step function"
+_CODE_POINTS = dict.fromkeys(map(ord, "\ufeff\u200b\u2060")) | {0xA0: " "}
+"""Invisible characters that no Python source may hold outside of its strings."""
+_SPECIAL = re.compile(r"<\|[\w ]{1,20}\|>")
+_FINAL = "<|channel|>final<|message|>"
+_OBJECT = re.compile(r'\{\s*+"')
+_TAG = re.compile(rf"<({'|'.join(TAGS)})(?:\s[^<>]{{0,100}})?>")
+_LANGUAGE = re.compile(r"[{.\s]{0,10}([\w+#-]{0,40})")
+_OPENS = re.compile(r"[ \t>]{0,40}(?:```|~~~)[ \t]{0,10}(?:python3?|py)\b", re.IGNORECASE)
+_FENCE = re.compile(r"[ \t]{0,40}(?:```|~~~)")
+_BEGINS = re.compile(
+    r"""@|(?:def|class|import|from|async[ ]def)[ ]|\#|register_scheduler
+    |\w{1,60}[ ]?(?::[ ]?[\w.\[\], ]{1,60})?=(?!=)|\"{3}|'{3}""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +60,31 @@ class Extracted:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A fenced block; ``closed`` unless the text, or another block, began before its end."""
+
+    language: str
+    text: str
+    closed: bool = True
+
+
 def extract_source(reply: str) -> Extracted:
     """Return the policy in a reply, however it is wrapped; prose is never a part of it.
 
-    A reply in JSON is read first: what follows is done with its field ``policy``.
-
-    In order: the whole reply when it is Python, its fenced blocks, JSON inside of prose, what
-    stands between tags, code that stands in prose, the largest block. Reading ends after so much
-    work as an honest reply can need, so that no reply keeps a search waiting.
+    In order: the field ``policy`` of JSON, the whole reply when it is Python, its fenced blocks,
+    what stands between tags, code without a fence, the largest block.
     """
-    reader = Reader()
+    reader = Reader(MAX_SOURCE_CHARS)
     text = without_thoughts(plain(reply[:MAX_REPLY_CHARS]))
     field = policy_in_json(text, reader)
     text = text if field is None else plain(field)
     if not text.strip():
         return Extracted(source=None, problem="the reply is empty: answer with one policy")
-    source = text if field is not None and not blocks_of(text) else _source_in(text, reader)
+    blocks = blocks_of(text)
+    source = text if field is not None and not blocks else _source_in(text, blocks, reader)
     if source is None or not source.strip():
-        return Extracted(source=None, problem=_why_not(text))
+        return Extracted(source=None, problem=_why_not(text, blocks))
     if len(source) > MAX_SOURCE_CHARS:
         return Extracted(
             source=None,
@@ -61,22 +93,51 @@ def extract_source(reply: str) -> Extracted:
     return Extracted(source=source.strip("\n") + "\n")
 
 
+def complete_policy(reply: str, *, bare: bool = False) -> str | None:
+    """Return a policy that was certainly written to its end: in a closed fence, or in whole JSON.
+
+    With ``bare``, a text that is nothing but Python counts too.
+    """
+    reader = Reader(MAX_SOURCE_CHARS)
+    text = without_thoughts(plain(reply[:MAX_REPLY_CHARS]))
+    field = policy_in_json(text, reader)
+    pieces = [*pieces_of([block for block in blocks_of(field or text) if block.closed])]
+    if field is not None or bare:
+        pieces.append(Piece(text=field or text))
+    found = policy_in([piece for piece in pieces if piece.steps or piece.inits], reader)
+    whole = found is not None and found.sound and Piece(text=found.source).inits
+    return found.source.strip("\n") + "\n" if found is not None and whole else None
+
+
+def only_thoughts(reply: str) -> bool:
+    """Return whether a reply that was cut off had not come to its answer yet."""
+    text = without_thoughts(plain(reply[:MAX_REPLY_CHARS])).strip()
+    return not text or any(
+        text.startswith(f"<{name}>") and f"</{name}>" not in text for name in THOUGHTS
+    )
+
+
 def title_of(source: str) -> str:
     """Return the first line of a policy's docstring or comment, made safe to print, or ``''``."""
+    text = ""
     try:
-        text = ast.get_docstring(parse(source), clean=False) or ""
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        text = ""
-    if not text.strip():
-        first = source.strip().splitlines()[0] if source.strip() else ""
-        text = first.lstrip("#! ") if first.startswith("#") else ""
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    line = " ".join(_CONTROL.sub(" ", line).split())
+        tree = ast.Module(body=[], type_ignores=[])
+    first = tree.body[0] if tree.body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        text = first.value.value if isinstance(first.value.value, str) else ""
+    if not text.strip() and source.lstrip().startswith("#"):
+        text = _first_line(source).lstrip("#! ")
+    line = " ".join(_CONTROL.sub(" ", _first_line(text)[: 10 * _TITLE_CHARS]).split())
     return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1].rstrip() + "…"
 
 
-def _source_in(text: str, reader: Reader) -> str | None:
-    blocks = blocks_of(text)
+def _first_line(text: str) -> str:
+    return next(iter(text.strip()[: 100 * _TITLE_CHARS].splitlines()), "")
+
+
+def _source_in(text: str, blocks: Sequence[Block], reader: Reader) -> str | None:
     if registers_step(text):
         found = _policy_in(text, blocks, reader)
         if found is not None:
@@ -86,57 +147,20 @@ def _source_in(text: str, reader: Reader) -> str | None:
     return max(python or (block.text for block in usable), key=len, default=None)
 
 
-def _policy_in(text: str, blocks: list[Block], reader: Reader) -> Found | None:
+def _policy_in(text: str, blocks: Sequence[Block], reader: Reader) -> Found | None:
     tree = reader.tree(text)
-    if tree is not None and is_all_code(tree, text):
+    if tree is not None and not any(map(_may_be_prose, tree.body)):
         return Found(source=text, sound=True)
     fenced = policy_in(pieces_of(blocks), reader)
     if fenced is not None:
-        return fenced if fenced.sound else _mended(text, blocks, reader) or fenced
-    inner = policy_in_inner_json(text)
-    if inner is not None:
-        source = _source_in(plain(inner), reader) or inner
-        return Found(source=source, sound=True)
-    return policy_in(tagged_pieces(text, reader), reader) or policy_in(
-        [*_bare_patch(text), *bare_pieces(text, reader)], reader
+        return fenced if fenced.sound else _repaired(text, blocks, reader) or fenced
+    return policy_in(_tagged(text, reader), reader) or policy_in(
+        [*_bare_patch(text), *_runs(text, reader)], reader
     )
 
 
-def _mended(text: str, blocks: list[Block], reader: Reader) -> Found | None:
-    """Return the policy of a block that was never closed, or that holds fences in its strings."""
-    pieces = [
-        Piece(text=until_prose(block.text, reader))
-        for block in blocks
-        if not block.closed and registers_step(block.text)
-    ]
-    pieces += [Piece(text=span) for span in _spans(text) if reader.tree(span) is not None]
-    found = policy_in(pieces, reader)
-    return found if found is not None and found.sound else None
-
-
-def _spans(text: str) -> Iterator[str]:
-    """Return the text between the first fence and each of the last ones, the longest first."""
-    lines = text.split("\n")
-    fences = [number for number, line in enumerate(lines) if is_fence(line)]
-    for end in reversed(fences[1:][-MOST_SPANS:]):
-        yield "\n".join(lines[fences[0] + 1 : end])
-
-
-def _bare_patch(text: str) -> list[Piece]:
-    """Return what a diff without a fence leads to."""
-    begin = text.find("\n@@ ") + 1 if "\n@@ " in text else text.find("@@ ")
-    if begin < 0:
-        return []
-    return pieces_of([Block(language="diff", text=text[begin:])])
-
-
-def _is_cut(block: Block) -> bool:
-    """Whether a block holds nothing but the beginning of another."""
-    return all(line.lstrip().startswith(("```", "~~~")) for line in block.text.strip().split("\n"))
-
-
-def _why_not(text: str) -> str:
-    if any(block.language in PATCH for block in blocks_of(text)) or "\n@@ " in text:
+def _why_not(text: str, blocks: Sequence[Block]) -> str:
+    if any(block.language in PATCH for block in blocks) or "\n@@ " in text:
         return (
             "the reply holds changes to a policy (a diff), not a whole one: answer with the "
             "complete module in one fenced Python block"
@@ -144,3 +168,265 @@ def _why_not(text: str) -> str:
     if text.lstrip().startswith("{") and '"policy"' in text:
         return f"the reply holds no code: it begins as JSON and cannot be read as such; {_ANSWER}"
     return f"the reply holds no code: {_ANSWER}"
+
+
+# Fences.
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    """Return a parser of fences, wherever they stand; indentation makes no code of its own."""
+    parser = MarkdownIt("zero", {"maxNesting": 10}).enable(["fence", "blockquote", "list"])
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def blocks_of(text: str, *, inner: bool = False) -> list[Block]:
+    """Return the fenced blocks that are not blank; one never closed reaches to the end.
+
+    A block of Markdown stands for the blocks in it, but for those that are ``inner`` themselves.
+    """
+    if "```" not in text and "~~~" not in text:
+        return []
+    lines = text.split("\n")
+    blocks: list[Block] = []
+    for token in _markdown().parse(text):
+        if token.type != "fence" or token.map is None:
+            continue
+        language = _LANGUAGE.match(token.info)
+        name = language.group(1).lower() if language is not None else ""
+        begin, end = token.map[0] + 1, min(token.map[1], len(lines))
+        last = lines[end - 1].lstrip(" \t>")
+        closed = end > begin and last.startswith(token.markup)
+        closed = closed and not last.strip(token.markup[0] + " \t")
+        content = token.content.removesuffix("\n")
+        if not token.level:  # as it is written: an indented fence takes nothing from its lines
+            content = "\n".join(lines[begin : end - closed])
+        if name in MARKDOWN and not inner:
+            blocks += blocks_of(content, inner=True)
+        else:
+            blocks += _split(name, content, closed)
+    return [block for block in blocks if block.text.strip()]
+
+
+def _split(language: str, content: str, closed: bool) -> Iterator[Block]:
+    """Yield a block, cut where another of Python begins inside of it: the first was not closed."""
+    part: list[str] = []
+    for line in content.split("\n"):
+        if language and _OPENS.match(line) is not None:
+            yield Block(language=language, text=_level("\n".join(part)), closed=False)
+            part = []
+        else:
+            part.append(line)
+    text = "\n".join(part)
+    if not closed:  # closed at the end of its last line
+        text = text.rstrip().removesuffix("```").removesuffix("~~~")
+    yield Block(language=language, text=_level(text), closed=closed)
+
+
+def pieces_of(blocks: Sequence[Block]) -> list[Piece]:
+    """Return the blocks as pieces of code, of a diff what it leads to."""
+    pieces = []
+    for block in blocks:
+        patched = _patched(block)
+        if patched is not None:
+            pieces.append(Piece(text=patched))
+        elif block.language not in PATCH:
+            pieces.append(Piece(text=block.text, python=block.language in PYTHON))
+    return pieces
+
+
+def _level(text: str) -> str:
+    """Return a text with its first line at the left edge, and the others as far to the left."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    margin = first[: len(first) - len(first.lstrip(" \t"))]
+    return "\n".join(line.removeprefix(margin) for line in text.split("\n")) if margin else text
+
+
+def _is_cut(block: Block) -> bool:
+    """Whether a block holds nothing but the beginning of another."""
+    return all(line.lstrip().startswith(("```", "~~~")) for line in block.text.strip().split("\n"))
+
+
+def _patched(block: Block) -> str | None:
+    """Return what a diff leads to; None of what is no diff, or one that leaves out lines."""
+    lines = [line for line in block.text.split("\n") if line.strip()]
+    looks = any(line.startswith("+") for line in lines) and all(
+        line.startswith(("+", "-", " ", "@@", "\\")) for line in lines
+    )
+    hunks = sum(line.startswith("@@") for line in lines)
+    if hunks > 1 or (block.language not in PATCH and not looks):
+        return None
+    kept = [
+        line
+        for line in block.text.split("\n")
+        if line[:1] in ("+", " ", "") and not line.startswith("+++")
+    ]
+    return "\n".join(line[1:] for line in kept)
+
+
+def _bare_patch(text: str) -> list[Piece]:
+    """Return what a diff without a fence leads to."""
+    begin = text.find("\n@@ ") + 1 if "\n@@ " in text else text.find("@@ ")
+    return [] if begin < 0 else pieces_of([Block(language="diff", text=text[begin:])])
+
+
+def _repaired(text: str, blocks: Sequence[Block], reader: Reader) -> Found | None:
+    """Return the policy of a block that was never closed, or that holds fences in its strings."""
+    pieces: list[Piece] = []
+    for block in blocks:
+        if not block.closed and registers_step(block.text):
+            pieces += islice(_runs(block.text, reader), 1)
+    lines = text.split("\n")
+    fences = [number for number, line in enumerate(lines) if _FENCE.match(line) is not None]
+    for end in reversed(fences[1:][-MOST_SPANS:]):
+        span = "\n".join(lines[fences[0] + 1 : end])
+        if reader.tree(span) is not None:
+            pieces.append(Piece(text=span))
+    found = policy_in(pieces, reader)
+    return found if found is not None and found.sound else None
+
+
+# Code without a fence.
+
+
+def _runs(text: str, reader: Reader) -> Iterator[Piece]:
+    """Yield the runs of Python in a text, each from where code begins to where Python ends."""
+    lines = _level_code(text).split("\n")
+    begin = tries = 0
+    while begin < len(lines) and tries < MOST_RUNS:
+        if _BEGINS.match(lines[begin]) is None:
+            begin += 1
+            continue
+        tries += 1
+        end, run = _run(lines, begin, reader)
+        if run:
+            yield Piece(text=run)
+        begin = max(end, begin + 1)
+
+
+def _run(lines: Sequence[str], begin: int, reader: Reader) -> tuple[int, str]:
+    """Return the longest Python from a line on, without formulas after it, and where it ends."""
+    end = len(lines)
+    for _ in range(4):
+        text = "\n".join(lines[begin:end])
+        tree = reader.tree(text)
+        if tree is not None:
+            return end, _trimmed(text, tree)
+        wrong = reader.error_line
+        if wrong is None:
+            break
+        end = begin + min(wrong, end - begin) - 1
+        while end > begin and (not lines[end].strip() or lines[end][:1] in " \t)]}"):
+            end -= 1  # the statement that is wrong may have begun before
+        if end <= begin:
+            break
+    return begin, ""
+
+
+def _trimmed(text: str, tree: ast.Module) -> str:
+    """Return a module up to its last definition or registration: what follows may be prose."""
+    lines = text.split("\n")
+    for node in reversed(tree.body):
+        end = node.end_lineno or node.lineno
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) or any(
+            "register_scheduler" in line for line in lines[node.lineno - 1 : end]
+        ):
+            return "\n".join(lines[:end])
+    return ""
+
+
+def _may_be_prose(node: ast.stmt) -> bool:
+    """Return whether a statement at the top of a module may be words that happen to parse."""
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None
+    return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant | ast.Call)
+
+
+def _level_code(text: str) -> str:
+    """Return the text with its code at the left edge, where it is indented as a whole."""
+    places = re.finditer(r"^([ \t]*+)@?register_scheduler", text, re.MULTILINE)
+    margin = min((found.group(1) for found in places), key=len, default="")
+    return "\n".join(line.removeprefix(margin) for line in text.split("\n")) if margin else text
+
+
+# Thoughts, JSON and tags.
+
+
+def plain(reply: str) -> str:
+    """Return a reply with plain line ends, without marks of a model's protocol, as UTF-8 can."""
+    text = reply.encode("utf-8", "replace").decode("utf-8")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CODE_POINTS)
+    return _SPECIAL.sub("", text.rpartition(_FINAL)[2])
+
+
+def without_thoughts(text: str) -> str:
+    """Return a reply without a reasoning model's inline thoughts, which may hold drafts.
+
+    Thoughts may have an end only, where a server's template wrote their beginning.
+    """
+    for name in THOUGHTS:
+        opening, closing = f"<{name}>", f"</{name}>"
+        kept, place = list[str](), 0
+        while (end := text.find(closing, place)) >= 0:
+            begin = text.find(opening, place, end)
+            if begin >= 0:
+                kept.append(text[place:begin])
+            else:
+                kept.clear()
+            place = end + len(closing)
+        text = "".join([*kept, text[place:]])
+    return text
+
+
+def policy_in_json(text: str, reader: Reader) -> str | None:
+    """Return the field ``policy`` of JSON: of all the text, of a block, or of some in prose."""
+    if "policy" not in text:
+        return None
+    for candidate in (text, *(block.text for block in blocks_of(text))):
+        if candidate.lstrip().startswith("{"):
+            found = _decoded(candidate.strip(), reader)
+            if isinstance(found, dict) and isinstance(found.get("policy"), str):
+                return str(found["policy"])
+    decoder = json.JSONDecoder(strict=False)
+    for place in islice(_OBJECT.finditer(text), MOST_OBJECTS if '"policy"' in text else 0):
+        try:
+            found, _ = decoder.raw_decode(text, place.start())
+        except (ValueError, RecursionError):
+            continue
+        policy = found.get("policy") if isinstance(found, dict) else None
+        if isinstance(policy, str) and registers_step(policy):
+            return policy
+    return None
+
+
+def _decoded(text: str, reader: Reader) -> object:
+    """Return what JSON says, that with raw line ends in its strings, or Python's way to say it."""
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        pass
+    tree = reader.tree(text) if '"""' in text or "'''" in text else None
+    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        return None
+    try:
+        return ast.literal_eval(tree.body[0].value)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _tagged(text: str, reader: Reader) -> list[Piece]:
+    """Return what stands between tags such as ``<code>``, as pieces of code."""
+    pieces = []
+    end = 0
+    for opening in islice(_TAG.finditer(text), MOST_TAGS):
+        begin = opening.end()
+        close = text.find(f"</{opening.group(1)}>", begin)
+        if begin <= end or close < 0 or _TAG.match(text[begin : begin + 200].lstrip()):
+            continue
+        end = close
+        inner = text[begin:close].removeprefix("<![CDATA[").removesuffix("]]>").strip("\n")
+        if registers_step(inner) and reader.tree(inner) is None:
+            inner = html.unescape(inner)
+        pieces.append(Piece(text=_level(inner)))
+    return pieces

@@ -27,7 +27,7 @@ from flows.judging.leaderboard import verdict_of
 from flows.judging.objectives import Reference, make_reference
 from flows.judging.scoring import behaviour, normalised_sha256
 from flows.judging.splits import TEST, TRAIN
-from flows.proposers.bodies import FINAL
+from flows.proposers.refusals import FINAL
 from flows.search.budget import Spend, spent_with
 from flows.search.watching import SearchResult
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
@@ -86,7 +86,9 @@ class Ledger:
         """Return whether losses kept the experiment from trying the candidates of its budget."""
         assert self.experiment is not None, "an experiment is recorded before anything else"
         wanted = (self.experiment.config.get("budget") or {}).get("candidates", 0)
-        return self.experiment.status == "finished_with_losses" and self.tried() < wanted
+        lost_last = max(self._lost, default=(0, 0)) > max(self.candidates, default=(0, 0))
+        losses = lost_last or self.experiment.status == "finished_with_losses"
+        return losses and self.tried() < wanted
 
     def absorb(self, row: Row) -> None:
         """Remember one row; evaluations come before the candidate that they belong to."""

@@ -99,7 +99,8 @@ def propose(session: Session, request: ProposalRequest) -> Draft:
     except ProposerUnavailable as error:
         return Draft(key=key, lost=str(error))
     seconds = session.seconds() - began
-    return Draft(key=key, proposal=proposal, prompt=request.prompt, seconds=seconds)
+    prompt = proposal.prompt or request.prompt
+    return Draft(key=key, proposal=proposal, prompt=prompt, seconds=seconds)
 
 
 def feedback(session: Session, iteration: int, slots: list[int]) -> list[ProposalRequest]:
@@ -122,6 +123,9 @@ def feedback(session: Session, iteration: int, slots: list[int]) -> list[Proposa
                 charges=allowed,
                 move=plan.move,
                 chosen=plan.chosen,
+                shorter=partial(_prompt, session, plan),
+                seconds_left=session.seconds_left(),
+                notice=session.notice,
             )
         )
     return requests
@@ -147,12 +151,19 @@ def try_baselines(session: Session) -> None:
             record(session, draft)
 
 
-def _prompt(session: Session, plan: Plan) -> Prompt | None:
-    """Return the prompt of a plan, recorded; None for a proposer that does without."""
+def _prompt(session: Session, plan: Plan, tokens: int | None = None) -> Prompt | None:
+    """Return the prompt of a plan, recorded; None for a proposer that does without.
+
+    It has as many tokens as the configuration says, or fewer for a server with less room.
+    """
     if not session.services.proposer.uses_prompt:
         return None
+    config = session.config
+    if tokens is not None and tokens < config.feedback.prompt_tokens:
+        feedback = config.feedback.model_copy(update={"prompt_tokens": tokens})
+        config = config.model_copy(update={"feedback": feedback})
     prompt = render_prompt(
-        config=session.config,
+        config=config,
         scenarios=session.services.scenarios.train,
         attempts=plan.visible,
         move=plan.move,

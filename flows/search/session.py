@@ -183,6 +183,11 @@ class Session:
         used = self.ledger.spend() if before is None else self.ledger.spend_before(before)
         return replace(used, seconds=self._seconds_before + running, reserve=self._reserve)
 
+    def seconds_left(self) -> float | None:
+        """Return how long the search may still take, None without a budget of time."""
+        minutes = self.config.budget.minutes
+        return None if minutes is None else max(0.0, minutes * 60.0 - self.spend().seconds)
+
     def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
         """Return scenarios as a cell takes them; each is encoded once."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin
 
@@ -73,12 +73,16 @@ def _value(value: Any) -> str:
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_value(each)}' for key, each in value.items())}}}"
     return json.dumps(str(value), ensure_ascii=False)
 
 
 def _example(each: FieldInfo) -> str:
     """Return what stands behind a key without a default, of the right type."""
     kinds = get_args(each.annotation) or (each.annotation,)
+    if any(get_origin(kind) is Mapping for kind in kinds):
+        return "{}"
     number = any(get_origin(kind) is Secret or kind in (int, float) for kind in kinds)
     return "0" if number else '"..."'
 

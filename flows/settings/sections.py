@@ -1,17 +1,25 @@
 """The sections of a search's configuration: frozen models that refuse unknown keys."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Secret, model_validator
 
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}$"
 IN_WORDS = {
     NAME: "expected a letter or digit, then at most 60 letters, digits, spaces or . _ -",
+    HEADER_NAME: "expected the name of a header, never the key itself",
     ENVIRONMENT_NAME: "expected the name of an environment variable, never the key itself",
 }
 OFFLINE = "offline"
+OUTPUT_TOKENS = 16_000
+"""Room for long thoughts and a policy of some two hundred lines."""
+SLOWEST_TOKENS_PER_SECOND = 25
+FIRST_TOKEN_SECONDS = 60.0
+"""A slow server reads a prompt of 24,000 tokens in this time, then writes this fast."""
 NOT_OFFLINE = (
     "model",
     "models",
@@ -20,6 +28,10 @@ NOT_OFFLINE = (
     "api_key_env",
     "temperature",
     "reasoning_effort",
+    "key_header",
+    "headers",
+    "query",
+    "extra_body",
     "prices",
     "replay_of",
 )
@@ -43,6 +55,16 @@ class ModelConfig(Section):
     )
     temperature: float | None = Field(None, ge=0, le=2, description="None is proposer.temperature")
     reasoning_effort: str | None = Field(None, description="None is proposer.reasoning_effort")
+    key_header: str | None = Field(
+        None, pattern=HEADER_NAME, description="None is proposer.key_header, at its server only"
+    )
+    headers: Mapping[str, str] | None = Field(
+        None, description="None is proposer.headers, at its server only"
+    )
+    query: Mapping[str, str] | None = Field(
+        None, description="None is proposer.query, at its server only"
+    )
+    extra_body: Mapping[str, Any] | None = Field(None, description="None is proposer.extra_body")
 
 
 class ProposerConfig(Section):
@@ -64,12 +86,37 @@ class ProposerConfig(Section):
     )
     temperature: float | None = Field(None, ge=0, le=2, description="None leaves it to the server")
     reasoning_effort: str | None = Field(None, description="None leaves it to the server")
-    max_output_tokens: int = Field(16_000, ge=256, description="of one reply, reasoning too")
-    timeout_seconds: float = Field(120.0, gt=0, description="of one request")
-    tries: int = Field(4, ge=1, le=20, description="requests for one proposal before it is lost")
+    key_header: str | None = Field(
+        None,
+        pattern=HEADER_NAME,
+        description="header that carries the key; None is Authorization: Bearer KEY",
+    )
+    headers: Mapping[str, str] = Field({}, description="sent with each request; never a key")
+    query: Mapping[str, str] = Field({}, description="put into the address, as api-version")
+    extra_body: Mapping[str, Any] = Field({}, description="fields put into each request's body")
+    max_output_tokens: int = Field(OUTPUT_TOKENS, ge=256, description="of one reply, reasoning too")
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        description=f"of one request, its reply included; None is {FIRST_TOKEN_SECONDS:g} s and "
+        f"1 s for each {SLOWEST_TOKENS_PER_SECOND} of max_output_tokens",
+    )
+    tries: int = Field(4, ge=1, le=20, description="failed requests before a proposal is lost")
+    wait_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="longest wait for a rate limit or a model that loads; with budget.minutes, "
+        "the time that is left",
+    )
     structured: bool = Field(False, description="ask for JSON by schema; fences still do")
     replay_of: str | None = Field(None, description="experiment whose proposals are replayed")
     prices: Path | None = Field(None, description="TOML file with prices of models")
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The seconds that one request may take: what is set, else what fits the longest reply."""
+        fitting = FIRST_TOKEN_SECONDS + self.max_output_tokens / SLOWEST_TOKENS_PER_SECOND
+        return fitting if self.timeout_seconds is None else self.timeout_seconds
 
     @model_validator(mode="after")
     def _names_its_source(self) -> "ProposerConfig":
@@ -94,7 +141,7 @@ class ProposerConfig(Section):
             return ()
         usual = {name: type(self).model_fields[name].default for name in NOT_OFFLINE}
         given = ((name, getattr(self, name)) for name in NOT_OFFLINE)
-        return tuple(n for n, value in given if value not in (None, "", (), [], usual[n]))
+        return tuple(n for n, value in given if value not in (None, "", (), [], {}, usual[n]))
 
 
 class EvolveConfig(Section):

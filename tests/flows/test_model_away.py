@@ -36,7 +36,7 @@ def test_a_server_that_does_not_run_is_named_and_the_same_command_goes_on(
 
     address = gone.url.removeprefix("http://").removesuffix("/v1")
     said = " ".join(done.out.split())
-    assert f"(ConnectError): is a server running at {address}? check --base-url" in said
+    assert f"no connection to {address}: is a server running there? check --base-url" in said
     assert "0 proposals; nothing was paid 5 calls reached no server" in said
     assert "from 5 calls" not in said and "verdict" in said
     assert (done.code, again.code) == (1, 1)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow, PromptRow, Row
-from flows.proposers.bodies import FINAL
 from flows.proposers.model import OpenAiProposer
+from flows.proposers.refusals import FINAL
 from tests.support.asked_search import answers, search, searching
 from tests.support.model_server import ModelServer, Received, Sent, prose
 from tests.support.search_fakes import FakeClock

@@ -21,9 +21,10 @@ def searched(folder: Path, *script: Behaviour) -> Searched:
     [
         (server.prose(), "the reply holds no code: answer with one fenced Python block"),
         (server.says(""), "the reply is empty"),
-        (server.broken_json(), "the server's reply is not JSON"),
-        (server.cut_off("```python\nx"), "cut off at the limit of output tokens: write a shorter"),
-        (server.filtered(), "the reply was stopped by the server's content filter"),
+        (
+            server.cut_off("```python\nx"),
+            "cut off at the limit of 1000 output tokens: write a shorter",
+        ),
         (server.refuses("I must not."), "the model refused: I must not."),
     ],
 )

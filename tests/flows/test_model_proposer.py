@@ -8,7 +8,7 @@ from flows.proposers.model import OpenAiProposer
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
 from tests.support.asking import SOURCE, StillClock, ask, request
-from tests.support.model_server import Behaviour, ModelServer
+from tests.support.model_server import ModelServer
 
 
 def test_a_fenced_policy_is_proposed_and_its_call_recorded() -> None:
@@ -41,31 +41,19 @@ def test_the_responses_api_is_spoken_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-@pytest.mark.parametrize(
-    ("behaviour", "outcome", "words"),
-    [
+def test_an_answer_of_the_model_without_a_policy_is_a_malformed_proposal(api: str) -> None:
+    answers = [
         (server.prose(), "ok", "no code"),
-        (server.empty_choices(), "bad_reply", "has no"),
-        (server.broken_json(), "bad_reply", "not JSON"),
-        (server.raw(b""), "bad_reply", "not JSON"),
-        (server.raw(b"[1, 2]"), "bad_reply", "not a JSON object"),
-        (server.raw(b'{"choices": [7], "output": [7]}'), "bad_reply", "empty"),
-        (server.says(""), "bad_reply", "empty"),
-        (server.cut_off("```python\n@register_sched"), "truncated", "cut off"),
-        (server.filtered(), "refused", "content filter"),
+        (server.says(""), "empty", "the reply is empty"),
+        (server.cut_off("```python\n@register_sched"), "truncated", "write a shorter policy"),
         (server.refuses("I must not."), "refused", "I must not."),
-        (server.raw(b'{"error": {"message": "no GPU", "code": 400}}'), "bad_reply", "no GPU"),
-    ],
-)
-def test_an_answer_without_a_policy_is_a_malformed_proposal(
-    api: str, behaviour: Behaviour, outcome: str, words: str
-) -> None:
-    asked = ask(behaviour, api=api)
+    ]
+    for behaviour, outcome, words in answers:
+        asked = ask(behaviour, api=api)
 
-    assert asked.error is None and asked.proposal is not None
-    assert asked.proposal.source is None
-    assert words in (asked.proposal.problem or "")
-    assert asked.outcomes == [outcome]
+        assert asked.error is None and asked.proposal is not None, words
+        assert asked.proposal.source is None and words in (asked.proposal.problem or "")
+        assert asked.outcomes == [outcome]
 
 
 def test_failures_of_the_server_are_repeated_and_each_is_recorded() -> None:
@@ -75,13 +63,7 @@ def test_failures_of_the_server_are_repeated_and_each_is_recorded() -> None:
     assert asked.outcomes == ["rate_limited", "server_error", "ok"]
     assert [call.attempt for call in asked.calls] == [0, 1, 2]
     assert asked.clock.waits[0] == 7
-    assert 1 <= asked.clock.waits[1] <= 2
-
-
-def test_a_wait_that_a_server_asks_for_is_capped() -> None:
-    asked = ask(server.rate_limited(86_400), server.policy(SOURCE))
-
-    assert asked.clock.waits == [60]
+    assert 0.5 <= asked.clock.waits[1] <= 1
 
 
 def test_waits_follow_from_the_seed() -> None:

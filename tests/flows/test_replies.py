@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.proposers.pieces import MAX_SOURCE_CHARS
-from flows.proposers.replies import extract_source, title_of
+from flows.proposers.replies import MAX_SOURCE_CHARS, extract_source, title_of
 
 INIT = '@register_scheduler_init(key="a")\ndef init(s):\n    pass\n'
 STEP = '@register_scheduler(key="a")\ndef step(s, results, pipelines):\n    return [], []\n'

@@ -2,11 +2,11 @@
 
 import json
 import textwrap
-import time
+from time import process_time
 
 import pytest
 
-from flows.proposers.replies import extract_source
+from flows.proposers.replies import complete_policy, extract_source, title_of
 from tests.support import model_server as server
 from tests.support.asking import ask
 
@@ -105,14 +105,6 @@ def test_blocks_that_the_policy_does_not_need_stay_outside() -> None:
     assert extract_source(reply).source == POLICY
 
 
-def test_a_broken_helper_is_not_left_out_so_that_the_feedback_names_its_line() -> None:
-    broken = HELPER.replace("1.0", "(1.0")
-
-    source = extract_source(f"Here is the code:\n\n{broken}\n\n{INIT}\n\n{CALLING}").source
-
-    assert source is not None and source.startswith(broken)
-
-
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
@@ -165,22 +157,49 @@ HOSTILE = {
     "additions": "+\n",
     "hunks": "\n@@ ",
     "brackets": "f(",
+    "quotations": "> ",
+    "lists": "- ",
+    "fences in quotations": "> ```python\n",
+    "fences in lists": "- ```\n",
+    "fences in Markdown": "```md\n",
+    "definitions": "def f():\n",
+    "decorators": "@a\n",
+    "registrations": "@register_scheduler(key='a')\n",
+    "policies in JSON": '{"policy": "register_scheduler("}\n',
+    "indented lines": " x\n",
+    "classes": "class A:\n    x = 1\n",
 }
 LONG = 1_000_000
-PATIENCE_SECONDS = 15
-"""Far more than any of them takes, far less than what grows with the square takes."""
+SHORT = 10_000
 
 
-@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE.keys())
-def test_no_reply_keeps_a_search_waiting(unit: str) -> None:
-    began = time.process_time()
+def test_the_time_to_read_a_reply_grows_no_faster_than_the_reply() -> None:
+    for name, unit in HOSTILE.items():
+        seconds = []
+        for length in (SHORT, 8 * SHORT):
+            many = unit * (length // len(unit))
+            began = process_time()
+            for reply in (f"register_scheduler(\n{many}", f"{POLICY}\n{many}"):
+                extracted = extract_source(reply)
+                assert (extracted.source is None) == (extracted.problem is not None)
+                complete_policy(reply)
+            seconds.append(process_time() - began)
 
-    many = unit * (LONG // len(unit))
-    for reply in (f"register_scheduler(\n{many}", f"{POLICY}\n{many}"):
-        extracted = extract_source(reply)
-        assert (extracted.source is None) == (extracted.problem is not None)
+        assert seconds[1] < 16 * max(seconds[0], 0.2), name  # the square would be 64
 
-    assert time.process_time() - began < PATIENCE_SECONDS
+
+def test_the_time_to_find_a_title_grows_no_faster_than_the_source() -> None:
+    for name, unit in HOSTILE.items():
+        seconds = []
+        for length in (SHORT // 2, 4 * SHORT):
+            many = unit * (length // len(unit))
+            began = process_time()
+            title_of(f'"""{many}x"""\n')
+            title_of(f"# {many}")
+            title_of(f"{many}x = 1")
+            seconds.append(process_time() - began)
+
+        assert seconds[1] < 16 * max(seconds[0], 0.1), name
 
 
 @pytest.mark.parametrize("unit", ["`", "{", "\n", "```python\n"])

@@ -1,7 +1,7 @@
 """Asks the model proposer for a policy, with a local server and a clock that stands still."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +60,17 @@ class Asked:
     calls: list[LlmCallRow]
     server: ModelServer
     clock: StillClock
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> str:
+        """Why the attempt was lost; ``""`` when it was not."""
+        return str(self.error) if isinstance(self.error, ProposerUnavailable) else ""
+
+    @property
+    def refused(self) -> str:
+        """Why the search ends; ``""`` when it goes on."""
+        return str(self.error) if isinstance(self.error, ProposerRefused) else ""
 
     @property
     def outcomes(self) -> list[str]:
@@ -75,10 +86,11 @@ def ask(
     recorded: Sequence[LlmCallRow] = (),
     times: int = 1,
     prompt_chars: int = 0,
+    seconds_left: float | None = None,
     **settings: Any,
 ) -> Asked:
     """Ask a server with this script for a proposal, ``times`` times with one proposer."""
-    clock, calls = StillClock(), list[LlmCallRow]()
+    clock, calls, notices = StillClock(), list[LlmCallRow](), list[str]()
     with ModelServer(*script) as running:
         config = ProposerConfig(
             kind="openai", base_url=running.url, model="any", **{"timeout_seconds": 5, **settings}
@@ -86,11 +98,16 @@ def ask(
         proposer = OpenAiProposer(config, {config.api_key_env: KEY}, clock)
         proposal, error = None, None
         for number in range(times):
+            asked_for = replace(
+                request(calls, recorded, number, prompt_chars),
+                seconds_left=seconds_left,
+                notice=notices.append,
+            )
             try:
-                proposal = proposer.propose(request(calls, recorded, number, prompt_chars))
+                proposal = proposer.propose(asked_for)
             except (ProposerRefused, ProposerUnavailable) as raised:
                 error = raised
-    return Asked(proposal, error, calls, running, clock)
+    return Asked(proposal, error, calls, running, clock, notices)
 
 
 def request(
@@ -109,21 +126,26 @@ def request(
         outcome="ok",
         score=1.0,
     )
-    prompt = Prompt(
-        system="the job",
-        user="the past" + "." * prompt_chars,
-        sha256="p",
-        template="t",
-        template_sha256="h",
-    )
     return ProposalRequest(
         experiment_id="e",
         seed=3,
         iteration=iteration,
         slot=0,
-        prompt=prompt,
+        prompt=prompt_of(prompt_chars),
         attempts=(best,),
         best=best,
         record_call=calls.append,
         recorded_calls=tuple(recorded),
+        shorter=lambda tokens: prompt_of(min(prompt_chars, max(0, 4 * tokens - 15))),
+    )
+
+
+def prompt_of(chars: int) -> Prompt:
+    """Return a prompt that has so many characters more than the shortest."""
+    return Prompt(
+        system="the job",
+        user="the past" + "." * chars,
+        sha256=f"p{chars}" if chars else "p",
+        template="t",
+        template_sha256="h",
     )

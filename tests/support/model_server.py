@@ -3,13 +3,15 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 Json = dict[str, Any]
+PACE_SECONDS = 0.05
 SECONDS = 120
 """How long a client that is gone may take to be noticed."""
 
@@ -28,6 +30,7 @@ class Sent:
     """What the server does with a request; ``hangs`` keeps silent until the client leaves.
 
     With ``breaks`` it leaves itself: before it answers, or with so many bytes of the body unsent.
+    With ``trickles`` it sends one more header, or one more byte, again and again.
     """
 
     status: int = 200
@@ -35,6 +38,7 @@ class Sent:
     headers: Mapping[str, str] = field(default_factory=dict)
     hangs: bool = False
     breaks: int | None = None
+    trickles: Literal["", "headers", "body"] = ""
 
 
 Behaviour = Callable[[Received], Sent]
@@ -195,6 +199,23 @@ def hangs() -> Behaviour:
     return lambda _: Sent(hangs=True)
 
 
+def trickles(part: Literal["headers", "body"]) -> Behaviour:
+    """Send a little more of the headers, or of the body, until the client leaves."""
+    return lambda _: Sent(trickles=part)
+
+
+def streams(text: str, reason: str | None = "stop", *, usage: bool = True) -> Behaviour:
+    """Answer with a stream of events, in the shape of the API that was asked."""
+    return lambda received: stream_of(_events(received, text, reason, usage))
+
+
+def stream_of(events: Sequence[Json | str]) -> Sent:
+    """Return an answer that is a stream of these events."""
+    texts = [each if isinstance(each, str) else json.dumps(each) for each in events]
+    body = "".join(f"data: {text}\n\n" for text in texts).encode()
+    return Sent(body=body, headers={"Content-Type": "text/event-stream"})
+
+
 def breaks(unsent: int = 0) -> Behaviour:
     """Close the connection: without a word, or in the middle of the body."""
     return lambda _: Sent(body=b'{"id": "c", "cho' if unsent else b"", breaks=unsent)
@@ -202,6 +223,19 @@ def breaks(unsent: int = 0) -> Behaviour:
 
 def _ok(body: Json) -> Sent:
     return Sent(body=json.dumps(body).encode(), headers={"x-request-id": "req-1"})
+
+
+def _events(received: Received, text: str, reason: str | None, usage: bool) -> list[Json | str]:
+    halves = [text[: len(text) // 2], text[len(text) // 2 :]]
+    whole = _shape(received, text, reason or "stop", None)
+    if _wants_responses(received):
+        deltas = [{"type": "response.output_text.delta", "delta": half} for half in halves]
+        kind = {"completed": "response.completed"}.get(whole["status"], "response.incomplete")
+        return [*deltas, {"type": kind, "response": whole}]
+    chunks = [{"choices": [{"index": 0, "delta": {"content": half}}]} for half in halves]
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
+    counted = {"choices": [], "usage": whole["usage"]}
+    return [*chunks, last, *([counted] if usage else []), "[DONE]"]
 
 
 def _wants_responses(received: Received) -> bool:
@@ -242,6 +276,9 @@ def _handler(owner: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.connection.recv(1)
                 self.close_connection = True
                 return
+            if sent.trickles:
+                self._trickle(sent.trickles)
+                return
             if sent.breaks is not None:
                 self.close_connection = True
                 if not sent.breaks:
@@ -252,6 +289,22 @@ def _handler(owner: ModelServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(sent.body) + (sent.breaks or 0)))
             self.end_headers()
             self.wfile.write(sent.body)
+
+        def _trickle(self, part: str) -> None:
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            if part == "body":
+                self.wfile.write(b"Content-Type: text/event-stream\r\n\r\n: wait\n")
+            self.connection.settimeout(PACE_SECONDS)
+            with suppress(OSError):
+                while not self._is_left():
+                    self.wfile.write(b"X-More: 1\r\n" if part == "headers" else b":\n")
+
+        def _is_left(self) -> bool:
+            try:
+                return not self.connection.recv(1)
+            except TimeoutError:
+                return False
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the test's output clean."""
