@@ -163,8 +163,9 @@ class LlmCallRow:
     api: str
     """chat | responses."""
     outcome: str
-    """ok | rate_limited | server_error | timeout | connection_error | connection_lost | bad_reply |
-    refused | truncated | auth_error | bad_request."""
+    """ok | truncated | empty | refused: the model answered, see ``flows.proposers.refusals``; else
+    bad_reply | failed | filtered | thinking | no_api | rate_limited | server_error | timeout |
+    connection_error | connection_lost | auth_error | no_credit | bad_request."""
     error: str | None
     reply: str | None
     finish_reason: str | None
