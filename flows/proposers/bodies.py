@@ -140,7 +140,7 @@ def _judge(
     if text.strip() and complete_policy(text) is not None:
         return replace(reply, outcome="truncated" if word in _LENGTH else "ok")
     if word in _FILTERED:
-        problem = f"the reply was stopped by a content filter ({reason}){FILTER_ADVICE}"
+        problem = f"the reply ended early ({reason}){FILTER_ADVICE}"
         return replace(reply, outcome="filtered", problem=problem, then="again")
     if word in _LENGTH:
         return _cut_off(reply, limit)

@@ -22,6 +22,7 @@ kind = "openai"
 model = "any"
 timeout_seconds = 3
 tries = 2
+wait_seconds = 2
 """
 SCRIPT = (
     behaves.policy(policy_source("shortest-first")),
@@ -65,19 +66,17 @@ def test_whatever_the_server_does_is_recorded_and_the_search_ends_normally(
 ) -> None:
     home = tmp_path / "home"
     with ModelServer(*SCRIPT) as server:
-        done = search(settings, server, home, 7)
+        done = search(settings, server, home, 5)
 
     tried = ask(home, "select iteration, outcome from candidates where iteration > 0 order by 1")
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["outcome"] for row in tried] == [
-        *("ok", "malformed", "rejected", "ok", "malformed", "malformed", "ok")
-    ]
+    assert [row["outcome"] for row in tried] == [*("ok", "malformed", "rejected", "ok", "ok")]
     calls = ask(home, "select outcome from llm_calls order by iteration, attempt")
     assert [row["outcome"] for row in calls] == [
         *("ok", "ok", "rate_limited", "ok", "server_error", "ok"),
         *("timeout", "bad_reply", "bad_reply", "ok"),
     ]
-    assert len(ask(home, "from prompts")) == 7
+    assert len(ask(home, "from prompts")) == 5  # a lost attempt teaches nothing new
 
 
 def test_the_key_is_nowhere_but_in_the_request(tmp_path: Path, settings: Path) -> None:
