@@ -5,10 +5,6 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
-from flows.attempt import ProposerRefused, ProposerUnavailable
-=======
->>>>>>> 36c2022 (Servers as they are: answers told from failures, waits, lengths, streams, addresses; replies read by markdown-it-py)
 from tests.support import model_server as server
 from tests.support import server_shapes as shapes
 from tests.support.asking import SOURCE, ask
