@@ -58,20 +58,20 @@ class Figures:
     """Percent of the weighted latency that each class, and unfinished pipelines, makes."""
 
 
-def diagnose(attempt: SeenAttempt, baseline: SeenAttempt | None) -> tuple[str, ...]:
-    """Return the lines: how it compares with the baseline, why it failed, what held it back."""
+def diagnose(attempt: SeenAttempt, naive: SeenAttempt | None) -> tuple[str, ...]:
+    """Return the lines: how it compares with naive, why it failed, what held it back."""
     lines = [*_sameness(attempt), *_findings(attempt), *_problem(attempt)]
     measured = figures(attempt.evaluations)
     if measured is not None:
-        other = figures(baseline.evaluations) if baseline is not None else None
+        other = figures(naive.evaluations) if naive is not None else None
         lines += _classes(measured, other)
         lines += _charges(measured)
         lines += _waits(measured)
         lines += _resources(measured)
         lines += _kills(measured)
         lines += _starvation(measured)
-    if baseline is not None:
-        lines += _scenarios(attempt.evaluations, baseline.evaluations)
+    if naive is not None:
+        lines += _scenarios(attempt.evaluations, naive.evaluations)
     if attempt.prints.strip():
         lines.append(prompt_fence("it printed", attempt.prints, PRINT_CHARS))
     return tuple(lines)
@@ -116,7 +116,7 @@ def _classes(own: Figures, other: Figures | None) -> list[str]:
         if not mine.arrived:
             continue
         theirs = other.classes.get(name) if other is not None else None
-        against = f" (baseline: {_fared(theirs)})" if theirs is not None else ""
+        against = f" (naive: {_fared(theirs)})" if theirs is not None else ""
         lines.append(f"{name}: {_fared(mine)}{against}")
     return lines
 
@@ -180,12 +180,12 @@ def _starvation(own: Figures) -> list[str]:
     return lines
 
 
-def _scenarios(own: Sequence[Evaluation], baseline: Sequence[Evaluation]) -> list[str]:
-    worst = ratios(own, baseline)[:SCENARIOS_SHOWN]
+def _scenarios(own: Sequence[Evaluation], naive: Sequence[Evaluation]) -> list[str]:
+    worst = _ratios(own, naive)[:SCENARIOS_SHOWN]
     if not worst:
         return []
     shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in worst)
-    return [f"weakest scenarios (times better than the baseline): {shown}"]
+    return [f"weakest scenarios (score; naive is 1): {shown}"]
 
 
 def _seconds(value: float) -> str:
@@ -215,9 +215,9 @@ def figures(evaluations: Sequence[Evaluation]) -> Figures | None:
     )
 
 
-def ratios(own: Sequence[Evaluation], baseline: Sequence[Evaluation]) -> list[tuple[str, float]]:
-    """Return (scenario, how many times better than the baseline), worst first."""
-    theirs = {each.scenario: _weighted(each) for each in baseline}
+def _ratios(own: Sequence[Evaluation], naive: Sequence[Evaluation]) -> list[tuple[str, float]]:
+    """Return (scenario, how many times better than naive), worst first."""
+    theirs = {each.scenario: _weighted(each) for each in naive}
     found = []
     for each in own:
         mine, other = _weighted(each), theirs.get(each.scenario)

@@ -4,7 +4,7 @@ Three texts: what the templates may use, which parts of the past are shown, and 
 first when the prompt is too long.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -63,14 +63,13 @@ def render_prompt(
     """Return the prompt that shows these attempts, within the configured number of tokens."""
     templates = load_templates(config.feedback.prompts)
     system = render_own(templates.texts, SYSTEM, system_values(config, scenarios))
-    parts = choose_parts(config.feedback, attempts, move, chosen)
-    most = config.feedback.prompt_tokens * CHARS_PER_TOKEN
-    while True:
+    room = config.feedback.prompt_tokens * CHARS_PER_TOKEN - len(system)
+
+    def written(parts: Sequence[Shown]) -> str:
         values = user_values(scenarios, attempts, parts, move)
-        user = for_prompt(render_own(templates.texts, USER, values))
-        if len(system) + len(user) <= most or not parts:
-            break
-        parts.remove(min(parts, key=lambda part: part.worth))
+        return for_prompt(render_own(templates.texts, USER, values))
+
+    user = _fitted(choose_parts(config.feedback, attempts, move, chosen), written, room)
     return Prompt(
         system=system,
         user=user,
@@ -78,6 +77,25 @@ def render_prompt(
         template=templates.name,
         template_sha256=templates.sha256,
     )
+
+
+def _fitted(parts: Sequence[Shown], written: Callable[[Sequence[Shown]], str], room: int) -> str:
+    """Return the text of the worthiest parts that fit: the least worthy are left out first.
+
+    What was left out and still fits beside the others, being smaller, is put back.
+    """
+    kept = list(parts)
+    text = written(kept)
+    while len(text) > room and kept:
+        kept.remove(min(kept, key=lambda part: part.worth))
+        text = written(kept)
+    left_out = [part for part in parts if part not in kept]
+    for each in sorted(left_out, key=lambda part: -part.worth):
+        more = [part for part in parts if part in kept or part is each]
+        longer = written(more)
+        if len(longer) <= room:
+            kept, text = more, longer
+    return text
 
 
 def system_values(config: SearchConfig, scenarios: Sequence[Scenario]) -> Values:

@@ -18,16 +18,15 @@ def test_a_good_attempt_is_compared_with_the_baseline() -> None:
     good = attempt(evaluations=(evaluation(),))
 
     assert diagnose(good, baseline()) == (
-        "query: 4 of 4 completed, mean latency 2.0 s (baseline: 4 of 4 completed, mean latency "
-        "2.0 s)",
-        "interactive: 6 of 6 completed, mean latency 8.0 s (baseline: 6 of 6 completed, mean "
+        "query: 4 of 4 completed, mean latency 2.0 s (naive: 4 of 4 completed, mean latency 2.0 s)",
+        "interactive: 6 of 6 completed, mean latency 8.0 s (naive: 6 of 6 completed, mean "
         "latency 8.0 s)",
-        "batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency "
+        "batch: 8 of 10 completed, mean latency 30.0 s (naive: 8 of 10 completed, mean latency "
         "30.0 s)",
         "the weighted latency comes from: interactive 1 %, batch 1 %, unfinished pipelines 98 %",
         "a pipeline waits 9.0 s for its first operator and takes 6.0 s from there, on average",
         "CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used",
-        "weakest scenarios (times better than the baseline): one 2.00",
+        "weakest scenarios (score; naive is 1): one 2.00",
     )
 
 
@@ -170,11 +169,11 @@ def test_latency_is_told_by_priority_beside_the_baselines() -> None:
 
     # Work of two seconds ends in the last of its twenty ticks, 1.9 seconds after its first.
     assert lines[0] == (
-        "query: 1 of 1 completed, mean latency 1.9 s, p95 up to 1.9 s (baseline: 1 of 1 completed, "
+        "query: 1 of 1 completed, mean latency 1.9 s, p95 up to 1.9 s (naive: 1 of 1 completed, "
         "mean latency 1.9 s, p95 up to 1.9 s)"
     )
     assert lines[1].startswith("batch: 1 of 1 completed, mean latency 2.0 s")
-    assert "(baseline: 1 of 1 completed, mean latency 3.9 s" in lines[1]
+    assert "(naive: 1 of 1 completed, mean latency 3.9 s" in lines[1]
 
 
 def test_waiting_is_told_apart_from_work() -> None:

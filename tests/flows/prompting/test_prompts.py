@@ -48,15 +48,15 @@ memory may be overcommitted; pipelines time out after 30 s; estimates of memory 
 
 # Attempt 1/0 `policy 1`: score 2.000
 
-- query: 4 of 4 completed, mean latency 2.0 s (baseline: 4 of 4 completed, mean latency 2.0 s)
-- interactive: 6 of 6 completed, mean latency 8.0 s (baseline: 6 of 6 completed, mean latency 8.0 s)
-- batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency 30.0 s)
+- query: 4 of 4 completed, mean latency 2.0 s (naive: 4 of 4 completed, mean latency 2.0 s)
+- interactive: 6 of 6 completed, mean latency 8.0 s (naive: 6 of 6 completed, mean latency 8.0 s)
+- batch: 8 of 10 completed, mean latency 30.0 s (naive: 8 of 10 completed, mean latency 30.0 s)
 - the weighted latency comes from: interactive 1 %, batch 1 %, unfinished pipelines 98 %
 - a pipeline waits 9.0 s for its first operator and takes 6.0 s from there, on average
 - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
 - 3 out-of-memory kills wasted 5 CPU seconds
 - 3 of them requested 8 GB and had reached 8.2 GB
-- weakest scenarios (times better than the baseline): one 2.00
+- weakest scenarios (score; naive is 1): one 2.00
 
 # Attempt 2/0 `policy 2`: policy_error, score 0.500
 
@@ -95,16 +95,16 @@ deadlines; no estimates of memory
   - a pipeline waits 40.0 s for its first operator and takes 6.0 s from there, on average
   - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
 - 0/1 `right-size`: score 1.500
-  - query: 4 of 4 completed, mean latency 2.0 s (baseline: 4 of 4 completed, mean latency 2.0 s)
-  - interactive: 6 of 6 completed, mean latency 8.0 s (baseline: 6 of 6 completed, mean latency \
+  - query: 4 of 4 completed, mean latency 2.0 s (naive: 4 of 4 completed, mean latency 2.0 s)
+  - interactive: 6 of 6 completed, mean latency 8.0 s (naive: 6 of 6 completed, mean latency \
 8.0 s)
-  - batch: 8 of 10 completed, mean latency 30.0 s (baseline: 8 of 10 completed, mean latency 30.0 s)
+  - batch: 8 of 10 completed, mean latency 30.0 s (naive: 8 of 10 completed, mean latency 30.0 s)
   - the weighted latency comes from: interactive 1 %, batch 1 %, unfinished pipelines 98 %
   - a pipeline waits 9.0 s for its first operator and takes 6.0 s from there, on average
   - CPUs 70 % allocated, memory 60 % allocated, of which 60 % was used
   - 3 out-of-memory kills wasted 5 CPU seconds
   - 3 of them requested 8 GB and had reached 8.2 GB
-  - weakest scenarios (times better than the baseline): one 2.00
+  - weakest scenarios (score; naive is 1): one 2.00
 
 # The best policy so far: 0/1 `right-size`: score 1.500
 
@@ -257,6 +257,17 @@ def test_older_attempts_are_dropped_before_newer_ones() -> None:
     shown = [n for n in range(1, 9) if f"# Attempt {n}/0 " in prompt.user]
     assert shown and len(shown) < 8
     assert shown == list(range(9 - len(shown), 9))
+
+
+def test_what_fits_is_shown_though_something_larger_was_left_out() -> None:
+    large = baseline(slot=1, title="large", score=1.5, source="# large\n" * 2000)
+
+    prompt = render_prompt(
+        config=small(prompt_tokens=4_000), scenarios=SCENARIOS, attempts=(baseline(), large)
+    )
+
+    assert "# The best policy so far" not in prompt.user
+    assert prompt.user.count("  - query: 4 of 4 completed") == 2
 
 
 def test_nothing_that_a_policy_wrote_leaves_its_fence() -> None:
