@@ -19,12 +19,12 @@ from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
 from flows.orchestration.server import running_server
 from flows.orchestration.settings import (
     START_SECONDS,
+    check_runner,
     drop_stderr,
     import_flows,
     prepare_prefect,
     uses_a_server,
 )
-from flows.orchestration.task_runners import check_runner
 from flows.proposers.replay_source import recorded_settings
 from flows.search.budget import preflight_lines, summary_lines
 from flows.search.watching import Notice, SearchResult, Watch

@@ -23,14 +23,18 @@ from prefect.types.entrypoint import EntrypointType
 from flows.errors import ConfigError
 from flows.experiment import Finished, run_experiment
 from flows.history.export import export_parquet
+from flows.history.store import ingest
 from flows.home import home_folder
 from flows.judging.comparison import Measure, compare
 from flows.judging.splits import suite_scenarios
-from flows.orchestration.board import FolderBoard, SearchBoard, show_comparison
+from flows.orchestration.artifacts import (
+    FolderBoard,
+    PrefectPages,
+    SearchBoard,
+    show_comparison,
+)
 from flows.orchestration.deployments import TAGS, Deployment, not_cron
 from flows.orchestration.folder_evaluation import evaluate_folder
-from flows.orchestration.maintenance import tidy
-from flows.orchestration.pages import PrefectPages
 from flows.orchestration.runs import alive, end_quietly, server_url, truthful
 from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
 from flows.policies import find_contenders
@@ -38,6 +42,8 @@ from flows.search.watching import Happening, Watch, ignore
 from flows.settings.search import SearchConfig, with_sdk_address
 from flows.settings.trial import CompareConfig, FolderConfig
 from flows.version import assay_version
+from sandbox.errors import SandboxUnavailable
+from sandbox.reaper import reap
 
 __all__ = [
     "compare_policies",
@@ -180,6 +186,22 @@ def maintain(export_to: Path | None = None) -> str:
             done += f"; exported to {export_parquet(home, export_to)}"
     get_run_logger().info(done)
     return done
+
+
+def tidy(home: Path) -> str:
+    """Remove cells that dead processes left, ingest what they recorded; say what was done."""
+    cells = _reap_cells()
+    report = ingest(home)
+    ingested = "another ingest is running" if report.busy else f"{report.lines} rows ingested"
+    return "; ".join([cells, ingested, *report.notes])
+
+
+def _reap_cells() -> str:
+    try:
+        reaped = reap()
+        return "; ".join([f"{len(reaped.removed)} stray cells removed", *reaped.skipped])
+    except SandboxUnavailable as error:  # a machine may try its policies in embedded cells
+        return f"no cells were looked for: {error}"
 
 
 def _cron(text: str) -> Schedule:

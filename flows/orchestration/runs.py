@@ -1,6 +1,7 @@
 """Flow runs from without: their marks of life, how their process ends, and states that are true."""
 
 import atexit
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,8 +16,10 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Crashed
 
-from flows.orchestration.run_marks import abandoned, forget, marked
+from flows.home import make_folder
 from flows.orchestration.settings import drop_stderr, go_to_work
+
+DRAFT = ".new"
 
 
 def server_url() -> str:
@@ -50,6 +53,34 @@ def truthful(status: str, detail: str, data: Any) -> State[Any]:
     return Completed(name=status.replace("_", " ").title(), message=detail, data=data)
 
 
+@contextmanager
+def marked(home: Path, run: str | None) -> Iterator[None]:
+    """Hold the mark of a flow run while the block runs; without a run there is none."""
+    if run is None:
+        yield
+        return
+    path = _folder(home) / run
+    draft = path.with_suffix(DRAFT)
+    with draft.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        draft.rename(path)  # nobody sees it before it is locked
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def abandoned(home: Path) -> list[str]:
+    """Return the flow runs whose processes died without a word."""
+    marks = [path for path in sorted(_folder(home).iterdir()) if path.suffix != DRAFT]
+    return [path.name for path in marks if _is_free(path)]
+
+
+def forget(home: Path, run: str) -> None:
+    """Remove the mark of a run that is dealt with."""
+    (_folder(home) / run).unlink(missing_ok=True)
+
+
 def _call_crashed(run: str) -> None:
     """End a run whose process was killed, which otherwise runs for ever and keeps others away."""
     message = "its process died without a word; what it had recorded is kept and continued"
@@ -61,3 +92,16 @@ def _call_crashed(run: str) -> None:
         if found.state is not None and not found.state.is_final():
             client.set_flow_run_state(run, Crashed(message=message), force=True)
             get_run_logger().warning(f"flow run {found.name} is called crashed: {message}")
+
+
+def _folder(home: Path) -> Path:
+    return make_folder(home / "flow-runs")
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked, or gone by now
+        return False
+    return True

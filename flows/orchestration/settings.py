@@ -13,7 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from flows.errors import ConfigError
 from flows.loopback import never_proxy_loopback
+from flows.settings.sections import RunnerConfig
 
 START_SECONDS = 300
 OUR_FOLDER = Path(__file__).resolve().parent / "empty"
@@ -73,6 +75,16 @@ def go_to_work() -> None:
 def drop_stderr() -> None:
     """Keep to themselves what libraries still say of an interpreter that ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def check_runner(config: RunnerConfig) -> None:
+    """Refuse a runner whose extra is not installed, without the slow import of it."""
+    package = f"prefect_{config.kind}"
+    if config.kind != "threads" and find_spec(package) is None:
+        raise ConfigError(
+            f"runner.kind is {config.kind!r}, which needs the package {package}: install "
+            f"assay[{config.kind}], or use runner.kind 'threads'"
+        )
 
 
 def uses_a_server(environment: Mapping[str, str]) -> bool:

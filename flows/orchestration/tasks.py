@@ -1,5 +1,11 @@
-"""Prefect tasks around the hops of our loops; a trial may happen here or in another process."""
+"""Prefect tasks around the hops of our loops; a trial may happen here or in another process.
 
+With Dask, an extra, trials are tasks that processes of a cluster run, each with one sandbox.
+"""
+
+import atexit
+import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,20 +16,29 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 
-from flows.orchestration.task_runners import make_runner
-from flows.orchestration.worker_trials import WorkerTrials, work
+from flows.orchestration.runs import end_quietly
+from flows.orchestration.settings import check_runner
+from flows.settings.sections import RunnerConfig
 from flows.trials import OURS, RETRY_SECONDS, Around, Machinery, Trials, in_this_process
 from sandbox.errors import CellFailed
+from sandbox.limits import Limits
 from sandbox.outcome import Trial
 from sandbox.source import candidate_id
-from sandbox.trial import Payload
+from sandbox.trial import Payload, Sandbox
 
 T = TypeVar("T")
 PROPOSE = "propose"
 SHORT_SHA256 = 12
+MOST_AT_ONCE = 64
+"""More trials than a worker process has threads; how many run at once is its own affair."""
+
+Submit = Callable[[dict[str, Any]], Any]
+"""Runs :func:`work` with these parameters in some worker and returns what it returned."""
 
 _label: ContextVar[str] = ContextVar("label", default="try")
 """What the trial that is sent to a worker is called."""
+_sandboxes: dict[tuple[Limits, str], Sandbox] = {}
+_opening = threading.Lock()
 
 
 def around(config: Machinery) -> Around:
@@ -45,14 +60,14 @@ def open_trials(config: Machinery) -> Iterator[Trials]:
         with in_this_process(config) as trials:
             yield trials
         return
-    runner, losses = make_runner(config.runner)
+    runner, loss = _dask(config.runner)
 
     def submit(parameters: dict[str, Any]) -> Any:
         name = _label.get()
         named = try_in_worker.with_options(task_run_name=name)
         try:
             return runner.submit(named, parameters=parameters).result()
-        except losses as error:
+        except loss as error:
             raise CellFailed(f"the worker died under {name!r}: {error}") from None
 
     with runner:
@@ -70,6 +85,46 @@ class NamedTrials:
             return self._trials.try_policy(source, scenarios)
 
         return self._wrap("try", candidate_id(source)[:SHORT_SHA256], call)
+
+
+class WorkerTrials:
+    """Sends each trial to a worker. Cells are not started ahead: a worker outlives a search."""
+
+    def __init__(self, config: Machinery, submit: Submit) -> None:
+        self._config, self._submit = config, submit
+        self._info: dict[str, Any] = self._send(None, ())
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        trial = self._send(source, scenarios)
+        assert isinstance(trial, Trial)
+        return trial
+
+    def prepare(self, scenarios: int) -> None:
+        """Do nothing: no worker keeps cells in stock."""
+
+    def info(self) -> dict[str, Any]:
+        """Return what the first worker that answered runs trials on."""
+        return self._info
+
+    def _send(self, source: str | None, scenarios: Sequence[Payload]) -> Any:
+        return self._submit(
+            {
+                "source": source,
+                "scenarios": [(each.name, each.data) for each in scenarios],
+                "limits": self._config.limits,
+                "cell": self._config.cell,
+            }
+        )
+
+
+def work(
+    source: str | None, scenarios: Sequence[tuple[str, bytes]], limits: Limits, cell: str
+) -> Trial | dict[str, Any]:
+    """Try a policy in the sandbox of this process; without a source, say what trials run on."""
+    sandbox = _sandbox(limits, cell)
+    if source is None:
+        return sandbox.info()
+    return sandbox.try_policy(source, [Payload(name=name, data=data) for name, data in scenarios])
 
 
 def _is_ours(_: Any, __: TaskRun, state: State[Any]) -> bool:
@@ -121,3 +176,31 @@ def _labelled(hop: str, label: str, call: Callable[[], T]) -> T:
         return call()
     finally:
         _label.reset(token)
+
+
+def _sandbox(limits: Limits, cell: str) -> Sandbox:
+    """Return this process's sandbox, opened at the first need and closed when the process ends."""
+    with _opening:
+        end_quietly()
+        if (limits, cell) not in _sandboxes:
+            sandbox = Sandbox(limits=limits, slots=MOST_AT_ONCE, ready=False, cell=cell)
+            _sandboxes[limits, cell] = sandbox.__enter__()
+            atexit.register(sandbox.close)
+        return _sandboxes[limits, cell]
+
+
+def _dask(config: RunnerConfig) -> tuple[Any, type[Exception]]:
+    """Return the task runner, and the error that tells that a worker died under its work."""
+    check_runner(config)
+    from distributed.scheduler import KilledWorker
+    from prefect_dask.task_runners import DaskTaskRunner
+
+    if config.address is not None:
+        return DaskTaskRunner(address=config.address), KilledWorker
+    own: dict[str, Any] = {
+        "n_workers": config.workers,
+        "threads_per_worker": 1,
+        "dashboard_address": "127.0.0.1:0",
+        "silence_logs": logging.ERROR,
+    }
+    return DaskTaskRunner(cluster_kwargs=own), KilledWorker

@@ -200,8 +200,6 @@ class FeedbackConfig(Section):
 class RunnerConfig(Section):
     """Where Prefect runs the trials of a search; no part of what is searched."""
 
-    kind: Literal["threads", "dask", "ray"] = Field(
-        "threads", description="dask and ray are extras to install"
-    )
+    kind: Literal["threads", "dask"] = Field("threads", description="dask is an extra to install")
     address: str | None = Field(None, description="a cluster that runs already")
     workers: int = Field(2, ge=1, le=1024, description="processes of a cluster of one's own")

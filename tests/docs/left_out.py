@@ -83,10 +83,4 @@ LEFT_OUT = {
         file="tests/prefect/test_dask.py",
         line="def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(",
     ),
-    "pip install 'assay[ray]'": LeftOut(
-        reason="Ray is too large for the tests; the page says that it was tried by hand",
-        file="docs/scale-out.md",
-        line="| `pip install 'assay[ray]'` | prefect-ray 0.6 | by hand, Ray 2.60, "
-        "two worker processes, embedded cells |",
-    ),
 }

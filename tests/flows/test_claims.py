@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.orchestration.claims import Claim, Claims
-from flows.orchestration.run_marks import abandoned, forget, marked
+from flows.orchestration.runs import abandoned, forget, marked
 
 SPAWN = multiprocessing.get_context("spawn")
 RUN = "0b9ad4e2-7f1c-4f6e-9a55-3d1f2f8c7e10"

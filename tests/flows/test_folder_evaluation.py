@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.errors import ConfigError, UserError
-from flows.orchestration.task_runners import check_runner, make_runner
-from flows.settings.trial import FolderConfig
+from flows.orchestration.settings import check_runner
+from flows.settings.sections import RunnerConfig
 from sandbox.errors import CellFailed
 from tests.support.folders import Fake, evaluate, write
 from tests.support.histories import lines_of
@@ -79,10 +79,7 @@ def test_a_folder_with_nothing_but_odd_entries_says_why_it_holds_no_policies(
         evaluate(tmp_path, Fake())
 
 
-def test_a_runner_whose_extra_is_missing_is_refused(tmp_path: Path) -> None:
-    ray = FolderConfig.model_validate({"folder": ".", "runner": {"kind": "ray"}}).runner
-    threads = FolderConfig.model_validate({"folder": "."}).runner
-
-    check_runner(threads)
+def test_a_runner_whose_extra_is_missing_is_refused() -> None:
+    check_runner(RunnerConfig(kind="threads"))
     with pytest.raises(ConfigError, match=r"'ray', which needs .* install assay\[ray\]"):
-        make_runner(ray)
+        check_runner(RunnerConfig.model_construct(kind="ray"))  # type: ignore[arg-type]

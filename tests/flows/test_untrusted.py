@@ -18,8 +18,7 @@ from flows.cli.event_lines import event_lines
 from flows.cli.terminal import print_line, print_prose, print_table, watching
 from flows.history.export import render_table
 from flows.history.store import Table
-from flows.orchestration.board import Pages
-from flows.orchestration.pages import PrefectPages
+from flows.orchestration.artifacts import Pages, PrefectPages
 from flows.prompting.prompts import render_prompt
 from flows.report.text import json_for_script
 from flows.search.watching import Lost

@@ -1,7 +1,18 @@
 """What Prefect's pages show of a run: log lines, a progress bar, tables, links and events."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.events import emit_event
+from prefect.logging import get_run_logger
 
 from flows.cli.progress import Progress, advance, plain_line
 from flows.experiment import Finished
@@ -11,7 +22,7 @@ from flows.judging.intervals import Interval
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.orchestration.folder_evaluation import FolderResult
 from flows.search.watching import Began, Happening, Settled
-from flows.untrusted import Markdown, markdown, markdown_lines
+from flows.untrusted import Markdown, for_log, markdown, markdown_lines
 
 SHORT_SHA256 = 12
 MOST_ROWS = 1000
@@ -115,6 +126,46 @@ def show_comparison(pages: Pages, comparison: Comparison, title: str) -> None:
     problems = [markdown("* {}: {}", row.label, row.problem) for row in failed]
     verdict = markdown("{}", comparison.verdict)
     pages.text("verdict", markdown_lines(verdict, Markdown(), *problems), about)
+
+
+class PrefectPages:
+    """The pages of the flow run in which it is made."""
+
+    def __init__(self) -> None:
+        self._bars: dict[str, UUID] = {}
+        self._log = get_run_logger()
+
+    def log(self, line: str) -> None:
+        self._log.info(for_log(line))
+
+    def progress(self, key: str, percent: float) -> None:
+        """Move the bar of this name, which begins with its first figure."""
+        if key in self._bars:
+            update_progress_artifact(self._bars[key], percent)
+        else:
+            self._bars[key] = cast(UUID, create_progress_artifact(percent, key=key))
+
+    def table(
+        self, key: str, rows: Sequence[Mapping[str, Markdown]], description: Markdown
+    ) -> None:
+        create_table_artifact([dict(row) for row in rows], key=key, description=description)
+
+    def text(self, key: str, content: Markdown, description: Markdown) -> None:
+        create_markdown_artifact(content, key=key, description=description)
+
+    def link(self, key: str, url: str, text: Markdown) -> None:
+        create_link_artifact(url, link_text=text, key=key)
+
+    def event(self, name: str, experiment: str, payload: Mapping[str, Any]) -> None:
+        """Emit an event about an experiment, to which an automation can react."""
+        emit_event(
+            event=name,
+            resource={
+                "prefect.resource.id": f"assay.experiment.{experiment}",
+                "prefect.resource.name": experiment,
+            },
+            payload=dict(payload),
+        )
 
 
 def _ranked(rows: Sequence[Sequence[str]]) -> list[dict[str, Markdown]]:
