@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 
 from benchmarks.measure import sized
-from simulator.cell.channel import Channel
-from simulator.cell.crew import fork_workers, preload
-from simulator.cell.frames import CellLimits
-from simulator.cell.seal import ONE_UID
+from simulator.cell.channel import Budget, Channel
+from simulator.cell.crew import Notes, fork_workers, preload
+from simulator.cell.frames import LENGTH, CellLimits
+from simulator.cell.seal import ONE_UID, Seal
 from simulator.cell.sealed_policy import SealedPolicy
 from simulator.driver import PolicyDriver
 from simulator.messages import (
@@ -59,14 +59,15 @@ def main() -> None:
     preload()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as in a cell, where both share one
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the channel watches it for a caller that leaves
-    members = fork_workers(len(SIZES_KB), ONE_UID, MEMORY_MB << 20, 600)
+    seal = Seal(isolation=ONE_UID, memory_bytes=MEMORY_MB << 20, cpu_seconds=600)
+    members = fork_workers(Notes(LENGTH.pack(len(SIZES_KB))), seal)
     print(f"one call of a policy that does nothing, CPU microseconds ({CALLS} calls each)")
     print("  change   in process                  in a sealed process             more")
     for size_kb, member in zip(SIZES_KB, members, strict=True):
         here = PolicyDriver(IDLE)
         here.load()
         here.start(SETUP)
-        channel = Channel(member, LIMITS)
+        channel = Channel(member, Budget(LIMITS))
         sealed = SealedPolicy(IDLE, channel, LIMITS)
         sealed.start(SETUP)
         direct, across = times_of(here, sealed, channel, size_kb << 10)

@@ -72,7 +72,7 @@ def run_experiment(
             open_trials(config) as sandbox,
             Journal(home, identity, secrets=list(keys.values())) as journal,
         ):
-            sandbox.prepare(len(scenarios.train) + 1)
+            sandbox.prepare(len(scenarios.train))
             services = Services(
                 scenarios=scenarios,
                 sandbox=sandbox,

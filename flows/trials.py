@@ -12,6 +12,7 @@ from sandbox.errors import CellFailed, SandboxUnavailable
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
+from sandbox.verdict import without_what_follows_a_limit
 
 
 class Machinery(Protocol):
@@ -66,16 +67,22 @@ def shares(things: Sequence[T], count: int) -> list[list[T]]:
 
 
 def joined(trials: Sequence[Trial]) -> Trial:
-    """Return the trials of one candidate as one; the cell's seconds are those of all cells."""
+    """Return the trials of one candidate as one; the cell's seconds are those of all cells.
+
+    What comes after a limit of time counts as not tried, as it would in one cell: the result does
+    not depend on how many cells there were, nor on which was done first.
+    """
     first = trials[0]
     if len(trials) == 1:
         return first
-    failed = (each.outcome for each in trials if each.outcome is not Outcome.OK)
+    every = [each for trial in trials for each in trial.evaluations]
+    evaluations = without_what_follows_a_limit(every)
+    failed = (each.outcome for each in evaluations if each.outcome is not Outcome.OK)
     seconds = sum(each.cell.seconds for each in trials if each.cell is not None)
     return replace(
         first,
         outcome=next(failed, Outcome.OK),
-        evaluations=tuple(each for trial in trials for each in trial.evaluations),
+        evaluations=evaluations,
         cell=replace(first.cell, seconds=seconds) if first.cell is not None else None,
     )
 

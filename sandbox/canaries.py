@@ -68,6 +68,7 @@ def canaries() -> tuple[Canary, ...]:
         "write-file": "open('/canary', 'w').write('x')",
         "signal": "os.kill(1, 9)",
         "sleep": "__import__('time').sleep(1)",
+        "clock": "__import__('time').clock_gettime(0)",
     }
     found = [
         Canary(name=name, source=_ATTEMPT.format(attempt=act) + _SCHEDULER, held_by=refused)

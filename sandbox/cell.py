@@ -10,6 +10,7 @@ from sandbox.daemon import Daemon
 from sandbox.errors import CellFailed, SandboxError
 from sandbox.provider import Ended
 from sandbox.stream import OutputParts, TooMuchOutput
+from simulator.cell.frames import LENGTH
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 16
@@ -44,6 +45,7 @@ class Cell:
             daemon.create(name, options)
             self._stream = daemon.attach(name)
             daemon.start(name)
+            self._send(LENGTH.pack(workers), time.monotonic() + patience_seconds)
             daemon.drop_idle_connections()
         except BaseException:
             self._give_up()
@@ -110,11 +112,11 @@ class Cell:
                 stream.close()
         return self._engine().remove_for_good(self._container, patience_seconds)
 
-    def _send(self, job: bytes, deadline: float) -> None:
+    def _send(self, data: bytes, deadline: float) -> None:
         self._stream.settimeout(_left(deadline))
         # A cell that ended early says why on its way out, so a broken pipe is not the end.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._stream.sendall(job)
+            self._stream.sendall(data)
 
     def _collect(self, output: OutputParts, deadline: float) -> None:
         while True:

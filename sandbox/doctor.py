@@ -132,6 +132,7 @@ def _in_cells(limits: Limits, cell: str, runtime: str | None) -> Iterator[Check]
             yield _try_canary(sandbox, canary, scenario)
         trial, facts = sandbox.try_with_facts(canaries()[0].source, [scenario])
         yield _protections(facts)
+        yield _addresses(facts)
         if trial.cell is not None:
             yield Check(name="cell", ok=True, detail=f"a trial took {trial.cell.seconds:.2f} s")
 
@@ -156,6 +157,14 @@ def _protections(facts: Any) -> Check:
     ).split()
     told = ", ".join(f"{name}={facts.get(name)}" for name in shown)
     return Check(name="protections in force", ok=bool(facts), detail=told)
+
+
+def _addresses(facts: Any) -> Check:
+    """Tell whether addresses in memory are the same in every cell; a policy may lean on them."""
+    if facts.get("fixed_addresses"):
+        return Check(name="addresses", ok=True, detail="the same in every cell")
+    told = "differ from cell to cell here; a policy that depends on them fails when it is repeated"
+    return Check(name="addresses", ok=True, detail=told)
 
 
 def _failed(name: str, error: SandboxError) -> Check:

@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "LANG": "C.UTF-8",
 }
-ENTRYPOINT = ("python3", "-s", "-S", "-P", "-m", "simulator.cell.pid1")
+ENTRYPOINT = ("python3", "-s", "-S", "-P", "-m", "simulator.cell.start")
 
 _PRIVILEGES_TO_SPLIT = ("KILL", "SETGID", "SETPCAP", "SETUID")
 _FILES_OF_PID1 = 256
@@ -42,7 +42,7 @@ def container_options(
     return {
         "Image": image_id,
         "Entrypoint": list(ENTRYPOINT),
-        "Cmd": trusted_arguments(workers, isolation, limits),
+        "Cmd": trusted_arguments(isolation, limits),
         "User": "0:0" if isolation == SPLIT else f"{TRUSTED_UID}:{TRUSTED_UID}",
         "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
         "WorkingDir": "/",
@@ -104,10 +104,9 @@ def _ulimits(workers: int) -> list[dict[str, Any]]:
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 
-def trusted_arguments(workers: int, isolation: str, limits: Limits) -> list[str]:
+def trusted_arguments(isolation: str, limits: Limits) -> list[str]:
     """Return the arguments of the trusted process, in whatever kind of cell it runs."""
     given = {
-        "--workers": workers,
         "--isolation": isolation,
         "--memory-mb": limits.memory_mb,
         "--cpu-seconds": limits.whole_cpu_seconds,

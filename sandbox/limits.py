@@ -18,10 +18,16 @@ class Limits(BaseModel):
     """What the policy may use on one scenario."""
     call_cpu_seconds: float = Field(default=5.0, gt=0, le=86_400)
     """What a single call of the policy may use."""
+    simulator_cpu_seconds: float = Field(default=30.0, gt=0, le=86_400)
+    """What the simulator may use to carry out the policy's decisions on one scenario."""
     blocked_seconds: float = Field(default=5.0, gt=0, le=86_400)
-    """How long it may sleep in the middle of its calls; to wait for a processor is no sleep."""
+    """How long it may sleep in the middle of its calls, over all scenarios of a trial."""
     wall_seconds: float = Field(default=180.0, gt=0, le=86_400)
     """What one scenario may take by the clock, for a machine that is busy."""
+    candidate_cpu_seconds: float = Field(default=120.0, gt=0, le=864_000)
+    """What policy and simulator together may use over all scenarios of a trial."""
+    candidate_wall_seconds: float = Field(default=600.0, gt=0, le=864_000)
+    """What all scenarios of a trial may take by the clock."""
     memory_mb: int = Field(default=256, ge=32, le=65_536)
     """What the policy's process may hold."""
     message_bytes: int = Field(default=1 << 20, ge=1 << 10, le=1 << 28)
@@ -64,7 +70,8 @@ class Limits(BaseModel):
 
     def job_seconds(self, scenarios: int) -> float:
         """How long the host waits for the report on ``scenarios`` scenarios."""
-        return scenarios * (self.wall_seconds + self.scenario_grace_seconds) + self.start_seconds
+        wall = min(scenarios * self.wall_seconds, self.candidate_wall_seconds)
+        return wall + scenarios * self.scenario_grace_seconds + self.start_seconds
 
     def lifetime_seconds(self, scenarios: int) -> float:
         """The longest that a cell can live, from its creation."""

@@ -21,6 +21,8 @@ class Outcome(StrEnum):
     PROTOCOL_ERROR = "protocol_error"
     WORKER_DIED = "worker_died"
     NONDETERMINISTIC = "nondeterministic"
+    NOT_TRIED = "not_tried"
+    """An earlier scenario of the trial reached a limit of time, as this one might."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,13 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from sandbox.errors import CellFailed
 from sandbox.provider import Ended
+from simulator.cell import kernel
+from simulator.cell.frames import LENGTH
 
 _CHUNK = 1 << 16
 
@@ -23,6 +25,7 @@ class ProcessCell:
         command: Sequence[str],
         environment: Mapping[str, str],
         workers: int,
+        cpu: int,
         *,
         patience_seconds: float,
     ) -> None:
@@ -30,15 +33,18 @@ class ProcessCell:
         self._patience_seconds = patience_seconds
         self._started_at = time.monotonic()
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=dict(environment),
-                cwd="/",
-                start_new_session=True,  # the terminal's Ctrl-C is for the caller alone
-            )
+            with _this_thread_as_the_cell(cpu):
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=dict(environment),
+                    cwd="/",
+                    start_new_session=True,  # the terminal's Ctrl-C is for the caller alone
+                )
+            with contextlib.suppress(BrokenPipeError):  # it ended early, and says why
+                os.write(self._pipes()[0].fileno(), LENGTH.pack(workers))
         except OSError as error:
             problem = f"an embedded cell could not be started ({error.strerror or error})"
             raise CellFailed(problem, "try again when the machine has room") from error
@@ -96,6 +102,23 @@ class ProcessCell:
         assert process.stdout is not None
         assert process.stderr is not None
         return process.stdin, process.stdout, process.stderr
+
+
+@contextlib.contextmanager
+def _this_thread_as_the_cell(cpu: int) -> Iterator[None]:
+    """Give this thread the one processor and the fixed addresses that what it starts inherits.
+
+    As arguments of the cell they would be seen by its policy, and differ from cell to cell.
+    """
+    processors, fixed = os.sched_getaffinity(0), kernel.addresses_are_fixed()
+    os.sched_setaffinity(0, {cpu})
+    kernel.fix_addresses()
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, processors)
+        if not fixed:
+            kernel.randomise_addresses()
 
 
 class _Talk:

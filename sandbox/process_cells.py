@@ -75,12 +75,13 @@ class ProcessCells:
     def start(self, workers: int) -> ProcessCell:
         """Return a started cell for ``workers`` scenarios."""
         cpu = self._processors.take()
-        walls = ["--walls", ",".join(self._walls), "--cpu", str(cpu), "--"]
-        trusted = trusted_arguments(workers, self._isolation, self._limits)
+        walls = ["--walls", ",".join(self._walls), "--"]
+        trusted = trusted_arguments(self._isolation, self._limits)
         return ProcessCell(
             _command([*walls, *trusted]),
             environment(),
             workers,
+            cpu,
             patience_seconds=self._limits.start_seconds,
         )
 

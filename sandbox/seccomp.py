@@ -7,6 +7,8 @@ namespaces, no mounts, no tracing, no io_uring, no memory files, no foreign call
 
 from typing import Any
 
+from simulator.cell.kernel import ADDR_NO_RANDOMIZE
+
 _ARCHITECTURES = {
     "x86_64": "SCMP_ARCH_X86_64",
     "amd64": "SCMP_ARCH_X86_64",
@@ -44,6 +46,8 @@ ALLOWED_CALLS = tuple(
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET: none may be asked for."""
 _AF_UNIX = 1
+_ASK = 0xFFFFFFFF
+"""What personality(2) is given to ask for the present one."""
 _EPERM = 1
 _ENOSYS = 38
 
@@ -58,6 +62,8 @@ def seccomp_profile(architecture: str) -> dict[str, Any]:
             {"names": list(ALLOWED_CALLS), "action": "SCMP_ACT_ALLOW"},
             _allow_if("clone", "SCMP_CMP_MASKED_EQ", _NEW_NAMESPACES, 0),
             _allow_if("socketpair", "SCMP_CMP_EQ", _AF_UNIX, 0),
+            _allow_if("personality", "SCMP_CMP_EQ", ADDR_NO_RANDOMIZE, 0),
+            _allow_if("personality", "SCMP_CMP_EQ", _ASK, 0),
             # The C library falls back to clone, whose flags can be seen.
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
         ],

@@ -3,8 +3,8 @@
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,8 +17,8 @@ from sandbox.provider import DOCKER, KINDS, Handle, Provider
 from sandbox.screen import SYNTAX_CODE, screen
 from sandbox.source import candidate_id, malformed_because, source_line
 from sandbox.stock import Stock
-from sandbox.verdict import judge
-from simulator.cell.frames import NONCE_BYTES, Job, pack_job
+from sandbox.verdict import judge, not_tried
+from simulator.cell.frames import NONCE_BYTES, TIME_LIMITS, Job, pack_job
 from simulator.cell.seal import SEALED, SPLIT
 
 
@@ -32,6 +32,9 @@ class Payload:
 
 class Sandbox:
     """Tries candidates in cells; a context manager, safe to use from ``slots`` threads at once.
+
+    A scenario that a trial holds more than once is tried again in another cell, where a policy
+    finds exactly what it found the first time: it cannot tell which of the two counts.
 
     With ``ready``, cells are started ahead for as many scenarios as the last trial had. The
     ``isolation`` may be weakened by name to ``one-uid``; it is never weaker than asked for. The
@@ -128,20 +131,43 @@ class Sandbox:
         """Do as ``try_unscreened`` does, and return the protections that were in force as well."""
         if not scenarios:
             raise ValueError("a trial needs at least one scenario, got none")
+        started = time.monotonic()
+        first = list(dict.fromkeys(scenarios))
         with self._slots:
-            cell, ready = self._stock.take(len(scenarios))
-            try:
-                return self._try_in(cell, source, scenarios)
-            except CellFailed:
-                if not ready:
-                    raise
-            # It may have died while it waited, for instance with the engine: a fresh one decides.
-            return self._try_in(self._cells.start(len(scenarios)), source, scenarios)
+            tried, facts = self._try_in_one_cell(source, first, len(first))
+            known = dict(zip(first, tried, strict=True))
+            again = [each for each in _repeats(scenarios) if _is_tried_again(each, known)]
+            repeats = self._try_in_one_cell(source, again, len(first))[0] if again else ()
+        evaluations = tuple(_in_order(scenarios, known, iter(repeats)))
+        trial = Trial(
+            candidate=candidate_id(source),
+            outcome=_first_failure(evaluations),
+            evaluations=evaluations,
+            cell=CellInfo(
+                image_id=self._setting.image_id,
+                runtime=self._setting.runtime,
+                isolation=self._setting.isolation,
+                seconds=time.monotonic() - started,
+            ),
+        )
+        return trial, facts
+
+    def _try_in_one_cell(
+        self, source: str, scenarios: Sequence[Payload], workers: int
+    ) -> tuple[tuple[Evaluation, ...], Mapping[str, Any]]:
+        """Return the evaluations and the protections that were in force."""
+        cell, ready = self._stock.take(workers)
+        try:
+            return self._try_in(cell, source, scenarios)
+        except CellFailed:
+            if not ready:
+                raise
+        # It may have died while it waited, for instance with the engine: a fresh one decides.
+        return self._try_in(self._cells.start(workers), source, scenarios)
 
     def _try_in(
         self, cell: Handle, source: str, scenarios: Sequence[Payload]
-    ) -> tuple[Trial, Mapping[str, Any]]:
-        started = time.monotonic()
+    ) -> tuple[tuple[Evaluation, ...], Mapping[str, Any]]:
         try:
             nonce = secrets.token_bytes(NONCE_BYTES)
             job = Job(
@@ -162,18 +188,7 @@ class Sandbox:
             )
         finally:
             self._stock.give_back(cell)
-        trial = Trial(
-            candidate=candidate_id(source),
-            outcome=_first_failure(evaluations),
-            evaluations=evaluations,
-            cell=CellInfo(
-                image_id=self._setting.image_id,
-                runtime=self._setting.runtime,
-                isolation=self._setting.isolation,
-                seconds=time.monotonic() - started,
-            ),
-        )
-        return trial, report.isolation if report else {}
+        return evaluations, report.isolation if report else {}
 
 
 def _provider(
@@ -217,6 +232,36 @@ def _refused(
         ),
         findings=findings,
     )
+
+
+def _repeats(scenarios: Sequence[Payload]) -> list[Payload]:
+    return [each for place, each in enumerate(scenarios) if each in scenarios[:place]]
+
+
+def _is_tried_again(scenario: Payload, known: Mapping[Payload, Evaluation]) -> bool:
+    """Tell whether a repeat is tried: a failure stands, and no limit of time is met twice."""
+    if any(each.outcome in TIME_LIMITS for each in known.values()):
+        return False
+    return known[scenario].outcome is Outcome.OK
+
+
+def _in_order(
+    scenarios: Sequence[Payload],
+    known: Mapping[Payload, Evaluation],
+    repeats: Iterator[Evaluation],
+) -> Iterator[Evaluation]:
+    seen: set[Payload] = set()
+    for each in scenarios:
+        if each not in seen:
+            yield known[each]
+        elif _is_tried_again(each, known):
+            yield next(repeats)
+        elif known[each].outcome is Outcome.OK:
+            limit = next(one for one in known.values() if one.outcome in TIME_LIMITS)
+            yield not_tried(each.name, limit)
+        else:
+            yield replace(known[each], policy_cpu_seconds=0.0, seconds=0.0)
+        seen.add(each)
 
 
 def _first_failure(evaluations: Sequence[Evaluation]) -> Outcome:

@@ -7,7 +7,14 @@ from sandbox.errors import CellFailed
 from sandbox.outcome import Evaluation, Outcome, Problem
 from sandbox.provider import Ended
 from sandbox.source import source_line
-from simulator.cell.frames import CellReport, FrameError, Tried, unpack_report
+from simulator.cell.frames import (
+    TIME_LIMITS,
+    CellReport,
+    FrameError,
+    Tried,
+    not_tried_because,
+    unpack_report,
+)
 from simulator.cell.seal import SPLIT
 
 _TAIL_CHARS = 500
@@ -43,6 +50,27 @@ def judge(
         asked = protections.get("asked")
         raise CellFailed(f"the cell was weaker than asked ({asked}): {'; '.join(gaps)}")
     return report, tuple(evaluation_of(tried, source) for tried in report.tried)
+
+
+def without_what_follows_a_limit(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
+    """Return evaluations of which those after the first that reached a limit of time stand open."""
+    kept: list[Evaluation] = []
+    limit: Evaluation | None = None
+    for each in evaluations:
+        if limit is None or each.outcome is Outcome.NOT_TRIED:
+            kept.append(each)
+        else:
+            kept.append(not_tried(each.scenario, limit))
+        if limit is None and each.outcome in TIME_LIMITS:
+            limit = each
+    return tuple(kept)
+
+
+def not_tried(scenario: str, limit: Evaluation) -> Evaluation:
+    """Return the evaluation of a scenario that is left out as the policy reached ``limit``."""
+    assert limit.problem is not None
+    reason = not_tried_because(limit.outcome, limit.scenario, limit.problem.message)
+    return Evaluation(scenario=scenario, outcome=Outcome.NOT_TRIED, problem=Problem(message=reason))
 
 
 def container_protections(isolation: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Cluster:
         self.touched_pools: set[int] = set()
         self._jobs = jobs
         self._recorder = recorder
+        self._cpus_per_pool = params.cpus_per_pool
         self._overcommit = params.allow_memory_overcommit
         self._multi = params.multi_operator_containers
         self._created = 0
@@ -49,7 +50,7 @@ class Cluster:
         places: dict[int, int] = {}
         if decision is not None:
             requests = by_pool(decision, len(self.pools))
-            take_operators(decision, self._jobs, self._multi)
+            take_operators(decision, self._jobs, self._cpus_per_pool, self._multi)
             places = {id(each): place for place, each in enumerate(decision.assignments)}
         order = iter(sorted(requests))
         asked = next(order, NEVER)

@@ -1,6 +1,5 @@
 """Checks of a policy's decision against the engine's own state; nothing in it is taken on trust."""
 
-import math
 from collections.abc import Sequence
 from typing import Never
 
@@ -11,6 +10,11 @@ from simulator.messages import Decision, NewAssignment, Number
 from simulator.states import FAILED, PENDING, STATE_NAMES
 
 Suspension = tuple[str, int]
+
+LEAST_CPUS = 0.01
+"""The smallest container, in CPUs; in a pool that has less, all of it."""
+MOST = 10**12
+"""The largest container, in CPUs and in GB, and the most GB that a pool may have given away."""
 
 
 def refuse(tick: int, message: str) -> Never:
@@ -32,12 +36,16 @@ def by_pool(
     return grouped
 
 
-def take_operators(decision: Decision, jobs: Jobs, multi_operator_containers: bool) -> None:
+def take_operators(
+    decision: Decision, jobs: Jobs, cpus_per_pool: Number, multi_operator_containers: bool
+) -> None:
     """Check the assignments of a decision one by one and move their operators to ASSIGNED."""
-    tick = decision.tick
+    tick, least = decision.tick, min(LEAST_CPUS, cpus_per_pool)
     for assignment in decision.assignments:
-        _check_size(tick, assignment, "cpu", assignment.cpu)
-        _check_size(tick, assignment, "ram", assignment.ram)
+        if not least <= assignment.cpu <= MOST:
+            _refuse_size(tick, assignment, f"cpu={assignment.cpu!r}", f"from {least:g}")
+        if not 0 < assignment.ram <= MOST:
+            _refuse_size(tick, assignment, f"ram={assignment.ram!r}", "above 0")
         if len(assignment.operators) != 1:
             _check_count(tick, assignment, multi_operator_containers)
         if assignment.priority not in (1, 2, 3):
@@ -67,6 +75,12 @@ def check_free(
             f"overallocated RAM: the assignments to pool {pool.index} ask for {ram} GB, "
             f"{pool.free_ram} are free and memory must not be overcommitted",
         )
+    if ram > MOST + pool.free_ram - pool.ram_gb:
+        refuse(
+            tick,
+            f"overallocated RAM: the containers of pool {pool.index} would hold more than "
+            f"{MOST:g} GB together, the most even where memory may be overcommitted",
+        )
 
 
 def _check_pool(tick: int, what: str, pool: int, num_pools: int) -> None:
@@ -74,13 +88,9 @@ def _check_pool(tick: int, what: str, pool: int, num_pools: int) -> None:
         refuse(tick, f"{what} names pool {pool!r}, expected 0 to {num_pools - 1}")
 
 
-def _check_size(tick: int, assignment: NewAssignment, name: str, value: Number) -> None:
-    if not (value > 0 and (isinstance(value, int) or math.isfinite(value))):
-        refuse(
-            tick,
-            f"assignment to pool {assignment.pool} has {name}={value!r}, "
-            "expected a positive finite number",
-        )
+def _refuse_size(tick: int, assignment: NewAssignment, what: str, least: str) -> Never:
+    told = f"assignment to pool {assignment.pool} has {what}, expected a number {least} to {MOST:g}"
+    refuse(tick, told)
 
 
 def _check_count(tick: int, assignment: NewAssignment, multi_operator_containers: bool) -> None:

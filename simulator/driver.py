@@ -4,6 +4,7 @@ The same driver serves trusted policies in the engine's process and candidates i
 Whatever goes wrong in a policy comes out as :class:`PolicyFailure`, with the policy's line.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from types import ModuleType, TracebackType
@@ -196,20 +197,18 @@ def _typed_assignment(request: Any, tick: int, mirror: Mirror) -> NewAssignment:
 
 def _number(value: Any, what: str, tick: int) -> Number:
     """Return a number that a message can carry."""
-    if type(value) is int and -MOST <= value <= MOST:
-        return value
     if isinstance(value, float):
         return float(value)
-    if hasattr(value, "__index__") and -MOST - 1 <= value <= MOST:
-        return int(value)
+    if hasattr(value, "__index__"):
+        number = int(value.__index__())
+        if -MOST <= number <= MOST:
+            return number
     return _refuse(f"{what}={_show(value)}, expected a number of ordinary size", tick)
 
 
 def _whole(value: Any, what: str, tick: int) -> int:
-    if type(value) is int and -MOST <= value <= MOST:
-        return value
     number = _number(value, what, tick)
-    if number != number or number in (float("inf"), float("-inf")) or number != int(number):
+    if not math.isfinite(number) or number != int(number) or not -MOST <= number <= MOST:
         _refuse(f"{what}={_show(value)}, expected a whole number", tick)
     return int(number)
 

@@ -19,7 +19,7 @@ from simulator.params import Params
 from simulator.recorder import CONTAINERS_KEPT, Recorder
 from simulator.stats import CLASSES, latencies_by_class, mean_seconds, percentile_seconds, timed_out
 
-OOM_SIZES_KEPT = 5
+OOM_SIZES_SHOWN = 5
 
 
 def compute_metrics(
@@ -120,13 +120,11 @@ def _resource_metrics(
 
 
 def _failure_metrics(params: Params, recorder: Recorder) -> dict[str, Any]:
-    sizes = sorted(recorder.oom_sizes.items(), key=lambda item: (-item[1], item[0]))
+    sizes = recorder.most_frequent_oom_sizes(OOM_SIZES_SHOWN)
     return {
         "oom_kills": recorder.errors.get("OOM", 0),
         "oom_wasted_cpu_seconds": recorder.oom_cpu_ticks / params.ticks_per_second,
-        "oom_by_request": [
-            [requested, observed, count] for (requested, observed), count in sizes[:OOM_SIZES_KEPT]
-        ],
+        "oom_by_request": [[requested, observed, count] for (requested, observed), count in sizes],
         "timeouts_killed": recorder.errors.get("timeout", 0),
     }
 

@@ -10,6 +10,8 @@ from simulator.states import NEVER
 from simulator.workload import CpuScaling, Segment
 
 SCAN_GB_PER_SECOND = 20
+MOST_KEPT = 100_000
+"""Plans, courses and limits that a planner remembers."""
 
 
 class Phase(NamedTuple):
@@ -56,11 +58,20 @@ class Planner:
         self._over: dict[float, int] = {}
         """By GB of RAM: the first tick of a scan that needs more."""
 
+    def _keep_few(self) -> None:
+        """Forget all when it gets too much: a policy may ask for a new size each time."""
+        if len(self._plans) + len(self._courses) + len(self._over) > MOST_KEPT:
+            self._plans.clear()
+            self._courses.clear()
+            self._speedups.clear()
+            self._over.clear()
+
     def plan(self, segments: Sequence[Segment], cpus: float, ram_gb: float) -> Plan:
         """Return the plan of an operator in a container with ``cpus`` and ``ram_gb``."""
         key = (id(segments), cpus, ram_gb)
         plan = self._plans.get(key)
         if plan is None:
+            self._keep_few()
             course = self.course(segments, cpus)
             plan = self._limit(course.phases, course.ticks, ram_gb)
             if key[:2] in self._courses:

@@ -7,6 +7,8 @@ from simulator.exact_sums import float_sum
 from simulator.jobs import Jobs
 
 TIMELINE_SAMPLES = 600
+OOM_SIZES_KEPT = 10_000
+"""Sizes that are counted; beyond that the rarest half is forgotten."""
 CONTAINERS_KEPT = 300
 """The first containers of a simulation are kept one by one, for a drawing."""
 
@@ -63,8 +65,14 @@ class Recorder:
             self.oom_cpu_ticks += container.cpu * elapsed
             size = (container.ram, round(container.memory_at(tick, tick_seconds), 3))
             self.oom_sizes[size] = self.oom_sizes.get(size, 0) + 1
+            if len(self.oom_sizes) > OOM_SIZES_KEPT:
+                self.oom_sizes = dict(self.most_frequent_oom_sizes(OOM_SIZES_KEPT // 2))
             mark = tick // (self.sample_step * self.timeline_stride)
             self.oom_marks[mark] = self.oom_marks.get(mark, 0) + 1
+
+    def most_frequent_oom_sizes(self, count: int) -> list[tuple[tuple[float, float], int]]:
+        """Return what was asked for and what was held at kills for memory, the most frequent."""
+        return sorted(self.oom_sizes.items(), key=lambda item: (-item[1], item[0]))[:count]
 
     def keep(self, container: Container, tick: int, outcome: str) -> None:
         """Keep what became of a container that is one of the first."""

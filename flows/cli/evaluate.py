@@ -65,7 +65,7 @@ def _cluster(params: Params) -> str:
 
 
 def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
-    """Try the policy; the first scenario comes twice, for the determinism check."""
+    """Try the policy; the first scenario comes twice, to see whether it can be repeated."""
     if text.source is None:
         return never_tried(text, [each.name for each in scenarios])
     payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
@@ -81,6 +81,7 @@ def _as_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:
         "score": verdict.score,
         "problem": verdict.problem.message if verdict.problem is not None else None,
         "evaluations": [_evaluation_json(each) for each in verdict.judged],
+        "repeat": repeat_of(trial),
         "findings": [
             {"line": f.line, "column": f.column, "code": f.code, "message": f.message}
             for f in trial.findings
@@ -94,6 +95,25 @@ def _as_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:
             "isolation": cell.isolation,
         },
     }
+
+
+def repeat_of(trial: Trial) -> dict[str, Any] | None:
+    """Return whether the first scenario was decided the same when it was tried again.
+
+    ``same`` is None where it was not tried again: a policy that failed is not repeated.
+    """
+    first, *others = trial.evaluations
+    again = [each for each in others if each.scenario == first.scenario]
+    if not again:
+        return None
+    same: bool | None = None
+    if Outcome.OK not in (first.outcome, again[0].outcome) or again[0].outcome is Outcome.NOT_TRIED:
+        message = "not made, as the policy reached a limit or failed"
+    elif (first.outcome, first.decision_sha256) == (again[0].outcome, again[0].decision_sha256):
+        same, message = True, "the same decisions in another cell"
+    else:
+        same, message = False, "other decisions in another cell: the score cannot be repeated"
+    return {"scenario": first.scenario, "same": same, "message": message}
 
 
 def _evaluation_json(judged: Judged) -> dict[str, Any]:
@@ -133,6 +153,9 @@ def _print(text: PolicyText, trial: Trial, verdict: Verdict) -> None:
         )
     for line in _problem_lines(trial, verdict):
         print_line(line)
+    repeat = repeat_of(trial)
+    if repeat is not None and trial.cell is not None:
+        print_line(f"repeat of {repeat['scenario']}: {repeat['message']}")
     score = "none" if verdict.score is None else f"{verdict.score:.4f} (naive = 1.0)"
     print_line(f"outcome: {verdict.outcome}   score: {score}")
 

@@ -116,6 +116,8 @@ def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluatio
     if evaluation.outcome is not Outcome.OK:
         return evaluation
     for repeat in repeats:
+        if repeat.outcome is Outcome.NOT_TRIED:
+            continue
         if (repeat.outcome, repeat.decision_sha256) != (Outcome.OK, evaluation.decision_sha256):
             return _nondeterministic(evaluation, repeat)
     return evaluation
@@ -124,8 +126,8 @@ def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluatio
 def _nondeterministic(evaluation: Evaluation, repeat: Evaluation) -> Evaluation:
     how = "decided differently" if repeat.outcome is Outcome.OK else f"ended in {repeat.outcome}"
     message = (
-        f"the policy {how} when the same scenario was tried again: decisions may depend only on "
-        "what the simulator shows, not on clocks, ids, hashes or memory addresses"
+        f"the policy {how} when the same scenario was tried again in another cell: decisions may "
+        "depend only on what the simulator shows, not on clocks, ids, hashes or memory addresses"
     )
     return replace(evaluation, outcome=Outcome.NONDETERMINISTIC, problem=Problem(message=message))
 

@@ -12,6 +12,7 @@ from typing import Any
 from flows.prompting.templates import render_text
 from simulator import policy_api as api
 from simulator.contract_names import Registry, contract_names
+from simulator.decisions import LEAST_CPUS
 from simulator.params import POLICY_CALLS
 from simulator.plans import SCAN_GB_PER_SECOND
 
@@ -131,6 +132,7 @@ def policy_page(*ways: str, head: str = "") -> str:
         assignment=", ".join(f"{name}=..." for name in required(api.Assignment)),
         suspend=", ".join(required(api.Suspend)),
         scan_gb_per_second=SCAN_GB_PER_SECOND,
+        least_cpus=LEAST_CPUS,
     ).strip("\n")
 
 

@@ -39,12 +39,57 @@ class Answer(NamedTuple):
     payload: bytes
 
 
+class Budget:
+    """What a candidate has used of its limits over all scenarios tried so far."""
+
+    def __init__(self, limits: CellLimits) -> None:
+        self.limits = limits
+        self.cpu_seconds = 0.0
+        """The policy's and, on its behalf, the simulator's."""
+        self.blocked_seconds = 0.0
+        self._wall_deadline = time.monotonic() + limits.candidate_wall_seconds
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long the next scenario may take by the clock."""
+        return min(self.limits.wall_seconds, self._wall_deadline - time.monotonic())
+
+    @property
+    def simulator_cpu_seconds(self) -> float:
+        """How much CPU time the simulator may use on the next scenario."""
+        left = self.limits.candidate_cpu_seconds - self.cpu_seconds
+        return min(self.limits.simulator_cpu_seconds, left)
+
+    def wall_limit_reached(self) -> PolicyFailure:
+        """Return the failure of a policy that takes too long by the clock."""
+        if time.monotonic() > self._wall_deadline:
+            limit = self.limits.candidate_wall_seconds
+            return _failed("wall_limit", f"all scenarios together took more than {limit:g} s")
+        told = f"the scenario was not done after {self.limits.wall_seconds:g} s of wall time"
+        return _failed("wall_limit", told)
+
+    def simulator_cpu_limit_reached(self) -> PolicyFailure:
+        """Return the failure of a policy whose decisions cost the simulator too much."""
+        if self.simulator_cpu_seconds < self.limits.simulator_cpu_seconds:
+            return self.cpu_limit_reached()
+        limit = self.limits.simulator_cpu_seconds
+        told = f"the simulator used more than {limit:g} CPU seconds to carry out the decisions"
+        return _failed("cpu_limit", f"{told}: decide less often, and do not repeat what fails")
+
+    def cpu_limit_reached(self) -> PolicyFailure:
+        """Return the failure of a policy that used up the CPU time of the candidate."""
+        limit = self.limits.candidate_cpu_seconds
+        told = f"policy and simulator used more than {limit:g} CPU seconds over all scenarios"
+        return _failed("cpu_limit", told)
+
+
 class Channel:
     """Asks one worker, one question at a time, and ends the worker when it outstays its limits."""
 
-    def __init__(self, member: Member, limits: CellLimits) -> None:
+    def __init__(self, member: Member, budget: Budget) -> None:
         self._member = member
-        self._limits = limits
+        self._budget = budget
+        self._limits = budget.limits
         self._socket = member.socket_fd
         self._poll = select.poll()
         self._poll.register(member.socket_fd, select.POLLIN)
@@ -56,9 +101,10 @@ class Channel:
         self._cpu_at_start = time.clock_gettime(self._clock)
         self._cpu_at_call = self._cpu_at_start
         self._cpu_seconds = 0.0
-        self._wall_deadline = time.monotonic() + limits.wall_seconds
-        self._blocked_seconds = 0.0
-        self._looked_at = self._cpu_at_look = 0.0
+        self._wall_deadline = time.monotonic() + budget.wall_seconds
+        self._waited_seconds = 0.0
+        """How long answers were waited for since the worker was last looked at."""
+        self._cpu_at_look = self._cpu_at_start
         self._kills_before = memory_kills()
         self._prints = bytearray()
         self._prints_dropped = 0
@@ -155,7 +201,7 @@ class Channel:
         """Wait until the socket is ready, drain prints meanwhile, and keep the limits."""
         if event != select.POLLIN:
             self._poll.modify(self._socket, event)
-        self._looked_at, self._cpu_at_look = time.monotonic(), time.clock_gettime(self._clock)
+        began = time.monotonic()
         try:
             while True:
                 ready = self._poll.poll(self._patience_ms())
@@ -169,8 +215,10 @@ class Channel:
                 if any(fd == self._socket for fd, _ in ready):
                     return
                 self._check_limits()
-                self._look()
+                self._look(self._waited_seconds + time.monotonic() - began)
+                began = time.monotonic()
         finally:
+            self._waited_seconds += time.monotonic() - began
             if event != select.POLLIN:
                 self._poll.modify(self._socket, select.POLLIN)
 
@@ -178,22 +226,28 @@ class Channel:
         """How long nothing can go wrong: a process uses CPU time no faster than time passes."""
         limits = self._limits
         call_left = self._cpu_at_call + limits.call_cpu_seconds - self._cpu_at_start
-        cpu_left = min(call_left, limits.policy_cpu_seconds) - self._cpu_seconds
+        candidate_left = limits.candidate_cpu_seconds - self._budget.cpu_seconds
+        cpu_left = min(call_left, limits.policy_cpu_seconds, candidate_left) - self._cpu_seconds
         wall_left = self._wall_deadline - time.monotonic()
-        return max(1.0, 1000.0 * min(cpu_left, wall_left, _LOOK_SECONDS) + 1.0)
+        look_left = _LOOK_SECONDS - self._waited_seconds
+        return max(1.0, 1000.0 * min(cpu_left, wall_left, look_left) + 1.0)
 
-    def _look(self) -> None:
-        """Count the time since the last look as blocked if the worker sleeps in a call."""
-        now, cpu = time.monotonic(), time.clock_gettime(self._clock)
-        passed, used = now - self._looked_at, cpu - self._cpu_at_look
-        if passed < _LOOK_SECONDS:
+    def _look(self, waited: float) -> None:
+        """Count the time waited since the last look as blocked if the worker sleeps in a call.
+
+        Waits add up over calls, so that many short sleeps are seen as well as a long one.
+        """
+        self._waited_seconds = waited
+        if waited < _LOOK_SECONDS:
             return
-        self._looked_at, self._cpu_at_look = now, cpu
+        cpu = time.clock_gettime(self._clock)
+        used, self._cpu_at_look, self._waited_seconds = cpu - self._cpu_at_look, cpu, 0.0
+        budget = self._budget
         # It waits for us where a pipe is full; whoever is asleep beside empty ones waits in vain.
         if is_asleep(self._member.pid) and not self._poll.poll(0):
             # However late this look comes, more than a few looks' time was not seen.
-            self._blocked_seconds += max(0.0, min(passed, 2 * _LOOK_SECONDS) - used)
-        if self._blocked_seconds > self._limits.blocked_seconds:
+            budget.blocked_seconds += max(0.0, min(waited, 2 * _LOOK_SECONDS) - used)
+        if budget.blocked_seconds > self._limits.blocked_seconds:
             told = f"{self._call} waited for something that never comes, for more than"
             raise _failed("wall_limit", f"{told} {self._limits.blocked_seconds:g} s")
 
@@ -205,10 +259,12 @@ class Channel:
             used = f"{self._call} used more than {limits.call_cpu_seconds:g} CPU seconds"
             raise _failed("call_timeout", used)
         if self._cpu_seconds > limits.policy_cpu_seconds:
-            used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds in all"
+            used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds"
             raise _failed("cpu_limit", used)
+        if self._budget.cpu_seconds + self._cpu_seconds > limits.candidate_cpu_seconds:
+            raise self._budget.cpu_limit_reached()
         if time.monotonic() > self._wall_deadline:
-            raise wall_limit_reached(limits)
+            raise self._budget.wall_limit_reached()
 
     def _drain_prints(self) -> bool:
         """Take what the policy printed; False when nothing more will come now."""
@@ -237,7 +293,7 @@ class Channel:
         limits = self._limits
         hard_limit = int(limits.policy_cpu_seconds) + CPU_SLACK_SECONDS
         if number in (signal.SIGKILL, signal.SIGXCPU) and self._used_at_end() >= hard_limit:
-            used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds in all"
+            used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds"
             return _failed("cpu_limit", used)
         if number == signal.SIGKILL:
             return killed_for_memory(self._kills_before, memory_kills())
@@ -255,12 +311,6 @@ class Channel:
 
     def _used_at_end(self) -> float:
         return self._usage.ru_utime + self._usage.ru_stime if self._usage else 0.0
-
-
-def wall_limit_reached(limits: CellLimits) -> PolicyFailure:
-    """Return the failure of a policy that outstayed the wall limit."""
-    told = f"the scenario was not done after {limits.wall_seconds:g} s of wall time"
-    return _failed("wall_limit", told)
 
 
 def killed_for_memory(before: MemoryKills, after: MemoryKills) -> PolicyFailure:

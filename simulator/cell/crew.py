@@ -10,16 +10,17 @@ import select
 import socket
 import sys
 import traceback
+from array import array
 from dataclasses import dataclass
 
 from simulator.cell import seal as sealing
 from simulator.cell.allowed import PRELOADED_ENCODINGS, STANDARD_MODULES
-from simulator.cell.layout import turn_addresses_around
 from simulator.cell.wire import HEADER, Kind
 
 SEAL_SECONDS = 30.0
 _SOCKET_FD = 3
 _FIRST_OTHER_FD = 4
+MAX_WORKERS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,48 @@ class Member:
     pid: int
     socket_fd: int
     prints_fd: int
+
+
+class Notes:
+    """How many workers are wanted and made, and their numbers, in memory that can be wiped."""
+
+    _PER_MEMBER = 3
+
+    def __init__(self, wanted: bytes) -> None:
+        self._numbers = array("I", wanted)
+        self._numbers.frombytes(bytes(4 * (1 + self._PER_MEMBER * MAX_WORKERS)))
+
+    @property
+    def wanted(self) -> int:
+        return self._numbers[0]
+
+    @property
+    def made(self) -> int:
+        return self._numbers[1]
+
+    def add(self, *numbers: int) -> None:
+        """Note the process, the socket and the pipe of a worker."""
+        first = 2 + self._PER_MEMBER * self.made
+        for place, number in enumerate(numbers, first):
+            self._numbers[place] = number
+        self._numbers[1] += 1
+
+    def members(self) -> list[Member]:
+        """Return the workers made so far."""
+        numbers = self._numbers[2 : 2 + self._PER_MEMBER * self.made]
+        return [
+            Member(pid=pid, socket_fd=socket_fd, prints_fd=prints_fd)
+            for pid, socket_fd, prints_fd in zip(*[iter(numbers)] * self._PER_MEMBER, strict=True)
+        ]
+
+    def drop(self) -> None:
+        """Forget the last worker."""
+        self._numbers[1] -= 1
+
+    def wipe(self) -> None:
+        """Forget all."""
+        memory = memoryview(self._numbers).cast("B")
+        memory[:] = bytes(len(memory))
 
 
 class NotSealed(RuntimeError):
@@ -45,46 +88,69 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def fork_workers(count: int, isolation: str, memory_bytes: int, cpu_seconds: int) -> list[Member]:
-    """Return ``count`` workers that have said, from behind their seal, that they are ready."""
+def fork_workers(notes: Notes, seal: sealing.Seal) -> list[Member]:
+    """Return as many workers as ``notes`` ask for, each ready behind its seal.
+
+    All of them are the same to the last byte, in every cell: a policy that could tell one worker
+    from another could decide otherwise when it is tried again. So the loop below keeps nothing
+    but numbers, all of them in ``notes``, which a worker wipes before it is sealed.
+    """
+    if notes.wanted > MAX_WORKERS:
+        raise NotSealed(f"{notes.wanted} workers are more than the allowed {MAX_WORKERS}")
     gc.collect()
     gc.freeze()
-    members = []
-    for position in range(count):
-        seal = sealing.Seal(
-            isolation=isolation,
-            uid=sealing.FIRST_WORKER_UID + position,
-            memory_bytes=memory_bytes,
-            cpu_seconds=cpu_seconds,
-        )
-        members.append(_fork_one(seal, position))
+    gc.disable()
+    _rehearse(notes)
+    while notes.made < notes.wanted:
+        if _fork_one(notes):
+            _be_worker(seal, notes)
+    members = notes.members()
     for member in members:
         _await_ready(member)
     gc.unfreeze()
     return members
 
 
-def _fork_one(seal: sealing.Seal, position: int) -> Member:
+def _rehearse(notes: Notes) -> None:
+    """Make one process and drop it, as the first of them finds other memory than those after it."""
+    if _fork_one(notes):
+        os._exit(0)
+    (member,) = notes.members()
+    os.waitpid(member.pid, 0)
+    os.close(member.socket_fd)
+    os.close(member.prints_fd)
+    notes.drop()
+
+
+def _fork_one(notes: Notes) -> bool:
+    """Fork a worker; return True in the worker itself, which then holds only its own files."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     prints_read, prints_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _be_worker(seal, position, theirs.fileno(), prints_write)
+        _keep_only(theirs.fileno(), prints_write)
+        ours.detach()
+        theirs.detach()
+        return True
     theirs.close()
+    del theirs  # the last made goes first, so that the next pair is made where this one was
     os.close(prints_write)
     os.set_blocking(prints_read, False)
     ours.setblocking(False)
-    return Member(pid=pid, socket_fd=ours.detach(), prints_fd=prints_read)
+    notes.add(pid, ours.detach(), prints_read)
+    return False
 
 
-def _be_worker(seal: sealing.Seal, position: int, socket_fd: int, prints_fd: int) -> None:
+def _be_worker(seal: sealing.Seal, notes: Notes) -> None:
     """Turn the forked child into a worker; never returns."""
     try:
-        _keep_only(socket_fd, prints_fd)
-        _turned = turn_addresses_around() if position else None
-        sealing.seal_worker(seal)
         worker = sys.modules["simulator.cell.worker"]
-        worker.end_of_service(_SOCKET_FD)
+        prints = worker.own_standard_streams()
+        sealing.seal_worker(seal, sealing.FIRST_WORKER_UID + notes.made)
+        notes.wipe()
+        gc.enable()
+        gc.collect()  # sets its counters to zero
+        worker.end_of_service(_SOCKET_FD, prints)
     except BaseException:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:

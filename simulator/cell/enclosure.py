@@ -37,14 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="simulator.cell.enclosure", description=__doc__)
     parser.add_argument("--probe", action="store_true", help="only tell what can be had")
     parser.add_argument("--walls", type=_walls, default=(), help="namespaces, with commas")
-    parser.add_argument("--cpu", type=int, help="the one processor to run on")
     parser.add_argument("rest", nargs="*", help="arguments of the trusted process")
     options = parser.parse_args(arguments)
     if options.probe:
         os.write(1, json.dumps(strongest()).encode())
         return 0
-    if options.cpu is not None:
-        os.sched_setaffinity(0, {options.cpu})
     child = _fork_behind(options.walls, lambda: pid1.run(options.rest))
     for fd in range(3):  # so that the caller sees the end of the trusted process
         os.close(fd)

@@ -14,6 +14,11 @@ NONCE_BYTES = 32
 MAX_JOB_BYTES = 256 << 20
 
 
+TIME_LIMITS = ("call_timeout", "cpu_limit", "wall_limit")
+"""Outcomes that cost all the time that there is; a candidate has one of them at the most."""
+NOT_TRIED = "not_tried"
+
+
 class FrameError(ValueError):
     """Bytes that are not exactly one authentic frame."""
 
@@ -22,16 +27,21 @@ class FrameError(ValueError):
 class CellLimits:
     """Limits that the trusted process inside the cell enforces on one policy.
 
-    CPU seconds are the policy's own and are the scored limit. Blocked seconds are those in which it
+    CPU seconds of a policy or a call are the policy's own and are the scored limit; those of the
+    simulator are spent on carrying out its decisions. Blocked seconds are those in which a policy
     sleeps in the middle of a call; waiting for a processor is no sleep, so a busy machine fails
-    nobody. Wall seconds are a generous backstop. Everything counts per scenario unless its name
-    says otherwise.
+    nobody. Wall seconds are a generous backstop. Limits of the candidate, and blocked seconds, add
+    up over all scenarios of a job; everything else counts per scenario unless its name says
+    otherwise.
     """
 
     policy_cpu_seconds: float = 20.0
     call_cpu_seconds: float = 5.0
+    simulator_cpu_seconds: float = 30.0
     blocked_seconds: float = 5.0
     wall_seconds: float = 180.0
+    candidate_cpu_seconds: float = 120.0
+    candidate_wall_seconds: float = 600.0
     memory_mb: int = 256
     message_bytes: int = 1 << 20
     print_bytes: int = 1 << 16
@@ -80,6 +90,11 @@ class CellReport:
     tried: list[Tried]
     fault: str | None = None
     """Why the cell could not do its job, where the fault is ours; then ``tried`` is incomplete."""
+
+
+def not_tried_because(outcome: str, scenario: str, message: str) -> str:
+    """Return why a scenario is left out after a limit of time was reached in another."""
+    return f"not tried: {outcome} in the scenario {scenario} ({message})"
 
 
 def pack_job(job: Job) -> bytes:

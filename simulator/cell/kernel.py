@@ -3,16 +3,22 @@
 import ctypes
 import os
 import struct
+from contextlib import suppress
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
 PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
+PR_SET_TSC = 26
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
 CAP_KILL = 5
+
+ADDR_NO_RANDOMIZE = 0x0040000
+"""The kernel's name for a process whose addresses are the same each time it is started."""
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -29,10 +35,17 @@ _AT_RECURSIVE = 0x8000
 _ATTR_RDONLY_NOSUID = 0x1 | 0x2
 _MS_PRIVATE = 1 << 18
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
+_ASK = 0xFFFFFFFF
+_TSC_KILLS = 2
+_PROT_READ, _PROT_WRITE = 1, 2
+_POINTER_BYTES = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 _libc.syscall.restype = ctypes.c_long
+_libc.personality.argtypes = [ctypes.c_ulong]
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
@@ -85,6 +98,71 @@ def mount_proc() -> None:
     """Mount the process table of this process's own namespace."""
     flags = ctypes.c_ulong(_MS_NOSUID_NODEV_NOEXEC)
     _checked(_libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount(/proc)")
+
+
+def fix_addresses() -> bool:
+    """Have programs that this thread starts from now on use fixed addresses; tell if that holds."""
+    _libc.personality(_libc.personality(_ASK) | ADDR_NO_RANDOMIZE)
+    return addresses_are_fixed()
+
+
+def addresses_are_fixed() -> bool:
+    """Whether this program was started, or would start others, with fixed addresses."""
+    return bool(_libc.personality(_ASK) & ADDR_NO_RANDOMIZE)
+
+
+def randomise_addresses() -> None:
+    """Undo ``fix_addresses``."""
+    _libc.personality(_libc.personality(_ASK) & ~ADDR_NO_RANDOMIZE)
+
+
+def stop_clocks() -> bool:
+    """Take away the clocks that need no system call; tell whether that could be done.
+
+    The kernel maps code and data for reading clocks into every process. The C library's pointers
+    to that code are cleared, so that it makes system calls instead, which a filter can refuse; the
+    pages are unmapped and the processor's own counter is shut.
+    """
+    regions = _regions()
+    clock_code = [(first, last) for first, last, _, name in regions if name == "[vdso]"]
+    if len(clock_code) != 1:
+        return False
+    first, last = clock_code[0]
+    found = False
+    for start, end, rights, name in regions:
+        if rights.startswith("r--") and Path(name).name.startswith("ld-"):
+            found = _clear_pointers(start, end, range(first + 1, last)) or found
+    if not found:
+        return False
+    for start, end, _, name in regions:
+        if name == "[vdso]" or name.startswith("[vvar"):
+            _checked(_libc.munmap(start, end - start), f"munmap({name})")
+    with suppress(OSError):  # a machine without such a counter
+        prctl(PR_SET_TSC, _TSC_KILLS)
+    return True
+
+
+def _regions() -> list[tuple[int, int, str, str]]:
+    """Return what is mapped in this process: first byte, end, rights and name of each region."""
+    found = []
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        addresses, rights, *rest = line.split(maxsplit=5)
+        first, last = (int(each, 16) for each in addresses.split("-"))
+        found.append((first, last, rights, rest[3] if len(rest) > 3 else ""))
+    return found
+
+
+def _clear_pointers(start: int, end: int, targets: range) -> bool:
+    """Set all pointers to ``targets`` in read-only memory to null; tell whether there were any."""
+    words = (ctypes.c_uint64 * ((end - start) // _POINTER_BYTES)).from_address(start)
+    places = [place for place, value in enumerate(words) if value in targets]
+    if places:
+        size = end - start
+        _checked(_libc.mprotect(start, size, _PROT_READ | _PROT_WRITE), "mprotect")
+        for place in places:
+            words[place] = 0
+        _checked(_libc.mprotect(start, size, _PROT_READ), "mprotect")
+    return bool(places)
 
 
 def _checked(result: int, call: str) -> int:

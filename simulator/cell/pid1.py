@@ -42,9 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     _end_if_idle_for(options.idle_seconds)
     crew.preload()
-    members = crew.fork_workers(
-        options.workers, options.isolation, options.memory_mb << 20, options.cpu_seconds
+    worker_seal = seal.Seal(
+        isolation=options.isolation,
+        memory_bytes=options.memory_mb << 20,
+        cpu_seconds=options.cpu_seconds,
     )
+    notes = crew.Notes(read_exactly(0, LENGTH.size))  # nothing that a worker sees depends on it
+    members = crew.fork_workers(notes, worker_seal)
     gc.disable()  # from here on nothing makes cycles but a scenario that ends; see trying
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # rights are given up by each thread for itself
     trying = importlib.import_module("simulator.cell.trying")
@@ -64,7 +68,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="simulator.cell.pid1", description=__doc__)
-    parser.add_argument("--workers", type=int, required=True, help="one for each scenario")
     parser.add_argument("--isolation", choices=seal.ISOLATIONS, default=seal.SPLIT)
     parser.add_argument("--memory-mb", type=int, default=256, help="of a worker's address space")
     parser.add_argument("--cpu-seconds", type=int, default=20, help="of a worker, at the very most")

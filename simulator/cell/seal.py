@@ -28,23 +28,27 @@ _WORKER_FILES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """How a worker is shut in: its isolation, its user id under ``full`` and its hard limits."""
+    """How a worker is shut in: its isolation and its hard limits."""
 
     isolation: str
-    uid: int
     memory_bytes: int
     cpu_seconds: int
 
 
-def seal_worker(seal: Seal) -> None:
-    """Shut this process in for good; it keeps its open files, which its caller has chosen."""
+def seal_worker(seal: Seal, uid: int) -> None:
+    """Shut this process in for good; it keeps its open files, which its caller has chosen.
+
+    ``uid`` is its user id under ``full``.
+    """
+    if seal.isolation != UNSEALED:
+        kernel.stop_clocks()
     _offer_to_be_killed_first()
     _limit_resources(seal)
     os.umask(0o777)
     os.chdir("/")
     os.environ.clear()
     if seal.isolation == SPLIT:
-        _become(seal.uid)
+        _become(uid)
     if seal.isolation == ONE_UID:
         drop_capabilities()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)

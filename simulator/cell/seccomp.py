@@ -1,8 +1,10 @@
 """The worker's system-call filter: an allow-list per architecture, as data, and its BPF program.
 
-A sealed worker may read and write what it already holds, manage memory that is not executable,
-wait on its own locks and read clocks. It cannot open, create, start, connect, signal or sleep.
-Calls that are not listed fail with EPERM; calls of a foreign architecture kill the process.
+A sealed worker may read and write what it already holds, manage memory that is not executable and
+wait on its own locks. It cannot open, create, start, connect, signal, sleep or read a clock, and it
+learns nothing that differs from worker to worker: every process id is 0, and a wait with a time
+limit ends at once. Calls that are not listed fail with EPERM; calls of a foreign architecture kill
+the process.
 """
 
 import ctypes
@@ -25,6 +27,13 @@ class Architecture:
 NOT_EXECUTABLE = ("mmap", "mprotect")
 """Allowed only without PROT_EXEC: no code can be written and then run."""
 
+ANSWERED_ZERO = ("getpid", "gettid")
+"""Not made at all: each of them returns 0."""
+
+WITHOUT_TIME_LIMIT = ("futex",)
+"""Allowed only without a time limit; with one they return ETIMEDOUT at once, as a limit in the past
+would, since it would tell the time."""
+
 X86_64 = Architecture(
     audit=0xC000003E,
     foreign_from=0x40000000,
@@ -32,8 +41,6 @@ X86_64 = Architecture(
         "read": 0,
         "write": 1,
         "close": 3,
-        "fstat": 5,
-        "lseek": 8,
         "mmap": 9,
         "mprotect": 10,
         "munmap": 11,
@@ -46,15 +53,10 @@ X86_64 = Architecture(
         "madvise": 28,
         "getpid": 39,
         "exit": 60,
-        "gettimeofday": 96,
-        "getrusage": 98,
-        "times": 100,
         "sigaltstack": 131,
         "gettid": 186,
         "futex": 202,
         "restart_syscall": 219,
-        "clock_gettime": 228,
-        "clock_getres": 229,
         "exit_group": 231,
     },
 )
@@ -63,24 +65,17 @@ AARCH64 = Architecture(
     audit=0xC00000B7,
     numbers={
         "close": 57,
-        "lseek": 62,
         "read": 63,
         "write": 64,
-        "fstat": 80,
         "exit": 93,
         "exit_group": 94,
         "futex": 98,
-        "clock_gettime": 113,
-        "clock_getres": 114,
         "sched_yield": 124,
         "restart_syscall": 128,
         "sigaltstack": 132,
         "rt_sigaction": 134,
         "rt_sigprocmask": 135,
         "rt_sigreturn": 139,
-        "times": 153,
-        "getrusage": 165,
-        "gettimeofday": 169,
         "getpid": 172,
         "gettid": 178,
         "brk": 214,
@@ -97,7 +92,8 @@ ARCHITECTURES = {"x86_64": X86_64, "aarch64": AARCH64, "arm64": AARCH64}
 Instruction = tuple[int, int, int, int]
 
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _KILL, _EPERM = 0x7FFF0000, 0x80000000, 0x00050001
+_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_EPERM, _ETIMEDOUT = _ERRNO | 1, _ERRNO | 110
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE, _OFFSET_ARGUMENTS = 0, 4, 16
 _PROT_EXEC = 4
 _FILTER_MODE = 2
@@ -136,6 +132,10 @@ def filter_program(architecture: Architecture) -> list[Instruction]:
     for name, number in architecture.numbers.items():
         if name in NOT_EXECUTABLE:
             program += _allow_unless_executable(number)
+        elif name in WITHOUT_TIME_LIMIT:
+            program += _allow_without_time_limit(number)
+        elif name in ANSWERED_ZERO:
+            program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
         else:
             program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     program.append((_RETURN, 0, 0, _EPERM))
@@ -150,6 +150,19 @@ def _allow_unless_executable(number: int) -> list[Instruction]:
         (_JUMP_BITS, 0, 1, _PROT_EXEC),
         (_RETURN, 0, 0, _EPERM),
         (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+def _allow_without_time_limit(number: int) -> list[Instruction]:
+    fourth_argument = _OFFSET_ARGUMENTS + 3 * 8
+    return [
+        (_JUMP_EQUAL, 0, 6, number),
+        (_LOAD, 0, 0, fourth_argument),
+        (_JUMP_EQUAL, 0, 3, 0),
+        (_LOAD, 0, 0, fourth_argument + 4),
+        (_JUMP_EQUAL, 0, 1, 0),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _ETIMEDOUT),
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulator.cell.kernel import addresses_are_fixed
 from simulator.cell.seal import SPLIT, UNSEALED
 
 FILTER = 2
@@ -72,6 +73,7 @@ def isolation_report(isolation: str, worker: Standing, trusted: Standing) -> dic
         "trusted_capabilities": f"{trusted.capabilities:#x}",
         "own_pid_namespace": os.getpid() == 1,
         "read_only_root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
+        "fixed_addresses": addresses_are_fixed(),
         "interfaces": _interfaces(),
         "machine": platform.machine(),
         "python": platform.python_version(),

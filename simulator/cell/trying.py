@@ -11,10 +11,17 @@ from types import FrameType
 from typing import Any
 
 from simulator import __version__
-from simulator.cell.channel import Channel, wall_limit_reached
+from simulator.cell.channel import Budget, Channel
 from simulator.cell.cleantext import clean_text
 from simulator.cell.crew import Member
-from simulator.cell.frames import CellLimits, CellReport, Job, Tried
+from simulator.cell.frames import (
+    NOT_TRIED,
+    TIME_LIMITS,
+    CellReport,
+    Job,
+    Tried,
+    not_tried_because,
+)
 from simulator.cell.sealed_policy import SealedPolicy
 from simulator.cell.standing import isolation_report, standing_of, worker_gaps
 from simulator.engine import Run, simulate
@@ -23,6 +30,8 @@ from simulator.scenario import Scenario
 from simulator.scenario_codec import decode_scenario
 
 _ALARM_GRACE_SECONDS = 5.0
+_SOON_SECONDS = 1e-3
+"""What a timer is set to where no time is left, as 0 would switch it off."""
 
 
 class CellFault(RuntimeError):
@@ -33,31 +42,42 @@ def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
     """Return how the candidate did on every scenario of ``job``, in their order.
 
     Workers beyond the scenarios stay behind their seals and never hear of anything. A policy that
-    the first worker cannot load fails everywhere: loading sees no scenario.
+    the first worker cannot load fails everywhere: loading sees no scenario. After one that reached
+    a limit of time, which it may do in every scenario, the rest is not tried.
     """
     facts: dict[str, Any] = {}
-    unloadable: Tried | None = None
+    stopped: Tried | None = None
     tried: list[Tried] = []
     fault = None
+    budget = Budget(job.limits)
     try:
         if len(members) < len(job.scenarios):
             raise CellFault(f"{len(job.scenarios)} scenarios for {len(members)} workers")
         for payload, member in zip(job.scenarios, members, strict=False):
             facts = _require_seal(isolation, member)
             scenario = decode_scenario(payload)
-            if unloadable is not None:
-                Channel(member, job.limits).close()
-                tried.append(replace(unloadable, scenario=scenario.name))
+            if stopped is not None:
+                Channel(member, budget).close()
+                tried.append(replace(stopped, scenario=scenario.name))
                 continue
-            ended, loaded = _try_scenario(scenario, job, member)
-            if not tried and not loaded:
-                unloadable = replace(ended, policy_cpu_seconds=0.0, seconds=0.0, prints="")
+            ended, loaded = _try_scenario(scenario, job, member, budget)
+            stopped = _what_the_rest_is(ended, can_be_loaded=loaded or bool(tried))
             tried.append(ended)
             del scenario
             gc.collect()  # of what the simulation left; while one runs nothing is collected
     except Exception as error:  # a fault of ours must be told, and never scored
         fault = f"{type(error).__name__}: {error}"
     return CellReport(simulator_version=__version__, isolation=facts, tried=tried, fault=fault)
+
+
+def _what_the_rest_is(ended: Tried, *, can_be_loaded: bool) -> Tried | None:
+    """Return what every later scenario comes to, None where each has to be tried."""
+    if not can_be_loaded:
+        return replace(ended, policy_cpu_seconds=0.0, seconds=0.0, prints="")
+    if ended.outcome not in TIME_LIMITS:
+        return None
+    reason = not_tried_because(ended.outcome, ended.scenario, ended.message or "")
+    return Tried(scenario="", outcome=NOT_TRIED, message=reason)
 
 
 def _require_seal(isolation: str, member: Member) -> dict[str, Any]:
@@ -69,19 +89,22 @@ def _require_seal(isolation: str, member: Member) -> dict[str, Any]:
     return isolation_report(isolation, worker, trusted)
 
 
-def _try_scenario(scenario: Scenario, job: Job, member: Member) -> tuple[Tried, bool]:
+def _try_scenario(
+    scenario: Scenario, job: Job, member: Member, budget: Budget
+) -> tuple[Tried, bool]:
     """Return how it went, and whether the policy could be loaded."""
-    started = time.monotonic()
-    channel = Channel(member, job.limits)
+    started, own_cpu = time.monotonic(), time.process_time()
+    channel = Channel(member, budget)
     policy = SealedPolicy(job.source, channel, job.limits)
     ended: Run | Failure
     try:
-        with _wall_alarm(job.limits):
+        with _alarms(budget):
             ended = simulate(scenario.workload, scenario.params, policy)
     except PolicyFailure as error:
         ended = error.failure
     finally:
         channel.close()
+    budget.cpu_seconds += channel.cpu_seconds + time.process_time() - own_cpu
     common: dict[str, Any] = {
         "scenario": scenario.name,
         "policy_cpu_seconds": channel.cpu_seconds,
@@ -110,15 +133,24 @@ def _try_scenario(scenario: Scenario, job: Job, member: Member) -> tuple[Tried, 
 
 
 @contextmanager
-def _wall_alarm(limits: CellLimits) -> Iterator[None]:
-    """Break off a scenario that outstays its wall limit between two calls of the policy."""
+def _alarms(budget: Budget) -> Iterator[None]:
+    """Break off a scenario that takes too long between two calls of the policy."""
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise wall_limit_reached(limits)
+        raise budget.wall_limit_reached()
 
-    signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + _ALARM_GRACE_SECONDS)
+    def ring_for_cpu(_signal: int, _frame: FrameType | None) -> None:
+        raise budget.simulator_cpu_limit_reached()
+
+    timers = (
+        (signal.ITIMER_REAL, signal.SIGALRM, ring, budget.wall_seconds + _ALARM_GRACE_SECONDS),
+        (signal.ITIMER_PROF, signal.SIGPROF, ring_for_cpu, budget.simulator_cpu_seconds),
+    )
+    for timer, number, handler, seconds in timers:
+        signal.signal(number, handler)
+        signal.setitimer(timer, max(seconds, _SOON_SECONDS))
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer, *_ in timers:
+            signal.setitimer(timer, 0)

@@ -5,9 +5,11 @@ import io
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TextIO
 
 from simulator.cell.wire import Kind, frame, read_frame, write_all
 from simulator.driver import PolicyDriver
@@ -20,9 +22,9 @@ MAX_TOLD_CHARS = 20_000
 """How much of a failure's text leaves the worker, so that no text is too long for a message."""
 
 
-def serve(fd: int) -> None:
+def serve(fd: int, prints: TextIO) -> None:
     """Answer messages on ``fd`` until it closes; the process must be sealed already."""
-    prints = _own_standard_streams()
+    _stand_still()
     random.seed(RANDOM_SEED)
     write_all(fd, frame(0, Kind.READY, b""))
     worker = _Worker(fd)
@@ -93,7 +95,7 @@ def _comes_of_memory(error: BaseException) -> bool:
     return False
 
 
-def _own_standard_streams() -> io.TextIOWrapper:
+def own_standard_streams() -> TextIO:
     """Replace standard output and error by one stream that takes any text and is flushed by us."""
     raw = io.FileIO(1, "w", closefd=False)
     stream = io.TextIOWrapper(
@@ -104,10 +106,26 @@ def _own_standard_streams() -> io.TextIOWrapper:
     return stream
 
 
-def end_of_service(fd: int) -> None:
+def _stand_still() -> None:
+    """Let the clocks of Python read 0 for ever, where libraries such as ``logging`` read them.
+
+    The kernel gives a sealed worker no clock at all; see ``simulator.cell.kernel.stop_clocks``.
+    """
+    for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
+        setattr(time, name, float)
+        setattr(time, f"{name}_ns", int)
+    for name in ("localtime", "gmtime"):
+        setattr(time, name, partial(_of_zero, getattr(time, name)))
+
+
+def _of_zero(convert: Callable[[float], time.struct_time], seconds: float = 0) -> time.struct_time:
+    return convert(seconds)
+
+
+def end_of_service(fd: int, prints: TextIO) -> None:
     """Serve until PID 1 hangs up, then end without running anything that a policy left behind."""
     try:
-        serve(fd)
+        serve(fd, prints)
     except (EOFError, ConnectionError, BrokenPipeError):
         os._exit(0)
     finally:

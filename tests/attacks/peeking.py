@@ -75,6 +75,30 @@ PEEKING: tuple[Attack, ...] = (
         """,
         says="found []",
     ),
+    hidden(
+        "read-a-clock",
+        """
+        time = sys.modules["time"]
+        held(lambda: time.clock_gettime(0))
+        held(lambda: time.clock_gettime(1))
+        print("stands at", time.time(), time.monotonic_ns(), time.localtime().tm_year)
+        """,
+        says="held: PermissionError\nheld: PermissionError\nstands at 0.0 0 1970",
+    ),
+    hidden(
+        "count-own-cpu-time",
+        "held(lambda: sys.modules['resource'].getrusage(0))",
+    ),
+    hidden(
+        "read-the-cpu-clock-of-pid-1",
+        "held(lambda: sys.modules['time'].clock_gettime((~1 << 3) | 2))",
+    ),
+    hidden(
+        "ask-for-own-number-and-user",
+        "print('process', os.getpid(), libc.gettid(), 'user', libc.getuid())",
+        says="process 0 0 user -1",
+    ),
+    hidden("look-at-own-files", "held(lambda: os.fstat(3)); held(lambda: os.fstat(0))"),
     hidden("open-the-trace", "held(lambda: open('/opt/assay/simulator/_traces/x.csv'))"),
     hidden("list-the-image", "held(lambda: os.listdir('/opt/assay'))"),
     hidden("read-the-memory-of-pid-1", "held(lambda: open('/proc/1/mem', 'rb'))"),
@@ -85,7 +109,7 @@ PEEKING: tuple[Attack, ...] = (
         """
         for fd in range(4, 64):
             try:
-                os.fstat(fd); print("open", fd)
+                os.read(fd, 0); print("open", fd)
             except OSError:
                 pass
         held(lambda: os.read(0, 1) and 1/0)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.evaluate import repeat_of
+from sandbox.outcome import Evaluation, Outcome, Trial
 from tests.support.command import assay
 from tests.support.small_suite import write_suite
 
@@ -80,12 +82,39 @@ def test_each_failure_has_its_outcome_and_points_at_the_line(
         assert case.told in errors[0]["message"]
 
 
+def test_evaluate_says_whether_the_policy_could_be_repeated() -> None:
+    def trial(*outcomes: tuple[Outcome, str | None]) -> Trial:
+        tried = [
+            Evaluation(scenario="small-1", outcome=outcome, decision_sha256=digest)
+            for outcome, digest in outcomes
+        ]
+        return Trial(candidate="c", outcome=outcomes[0][0], evaluations=tuple(tried))
+
+    good, other = (Outcome.OK, "a"), (Outcome.OK, "b")
+    cases = [
+        (trial(good), "none"),
+        (trial(good, good), True),
+        (trial(good, other), False),
+        (trial(good, (Outcome.WORKER_DIED, None)), False),
+        (trial(good, (Outcome.NOT_TRIED, None)), None),
+        (trial((Outcome.CALL_TIMEOUT, None), (Outcome.CALL_TIMEOUT, None)), None),
+    ]
+
+    for given, same in cases:
+        assert (repeat_of(given) or {"same": "none"})["same"] == same, given
+
+
 def test_a_good_policy_has_the_whole_answer(tmp_path: Path, suite: Path) -> None:
     done = assay("evaluate", "naive", "--suite", suite, "--json", home=tmp_path / "home")
 
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["outcome"], answer["score"]) == (0, "ok", 1.0)
     assert {"candidate", "outcome", "score", "evaluations", "cell"} <= set(answer)
+    assert answer["repeat"] == {
+        "scenario": "small-1",
+        "same": True,
+        "message": "the same decisions in another cell",
+    }
     assert set(answer["cell"]) == {"image_id", "seconds", "runtime", "isolation"}
     assert [each["scenario"] for each in answer["evaluations"]] == ["small-1", "small-2"]
     for each in answer["evaluations"]:

@@ -160,6 +160,7 @@ def test_a_cell_that_does_not_listen_is_ended_by_force() -> None:
         [sys.executable, "-c", deaf],
         environment(),
         1,
+        min(os.sched_getaffinity(0)),
         patience_seconds=2.0,
     )
     assert until(lambda: ignores_requests_to_end(cell.pid))

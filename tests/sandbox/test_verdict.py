@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 
 from sandbox.errors import CellFailed
-from sandbox.outcome import Evaluation, Outcome
+from sandbox.outcome import Evaluation, Outcome, Problem
 from sandbox.provider import Ended
 from sandbox.verdict import (
     OUTCOMES_OF_A_CELL,
     container_protections,
     judge,
+    not_tried,
     process_protections,
     weaknesses,
+    without_what_follows_a_limit,
 )
 from simulator.cell.frames import CellReport, Tried, pack_report
 from simulator.cell.seal import ONE_UID, SPLIT
@@ -43,6 +45,26 @@ def ended(
 def evaluations(what: Ended, *scenarios: str, isolation: str = SPLIT) -> tuple[Evaluation, ...]:
     wanted = container_protections(isolation)
     return judge(what, nonce=NONCE, scenarios=scenarios, protections=wanted, source=SOURCE)[1]
+
+
+def test_after_a_limit_of_time_nothing_counts_in_however_many_cells_it_was_tried() -> None:
+    def one(name: str, outcome: Outcome) -> Evaluation:
+        problem = None if outcome is Outcome.OK else Problem(message=f"{outcome} it was")
+        return Evaluation(scenario=name, outcome=outcome, problem=problem)
+
+    limit = one("b", Outcome.CPU_LIMIT)
+    left = not_tried("c", limit), not_tried("d", limit)
+    cells = [
+        (one("a", Outcome.OK), limit, *left),
+        (one("a", Outcome.OK), limit, one("c", Outcome.OK), one("d", Outcome.WALL_LIMIT)),
+        (one("a", Outcome.OK), limit, one("c", Outcome.POLICY_ERROR), left[1]),
+    ]
+
+    for evaluations in cells:
+        assert without_what_follows_a_limit(evaluations) == cells[0]
+    assert left[0].problem == Problem(
+        message="not tried: cpu_limit in the scenario b (cpu_limit it was)"
+    )
 
 
 def test_a_good_report_is_taken_as_it_is() -> None:

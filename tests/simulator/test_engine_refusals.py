@@ -24,7 +24,7 @@ REFUSED = {
     "return [], [put(ops(0)[1:])]": "operator p1/op2 cannot start in container c1 as its parent",
     "return [Suspend('c9', 0)], []": "suspension names 'c9', no active container of pool 0",
     "return [Suspend('c9', 3)], []": "suspension names pool 3, expected 0 to 0",
-    "return [], [put(ops(0), cpu=float('inf'))]": "cpu=inf, expected a positive finite number",
+    "return [], [put(ops(0), cpu=float('inf'))]": "cpu=inf, expected a number from 0.01 to 1e+12",
     "a = put(ops(0))\nreturn [], [a, a]": "cannot assign operator p1/op1: it is assigned",
 }
 

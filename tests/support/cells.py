@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox.limits import Limits
 from sandbox.trial import Payload
-from simulator.cell.frames import CellLimits, CellReport, Job, pack_job, unpack_report
+from simulator.cell.frames import LENGTH, CellLimits, CellReport, Job, pack_job, unpack_report
 from simulator.params import Params
 from simulator.scenario import Scenario
 from simulator.scenario_codec import encode_scenario, scenario_sha256
@@ -95,7 +95,11 @@ class ProcessEnd:
 
 
 def run_pid1(
-    stdin: bytes, *arguments: str, isolation: str = "one-uid", hang_up: bool = False
+    stdin: bytes,
+    *arguments: str,
+    workers: int = 1,
+    isolation: str = "one-uid",
+    hang_up: bool = False,
 ) -> ProcessEnd:
     """Run the trusted process outside any container, as the tests of the protocol do.
 
@@ -114,7 +118,7 @@ def run_pid1(
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdin.write(stdin)
+        process.stdin.write(LENGTH.pack(workers) + stdin)
         process.stdin.flush()
         if hang_up:
             process.stdin.close()
@@ -135,6 +139,7 @@ def try_in_process(
     """Return the report of a bare pid1 process on ``source``."""
     limits = limits or TIGHT.for_cell()
     job = Job(nonce=NONCE, source=source, scenarios=[s.data for s in scenarios], limits=limits)
-    workers = ("--workers", str(len(scenarios)), "--memory-mb", str(limits.memory_mb))
+    memory = ("--memory-mb", str(limits.memory_mb))
     cpu = ("--cpu-seconds", str(int(limits.policy_cpu_seconds)))
-    return run_pid1(pack_job(job), *workers, *cpu, isolation=isolation).report()
+    workers = len(scenarios)
+    return run_pid1(pack_job(job), *memory, *cpu, workers=workers, isolation=isolation).report()

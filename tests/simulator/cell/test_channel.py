@@ -7,19 +7,24 @@ import sys
 
 import pytest
 
-from simulator.cell.frames import CellLimits, Tried
+from simulator.cell.frames import NOT_TRIED, TIME_LIMITS, CellLimits, Tried
 from tests.support.cells import HONEST, TIGHT, small_scenario, try_in_process
 
 LIMITS = TIGHT.for_cell()
 GET = "import enum\nsys = enum.sys\nos = sys.modules['os']\n"
 
 
-def tried(body: str, limits: CellLimits = LIMITS) -> Tried:
-    """Try a policy that does ``body`` in its first call, in a bare process."""
+def that_does(body: str) -> str:
+    """Return a policy that does ``body`` in each call."""
     source = f"{GET}{HONEST}\n_step = step\ndef again(s, results, pipelines):\n    {body}\n"
     source = source.replace('@register_scheduler(key="honest")\n', "")
-    source += 'register_scheduler(key="honest")(again)\n'
-    return try_in_process(source, [small_scenario()], limits).tried[0]
+    return source + 'register_scheduler(key="honest")(again)\n'
+
+
+def tried(body: str, limits: CellLimits = LIMITS, isolation: str = "one-uid") -> Tried:
+    """Try a policy that does ``body`` in each call, in a bare process."""
+    report = try_in_process(that_does(body), [small_scenario()], limits, isolation)
+    return report.tried[0]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +64,22 @@ def test_a_worker_that_sleeps_is_ended_long_before_its_wall_time() -> None:
     assert ended.seconds < 20
 
 
-def test_a_worker_that_dozes_in_every_call_adds_it_all_up() -> None:
+def test_short_sleeps_add_up_where_no_filter_cuts_them_off() -> None:
     limits = dataclasses.replace(LIMITS, blocked_seconds=1.0)
-    doze = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire(timeout=0.6)"
+    doze = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire(timeout=0.1)"
 
-    ended = tried(f"{doze}; return _step(s, results, pipelines)", limits)
+    ended = tried(f"{doze}; s.wake_in(0.1); return [], []", limits, isolation="none")
 
     assert ended.outcome == "wall_limit"
     assert "waited for something" in (ended.message or "")
+
+
+def test_a_wait_with_a_time_limit_ends_at_once() -> None:
+    doze = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire(timeout=3600)"
+
+    ended = tried(f"{doze}; return _step(s, results, pipelines)")
+
+    assert ended.outcome == "ok"
 
 
 def test_a_worker_that_waits_for_its_turn_on_a_busy_machine_is_not_asleep() -> None:
@@ -145,6 +158,72 @@ def test_a_policy_that_cannot_be_loaded_is_loaded_once(
         (name, outcome, told, first.line) for name in "bc"
     ]
     assert [(t.policy_cpu_seconds, t.prints) for t in others] == [(0.0, "")] * 2
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "os.read(3, 1)"])
+def test_after_a_limit_of_time_the_rest_is_not_tried(body: str) -> None:
+    limits = dataclasses.replace(LIMITS, call_cpu_seconds=0.5, blocked_seconds=0.5)
+    scenarios = [small_scenario(name) for name in "abc"]
+
+    first, *others = try_in_process(that_does(body), scenarios, limits).tried
+
+    assert first.outcome in TIME_LIMITS
+    assert [(one.scenario, one.outcome, one.policy_cpu_seconds) for one in others] == [
+        (name, NOT_TRIED, 0.0) for name in "bc"
+    ]
+    for one in others:
+        assert one.message == f"not tried: {first.outcome} in the scenario a ({first.message})"
+
+
+def test_a_candidate_has_one_budget_of_cpu_time_for_all_scenarios() -> None:
+    limits = dataclasses.replace(LIMITS, candidate_cpu_seconds=1.0)
+    work = "s.busy = s.busy or sum(range(10_000_000)); return _step(s, results, pipelines)"
+    source = that_does(work).replace("s.waiting = []", "s.waiting = []; s.busy = 0")
+
+    tried = try_in_process(source, [small_scenario(f"s{n}") for n in range(24)], limits).tried
+
+    outcomes = [one.outcome for one in tried]
+    limit = outcomes.index("cpu_limit")
+    assert 0 < limit < 23
+    assert outcomes == ["ok"] * limit + ["cpu_limit"] + [NOT_TRIED] * (23 - limit)
+    assert "more than 1 CPU seconds over all scenarios" in (tried[limit].message or "")
+
+
+def test_a_candidate_has_one_budget_of_wall_time_for_all_scenarios() -> None:
+    limits = dataclasses.replace(LIMITS, candidate_wall_seconds=1.0, blocked_seconds=60.0)
+
+    ended = tried("os.read(3, 1)", limits)
+
+    assert (ended.outcome, ended.message) == (
+        "wall_limit",
+        "all scenarios together took more than 1 s",
+    )
+
+
+def test_the_simulators_work_on_a_policys_decisions_is_limited_and_charged_to_it() -> None:
+    limits = dataclasses.replace(LIMITS, simulator_cpu_seconds=0.5, policy_cpu_seconds=60.0)
+    source = """
+@register_scheduler_init(key="tiny")
+def init(s):
+    s.waiting, s.size = [], 1e-9
+
+@register_scheduler(key="tiny")
+def step(s, results, pipelines):
+    s.waiting.extend(pipelines)
+    out = []
+    for p in s.waiting:
+        for op in p.runtime_status().get_assignable_ops():
+            s.size += 1e-12
+            out.append(Assignment([op], 0.01, s.size, p.priority, 0, p.pipeline_id))
+    return [], out
+"""
+
+    first, second = try_in_process(
+        source, [small_scenario(name, duration=100_000) for name in "ab"], limits
+    ).tried
+
+    assert (first.outcome, second.outcome) == ("cpu_limit", NOT_TRIED)
+    assert "the simulator used more than 0.5 CPU seconds" in (first.message or "")
 
 
 def test_more_decisions_than_allowed_are_refused() -> None:

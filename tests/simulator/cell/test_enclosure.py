@@ -53,28 +53,28 @@ def test_a_user_without_rights_gets_no_users_to_split() -> None:
 
 
 def test_a_wall_that_does_not_exist_is_refused() -> None:
-    code, _, stderr = said("--walls", "moat", "--", "--workers", "1")
+    code, _, stderr = said("--walls", "moat")
 
     assert code == 2
     assert b"wall 'moat' is unknown, expected some of user, mount, pid" in stderr
 
 
 def test_a_wall_that_is_not_granted_is_an_error_not_a_gap() -> None:
-    code, stdout, stderr = said("--walls", "net", "--", "--workers", "1", before=LOSE_ALL_RIGHTS)
+    code, stdout, stderr = said("--walls", "net", before=LOSE_ALL_RIGHTS)
 
     assert (code, stdout) == (1, b"")
     assert b"unshare(0x40000000)" in stderr
 
 
 def test_the_exit_code_is_that_of_the_trusted_process() -> None:
-    idle = ("--workers", "1", "--isolation", "one-uid", "--idle-seconds", "0.2")
+    idle = ("--isolation", "one-uid", "--idle-seconds", "0.2")
     # communicate() would close the standard input, which is another way to end.
     with enclosure("--", *idle) as process:
         assert process.wait(timeout=120) == EXIT_IDLE
 
 
 def test_the_end_of_the_input_is_the_end_of_the_cell() -> None:
-    code, stdout, stderr = said("--", "--workers", "2", "--isolation", "one-uid")
+    code, stdout, stderr = said("--", "--isolation", "one-uid")
 
     assert (code, stdout) == (EXIT_FAULT, b"")
     assert b"EOFError" in stderr

@@ -110,7 +110,7 @@ def test_whatever_a_worker_writes_ends_in_an_outcome(start: int) -> None:
     ids=["nothing", "one byte", "cut short", "noise", "4 GiB announced"],
 )
 def test_a_job_that_is_none_is_our_fault_and_gives_no_report(stdin: bytes) -> None:
-    ended = run_pid1(stdin, "--workers", "1", hang_up=True)
+    ended = run_pid1(stdin, hang_up=True)
 
     assert (ended.exit_code, ended.stdout) == (EXIT_FAULT, b"")
     assert "Error" in ended.stderr
@@ -119,7 +119,7 @@ def test_a_job_that_is_none_is_our_fault_and_gives_no_report(stdin: bytes) -> No
 def test_a_scenario_that_cannot_be_read_is_a_fault_in_an_authentic_report() -> None:
     job = Job(nonce=NONCE, source=HONEST, scenarios=[b"noise"], limits=CellLimits())
 
-    report = run_pid1(pack_job(job), "--workers", "1").report()
+    report = run_pid1(pack_job(job)).report()
 
     assert report.tried == []
     assert report.fault is not None
@@ -130,7 +130,7 @@ def test_more_scenarios_than_workers_is_a_fault() -> None:
     scenarios = [small_scenario("a").data, small_scenario("b").data]
     job = Job(nonce=NONCE, source=HONEST, scenarios=scenarios, limits=TIGHT.for_cell())
 
-    report = run_pid1(pack_job(job), "--workers", "1").report()
+    report = run_pid1(pack_job(job)).report()
 
     assert report.fault == "CellFault: 2 scenarios for 1 workers"
 
@@ -139,7 +139,7 @@ def test_fewer_scenarios_than_workers_leave_the_others_alone() -> None:
     scenarios = [small_scenario("a").data, small_scenario("b").data]
     job = Job(nonce=NONCE, source=HONEST, scenarios=scenarios, limits=TIGHT.for_cell())
 
-    report = run_pid1(pack_job(job), "--workers", "4").report()
+    report = run_pid1(pack_job(job), workers=4).report()
 
     assert report.fault is None
     assert [(one.scenario, one.outcome) for one in report.tried] == [("a", "ok"), ("b", "ok")]
@@ -150,13 +150,13 @@ def test_a_cell_gives_up_when_its_caller_is_gone() -> None:
     limits = CellLimits(call_cpu_seconds=600.0, policy_cpu_seconds=600.0, wall_seconds=600.0)
     job = Job(nonce=NONCE, source=source, scenarios=[small_scenario().data], limits=limits)
 
-    report = run_pid1(pack_job(job), "--workers", "1", hang_up=True).report()
+    report = run_pid1(pack_job(job), hang_up=True).report()
 
     assert report.fault == "CallerGone: whoever gave the job is gone"
 
 
 def test_a_cell_without_a_job_ends_itself() -> None:
-    command = [sys.executable, "-m", "simulator.cell.pid1", "--workers", "1"]
+    command = [sys.executable, "-m", "simulator.cell.pid1"]
     idle = subprocess.Popen(
         [*command, "--isolation", "one-uid", "--idle-seconds", "0.2"],
         stdin=subprocess.PIPE,
@@ -169,4 +169,4 @@ def test_a_cell_without_a_job_ends_itself() -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    assert run_pid1(b"", "--workers", "many").exit_code == 2
+    assert run_pid1(b"", "--memory-mb", "much").exit_code == 2
