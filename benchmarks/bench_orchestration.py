@@ -17,8 +17,7 @@ from typing import Any
 
 from benchmarks.measure import sized
 from flows.history.journal import Journal
-from flows.orchestration.server import running_server
-from flows.orchestration.settings import START_SECONDS, prepare_prefect
+from flows.orchestration.server import START_SECONDS, prepare_prefect, running_server
 from flows.search.loop import run_search
 from flows.settings.search import experiment_id
 from tests.support.search_fakes import FakeProposer, better_each_time, config, services

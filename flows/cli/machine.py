@@ -7,6 +7,8 @@ from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 from flows.wording import counted
 from sandbox.doctor import examine
+from sandbox.limits import Limits
+from sandbox.process_cells import ProcessCells
 from sandbox.provider import DOCKER
 from sandbox.reaper import reap
 
@@ -35,3 +37,12 @@ def reap_cells(everything: bool) -> int:
         say(f"assay: {each}")
     print_line(f"removed {counted(len(reaped.removed), 'stray cell')}")
     return 0
+
+
+def check_cell(kind: str) -> None:
+    """Refuse an embedded cell where none can be had, and say loudly what any of them lacks."""
+    if kind == DOCKER:
+        return
+    setting = ProcessCells(Limits()).open()
+    lacking = "; ".join(setting.warnings)
+    say(f"assay: WARNING: policies run without a container, as {setting.isolation}: {lacking}")

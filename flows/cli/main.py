@@ -6,18 +6,7 @@ import sys
 
 import click
 
-from flows.cli.commands import (
-    completing,
-    history,
-    machine,
-    policies,
-    prompting,
-    searching,
-    serving,
-    showing,
-    trying,
-    workloads,
-)
+from flows.cli.commands import history, machine, searching, traces, trying
 from flows.loopback import never_proxy_loopback
 from flows.settings.sources import read_dotenv
 from flows.version import assay_version
@@ -68,20 +57,13 @@ def assay() -> None:
     """
 
 
-for _group in (
-    trying,
-    policies,
-    searching,
-    serving,
-    prompting,
-    showing,
-    history,
-    workloads,
-    machine,
-    completing,
+for _command in (
+    *(trying.evaluate, trying.compare, trying.policies, trying.init),
+    *(searching.run, searching.demo, searching.serve, searching.prompts),
+    *(history.report, history.show, history.sql, history.export, history.db),
+    *(traces.traces, machine.doctor, machine.reap, machine.completion),
 ):
-    for _command in _group.COMMANDS:
-        assay.add_command(_command)
+    assay.add_command(_command)
 
 
 if __name__ == "__main__":

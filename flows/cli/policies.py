@@ -1,13 +1,17 @@
-"""``assay policies``: the library's policies, their sources, and what the screen says of a file."""
+"""``assay policies`` and ``assay init``: the library's policies, and files to start from."""
 
 import ast
 import json
+import os
 from dataclasses import asdict
+from pathlib import Path
+from shlex import quote
 
 from flows.cli.errors import POLICY_FAILED
 from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
 from flows.policies import library_name, read_policy
+from flows.settings.page import config_toml
 from sandbox.limits import Limits
 from sandbox.screen import screen
 from sandbox.source import malformed_because
@@ -65,3 +69,38 @@ def _about(name: str) -> str:
     """Return the first line of a policy's docstring, without the full stop."""
     words = ast.get_docstring(ast.parse(policy_source(name))) or name
     return words.splitlines()[0].rstrip(".")
+
+
+CONFIG, POLICY = "assay.toml", "my_policy.py"
+STARTER = Path(__file__).resolve().parent / "starter" / "my_policy.txt"
+
+
+def init_folder(folder: Path) -> int:
+    """Write both files into ``folder``; refuse to overwrite anything."""
+    contents = {CONFIG: config_toml(), POLICY: starter_policy()}
+    there = [name for name in contents if os.path.lexists(folder / name)]
+    if there:
+        raise UserError(
+            f"{' and '.join(str(folder / name) for name in there)} would be overwritten: move "
+            "away what is there, or name another folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in contents.items():
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+    print_line(f"{folder / CONFIG}: the configuration of a search, every key with its meaning")
+    print_line(f"{folder / POLICY}: a policy to start from")
+    config, policy = quote(str(folder / CONFIG)), quote(str(folder / POLICY))
+    print_line("next:")
+    print_line(f"  assay evaluate {policy}")
+    print_line(f"  assay compare {policy} priority")
+    print_line(f"  assay run --config {config}")
+    return 0
+
+
+def starter_policy() -> str:
+    """Return a policy to start from, short enough to read and better than naive."""
+    return STARTER.read_text(encoding="utf-8")

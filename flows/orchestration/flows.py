@@ -40,7 +40,7 @@ from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trial
 from flows.policies import find_contenders
 from flows.search.watching import Happening, Watch, ignore
 from flows.settings.search import SearchConfig, with_sdk_address
-from flows.settings.trial import CompareConfig, FolderConfig
+from flows.settings.sections import CompareConfig, FolderConfig
 from flows.version import assay_version
 from sandbox.errors import SandboxUnavailable
 from sandbox.reaper import reap

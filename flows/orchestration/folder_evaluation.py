@@ -22,7 +22,7 @@ from flows.orchestration.claims import Claim, Claims
 from flows.orchestration.folder_rows import Sheet
 from flows.policies import Contender, PolicyText, check_baselines, read_policy
 from flows.search.watching import ignore
-from flows.settings.trial import FolderConfig, folder_experiment_id, folder_sha256
+from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from flows.threads import side_by_side
 from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently
 from sandbox.errors import CellFailed

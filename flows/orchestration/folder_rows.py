@@ -10,7 +10,7 @@ from flows.judging.objectives import Reference
 from flows.judging.scoring import Verdict, judge
 from flows.policies import Contender
 from flows.search.rows import Provenance, Tried, candidate_row, evaluation_rows, scenario_row
-from flows.settings.trial import FolderConfig, folder_experiment_id
+from flows.settings.sections import FolderConfig, folder_experiment_id
 from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.outcome import Trial

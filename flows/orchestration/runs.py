@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Crashed
 
 from flows.home import make_folder
-from flows.orchestration.settings import drop_stderr, go_to_work
+from flows.orchestration.server import drop_stderr, go_to_work
 
 DRAFT = ".new"
 

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 
 from flows.orchestration.runs import end_quietly
-from flows.orchestration.settings import check_runner
+from flows.orchestration.server import check_runner
 from flows.settings.sections import RunnerConfig
 from flows.trials import OURS, RETRY_SECONDS, Around, Machinery, Trials, in_this_process
 from sandbox.errors import CellFailed

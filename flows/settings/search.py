@@ -1,4 +1,4 @@
-"""The configuration of a search: one model, read from a TOML file, overridden by flags."""
+"""The configuration of a search: one model, from files, variables and flags."""
 
 import hashlib
 import json
@@ -13,14 +13,15 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from flows.errors import ConfigError
-from flows.settings.idle import refuse_idle
 from flows.settings.sections import (
     IN_WORDS,
     NAME,
+    OFFLINE,
     BudgetConfig,
     EvolveConfig,
     FeedbackConfig,
     GuardConfig,
+    ModelConfig,
     ProposerConfig,
     RunnerConfig,
     Section,
@@ -31,6 +32,7 @@ from flows.settings.sources import (
     ENVIRONMENT,
     FILE,
     FLAGS,
+    NOT_IN_DOTENV,
     OWN,
     SDK_BASE_URL,
     Origin,
@@ -40,7 +42,6 @@ from flows.settings.sources import (
     user_file,
     variable_name,
 )
-from flows.settings.trust import refuse_from_dotenv, refuse_leaks
 from sandbox.limits import Limits
 
 
@@ -230,3 +231,87 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         known = list(getattr(section.annotation, "model_fields", {}))
     near = get_close_matches(str(location[-1]), known, n=1)
     return f": did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"
+
+
+KIND = "proposer.kind"
+WITH_FLAGS = ("model", "base_url", "api", "api_key_env", "prices")
+
+
+def refuse_idle(settings: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
+    """Refuse a model without a proposer that asks it, unless a stronger place says offline."""
+    proposer = settings.get("proposer")
+    if not isinstance(proposer, Mapping) or proposer.get("kind", OFFLINE) != OFFLINE:
+        return
+    known = {name: value for name, value in proposer.items() if name in ProposerConfig.model_fields}
+    for name in ProposerConfig.model_construct(**known).idle():
+        origin, kind = origins.get(f"proposer.{name}"), origins.get(KIND)
+        if origin is not None and (kind is None or kind.strength <= origin.strength):
+            raise ConfigError(_idle_words(name, origin, kind))
+
+
+def _idle_words(name: str, origin: Origin, kind: Origin | None) -> str:
+    key, wanted = f"proposer.{name}", "replay" if name == "replay_of" else "openai"
+    if origin.strength == FLAGS:
+        flag = f"--{name.replace('_', '-')}" if name in WITH_FLAGS else f"--set {key}"
+        return (
+            f"{flag} says how a model is asked, and the offline proposer asks none: "
+            f"add --proposer {wanted}, or leave {flag} out"
+        )
+    said = "is not set, which means" if kind is None else "is"
+    how = f'proposer.kind = "{wanted}"'
+    if origin.strength in (DOTENV, ENVIRONMENT):
+        how = f"ASSAY_PROPOSER__KIND={wanted}"
+    return (
+        f'{origin.words}{key} has no effect while proposer.kind {said} "offline": set {how}, '
+        f"or remove {key}"
+    )
+
+
+USUAL_KEY = str(ProposerConfig.model_fields["api_key_env"].default)
+URL, KEY, MODELS = "proposer.base_url", "proposer.api_key_env", "proposer.models"
+
+
+def refuse_from_dotenv(settings: Mapping[str, object]) -> None:
+    """Refuse settings of ``.env`` that say where policies run."""
+    for name in settings:
+        if name.split(".")[0] in NOT_IN_DOTENV:
+            raise ConfigError(
+                f"{DOTENV_FILE}: {variable_name(name)} says where policies run, which no file in "
+                "the current folder decides: export that variable, or use a flag or --config"
+            )
+
+
+def refuse_leaks(
+    proposer: ProposerConfig, origins: Mapping[str, Origin], environment: Mapping[str, str]
+) -> None:
+    """Refuse to send a key of the environment to a server that only ``.env`` names."""
+    if proposer.kind != "openai":
+        return
+    for model in proposer.models or (None,):
+        name = (model and model.api_key_env) or proposer.api_key_env
+        if not environment.get(name, "").strip() or not _sends_key(proposer, model):
+            continue
+        where = MODELS if model and model.base_url else URL
+        which = MODELS if model and model.api_key_env else KEY
+        for place, about in ((where, "a server"), (which, "a key")):
+            if _from_dotenv(origins.get(place)) and (place == where or name != USUAL_KEY):
+                raise ConfigError(_trust_words(place, about, name))
+
+
+def _sends_key(proposer: ProposerConfig, model: ModelConfig | None) -> bool:
+    """Tell whether a model is sent any key; with a server of its own it needs a key of its own."""
+    own = model is not None and model.base_url not in (None, proposer.base_url)
+    return not own or (model is not None and model.api_key_env is not None)
+
+
+def _from_dotenv(origin: Origin | None) -> bool:
+    return origin is not None and origin.strength == DOTENV
+
+
+def _trust_words(place: str, about: str, name: str) -> str:
+    own = f"put the key for it into {DOTENV_FILE} too, with {name} unset"
+    return (
+        f"{DOTENV_FILE} in the current folder names {about} ({place}), and the key in {name} is "
+        f"from your environment: such a file does not decide where your key is sent. If you mean "
+        f"it, export {variable_name(place)} or give it as a flag; or {own}"
+    )

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from flows.cli.init import starter_policy
+from flows.cli.policies import starter_policy
 from tests.docs.left_out import LEFT_OUT
 from tests.docs.pages import DOCS, FENCE, PAGES, blocks
 from tests.support.small_suite import write_suite

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.event_lines import FIGURES
+from flows.cli.watching import FIGURES
 from tests.docs.pages import DOCS, follow, follows
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.evaluate import repeat_of
+from flows.cli.trying import repeat_of
 from sandbox.outcome import Evaluation, Outcome, Trial
 from tests.support.command import assay
 from tests.support.small_suite import write_suite

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from flows.cli.init import starter_policy
+from flows.cli.policies import starter_policy
 from flows.judging.scoring import geometric_mean
 from flows.settings.page import config_toml
 from flows.settings.search import SearchConfig, load_config

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.init import starter_policy
+from flows.cli.policies import starter_policy
 from flows.errors import ConfigError, UserError
 from flows.evaluator import (
     EvaluatorSettings,

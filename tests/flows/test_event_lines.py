@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.cli.event_lines import ended_line, event_lines, interrupted_line
+from flows.cli.watching import ended_line, event_lines, interrupted_line
 from flows.experiment import Finished
 from flows.search.budget import Spend
 from flows.search.watching import Began, Lost, Notice, SearchResult, Settled, Working

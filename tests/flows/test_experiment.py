@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from flows.cli.demo import SEED, demo_config
+from flows.cli.searches import SEED, demo_config
 from flows.errors import AlreadyRunning, ConfigError, UserError
 from flows.experiment import make_proposer, run_experiment
 from flows.history.journal import Journal
 from flows.home import experiment_folder
-from flows.orchestration.settings import prepare_prefect, uses_a_server
+from flows.orchestration.server import prepare_prefect, uses_a_server
 from flows.proposers.choices import keys_of
 from flows.search.loop import run_search
 from flows.search.watching import ignore

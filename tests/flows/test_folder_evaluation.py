@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import ConfigError, UserError
-from flows.orchestration.settings import check_runner
+from flows.orchestration.server import check_runner
 from flows.settings.sections import RunnerConfig
 from sandbox.errors import CellFailed
 from tests.support.folders import Fake, evaluate, write

@@ -8,7 +8,7 @@ from itertools import cycle, islice, pairwise
 import pytest
 
 from flows import untrusted
-from flows.cli import progress, terminal
+from flows.cli import terminal
 from flows.history.export import render_table
 from flows.history.redact import redact, redact_value
 from flows.history.store import Table
@@ -16,6 +16,7 @@ from flows.judging.scoring import normalised_sha256
 from flows.proposers.replies import title_of
 from flows.report import text as report_text
 from flows.report.candidates import TextPool
+from flows.search import progress
 from sandbox.screen import screen
 from sandbox.source import candidate_id, malformed_because, source_line
 from simulator.cell.cleantext import clean_text

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows.cli.progress import attempt_line
 from flows.history.records import CandidateRow, EvaluationRow, EventRow
 from flows.search.loop import run_search
+from flows.search.progress import attempt_line
 from flows.search.watching import SearchResult
 from sandbox.errors import CellFailed
 from tests.support.search_fakes import (

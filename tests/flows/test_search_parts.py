@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from flows.cli.progress import (
+from flows.history.records import CandidateRow
+from flows.judging.leaderboard import HEADERS, leaderboard
+from flows.search.budget import Spend
+from flows.search.progress import (
     Progress,
     advance,
     later,
@@ -16,9 +19,6 @@ from flows.cli.progress import (
     spend_text,
     time_left_seconds,
 )
-from flows.history.records import CandidateRow
-from flows.judging.leaderboard import HEADERS, leaderboard
-from flows.search.budget import Spend
 from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
 from flows.threads import side_by_side
 from flows.untrusted import for_log

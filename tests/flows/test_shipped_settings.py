@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from flows.orchestration.deployments import TAGS, shipped
 from flows.policies import check_baselines
 from flows.settings.search import SearchConfig, load_config
-from flows.settings.trial import CompareConfig, FolderConfig
+from flows.settings.sections import CompareConfig, FolderConfig
 from simulator.suites import suite_names
 from tests.docs.pages import DOCS, blocks
 

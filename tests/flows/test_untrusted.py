@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from flows.cli.errors import say
-from flows.cli.event_lines import event_lines
-from flows.cli.terminal import print_line, print_prose, print_table, watching
+from flows.cli.terminal import print_line, print_prose, print_table
+from flows.cli.watching import event_lines, watching
 from flows.history.export import render_table
 from flows.history.store import Table
 from flows.orchestration.artifacts import Pages, PrefectPages

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration.server import why_not
-from flows.orchestration.tether import Tether
+from flows.orchestration.server import Tether, why_not
 from tests.docs.pages import reader
 from tests.support.prefect_machine import (
     ROOT,

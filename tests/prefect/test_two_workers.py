@@ -13,7 +13,7 @@ import pytest
 from flows.history.records import CandidateRow
 from flows.home import experiment_folder
 from flows.judging.splits import suite_scenarios
-from flows.settings.trial import FolderConfig, folder_experiment_id, folder_sha256
+from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from sandbox.source import candidate_id
 from simulator.library import policy_names, policy_source
 from tests.support.histories import candidates_by_process, essence, lines_of

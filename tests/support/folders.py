@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.orchestration.folder_evaluation import FolderResult, evaluate_folder
-from flows.settings.trial import FolderConfig
+from flows.settings.sections import FolderConfig
 from flows.trials import Machinery, Trials
 from tests.support.search_fakes import FakeSandbox
 from tests.support.small_suite import write_suite

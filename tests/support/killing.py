@@ -8,7 +8,7 @@ from flows.history.journal import journal_files
 from tests.support.zygote import Zygote
 
 MODULES = (
-    "flows.cli.run",
+    "flows.cli.searches",
     "flows.proposers.model",
     "flows.proposers.offline.proposer",
     "flows.report.page",

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from flows.orchestration.settings import prepare_prefect
+from flows.orchestration.server import prepare_prefect
 from tests.docs.pages import DOCS, blocks
 
 T = TypeVar("T")

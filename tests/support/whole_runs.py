@@ -9,7 +9,7 @@ from typing import Any
 from flows.experiment import run_experiment
 from flows.orchestration.folder_evaluation import evaluate_folder
 from flows.settings.search import load_config
-from flows.settings.trial import FolderConfig
+from flows.settings.sections import FolderConfig
 from simulator.library import policy_source
 from tests.support import model_server as behaves
 from tests.support.cells_of_no_wall import tried_in_this_process

@@ -1,10 +1,14 @@
-"""The commands about the history; ``flows.cli.history`` and ``.database`` do the work."""
+"""The commands about the history; ``flows.cli.history`` does the work."""
 
 from typing import Any
 
 import click
 
-from flows.cli.commands.options import FILE, FOLDER
+from flows.cli.commands.options import (
+    FILE,
+    FOLDER,
+    complete_experiments,
+)
 
 
 class _Statement(click.Command):
@@ -76,7 +80,7 @@ def db_check(**options: Any) -> int:
     \b
       assay db check
     """
-    from flows.cli.database import check_database
+    from flows.cli.history import check_database
 
     return check_database(**options)
 
@@ -91,7 +95,7 @@ def db_rebuild(**options: Any) -> int:
     \b
       assay db rebuild
     """
-    from flows.cli.database import rebuild_database
+    from flows.cli.history import rebuild_database
 
     return rebuild_database(**options)
 
@@ -106,9 +110,50 @@ def db_vacuum(**options: Any) -> int:
     \b
       assay db vacuum
     """
-    from flows.cli.database import vacuum_database
+    from flows.cli.history import vacuum_database
 
     return vacuum_database(**options)
 
 
-COMMANDS = (sql, export, db)
+@click.command(short_help="Write one HTML page about an experiment.")
+@click.argument("experiment", required=False, shell_complete=complete_experiments)
+@click.option("--out", type=FILE, metavar="HTML", help="Where to write the page.")
+def report(**options: Any) -> int:
+    """Write one HTML page about an EXPERIMENT, its name or id; the newest if none is given.
+
+    \b
+      assay report
+      assay report demo --out demo.html
+    """
+    from flows.cli.history import make_report
+
+    return make_report(**options)
+
+
+@click.command(short_help="Show an attempt: figures, source, diff, prompt, reply.")
+@click.argument("candidate")
+@click.option(
+    "--experiment",
+    metavar="NAME|ID",
+    shell_complete=complete_experiments,
+    help="Where to look; places and best mean the newest if none is given.",
+)
+@click.option(
+    "--only",
+    type=click.Choice(["source", "diff", "figures", "prompt", "reply"]),
+    help="This part and nothing else.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(**options: Any) -> int:
+    """Show an attempt: figures, source, diff to its parents, prompt and reply.
+
+    CANDIDATE is the beginning of a sha256, a place such as 3/0, or the word best.
+
+    \b
+      assay show best
+      assay show 12/0 --experiment night
+      assay show 3fa9c1d2 --only source > mine.py
+    """
+    from flows.cli.history import show_candidate
+
+    return show_candidate(**options)

@@ -3,8 +3,11 @@
 from typing import Any
 
 import click
+from click.shell_completion import get_completion_class
 
 from flows.cli.commands.options import CELLS
+
+VARIABLE = "_ASSAY_COMPLETE"
 
 
 @click.command(short_help="Check that a hostile policy is contained here.")
@@ -45,4 +48,18 @@ def reap(**options: Any) -> int:
     return reap_cells(**options)
 
 
-COMMANDS = (doctor, reap)
+@click.command(short_help="Print what lets a shell complete commands and names.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> int:
+    """Print a script that lets a shell complete commands, options and names.
+
+    \b
+      eval "$(assay completion bash)"     once, or as a line of ~/.bashrc
+      eval "$(assay completion zsh)"      once, or as a line of ~/.zshrc
+      assay completion fish | source      once, or in ~/.config/fish/config.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None, "click knows the three shells"
+    click.echo(found(context.find_root().command, {}, "assay", VARIABLE).source())
+    return 0

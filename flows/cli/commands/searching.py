@@ -1,11 +1,17 @@
-"""The commands that search: what each takes; ``flows.cli`` does the work."""
+"""The commands that search: what each takes; ``flows.cli.searches`` does the work."""
 
 from typing import Any
 
 import click
 
-from flows.cli.commands.completing import experiments, library_policies, suites
-from flows.cli.commands.options import CELLS, FILE, FOLDER
+from flows.cli.commands.options import (
+    CELLS,
+    FILE,
+    FOLDER,
+    complete_experiments,
+    complete_library_policies,
+    complete_suites,
+)
 
 OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 STRATEGIES = click.Choice(["refine", "best_of_n", "evolve"])
@@ -16,7 +22,10 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
 @click.option("--name", help="Name of the experiment.  [default: search]")
 @click.option(
-    "--suite", metavar="NAME|FILE", shell_complete=suites, help="Scenarios.  [default: smoke]"
+    "--suite",
+    metavar="NAME|FILE",
+    shell_complete=complete_suites,
+    help="Scenarios.  [default: smoke]",
 )
 @click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
 @click.option("--objective", type=OBJECTIVES, help="What is better.  [default: weighted_latency]")
@@ -25,7 +34,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     "baselines",
     multiple=True,
     metavar="POLICY",
-    shell_complete=library_policies,
+    shell_complete=complete_library_policies,
     help="A library policy to compare with; give it once for each.",
 )
 @click.option("--candidates", type=int, metavar="N", help="Attempts to make.  [default: 24]")
@@ -50,7 +59,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option(
     "--replay",
     metavar="EXPERIMENT",
-    shell_complete=experiments,
+    shell_complete=complete_experiments,
     help="Try again what that experiment proposed.",
 )
 @click.option(
@@ -78,7 +87,7 @@ def run(**options: Any) -> int:
       assay run --proposer openai --base-url http://127.0.0.1:8000/v1 --model any
       assay run --replay search-1a2b3c4d --name again
     """
-    from flows.cli.run import run_command
+    from flows.cli.searches import run_command
 
     return run_command(**options)
 
@@ -96,9 +105,86 @@ def demo(**options: Any) -> int:
     \b
       assay demo --direct
     """
-    from flows.cli.demo import run_demo
+    from flows.cli.searches import run_demo
 
     return run_demo(**options)
 
 
-COMMANDS = (run, demo)
+@click.command(short_help="Search every night on this machine.")
+@click.option("--config", type=FILE, metavar="TOML", help="What to search for each night.")
+@click.option("--cron", metavar="TEXT", help="When, in UTC.  [default: 0 2 * * *]")
+@click.option("--limit", type=click.IntRange(1), default=2, show_default=True, help="Runs at once.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=4200,
+    show_default=True,
+    help="Of Prefect's server, where none is running.",
+)
+def serve(**options: Any) -> int:
+    """Search every night and keep order every hour, on this machine, until interrupted.
+
+    Starts Prefect's server unless PREFECT_API_URL names one, and runs what is scheduled or asked
+    for in its pages, without a work pool or a worker.
+
+    \b
+      assay serve
+      assay serve --config search.toml --cron "30 1 * * 1-5"
+    """
+    from flows.cli.searches import serve_command
+
+    return serve_command(**options)
+
+
+@click.group()
+def prompts() -> None:
+    """Read, copy and check the texts that a model is sent.
+
+    \b
+      assay prompts show
+      assay prompts copy my-prompts
+      assay prompts check my-prompts
+      assay run --prompts my-prompts --proposer openai --model gpt-5-mini
+    """
+
+
+@prompts.command("copy", short_help="Copy the shipped templates into a folder.")
+@click.argument("folder", type=FOLDER)
+def prompts_copy(**options: Any) -> int:
+    """Copy the shipped templates into FOLDER, to be changed and named with --prompts.
+
+    \b
+      assay prompts copy my-prompts
+    """
+    from flows.cli.searches import copy_prompts
+
+    return copy_prompts(**options)
+
+
+@prompts.command("check", short_help="Try the templates of a folder.")
+@click.argument("folder", type=FOLDER)
+@click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
+def prompts_check(**options: Any) -> int:
+    """Try the templates in FOLDER on made-up pasts; say what is wrong and where.
+
+    \b
+      assay prompts check my-prompts
+    """
+    from flows.cli.searches import check_folder
+
+    return check_folder(**options)
+
+
+@prompts.command("show")
+@click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
+@click.option("--suite", metavar="NAME|FILE", help="Suite of scenarios.  [default: smoke]")
+@click.option("--prompts", "folder", type=FOLDER, metavar="DIR", help="Templates of your own.")
+def prompts_show(**options: Any) -> int:
+    """Print the first prompt of a search, before anything was tried.
+
+    \b
+      assay prompts show
+    """
+    from flows.cli.searches import show_prompt
+
+    return show_prompt(**options)

@@ -1,22 +1,31 @@
-"""The commands that try policies: what each takes; ``flows.cli.*`` modules do the work."""
+"""The commands about policies; ``flows.cli.trying`` and ``flows.cli.policies`` do the work."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from flows.cli.commands import completing
-from flows.cli.commands.options import CALLS, CELLS, FILE, SPLITS
+from flows.cli.commands.options import (
+    CALLS,
+    CELLS,
+    FILE,
+    FOLDER,
+    SPLITS,
+    complete_library_policies,
+    complete_policies,
+    complete_suites,
+)
 
 PARTS = click.Choice(["train", "validation", "test", "all"])
 OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 
 
 @click.command(short_help="Try one policy in a locked container.")
-@click.argument("policy", shell_complete=completing.policies)
+@click.argument("policy", shell_complete=complete_policies)
 @click.option(
     "--suite",
     metavar="NAME|FILE",
-    shell_complete=completing.suites,
+    shell_complete=complete_suites,
     help="Suite of scenarios.  [default: smoke]",
 )
 @click.option("--trace", type=FILE, metavar="CSV", help="One trace file instead of a suite.")
@@ -35,7 +44,7 @@ def evaluate(**options: Any) -> int:
       assay evaluate my_policy.py
       assay evaluate priority --suite paper --json
     """
-    from flows.cli.evaluate import evaluate_policy
+    from flows.cli.trying import evaluate_policy
 
     return evaluate_policy(**options)
 
@@ -46,14 +55,14 @@ def evaluate(**options: Any) -> int:
     nargs=-1,
     required=True,
     metavar="POLICY...",
-    shell_complete=completing.policies,
+    shell_complete=complete_policies,
 )
 @click.option(
     "--suite",
     default="smoke",
     show_default=True,
     metavar="NAME|FILE",
-    shell_complete=completing.suites,
+    shell_complete=complete_suites,
     help="Suite of scenarios.",
 )
 @click.option(
@@ -89,9 +98,75 @@ def compare(**options: Any) -> int:
       assay compare 3fa9c1d2 naive priority --suite mixed --slots 2
       assay compare my_policy.py naive --suite paper    beside the paper's figure
     """
-    from flows.cli.compare import compare_policies
+    from flows.cli.trying import compare_policies
 
     return compare_policies(**options)
 
 
-COMMANDS = (evaluate, compare)
+@click.command(short_help="Write a configuration and a policy to start from.")
+@click.argument("folder", type=FOLDER, default=Path())
+def init(**options: Any) -> int:
+    """Write a commented configuration and a policy to start from into FOLDER, or here.
+
+    Nothing is overwritten. Every key of the configuration is there with its default and meaning.
+
+    \b
+      assay init
+      assay init night-search
+    """
+    from flows.cli.policies import init_folder
+
+    return init_folder(**options)
+
+
+@click.group(short_help="List and show the library's policies; check your own.")
+def policies() -> None:
+    """Look at the policies of the library, and check one of your own without running it.
+
+    \b
+      assay policies list
+      assay policies show right-size > mine.py
+      assay policies check mine.py
+    """
+
+
+@policies.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def policies_list(**options: Any) -> int:
+    """List the policies of the library, one line each.
+
+    \b
+      assay policies list
+    """
+    from flows.cli.policies import list_policies
+
+    return list_policies(**options)
+
+
+@policies.command("show")
+@click.argument("name", shell_complete=complete_library_policies)
+def policies_show(**options: Any) -> int:
+    """Print the source of the library policy NAME.
+
+    \b
+      assay policies show right-size
+    """
+    from flows.cli.policies import show_policy
+
+    return show_policy(**options)
+
+
+@policies.command("check", short_help="Tell what the screen refuses in a file.")
+@click.argument("policy", metavar="FILE", shell_complete=complete_policies)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def policies_check(**options: Any) -> int:
+    """Tell what the screen refuses in FILE, with lines and columns; nothing is run.
+
+    Exit code 3 says that it refuses something.
+
+    \b
+      assay policies check my_policy.py
+    """
+    from flows.cli.policies import check_policy
+
+    return check_policy(**options)

@@ -149,6 +149,3 @@ def traces_suite(**options: Any) -> int:
     from flows.cli.traces import write_suite
 
     return write_suite(**options)
-
-
-COMMANDS = (traces,)

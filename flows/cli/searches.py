@@ -1,36 +1,45 @@
-"""``assay run``: a search through Prefect or directly, and what is printed when it ends."""
+"""``assay run``, ``demo``, ``serve`` and ``prompts``: searches, and how they end."""
 
 import atexit
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from flows.cli.errors import INTERRUPTED, LOST, say
-from flows.cli.event_lines import ended_line, interrupted_line, promotions
-from flows.cli.terminal import print_line, print_prose, print_table, watching
-from flows.errors import ConfigError
-from flows.experiment import Finished, is_done, preflight, run_experiment
+from flows.cli.machine import check_cell
+from flows.cli.terminal import print_line, print_prose, print_table
+from flows.cli.watching import ended_line, interrupted_line, promotions, watching
+from flows.errors import ConfigError, OrchestratorUnavailable
+from flows.experiment import Finished, ended, is_done, preflight, run_experiment
 from flows.home import home_folder, make_folder
 from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
-from flows.orchestration.server import running_server
-from flows.orchestration.settings import (
+from flows.judging.splits import suite_scenarios
+from flows.orchestration.deployments import CRON, not_cron, shipped
+from flows.orchestration.server import (
     START_SECONDS,
     check_runner,
     drop_stderr,
     import_flows,
     prepare_prefect,
+    running_server,
+    runs_begin_elsewhere,
     uses_a_server,
 )
+from flows.prompting.custom import check_prompts, copy_templates
+from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
+from flows.prompting.templates import load_templates
 from flows.proposers.replay_source import recorded_settings
 from flows.search.budget import preflight_lines, summary_lines
+from flows.search.ledger import Ledger, recorded
 from flows.search.watching import Notice, SearchResult, Watch
-from flows.settings.cells import check_cell
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from flows.settings.sources import assignments, read_dotenv
+from sandbox.provider import DOCKER
 
 Search = Callable[[SearchConfig, Path, Watch], Finished]
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
@@ -200,3 +209,120 @@ def _short(path: Path | None) -> str:
     if path is None:
         return "none"
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+PATIENCE_SECONDS = 75
+"""How long a demo waits for Prefect's server before it goes on without."""
+
+SEED = 7
+SETTINGS = {"name": "demo", "suite": "smoke", "seed": SEED, "slots": 2, "budget.candidates": 24}
+
+
+def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
+    """Search with the offline proposer; an interrupted demo goes on unless ``fresh``."""
+    check_cell(cell)
+    config = demo_config(home_folder(), fresh, cell)
+    where = "a locked container" if cell == DOCKER else "an embedded cell"
+    print_line(
+        f"{config.budget.candidates} policies from the offline proposer, each tried in {where}"
+    )
+    print_end(_search(config, direct, verbose))
+    return 0
+
+
+def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
+    if direct:
+        return run_shown(config, direct=True)
+    try:
+        return run_shown(config, verbose=verbose, patience_seconds=PATIENCE_SECONDS)
+    except OrchestratorUnavailable as error:
+        print_line(f"{error}")
+        print_line("going on with the same search without Prefect")
+        return run_shown(config, direct=True)
+
+
+def demo_config(home: Path, fresh: bool, cell: str = DOCKER) -> SearchConfig:
+    """Return the first demo that has not ended, by number; a fresh one has not even begun."""
+    settings = {**SETTINGS, "cell": cell}
+    config = load_config(None, settings)
+    for number in count(2):
+        ledger = Ledger(recorded(home, experiment_id(config)))
+        begun = ledger.experiment is not None
+        if not begun or not (fresh or ended(ledger.experiment, ledger.tried(), config)):
+            break
+        changed = {"name": f"demo-{number}", "seed": SEED + number}
+        config = load_config(None, {**settings, **changed})
+    return config
+
+
+CRON_FIELDS = 5
+
+
+def serve_command(config: Path | None, cron: str | None, limit: int, port: int) -> int:
+    """Serve until interrupted; a search for each night may be named."""
+    nightly = load_config(config, {}).model_dump(mode="json") if config is not None else None
+    if len((cron or CRON).split()) != CRON_FIELDS:  # before a server is started in vain
+        raise ConfigError(not_cron(cron or CRON))
+    deployments = shipped(nightly, cron or CRON)
+    home = make_folder(home_folder())
+    prepare_prefect(home, os.environ, verbose=True)
+    with _server(port), runs_begin_elsewhere(os.environ):
+        os.environ["ASSAY_HOME"] = str(home)  # for the processes of the runs
+        orchestrate = import_flows()
+        url = orchestrate.server_url()
+        for each in deployments:
+            print_line(f"{each.flow}/{each.name:12} {each.when}")
+        print_line(f"results: {home}   pages: {url.removesuffix('/api')}   Ctrl-C ends this")
+        orchestrate.serve_deployments(deployments, limit)
+    return 0
+
+
+@contextmanager
+def _server(port: int) -> Iterator[None]:
+    """Use the server that the user has, else start one for as long as this lasts."""
+    if uses_a_server(os.environ):
+        yield
+        return
+    print_line(f"starting Prefect's server on port {port}, which takes 12-70 s")
+    with running_server(os.environ, START_SECONDS, port) as url:
+        os.environ["PREFECT_API_URL"] = url
+        yield
+
+
+def copy_prompts(folder: Path) -> int:
+    """Copy the shipped templates and say what to do with them."""
+    for path in copy_templates(folder):
+        print_line(str(path))
+    print_line(f"change them, then: assay prompts check {folder}; assay run --prompts {folder} ...")
+    return 0
+
+
+def check_folder(folder: Path, config: Path | None) -> int:
+    """Try the templates in a folder and print the hash by which the history knows them."""
+    chosen = _config(config, {"feedback.prompts": folder})
+    check_prompts(chosen, suite_scenarios(chosen.suite, "train", chosen.policy_calls))
+    templates = load_templates(folder)
+    names = ", ".join(templates.texts)
+    print_line(f"{folder}: {names} can be used; template_sha256 {templates.sha256}")
+    return 0
+
+
+def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> int:
+    """Print the two texts of the first prompt and their length."""
+    flags = {"suite": suite, "feedback.prompts": folder}
+    chosen = _config(config, {key: value for key, value in flags.items() if value is not None})
+    scenarios = suite_scenarios(chosen.suite, "train", chosen.policy_calls)
+    check_prompts(chosen, scenarios)
+    prompt = render_prompt(config=chosen, scenarios=scenarios, attempts=())
+    tokens = (len(prompt.system) + len(prompt.user)) // CHARS_PER_TOKEN
+    print_line(f"=== system ===\n{prompt.system}")
+    print_line(f"=== user ===\n{prompt.user}")
+    print_line(
+        f"=== about {tokens} of {chosen.feedback.prompt_tokens} tokens; a search adds the "
+        "figures of the baselines and what was tried ==="
+    )
+    return 0
+
+
+def _config(path: Path | None, overrides: dict[str, Any]) -> SearchConfig:
+    return load_config(path, overrides, os.environ, read_dotenv())

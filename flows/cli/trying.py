@@ -1,0 +1,378 @@
+"""``assay evaluate`` and ``assay compare``: policies on scenarios, and what came of it."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from flows.cli.errors import POLICY_FAILED, say
+from flows.cli.machine import check_cell
+from flows.cli.terminal import excerpt, print_line, print_table, screen_width
+from flows.errors import UserError
+from flows.judging.comparison import Comparison, ComparisonRow, Measure, compare
+from flows.judging.intervals import Interval
+from flows.judging.objectives import Objective
+from flows.judging.paper import PAPER_SUITE, PaperFigure, paper_figures, paper_lines
+from flows.judging.scoring import Judged, Verdict, judge
+from flows.judging.splits import ALL_SPLITS, naive_references, suite_scenarios, trace_scenario
+from flows.policies import (
+    Contender,
+    PolicyText,
+    find_contenders,
+    library_contender,
+    never_tried,
+    read_policy,
+)
+from flows.wording import counted
+from sandbox.outcome import Outcome, Trial
+from sandbox.trial import Payload, Sandbox
+from simulator.params import Params
+from simulator.scenario import Scenario
+from simulator.suites import encode_scenario
+
+
+def evaluate_policy(
+    policy: str,
+    suite: str | None,
+    trace: Path | None,
+    params: Path | None,
+    split: str,
+    policy_calls: str | None,
+    cell: str,
+    as_json: bool,
+) -> int:
+    """Print how ``policy`` did; return the exit code."""
+    check_cell(cell)
+    scenarios = _scenarios(suite, trace, params, split, policy_calls)
+    text = read_policy(policy)
+    trial = _try(text, scenarios, cell)
+    verdict = judge(trial, naive_references(scenarios))
+    if as_json:
+        print_line(json.dumps(_trial_json(trial, verdict), allow_nan=False))
+    else:
+        _print_trial(text, trial, verdict)
+    return 0 if verdict.outcome is Outcome.OK else POLICY_FAILED
+
+
+def _scenarios(
+    suite: str | None, trace: Path | None, params: Path | None, split: str, calls: str | None
+) -> tuple[Scenario, ...]:
+    if suite is not None and (trace is not None or params is not None):
+        raise UserError("--suite and --trace/--params exclude each other: give one of them")
+    if trace is not None or params is not None:
+        scenario = trace_scenario(trace, params, calls)
+        if params is None:
+            say(f"assay: no --params, so the default ones hold: {_cluster(scenario.params)}")
+        return (scenario,)
+    return suite_scenarios(suite or "smoke", split, calls)
+
+
+def _cluster(params: Params) -> str:
+    pools = counted(params.num_pools, "pool")
+    return (
+        f"{pools} of {params.cpus_per_pool:g} cpus and {params.ram_gb_per_pool:g} GB, "
+        f"{params.duration:g} s"
+    )
+
+
+def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
+    """Try the policy; the first scenario comes twice, to see whether it can be repeated."""
+    if text.source is None:
+        return never_tried(text, [each.name for each in scenarios])
+    payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
+    with Sandbox(slots=1, ready=False, cell=cell) as sandbox:
+        return sandbox.try_policy(text.source, [*payloads, payloads[0]])
+
+
+def _trial_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:
+    cell = trial.cell
+    return {
+        "candidate": trial.candidate,
+        "outcome": str(verdict.outcome),
+        "score": verdict.score,
+        "problem": verdict.problem.message if verdict.problem is not None else None,
+        "evaluations": [_evaluation_json(each) for each in verdict.judged],
+        "repeat": repeat_of(trial),
+        "findings": [
+            {"line": f.line, "column": f.column, "code": f.code, "message": f.message}
+            for f in trial.findings
+        ],
+        "cell": None
+        if cell is None
+        else {
+            "image_id": cell.image_id,
+            "seconds": cell.seconds,
+            "runtime": cell.runtime,
+            "isolation": cell.isolation,
+        },
+    }
+
+
+def repeat_of(trial: Trial) -> dict[str, Any] | None:
+    """Return whether the first scenario was decided the same when it was tried again.
+
+    ``same`` is None where it was not tried again: a policy that failed is not repeated.
+    """
+    first, *others = trial.evaluations
+    again = [each for each in others if each.scenario == first.scenario]
+    if not again:
+        return None
+    same: bool | None = None
+    if Outcome.OK not in (first.outcome, again[0].outcome) or again[0].outcome is Outcome.NOT_TRIED:
+        message = "not made, as the policy reached a limit or failed"
+    elif (first.outcome, first.decision_sha256) == (again[0].outcome, again[0].decision_sha256):
+        same, message = True, "the same decisions in another cell"
+    else:
+        same, message = False, "other decisions in another cell: the score cannot be repeated"
+    return {"scenario": first.scenario, "same": same, "message": message}
+
+
+def _evaluation_json(judged: Judged) -> dict[str, Any]:
+    tried = judged.evaluation
+    problem = tried.problem
+    return {
+        "scenario": tried.scenario,
+        "outcome": str(tried.outcome),
+        "score": judged.score,
+        "weighted_latency_seconds": judged.weighted_latency_seconds,
+        "stats": tried.stats,
+        "metrics": tried.metrics,
+        "policy_calls": tried.policy_calls,
+        "policy_cpu_seconds": tried.policy_cpu_seconds,
+        "decision_sha256": tried.decision_sha256,
+        "error": None
+        if problem is None
+        else {
+            "kind": str(tried.outcome),
+            "message": problem.message,
+            "tick": problem.tick,
+            "line": problem.line,
+            "source_line": problem.source_line,
+        },
+    }
+
+
+def _print_trial(text: PolicyText, trial: Trial, verdict: Verdict) -> None:
+    title = f"{text.title}  {trial.candidate[:12]}"
+    if trial.cell is None:
+        print_line(title)
+    else:
+        print_table(
+            title,
+            ("scenario", "outcome", "score", "completed", "weighted latency", "oom kills"),
+            [_scenario_cells(each) for each in verdict.judged],
+        )
+    for line in _problem_lines(trial, verdict):
+        print_line(line)
+    repeat = repeat_of(trial)
+    if repeat is not None and trial.cell is not None:
+        print_line(f"repeat of {repeat['scenario']}: {repeat['message']}")
+    score = "none" if verdict.score is None else f"{verdict.score:.4f} (naive = 1.0)"
+    print_line(f"outcome: {verdict.outcome}   score: {score}")
+
+
+def _scenario_cells(judged: Judged) -> tuple[str, ...]:
+    metrics = judged.evaluation.metrics or {}
+    arrived, completed = metrics.get("pipelines_arrived"), metrics.get("pipelines_completed")
+    return (
+        judged.evaluation.scenario,
+        str(judged.evaluation.outcome),
+        f"{judged.score:.4f}",
+        "" if completed is None else f"{completed}/{arrived}",
+        f"{judged.weighted_latency_seconds:.2f} s",
+        str(metrics.get("oom_kills", "")),
+    )
+
+
+def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
+    lines = []
+    for finding in trial.findings:
+        lines.append(_told(finding.message, line=finding.line, column=finding.column))
+        if finding.source_line.strip():
+            lines.append(excerpt(finding.source_line, finding.column))
+    problem = verdict.problem
+    if lines or problem is None:
+        return lines
+    lines.append(_told(problem.message, line=problem.line, tick=problem.tick))
+    if problem.source_line.strip():
+        lines.append(excerpt(problem.source_line))
+    return lines
+
+
+def _told(message: str, **where: int | None) -> str:
+    """Return a message behind the places that are known; lines and columns count from 1."""
+    known = [f"{name} {at}" for name, at in where.items() if at or (name == "tick" and at == 0)]
+    return f"{', '.join(known)}{': ' if known else ''}{message}"
+
+
+NAIVE = "naive"
+LABEL_WIDTH = 16
+
+
+def compare_policies(
+    policies: Sequence[str],
+    suite: str,
+    split: str | None,
+    objective: Objective,
+    policy_calls: str | None,
+    slots: int,
+    cell: str,
+    as_json: bool,
+) -> int:
+    """Print how the policies did against each other; return the exit code."""
+    check_cell(cell)
+    paper = suite == PAPER_SUITE
+    split = split or (ALL_SPLITS if paper else "validation")
+    contenders = _contenders(policies, paper)
+    scenarios = suite_scenarios(suite, split, policy_calls)
+    measure = Measure(objective=objective)
+    with Sandbox(slots=slots, ready=len(contenders) > slots, cell=cell) as sandbox:
+        comparison = compare(contenders, scenarios, sandbox, measure, _teller(len(contenders)))
+    tried = {row.label: row.evaluations for row in comparison.rows}
+    figures = paper_figures(tried) if paper else []
+    if as_json:
+        answer = {"suite": suite, "split": split, "objective": objective}
+        print_line(json.dumps(answer | _comparison_json(comparison, figures), allow_nan=False))
+    else:
+        _print_comparison(comparison, f"{suite}, {split}, {objective}")
+        for line in paper_lines(figures):
+            print_line(line)
+    return 0
+
+
+def _contenders(names: Sequence[str], paper: bool) -> list[Contender]:
+    """Add naive where there is nothing else to compare with, or where the paper has it."""
+    found = find_contenders(names)
+    naive = library_contender(NAIVE)
+    named = naive in found
+    if named and len(found) == 1:
+        raise UserError("naive cannot be compared with itself: name another policy")
+    return found if named or (len(found) > 1 and not paper) else [*found, naive]
+
+
+def _teller(contenders: int) -> Callable[[Contender, Trial], None]:
+    """Tell a person at a terminal what has been tried; say nothing into files and pipes."""
+    tried: list[str] = []
+
+    def tell(contender: Contender, trial: Trial) -> None:
+        tried.append(contender.label)
+        if sys.stderr.isatty():
+            say(f"assay: {len(tried)} of {contenders}: {contender.label} {trial.outcome}")
+
+    return tell
+
+
+def _comparison_json(comparison: Comparison, figures: Sequence[PaperFigure]) -> dict[str, Any]:
+    return {
+        "first": comparison.first,
+        "best_baseline": comparison.best_baseline,
+        "scenarios": comparison.scenarios,
+        "verdict": comparison.verdict,
+        "policies": [_row_json(row) for row in comparison.rows],
+        "paper": [
+            {
+                "policy": each.policy,
+                "metric": each.metric,
+                "value": each.value,
+                "naive": each.naive,
+                "gain_percent": each.gain_percent,
+                "traces": each.traces,
+            }
+            for each in figures
+        ],
+    }
+
+
+def _row_json(row: ComparisonRow) -> dict[str, Any]:
+    return {
+        "policy": row.label,
+        "candidate": row.candidate,
+        "baseline": row.baseline,
+        "outcome": str(row.outcome),
+        "score": row.score,
+        "problem": row.problem,
+        "problem_line": row.problem_line,
+        "against_first": _interval_json(row.against_first),
+        "against_baseline": _interval_json(row.against_baseline),
+        "scores": dict(row.scores),
+    }
+
+
+def _interval_json(interval: Interval | None) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    low, mean, high = (each if math.isfinite(each) else None for each in interval.percent)
+    return {
+        "gain_percent": mean,
+        "low_percent": low if interval.scenarios > 1 else None,
+        "high_percent": high,
+        "level": interval.level,
+        "excludes_zero": interval.excludes_zero,
+    }
+
+
+def _print_comparison(comparison: Comparison, title: str) -> None:
+    both = comparison.best_baseline not in (None, comparison.first)
+    headers = [
+        "policy",
+        "outcome",
+        "score",
+        "completed",
+        f"% over {_short(comparison.first, 'the first')}",
+    ]
+    if both:
+        headers.append(f"% over {_short(comparison.best_baseline or '', 'the baseline')}")
+    rows = [
+        [*_policy_cells(row), _gain(row.against_first), *([_gain(row.against_baseline)] * both)]
+        for row in comparison.rows
+    ]
+    scenarios = counted(comparison.scenarios, "scenario")
+    print_table(f"{title}, {scenarios}", headers, rows, expendable=("completed",))
+    for row in comparison.rows:
+        if row.problem is not None:
+            _print_wrapped(f"{row.label}: {row.outcome}: {_where(row)}{row.problem}")
+    for row in comparison.rows:
+        if row.against_first is not None and len(comparison.rows) > 2:
+            _print_wrapped(f"{row.label} against {comparison.first}: {row.against_first.words()}")
+    _print_wrapped(comparison.verdict)
+
+
+def _print_wrapped(text: str) -> None:
+    print_line(fill(text, screen_width(), subsequent_indent="  "))
+
+
+def _policy_cells(row: ComparisonRow) -> list[str]:
+    metrics = [each.metrics or {} for each in row.evaluations]
+    arrived = sum(int(each.get("pipelines_arrived") or 0) for each in metrics)
+    completed = sum(int(each.get("pipelines_completed") or 0) for each in metrics)
+    return [
+        row.label,
+        str(row.outcome),
+        "none" if row.score is None else f"{row.score:.4f}",
+        f"{completed}/{arrived}" if arrived else "",
+    ]
+
+
+def _short(label: str, otherwise: str) -> str:
+    """Return what stands in a header, so that the table stays narrow."""
+    return label if len(label) <= LABEL_WIDTH else otherwise
+
+
+def _gain(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    low, mean, high = interval.percent
+    if interval.scenarios == 1:
+        return _figure(mean, "+")
+    return f"{_figure(mean, '+')} ({_figure(low)} to {_figure(high)})"
+
+
+def _figure(percent: float, sign: str = "") -> str:
+    return f"{percent:{sign}.{0 if abs(percent) >= 99.95 else 1}f}"
+
+
+def _where(row: ComparisonRow) -> str:
+    return f"line {row.problem_line}: " if row.problem_line else ""

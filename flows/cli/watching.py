@@ -1,0 +1,226 @@
+"""What is shown of a search as it runs: live on a terminal, a line an attempt, or JSON."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from flows.cli.terminal import console, print_line, screen_width
+from flows.clock import SystemClock
+from flows.experiment import Finished
+from flows.history.records import CandidateRow, format_key
+from flows.search.budget import Spend
+from flows.search.progress import (
+    NOT_PROMOTED,
+    Progress,
+    advance,
+    attempt_line,
+    best_text,
+    later,
+    plain_line,
+    rate_text,
+    sparkline,
+    spend_text,
+    time_left_seconds,
+    time_text,
+)
+from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
+from flows.untrusted import for_log
+
+CURVE = "best so far"
+FIGURES = (
+    "candidate", "title", "origin", "operator", "outcome", "score", "validation_score",
+    "standing", "standing_detail", "gain_low_percent", "gain_high_percent", "gap_percent",
+    "improved", "problem", "problem_line", "duplicate_of",
+)  # fmt: skip
+
+
+INNER = ("largest_", "reserve")
+"""What only reserving needs."""
+
+
+@contextmanager
+def watching(quiet: bool = False, as_json: bool = False) -> Iterator[Callable[[Happening], None]]:
+    """Show a search while it runs: live on a terminal, else a line for each attempt."""
+    if as_json:
+        yield _print_events
+    elif quiet:
+        yield lambda _: None
+    elif sys.stdout.isatty() and console().is_terminal and not console().is_dumb_terminal:
+        with _LiveView() as view:
+            yield view.show
+    else:
+        yield _PlainView().show
+
+
+def _print_events(happening: Happening) -> None:
+    for line in event_lines(happening):
+        print_line(line)
+
+
+class _PlainView:
+    def __init__(self) -> None:
+        self._progress = Progress()
+
+    def show(self, happening: Happening) -> None:
+        self._progress = advance(self._progress, happening)
+        line = plain_line(self._progress, happening)
+        if line is not None:
+            print_line(for_log(line))
+
+
+class _LiveView:
+    """Redraws a few lines in place, the time as it goes; what is lost or said stays above them."""
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+        self._clock = SystemClock()
+        self._since = self._clock.seconds()
+        self._live = Live(
+            console=console(), refresh_per_second=4, transient=True, get_renderable=self._draw
+        )
+
+    def __enter__(self) -> "_LiveView":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, happening: Happening) -> None:
+        if isinstance(happening, Began | Settled):
+            self._since = self._clock.seconds()
+        self._progress = advance(self._progress, happening)
+        if isinstance(happening, Lost | Notice):
+            line = plain_line(self._progress, happening)
+            self._live.console.print(Text(for_log(line or "")))
+        self._live.refresh()
+
+    def _draw(self) -> Group:
+        return _drawing(later(self._progress, self._clock.seconds() - self._since))
+
+
+def _drawing(progress: Progress) -> Group:
+    wanted = progress.config.budget.candidates if progress.config is not None else 0
+    lines = [Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)]
+    if progress.best is not None and best_text(progress.best):
+        best = Text(best_text(progress.best), style="bold green", no_wrap=True)
+        lines.append(best.append(f"  {for_log(progress.best.title)}", style="not bold default"))
+    room = max(10, min(60, screen_width() - len(CURVE) - 2))
+    lines.append(Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True))
+    for row in progress.recent:
+        style = "green" if row.improved else "" if row.outcome == "ok" else "red"
+        style = "yellow" if row.standing in NOT_PROMOTED else style
+        lines.append(Text(for_log(attempt_line(row)), style=style, no_wrap=True))
+    for key, doing in progress.working.items():
+        lines.append(Text(for_log(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
+    lines.append(Text(_footer(progress), style="dim"))
+    return Group(*lines)
+
+
+def _footer(progress: Progress) -> str:
+    left = time_left_seconds(progress)
+    parts = [
+        time_text(progress.spend.seconds),
+        f"about {time_text(left)} left" if left is not None else "",
+        rate_text(progress),
+        spend_text(progress.spend),
+        f"{progress.lost} lost" if progress.lost else "",
+    ]
+    return "   ".join(part for part in parts if part)
+
+
+def event_lines(happening: Happening) -> list[str]:
+    """Return the lines for ``happening``: none, one, or two for a new best."""
+    return [json.dumps(each, allow_nan=False) for each in _events(happening)]
+
+
+def ended_line(finished: Finished) -> str:
+    """Return the last line of a search that came to an end, with its whole result."""
+    result = finished.result
+    ended = {
+        "event": "ended",
+        "experiment": result.experiment_id,
+        "status": result.status,
+        "detail": result.status_detail,
+        "already_done": result.already_done,
+        "verdict": result.verdict,
+        "test": dict(result.test),
+        "best": _attempt(result.best) if result.best is not None else None,
+        "tried": sum(row.iteration > 0 for row in result.candidates),
+        "promoted": promotions(result.candidates),
+        "lost": result.lost,
+        "spend": _spend(result.spend),
+        "best_policy": str(finished.best_policy) if finished.best_policy else None,
+        "report": str(finished.report) if finished.report else None,
+    }
+    return json.dumps(ended, allow_nan=False)
+
+
+def interrupted_line(experiment: str, command: str) -> str:
+    """Return the last line of a search that was stopped by hand."""
+    return json.dumps({"event": "interrupted", "experiment": experiment, "continue": command})
+
+
+def promotions(candidates: Sequence[CandidateRow]) -> int:
+    """Return how many candidates became the best in their turn."""
+    return sum(row.improved for row in candidates if row.iteration > 0)
+
+
+def _events(happening: Happening) -> list[dict[str, Any]]:
+    match happening:
+        case Began():
+            return [_begun(happening)]
+        case Settled(row=row, best=best, spend=spend):
+            attempt = _attempt(row)
+            settled = {"seconds": row.seconds, "best": _short(best), "spend": _spend(spend)}
+            events = [{"event": "candidate", **attempt, **settled}]
+            if row.improved:
+                events.append({"event": "new_best", **attempt})
+            return events
+        case Lost(iteration=iteration, slot=slot, message=message):
+            return [{"event": "lost", "attempt": format_key((iteration, slot)), "message": message}]
+        case Notice(message=message):
+            return [{"event": "notice", "message": message}]
+        case Working():
+            return []
+
+
+def _begun(began: Began) -> dict[str, Any]:
+    config = began.config
+    return {
+        "event": "begun",
+        "experiment": began.experiment_id,
+        "resumed": began.resumed,
+        "recorded": len(began.earlier),
+        "suite": config.suite,
+        "scenarios": began.scenarios,
+        "candidates": config.budget.candidates,
+        "strategy": config.strategy,
+        "objective": config.objective,
+        "proposer": config.proposer.kind,
+        "slots": config.slots,
+        "seed": config.seed,
+    }
+
+
+def _attempt(row: CandidateRow) -> dict[str, Any]:
+    figures = {name: getattr(row, name) for name in FIGURES}
+    return {"attempt": format_key((row.iteration, row.slot)), **figures}
+
+
+def _short(row: CandidateRow | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    key = format_key((row.iteration, row.slot))
+    return {"attempt": key, "score": row.score, "validation_score": row.validation_score}
+
+
+def _spend(spend: Spend) -> dict[str, Any]:
+    return {key: value for key, value in asdict(spend).items() if not key.startswith(INNER)}
