@@ -120,8 +120,9 @@ def stop_clocks() -> bool:
     """Take away the clocks that need no system call; tell whether that could be done.
 
     The kernel maps code and data for reading clocks into every process. The C library's pointers
-    to that code are cleared, so that it makes system calls instead, which a filter can refuse; the
-    pages are unmapped and the processor's own counter is shut.
+    to that code are cleared, so that it makes system calls instead, which a filter can refuse. The
+    code is made data, since the C library still reads its names; the data of the clocks is
+    unmapped, and the processor's own counter is shut.
     """
     regions = _regions()
     clock_code = [(first, last) for first, last, _, name in regions if name == "[vdso]"]
@@ -134,8 +135,9 @@ def stop_clocks() -> bool:
             found = _clear_pointers(start, end, range(first + 1, last)) or found
     if not found:
         return False
+    _checked(_libc.mprotect(first, last - first, _PROT_READ), "mprotect([vdso])")
     for start, end, _, name in regions:
-        if name == "[vdso]" or name.startswith("[vvar"):
+        if name.startswith("[vvar"):
             _checked(_libc.munmap(start, end - start), f"munmap({name})")
     with suppress(OSError):  # a machine without such a counter
         prctl(PR_SET_TSC, _TSC_KILLS)
