@@ -231,8 +231,7 @@ def make_proposer(config: SearchConfig, keys: Mapping[str, str], home: Path) -> 
             _refuse_uncountable_dollars(config)
             return OpenAiProposer(config.proposer, keys)
         case "replay":
-            from flows.proposers.replay import ReplayProposer
-            from flows.proposers.replay_source import recorded_rows
+            from flows.proposers.replay import ReplayProposer, recorded_rows
 
             return ReplayProposer(recorded_rows(home, config.proposer.replay_of or ""))
 

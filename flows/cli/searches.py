@@ -33,7 +33,7 @@ from flows.orchestration.server import (
 from flows.prompting.custom import check_prompts, copy_templates
 from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from flows.prompting.templates import load_templates
-from flows.proposers.replay_source import recorded_settings
+from flows.proposers.replay import recorded_settings
 from flows.search.budget import preflight_lines, summary_lines
 from flows.search.ledger import Ledger, recorded
 from flows.search.watching import Notice, SearchResult, Watch

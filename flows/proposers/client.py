@@ -14,8 +14,8 @@ from flows.clock import Clock, SystemClock, stamp
 from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
 from flows.history.redact import MIN_SECRET_LENGTH, REDACTED, redact
+from flows.proposers.answers import ModelReply, read_body
 from flows.proposers.asking import Body, Lessons, Room, cut_short, first_body, request_sha256
-from flows.proposers.bodies import ModelReply, read_body
 from flows.proposers.choices import Api, ModelSettings, unusable
 from flows.proposers.connection import (
     MAX_REPLY_BYTES,

@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flows.attempt import Move, Proposal, ProposalRequest
+from flows.attempt import Proposal, ProposalRequest
 from flows.clock import Clock
-from flows.history.records import LlmCallRow
-from flows.proposers.bodies import ModelReply
+from flows.proposers.answers import proposal_of, reply_in
 from flows.proposers.choices import key_for, model_settings, whose_turn
 from flows.proposers.client import ModelClient
 from flows.proposers.prices import PriceList, price_list
 from flows.proposers.refusals import FINAL
-from flows.proposers.replies import complete_policy, extract_source, title_of
 from flows.settings.sections import ProposerConfig
 
 
@@ -48,42 +46,3 @@ class OpenAiProposer:
         reply, prompt = self._clients[turn].ask(request)
         proposal = proposal_of(request, reply, self._settings[turn].model)
         return proposal if prompt is request.prompt else replace(proposal, prompt=prompt)
-
-
-def proposal_of(request: ProposalRequest, reply: ModelReply, model: str) -> Proposal:
-    """Return what a model's reply proposes."""
-    source, problem = None, reply.problem
-    if reply.outcome == "ok":
-        found = extract_source(reply.text or "")
-        source, problem = found.source, found.problem
-    elif reply.outcome == "truncated":
-        source = complete_policy(reply.text or "")
-        problem = None if source is not None else problem
-    parents = _parents(request)
-    return Proposal(
-        source=source,
-        title=(title_of(source) if source else "") or f"reply of {model}",
-        origin="model",
-        operator=_operator(request.move, parents),
-        parents=parents,
-        problem=problem,
-    )
-
-
-def reply_in(call: LlmCallRow) -> ModelReply:
-    """Return the reply that a recorded request got."""
-    return ModelReply(outcome=call.outcome, text=call.reply, problem=call.error)
-
-
-def _parents(request: ProposalRequest) -> tuple[str, ...]:
-    """Return the attempts that the prompt asks to start from: none for a fresh policy."""
-    starts = list(request.chosen)
-    if request.move == "free":
-        starts = [request.best] if request.best is not None else []
-    return tuple(each.candidate for each in starts if each.candidate is not None)
-
-
-def _operator(move: Move, parents: tuple[str, ...]) -> str:
-    if not parents:
-        return "sample"
-    return {"vary": "mutate", "combine": "crossover"}.get(move, "refine")

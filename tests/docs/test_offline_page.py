@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from flows.proposers.offline.emit import emit
-from flows.proposers.offline.space import CHOICES, Genome, with_values
+from flows.proposers.offline.space import CHOICES, Genome, emit, with_values
 from flows.proposers.offline.vary import SEEDS
 from tests.docs.pages import DOCS, blocks, follows, type_in
 from tests.support.small_suite import write_suite

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.proposers.bodies import read_body
+from flows.proposers.answers import read_body
 from flows.proposers.refusals import FINAL
 from tests.support import model_server as server
 from tests.support import server_shapes as shapes

@@ -8,11 +8,16 @@ import pytest
 from flows.attempt import Move, Proposal, ProposalRequest, SeenAttempt
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.emit import emit
-from flows.proposers.offline.measure import Measured, measure, trailing
 from flows.proposers.offline.proposer import OfflineProposer
-from flows.proposers.offline.space import NAMES, Genome, from_source, random_genome, with_values
-from flows.proposers.offline.vary import remedies
+from flows.proposers.offline.space import (
+    NAMES,
+    Genome,
+    emit,
+    from_source,
+    random_genome,
+    with_values,
+)
+from flows.proposers.offline.vary import Measured, measure, remedies, trailing
 from sandbox.outcome import Evaluation
 from simulator.library import policy_source
 from tests.support.attempts import attempt, evaluation

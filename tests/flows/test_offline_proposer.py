@@ -11,9 +11,8 @@ import pytest
 from flows.attempt import Proposal, ProposalRequest, SeenAttempt
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.emit import emit
 from flows.proposers.offline.proposer import OfflineProposer
-from flows.proposers.offline.space import random_genome
+from flows.proposers.offline.space import emit, random_genome
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
 from simulator.engine import Run, simulate

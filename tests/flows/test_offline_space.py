@@ -11,18 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.emit import emit, title
 from flows.proposers.offline.space import (
     CHOICES,
     NAMES,
     Genome,
     Value,
     canonical,
+    emit,
     from_source,
     is_ladder,
     random_genome,
     step,
     tells_kills_apart,
+    title,
     with_values,
 )
 from flows.proposers.offline.vary import (

@@ -8,8 +8,7 @@ import pytest
 from flows.errors import ConfigError
 from flows.history.journal import Journal
 from flows.history.records import CandidateRow, LlmCallRow, Row
-from flows.proposers.replay import ReplayProposer
-from flows.proposers.replay_source import recorded_rows, recorded_settings
+from flows.proposers.replay import ReplayProposer, recorded_rows, recorded_settings
 from flows.settings.search import load_config
 from tests.support import model_server as server
 from tests.support.asked_search import Searched, improves, search, searching

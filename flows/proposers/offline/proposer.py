@@ -8,17 +8,17 @@ from typing import TypeVar
 
 from flows.attempt import Proposal, ProposalRequest, SeenAttempt
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.emit import emit, title
-from flows.proposers.offline.measure import measure, trailing
-from flows.proposers.offline.space import Genome, from_source, random_genome
+from flows.proposers.offline.space import Genome, emit, from_source, random_genome, title
 from flows.proposers.offline.vary import (
     SEEDS,
     crossover,
+    measure,
     mutate,
     nearest_genome,
     remedies,
     sample,
     seed_genome,
+    trailing,
 )
 
 T = TypeVar("T")

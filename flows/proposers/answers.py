@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from flows.attempt import Move, Proposal, ProposalRequest
+from flows.history.records import LlmCallRow
 from flows.proposers.refusals import ADDRESS_ADVICE, FILTER_ADVICE, Then, complaint, read_error
-from flows.proposers.replies import complete_policy, only_thoughts
+from flows.proposers.replies import complete_policy, extract_source, only_thoughts, title_of
 
 MOST_THOUGHT = 0.5
 """A reply that is cut off though less than this part of it was text: thoughts took the rest."""
@@ -348,3 +350,45 @@ def _count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < 2**53 else None
+
+
+# What an answer proposes.
+
+
+def proposal_of(request: ProposalRequest, reply: ModelReply, model: str) -> Proposal:
+    """Return what a model's reply proposes."""
+    source, problem = None, reply.problem
+    if reply.outcome == "ok":
+        found = extract_source(reply.text or "")
+        source, problem = found.source, found.problem
+    elif reply.outcome == "truncated":
+        source = complete_policy(reply.text or "")
+        problem = None if source is not None else problem
+    parents = _parents(request)
+    return Proposal(
+        source=source,
+        title=(title_of(source) if source else "") or f"reply of {model}",
+        origin="model",
+        operator=_operator(request.move, parents),
+        parents=parents,
+        problem=problem,
+    )
+
+
+def reply_in(call: LlmCallRow) -> ModelReply:
+    """Return the reply that a recorded request got."""
+    return ModelReply(outcome=call.outcome, text=call.reply, problem=call.error)
+
+
+def _parents(request: ProposalRequest) -> tuple[str, ...]:
+    """Return the attempts that the prompt asks to start from: none for a fresh policy."""
+    starts = list(request.chosen)
+    if request.move == "free":
+        starts = [request.best] if request.best is not None else []
+    return tuple(each.candidate for each in starts if each.candidate is not None)
+
+
+def _operator(move: Move, parents: tuple[str, ...]) -> str:
+    if not parents:
+        return "sample"
+    return {"vary": "mutate", "combine": "crossover"}.get(move, "refine")
