@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from flows.history.records import Key, LlmCallRow
+from flows.judging.guards import Ruling
+from flows.judging.scoring import Verdict
 from sandbox.outcome import Evaluation, Finding, Trial
 from simulator.library import policy_source
 
+NO_RULING = Ruling()
 Move = Literal["free", "fresh", "vary", "combine"]
 
 
@@ -32,7 +35,9 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenAttempt:
-    """What the search remembers of one attempt, baselines included.
+    """What proposers and prompts see of an earlier attempt, baselines included.
+
+    Its figures are those of the train scenarios: of other splits it has no field.
 
     ``problem``, ``prints`` and the problems of ``evaluations`` are text that a policy may have
     written: untrusted.
@@ -155,21 +160,33 @@ def baseline_proposals(names: Sequence[str]) -> list[Proposal]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A proposal on its way: ``lost`` says why there is none, a trial is None if not needed."""
+class Attempt:
+    """One candidate of a search, from its proposal to its row in the history.
+
+    A hop that learns something about it returns it with that field set; later hops only read it. A
+    later trial may change one thing: what was found not to repeat is ``nondeterministic``.
+    """
 
     key: Key
     proposal: Proposal | None = None
     prompt: Prompt | None = None
     trial: Trial | None = None
-    """On the train scenarios, the first of them twice."""
-    second: Trial | None = None
-    """On the validation scenarios, and on the first train scenario again."""
+    """On the train scenarios, the first of them twice; None for what was not worth a trial."""
+    train: Verdict | None = None
+    """On the train scenarios."""
+    again: Trial | None = None
+    """The confirmation: the validation scenarios, and the first train scenario again."""
+    validation: Verdict | None = None
+    """On the validation scenarios."""
+    same_as: Key | None = None
+    """The earlier attempt with the same source, or with the same decisions on train."""
+    ruling: Ruling = NO_RULING
     elite: Trial | None = None
     """On train again, in one more cell, before it is promoted."""
     audit: Trial | None = None
     """On some train scenarios, called in every tick."""
     lost: str | None = None
+    """Why nothing can be said of it: a failure of ours."""
     seconds: float = 0.0
 
     @property
@@ -181,13 +198,12 @@ class Draft:
         return self.proposal.title if self.proposal is not None else ""
 
     @property
-    def trials(self) -> tuple[Trial, ...]:
-        """What was tried so far, in order."""
-        every = (self.trial, self.second, self.elite, self.audit)
-        return tuple(trial for trial in every if trial is not None)
+    def is_baseline(self) -> bool:
+        return self.key[0] == 0
 
     @property
     def cell_seconds(self) -> float | None:
         """Wall seconds in cells; None when none was needed."""
-        cells = [trial.cell.seconds for trial in self.trials if trial.cell is not None]
+        trials = (self.trial, self.again, self.elite, self.audit)
+        cells = [each.cell.seconds for each in trials if each is not None and each.cell is not None]
         return sum(cells) if cells else None

@@ -212,8 +212,8 @@ def _lock_file(home: Path, identity: str) -> Path:
         path.touch()
     except OSError as error:
         raise UserError(
-            f"the lock {path} cannot be made ({error.strerror}): make room or mend the disk, then "
-            "run the same command again"
+            f"the lock {path} cannot be made ({error.strerror}): free disk space or repair the "
+            "disk, then run the same command again"
         ) from None
     return path
 

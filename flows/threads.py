@@ -1,32 +1,34 @@
-"""Several calls at the same time, with results in the order of the calls."""
+"""Work side by side, with results in the order of the items."""
 
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TypeVar
 
-T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Return the calls' results in order; raise the first failure once all have ended.
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return ``function`` of each item, in order; raise the first failure once all have ended.
 
-    A single call runs in this thread. Threads are daemons: an interrupted caller does not wait.
+    A single item is worked on in this thread. Threads are daemons: an interrupted caller does not
+    wait for them.
     """
-    if len(calls) == 1:
-        return [calls[0]()]
-    results: dict[int, T] = {}
+    if len(items) == 1:
+        return [function(items[0])]
+    results: dict[int, Result] = {}
     failures: dict[int, BaseException] = {}
 
-    def run(position: int) -> None:
+    def work(position: int) -> None:
         try:
-            results[position] = calls[position]()
+            results[position] = function(items[position])
         except BaseException as error:
             failures[position] = error
 
-    contexts = [copy_context() for _ in calls]
+    contexts = [copy_context() for _ in items]
     threads = [
-        threading.Thread(target=context.run, args=(run, position), daemon=True)
+        threading.Thread(target=context.run, args=(work, position), daemon=True)
         for position, context in enumerate(contexts)
     ]
     for thread in threads:
@@ -35,4 +37,4 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
         thread.join()
     if failures:
         raise failures[min(failures)]
-    return [results[position] for position in range(len(calls))]
+    return [results[position] for position in range(len(items))]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
 from flows.judging.objectives import DEFAULT_OBJECTIVE, Objective, Reference
@@ -75,8 +74,13 @@ def compare(
     """
     payloads = scenario_payloads(scenarios)
     once = {each.text.candidate: each for each in reversed(contenders)}
-    calls = [partial(_try_and_tell, each, payloads, sandbox, tried) for each in once.values()]
-    trials = dict(zip(once, side_by_side(calls), strict=True))
+
+    def run(contender: Contender) -> Trial:
+        trial = try_contender(contender, payloads, sandbox)
+        tried(contender, trial)
+        return trial
+
+    trials = dict(zip(once, side_by_side(run, list(once.values())), strict=True))
     return compare_trials(
         [(each, trials[each.text.candidate]) for each in contenders],
         naive_references(scenarios),
@@ -121,17 +125,6 @@ def compare_trials(
 
 
 _Judged = tuple[Contender, Verdict]
-
-
-def _try_and_tell(
-    contender: Contender,
-    payloads: Sequence[Payload],
-    sandbox: Evaluator,
-    tried: Callable[[Contender, Trial], None],
-) -> Trial:
-    trial = try_contender(contender, payloads, sandbox)
-    tried(contender, trial)
-    return trial
 
 
 def _rank(verdict: Verdict) -> tuple[bool, bool, float]:
@@ -182,15 +175,15 @@ def _verdict(rows: Sequence[ComparisonRow], measure: Measure) -> str:
     """Say which is best, and whether the next one could be as good."""
     usable = [row for row in rows if row.score is not None and row.outcome is Outcome.OK]
     if not usable:
-        return "none of them ended well in every scenario"
+        return "no policy completed every scenario"
     leader = usable[0]
     rivals = [row for row in rows if row.score is not None and row.candidate != leader.candidate]
     if not rivals:
-        return f"{leader.label} is the only one that ranks"
+        return f"{leader.label} is the only policy with a valid score"
     lead = _paired(leader.scores, rivals[0].scores, measure)
-    told = f"{leader.label} against {rivals[0].label}, the next: {lead.words()}"
+    rival = f"{rivals[0].label}, the next: {lead.words()}"
     if lead.scenarios == 1:
-        return f"{told}; one scenario says nothing of others"
+        return f"{leader.label} leads {rival}; one scenario gives no confidence interval"
     if lead.low > 0:
-        return f"{leader.label} is the best of these. {told}"
-    return f"{leader.label} leads, but these scenarios do not tell it from the next. {told}"
+        return f"{leader.label} is significantly better than {rival}"
+    return f"{leader.label} leads without a significant difference from {rival}"

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from flows.history.records import CandidateRow, format_key, key_of
 from flows.judging.intervals import Interval, paired_interval, unpaired_interval
 from flows.judging.objectives import DEFAULT_OBJECTIVE
-from flows.judging.scoring import geometric_mean
+from flows.judging.scoring import Verdict, geometric_mean
 from flows.judging.splits import VALIDATION
 from flows.settings.sections import GuardConfig
+from sandbox.outcome import Outcome
 
 PROMOTED, REFUSED, BARRED = "promoted", "refused", "barred"
 
@@ -58,6 +60,38 @@ class Ruling:
         return (None, None) if self.interval.scenarios == 1 else (low, high)
 
 
+def rule(
+    title: str,
+    train: Verdict,
+    validation: Verdict | None,
+    best: Figures | None,
+    anchor: Figures | None,
+    rules: Rules,
+) -> Ruling:
+    """Rule by verdicts: on a baseline where there is no ``anchor``, else on a confirmed candidate.
+
+    Both have to be believed on train.
+    """
+    doubt = Ruling() if validation is None else _implausible(validation)
+    if doubt.standing:
+        return doubt
+    own = figures_of(title, train, validation)
+    failed = ""
+    if validation is not None and validation.outcome is not Outcome.OK:
+        failed = f"{validation.outcome}: {validation.message}"
+    if anchor is None:
+        return Ruling() if failed else rule_on_baseline(own, best, rules)
+    assert best is not None, "where there is an anchor, it was the best itself"
+    return rule_on_candidate(own, best, anchor, rules, failed)
+
+
+def rule_alone(train: Verdict) -> Ruling:
+    """Rule by a verdict on train alone: it can bar a policy, never promote it."""
+    if train.outcome is Outcome.NONDETERMINISTIC:
+        return Ruling(standing=BARRED, reason="nondeterministic", detail=train.message)
+    return _implausible(train)
+
+
 def rule_on_baseline(own: Figures, best: Figures | None, rules: Rules) -> Ruling:
     """Rule on a library policy: fixed beforehand, the best point estimate is the one to beat."""
     score = geometric_mean(list(own.deciding.values()))
@@ -95,6 +129,28 @@ def rule_on_candidate(
     )
 
 
+def rule_on_repeat(original: CandidateRow) -> Ruling:
+    """Rule on an attempt that repeats an earlier one: it is never better than that."""
+    if original.standing in ("", PROMOTED):
+        return Ruling()
+    return Ruling(
+        standing=original.standing,
+        reason="known",
+        detail=f"the same as {format_key(key_of(original))}: {original.standing_detail}",
+    )
+
+
+def figures_of(title: str, train: Verdict, validation: Verdict | None) -> Figures:
+    """Return what is decided by: the figures of validation where there are any, else of train."""
+    decisive = train if validation is None else validation
+    return Figures(
+        title=title,
+        train={each.evaluation.scenario: each.score for each in train.judged},
+        deciding={each.evaluation.scenario: each.score for each in decisive.judged},
+        latencies={e.evaluation.scenario: e.weighted_latency_seconds for e in decisive.judged},
+    )
+
+
 def gap_interval(own: Figures, anchor: Figures, rules: Rules) -> Interval:
     """Return how far the gain over the anchor on train is above that on validation."""
     return unpaired_interval(
@@ -112,6 +168,13 @@ def seed_for(seed: int, key: tuple[int, int]) -> int:
     return int.from_bytes(digest[:8])
 
 
+def _implausible(verdict: Verdict) -> Ruling:
+    """Bar a score that cannot be true; say nothing of a failure."""
+    if verdict.outcome is not Outcome.OK or verdict.score is not None:
+        return Ruling()
+    return Ruling(standing=BARRED, reason="implausible", detail=verdict.message)
+
+
 def _stand(
     own: Figures,
     best: Figures,
@@ -120,7 +183,7 @@ def _stand(
     gap: Interval | None,
     failed: str,
 ) -> tuple[str, str, str]:
-    """Return standing, reason and detail; the alarm comes before chance, for it bars."""
+    """Return standing, reason and detail; the gap alarm goes first, because it bars."""
     if failed:
         return REFUSED, "failed", f"failed on {rules.deciding}: {failed}"
     if gap is not None and gap.low > 0.0 and gap.percent[1] > rules.guards.gap_percent:
@@ -142,14 +205,14 @@ def _gap_words(own: Figures, gap: float, rules: Rules) -> str:
     train = geometric_mean(list(own.train.values()))
     validation = geometric_mean(list(own.deciding.values()))
     return (
-        f"gap alarm: {train:.3f} on train but {validation:.3f} on validation, {gap:.1f} % further "
-        f"apart than the best baseline's scores (alarm at {rules.guards.gap_percent:g} %): it fits "
-        "the train scenarios"
+        f"gap alarm: score {train:.3f} on train but {validation:.3f} on validation, a gap "
+        f"{gap:.1f} % larger than that of the best baseline (limit "
+        f"{rules.guards.gap_percent:g} %): overfitted to the train scenarios"
     )
 
 
 def _no_better(interval: Interval) -> str:
-    return "not statistically significant" if interval.mean > 0.0 else "no better"
+    return "not statistically significant" if interval.mean > 0.0 else "not better"
 
 
 def _certain_gain(interval: Interval) -> bool:

@@ -67,19 +67,19 @@ def verdict_of(
     if tests:
         return tests[-1].message
     if best is None:
-        return "nothing is known yet: no baseline ended well"
+        return "no result yet: no baseline completed every scenario"
     if best.iteration == 0:
         return stays(best.title)
     bar = max(baselines, key=_worth)
     return (
         f"{best.title} ({best.iteration}/{best.slot}) is the best: {best.standing_detail} "
-        f"(the best baseline is {bar.title}); test scenarios were not tried"
+        f"(the best baseline is {bar.title}); the test scenarios were not used"
     )
 
 
 def stays(title: str) -> str:
     """Return the verdict when no candidate was promoted."""
-    return f"no candidate was shown to be better: the baseline {title} stays the best"
+    return f"no candidate was significantly better: the baseline {title} remains the best"
 
 
 def verdict_on_test(

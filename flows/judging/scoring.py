@@ -38,40 +38,70 @@ class Verdict:
     judged: tuple[Judged, ...]
     problem: Problem | None
 
+    @property
+    def believed(self) -> bool:
+        """Whether the candidate ended well everywhere, with a score that can be true."""
+        return self.outcome is Outcome.OK and self.score is not None
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        return tuple(each.evaluation for each in self.judged)
+
+    @property
+    def message(self) -> str:
+        return self.problem.message if self.problem is not None else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """What a search measures attempts against, by split and scenario."""
+
+    train: Mapping[str, Reference]
+    validation: Mapping[str, Reference]
+    objective: Objective
+
 
 def judge(
     trial: Trial,
     references: Mapping[str, Reference],
     objective: Objective = DEFAULT_OBJECTIVE,
-    again: Sequence[Evaluation] = (),
 ) -> Verdict:
-    """Return the verdict on a trial; what was tried twice, or ``again``, must be decided the same.
+    """Return the verdict on a trial; what it tried more than once must be decided the same.
 
     A scenario that the trial holds several times is scored once: the others are repeats.
     """
-    scored, repeats = _split_repeats(trial.evaluations)
-    for each in again:
-        repeats.setdefault(each.scenario, []).append(each)
-    scored = tuple(_checked(each, repeats.get(each.scenario, ())) for each in scored)
-    judged = tuple(_judge_one(each, references[each.scenario], objective) for each in scored)
-    failed = next((each for each in scored if each.outcome is not Outcome.OK), None)
-    if failed is not None:
-        return Verdict(
-            outcome=failed.outcome, score=_mean(judged), judged=judged, problem=failed.problem
-        )
-    doubt = _implausible(judged)
-    score = None if doubt is not None else _mean(judged)
-    return Verdict(outcome=Outcome.OK, score=score, judged=judged, problem=doubt)
+    scored: dict[str, Evaluation] = {}
+    repeats: list[Evaluation] = []
+    for each in trial.evaluations:
+        if scored.setdefault(each.scenario, each) is not each:
+            repeats.append(each)
+    return _verdict(_compared(list(scored.values()), repeats), references, objective)
 
 
-def worst_score(
-    references: Mapping[str, Reference], objective: Objective = DEFAULT_OBJECTIVE
-) -> float:
-    """Return the score of a candidate that failed in every scenario."""
-    failures = {name: Evaluation(scenario=name, outcome=Outcome.MALFORMED) for name in references}
-    return geometric_mean(
+def judge_repeats(
+    verdict: Verdict,
+    repeats: Sequence[Evaluation],
+    references: Mapping[str, Reference],
+    objective: Objective = DEFAULT_OBJECTIVE,
+) -> Verdict:
+    """Return the verdict, or a new one if what was tried again was decided differently."""
+    scored = [each.evaluation for each in verdict.judged]
+    compared = _compared(scored, repeats)
+    return verdict if compared == scored else _verdict(compared, references, objective)
+
+
+def worst_verdict(
+    outcome: Outcome,
+    problem: str,
+    references: Mapping[str, Reference],
+    objective: Objective = DEFAULT_OBJECTIVE,
+) -> Verdict:
+    """Return the verdict on what could not be tried: charged as a failure in every scenario."""
+    failures = {name: Evaluation(scenario=name, outcome=outcome) for name in references}
+    score = geometric_mean(
         [scenario_score(failures[name], each, objective) for name, each in references.items()]
     )
+    return Verdict(outcome=outcome, score=score, judged=(), problem=Problem(message=problem))
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -99,17 +129,12 @@ def behaviour(evaluations: Sequence[Evaluation]) -> tuple[tuple[str, str], ...] 
     return tuple(hashes) if all(digest for _, digest in hashes) else None
 
 
-def _split_repeats(
-    evaluations: Sequence[Evaluation],
-) -> tuple[tuple[Evaluation, ...], dict[str, list[Evaluation]]]:
-    first: dict[str, Evaluation] = {}
-    repeats: dict[str, list[Evaluation]] = {}
-    for each in evaluations:
-        if each.scenario in first:
-            repeats.setdefault(each.scenario, []).append(each)
-        else:
-            first[each.scenario] = each
-    return tuple(first.values()), repeats
+def _compared(scored: Sequence[Evaluation], repeats: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return the scored evaluations; those that a repeat contradicts are nondeterministic."""
+    by_scenario: dict[str, list[Evaluation]] = {}
+    for each in repeats:
+        by_scenario.setdefault(each.scenario, []).append(each)
+    return [_checked(each, by_scenario.get(each.scenario, ())) for each in scored]
 
 
 def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluation:
@@ -121,6 +146,20 @@ def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluatio
         if (repeat.outcome, repeat.decision_sha256) != (Outcome.OK, evaluation.decision_sha256):
             return _nondeterministic(evaluation, repeat)
     return evaluation
+
+
+def _verdict(
+    scored: Sequence[Evaluation], references: Mapping[str, Reference], objective: Objective
+) -> Verdict:
+    judged = tuple(_judge_one(each, references[each.scenario], objective) for each in scored)
+    failed = next((each for each in scored if each.outcome is not Outcome.OK), None)
+    if failed is not None:
+        return Verdict(
+            outcome=failed.outcome, score=_mean(judged), judged=judged, problem=failed.problem
+        )
+    doubt = _implausible(judged)
+    score = None if doubt is not None else _mean(judged)
+    return Verdict(outcome=Outcome.OK, score=score, judged=judged, problem=doubt)
 
 
 def _nondeterministic(evaluation: Evaluation, repeat: Evaluation) -> Evaluation:

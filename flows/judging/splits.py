@@ -58,14 +58,18 @@ class Splits:
         found = []
         if not self.validation:
             found.append(
-                "the suite has no validation scenarios: train decides who is promoted, so that a "
-                "policy that fits these scenarios alone is not recognised"
+                "the suite has no validation scenarios: train decides promotions, so overfitting "
+                "cannot be detected"
             )
         count = len(self.of(self.deciding))
         if count == 1:
-            found.append(f"one {self.deciding} scenario gives no interval: any gain there promotes")
+            found.append(
+                f"one {self.deciding} scenario gives no confidence interval: any gain promotes"
+            )
         if not self.test:
-            found.append("the suite has no test scenarios: nothing measures the best independently")
+            found.append(
+                "the suite has no test scenarios: the result is not measured on held-out scenarios"
+            )
         if self.fresh is not None:
             found += [f"left out of the fresh test: {each}" for each in self.fresh.left_out]
         return found

@@ -122,7 +122,7 @@ class _Work:
         self._all = max(1, len(pieces))
         for wait in (False, True):
             left = iter(pieces)  # shared by the threads: each takes the next
-            side_by_side([partial(self._take_all, left, wait)] * slots)
+            side_by_side(partial(self._take_all, left), [wait] * slots)
         return list(self._lost.values())
 
     def _take_all(self, left: Iterator[_Piece], wait: bool) -> None:

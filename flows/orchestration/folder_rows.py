@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from flows.attempt import Proposal
+from flows.attempt import Attempt, Proposal
 from flows.clock import SystemClock, stamp
 from flows.history.records import RUNNING, ExperimentRow, Key, Row
 from flows.judging.objectives import Reference
-from flows.judging.scoring import Verdict, judge
+from flows.judging.scoring import judge
+from flows.judging.splits import Splits
 from flows.policies import Contender
-from flows.search.rows import Provenance, Tried, candidate_row, evaluation_rows, scenario_row
+from flows.search.rows import Provenance, candidate_row, evaluation_rows, scenario_row, tries_of
 from flows.settings.sections import FolderConfig, folder_experiment_id
 from flows.version import assay_version
 from sandbox.image import source_hash
@@ -82,27 +83,15 @@ class Sheet:
     ) -> list[Row]:
         """Return what is recorded of one policy, its own row last; naive's brings the scenarios."""
         verdict = judge(trial, self._references)
+        attempt = Attempt(
+            key=key, proposal=_proposal(contender), trial=trial, train=verdict, seconds=seconds
+        )
         rows: list[Row] = []
         if key == (0, 0):
             rows += self._scenario_rows(trial)
-        tries = _tries(trial, verdict, self.scenarios[0].split)
+        tries = tries_of(attempt, Splits(train=self.scenarios))
         rows += evaluation_rows(key, tries, self._provenance, created_at)
-        rows.append(
-            candidate_row(
-                key,
-                _proposal(contender),
-                self._provenance,
-                candidate=contender.text.candidate,
-                outcome=str(verdict.outcome),
-                created_at=created_at,
-                seconds=seconds,
-                score=verdict.score,
-                problem=verdict.problem.message if verdict.problem is not None else None,
-                problem_line=verdict.problem.line if verdict.problem is not None else None,
-                trial=trial,
-                cell_seconds=trial.cell.seconds if trial.cell is not None else None,
-            )
-        )
+        rows.append(candidate_row(attempt, self._provenance, created_at))
         return rows
 
     def _scenario_rows(self, trial: Trial) -> list[Row]:
@@ -111,19 +100,6 @@ class Sheet:
             scenario_row(self.experiment_id, each, figures[each.name], "naive")
             for each in self.scenarios
         ]
-
-
-def _tries(trial: Trial, verdict: Verdict, split: str) -> list[Tried]:
-    """Return every evaluation with what it was for; the first of a scenario is the scored one."""
-    judged = {each.evaluation.scenario: each for each in verdict.judged}
-    tries = []
-    for each in trial.evaluations:
-        scored = judged.pop(each.scenario, None)
-        purpose = "repeat" if scored is None else "score"
-        tries.append(
-            Tried(trial=trial, evaluation=each, split=split, purpose=purpose, judged=scored)
-        )
-    return tries
 
 
 def _proposal(contender: Contender) -> Proposal:

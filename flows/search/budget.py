@@ -1,6 +1,6 @@
 """What a search may spend, what it has spent, and what one more proposal or candidate may take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
@@ -70,6 +70,15 @@ class Stop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An open slot of an iteration."""
+
+    slot: int
+    charges: int | None
+    """How many requests that may be charged there is room for, None for no bound."""
+
+
 def room_for(budget: BudgetConfig, spend: Spend) -> int:
     """Return how many more candidates the budget allows."""
     return max(0, budget.candidates - spend.candidates)
@@ -102,7 +111,46 @@ def stop_reason(budget: BudgetConfig, spend: Spend, calls: int = 1, tried: int =
     return None
 
 
-def places(budget: BudgetConfig, spend: Spend, wanted: int) -> int:
+def places(
+    budget: BudgetConfig,
+    *,
+    before: Spend,
+    now: Spend,
+    slots: range,
+    recorded: Set[int],
+    replied: Set[int],
+    charged: Set[int],
+) -> list[Place]:
+    """Return the open places of an iteration and how much of the budget each may use.
+
+    What was used ``before`` the iteration began decides, and that alone: an interrupted run finds
+    the same places, and which of several calls ends first makes no difference. ``slots`` are those
+    that the strategy wants. Slots that are ``replied``, of which a reply is recorded and no
+    attempt, are paid for and are tried even when nothing new can be paid; those ``charged`` have
+    used what was held for their call.
+    """
+    begun = slots[: _room_for_all(budget, before, len(slots))]
+    paid = [slot for slot in slots if slot in replied]
+    new = [slot for slot in begun if slot not in recorded | replied]
+    while paid and len(paid) > tries_left(budget, now):
+        paid.pop()
+    # A budget may have become smaller since the iteration began.
+    while new and stop_reason(
+        budget,
+        now,
+        calls=sum(slot not in charged for slot in new),
+        tried=len(paid) + len(new),
+    ):
+        new.pop()
+    left = calls_left(budget, before)
+    each, more = divmod(int(left), len(begun)) if begun and left < inf else (0, 0)
+    return [
+        Place(slot=slot, charges=None if left == inf else each + (slot < more))
+        for slot in sorted([*paid, *new])
+    ]
+
+
+def _room_for_all(budget: BudgetConfig, spend: Spend, wanted: int) -> int:
     """Return how many of the ``wanted`` places of an iteration there is room for."""
     return next((n for n in range(wanted, 0, -1) if stop_reason(budget, spend, n, n) is None), 0)
 
@@ -155,7 +203,7 @@ def summary_lines(spend: Spend, improvements: int) -> list[str]:
         lines.append(f"not in these dollars: {unpriced} of unknown price")
     if spend.uncounted_calls:
         lines.append(
-            f"{counted(spend.uncounted_calls, 'call')} may have been charged; how much was not told"
+            f"{counted(spend.uncounted_calls, 'call')} may have been charged; the amount is unknown"
         )
     return lines
 
@@ -197,7 +245,7 @@ def _exhausted(reason: str) -> Stop:
 
 def _also_held(spend: Spend) -> str:
     held = spend.uncounted_calls
-    return f", as may {held} whose tokens were not told" if held else ""
+    return f", as may {held} calls whose tokens are unknown" if held else ""
 
 
 def _calls_by_tokens(budget: BudgetConfig, spend: Spend) -> float:
@@ -256,7 +304,7 @@ SAMPLE_TOKENS = 1_000
 """Prices are shown by what so many tokens cost; some providers take more for long prompts."""
 
 FEW_PROPOSALS = 3
-"""A search of fewer proposals is hardly one."""
+"""With fewer proposals a warning is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +321,7 @@ class Expected:
 
 
 def reserve_of(config: SearchConfig, scenarios: Splits) -> Reserve:
-    """Return what is held back for each call before it is made, and for each candidate."""
+    """Return what is reserved for each call and for each candidate before it starts."""
     tries = most_tries(config, scenarios)
     if config.proposer.kind != "openai":
         return Reserve(evaluations=tries)
@@ -303,7 +351,7 @@ def tries_expected(config: SearchConfig, most: int) -> list[str]:
         return []
     lines = [
         f"{budget} evaluations allow {counted(budget // most, 'candidate')} at least: one takes "
-        f"{most} at most, when it is promoted, and so many are held back for each"
+        f"{most} at most, which are reserved before it starts"
     ]
     if budget < most:
         lines.append(
@@ -349,22 +397,21 @@ def preflight_lines(config: SearchConfig) -> list[str]:
         allowed.append(about)
         lines.append(
             f"${budget.dollars:g} allow about {about} proposals at ${expected.dollars:.4f} each; "
-            f"one can cost ${expected.most_dollars:.4f} at most, and so much is held back for each "
-            "call"
+            f"a call costs ${expected.most_dollars:.4f} at most, which is reserved before it starts"
         )
     if budget.tokens is not None:
         about = _about(budget.tokens, expected.tokens, expected.most_tokens)
         allowed.append(about)
         lines.append(
             f"{budget.tokens} tokens allow about {about} proposals of {expected.tokens} tokens; "
-            f"{expected.most_tokens} are held back for each call"
+            f"{expected.most_tokens} are reserved for each call"
         )
     if budget.dollars is None and budget.tokens is None:
         lines.append(_unbounded(budget.candidates, expected))
     if allowed and min(allowed) < min(FEW_PROPOSALS, budget.candidates):
         lines.append(
-            f"warning: {min(allowed)} proposals are hardly a search: raise the budget, choose a "
-            "cheaper model, or lower feedback.prompt_tokens or proposer.max_output_tokens"
+            f"warning: {min(allowed)} proposals are too few for a search: raise the budget, choose "
+            "a cheaper model, or lower feedback.prompt_tokens or proposer.max_output_tokens"
         )
     return lines
 
@@ -392,8 +439,8 @@ def _price_line(prices: PriceList, model: ModelSettings) -> str:
     into, out = _cost(prices, model, SAMPLE_TOKENS, 0), _cost(prices, model, 0, SAMPLE_TOKENS)
     if into is None or out is None:
         return (
-            f"{name}: its price is not known, so its dollars cannot be counted; a file named by "
-            "proposer.prices can say it"
+            f"{name}: the price is unknown, so its cost cannot be counted; add it to the file that "
+            "proposer.prices names"
         )
     scale = MILLION / SAMPLE_TOKENS
     return f"{name}: ${into * scale:g} for a million tokens in, ${out * scale:g} out"

@@ -1,20 +1,23 @@
 """The end of a search: the best and the baselines on the test scenarios, once."""
 
 import math
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from flows.attempt import Draft, Proposal
-from flows.history.records import CandidateRow, EvaluationRow, Key, key_of
+from flows.attempt import Attempt, Proposal
+from flows.history.records import CandidateRow, EvaluationRow, key_of
 from flows.judging.guards import seed_for
-from flows.judging.intervals import Interval, paired_interval
+from flows.judging.intervals import paired_interval
 from flows.judging.leaderboard import stays, verdict_on_test
 from flows.judging.scoring import geometric_mean, judge
 from flows.judging.splits import TEST, FinalTest
+from flows.search.ledger import Ledger
 from flows.search.recording import record_references
 from flows.search.rows import evaluation_rows, scored_tries
 from flows.search.session import Session
 from flows.search.trying import try_in_cells
+from flows.settings.sections import GuardConfig
 from flows.threads import side_by_side
 from sandbox.outcome import Outcome, Trial
 
@@ -22,43 +25,87 @@ SEED_KEY = (-1, 0)
 """No attempt has it: the seed of the interval on test."""
 
 
-def touch_test(session: Session) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A policy and its evaluations on the test scenarios, by scenario."""
+
+    row: CandidateRow
+    scored: Mapping[str, EvaluationRow]
+
+    @property
+    def score(self) -> float:
+        return geometric_mean([each.score or 1.0 for each in self.scored.values()])
+
+
+def run_final_test(session: Session) -> None:
     """Try the best and all baselines on test, unless this very best was tried there before."""
-    best, guards = session.ledger.best, session.config.guards
-    test = session.services.scenarios.final_test() if guards.test else FinalTest(scenarios=())
-    if not test.scenarios or best is None:
+    best, ledger = session.ledger.best, session.ledger
+    if best is None or not session.config.guards.test:
+        return
+    test = session.services.scenarios.final_test()
+    if not test.scenarios:
         return
     session.refuse_other_test(test.scenarios)
-    tests = session.ledger.tested(test.seed)
-    if not tests or tests[-1].detail.get("candidate") != best.candidate:
-        _touch(session, test, best)
-    touched, seeds = len(session.ledger.tested(test.seed)), _seeds(session)
-    if touched > 1:
-        session.event_once(
-            "warning",
-            f"{test.words} were used {touched} times by this experiment, each time with another "
-            "best: their figures are no longer independent of the search",
-            {"touched": touched},
+    uses = ledger.tested(test.seed)
+    if not uses or uses[-1].detail.get("candidate") != best.candidate:
+        baselines = [row for row in ledger.baselines() if row.outcome == Outcome.OK]
+        wanted = [*baselines, best] if best.iteration > 0 else baselines
+        known = [_tested(ledger, test, row) for row in wanted]
+        missing = [each.row for each in known if len(each.scored) < len(test.scenarios)]
+        _try_all(session, test, missing)
+        tested = {key_of(row): _tested(ledger, test, row) for row in wanted}
+        message, detail = conclusion(
+            test,
+            tested[key_of(best)],
+            [tested[key_of(row)] for row in baselines],
+            session.config.guards,
+            seed_for(session.config.seed, SEED_KEY),
         )
-    if len(seeds) > 1:
-        session.event_once(
-            "warning",
-            f"this experiment was tested on {len(seeds)} sets of test scenarios: quote the "
-            "verdicts of all of them, not of the most favourable",
-            {"seeds": seeds},
+        session.event("test", message, detail | {"touched": len(uses) + 1}, key_of(best))
+    _warn(session, test)
+
+
+def conclusion(
+    test: FinalTest, best: Tested, baselines: Sequence[Tested], guards: GuardConfig, seed: int
+) -> tuple[str, dict[str, Any]]:
+    """Return the verdict in words and figures, against the best baseline on the test."""
+    bar = max(baselines, key=lambda each: each.score)
+    detail: dict[str, Any] = {
+        "candidate": best.row.candidate,
+        "title": best.row.title,
+        "score": best.score,
+        "baseline": bar.row.title,
+        "baseline_candidate": bar.row.candidate,
+        "baseline_score": bar.score,
+        "scenarios": len(test.scenarios),
+    }
+    if test.seed is not None:
+        detail |= {"seed": test.seed}
+    if best.row.iteration == 0:
+        best_there = f"on {test.words} the best is {bar.row.title}, score {bar.score:.3f}"
+        return f"{stays(best.row.title)}; {best_there}", detail
+    own, other = best.scored, bar.scored
+    interval = paired_interval(
+        [(own[name].score or 1.0) / (other[name].score or 1.0) for name in other],
+        level=guards.confidence,
+        resamples=guards.resamples,
+        seed=seed,
+    )
+    low, mean, high = interval.percent
+    detail |= {
+        "level": interval.level,
+        "gain_low_percent": low if interval.scenarios > 1 else None,
+        "gain_percent": mean,
+        "gain_high_percent": high if math.isfinite(high) else None,
+    }
+    message = verdict_on_test(best.row, best.score, bar.row.title, bar.score, interval, test.words)
+    failed = [each for each in best.scored.values() if each.outcome != Outcome.OK]
+    if failed:
+        message += (
+            f"; it failed on {len(failed)} of {len(best.scored)} test scenarios "
+            f"({failed[0].outcome})"
         )
-
-
-def _seeds(session: Session) -> list[int | None]:
-    """Return the seeds of all tests so far, None for the suite's own."""
-    return list(dict.fromkeys(row.detail.get("seed") for row in session.ledger.tests))
-
-
-def _touch(session: Session, test: FinalTest, best: CandidateRow) -> None:
-    wanted = [row for row in session.ledger.baselines() if row.outcome == Outcome.OK]
-    wanted += [best] if best.iteration > 0 else []
-    _try_all(session, test, [row for row in wanted if not _on_test(session, test, key_of(row))])
-    _conclude(session, test, best, [row for row in wanted if row.iteration == 0])
+    return message, detail
 
 
 def _try_all(session: Session, test: FinalTest, rows: Sequence[CandidateRow]) -> None:
@@ -71,7 +118,7 @@ def _try_all(session: Session, test: FinalTest, rows: Sequence[CandidateRow]) ->
     width = session.config.slots
     for start in range(0, len(left), width):
         chunk = left[start : start + width]
-        trials = side_by_side([partial(_trial, session, test, row) for row in chunk])
+        trials = side_by_side(lambda row: _trial(session, test, row), chunk)
         for row, trial in zip(chunk, trials, strict=True):
             _record(session, row, trial)
 
@@ -80,8 +127,8 @@ def _trial(session: Session, test: FinalTest, row: CandidateRow) -> Trial:
     proposal = Proposal(
         source=row.source, title=row.title, origin=row.origin, operator=row.operator
     )
-    draft = Draft(key=key_of(row), proposal=proposal)
-    return try_in_cells(session, draft, TEST, test.scenarios)
+    attempt = Attempt(key=key_of(row), proposal=proposal)
+    return try_in_cells(session, attempt, TEST, test.scenarios)
 
 
 def _record(session: Session, row: CandidateRow, trial: Trial) -> None:
@@ -90,69 +137,28 @@ def _record(session: Session, row: CandidateRow, trial: Trial) -> None:
     session.record(evaluation_rows(key_of(row), tries, session.provenance, session.now()))
 
 
-def _conclude(
-    session: Session, test: FinalTest, best: CandidateRow, baselines: Sequence[CandidateRow]
-) -> None:
-    """Record what the test scenarios say, the best baseline there being the one to beat."""
-    bar = max(baselines, key=lambda row: _score(session, test, key_of(row)))
-    score, bar_score = _score(session, test, key_of(best)), _score(session, test, key_of(bar))
-    detail = {
-        "candidate": best.candidate,
-        "title": best.title,
-        "score": score,
-        "baseline": bar.title,
-        "baseline_candidate": bar.candidate,
-        "baseline_score": bar_score,
-        "scenarios": len(test.scenarios),
-        "touched": len(session.ledger.tested(test.seed)) + 1,
-    }
-    if test.seed is not None:
-        detail |= {"seed": test.seed}
-    if best.iteration == 0:
-        message = (
-            f"{stays(best.title)}; on {test.words} the best is {bar.title}, score {bar_score:.3f}"
-        )
-    else:
-        interval = _interval(session, test, best, bar)
-        message = verdict_on_test(best, score, bar.title, bar_score, interval, test.words)
-        message += _failures(session, test, best)
-        low, mean, high = interval.percent
-        detail |= {
-            "level": interval.level,
-            "gain_low_percent": low if interval.scenarios > 1 else None,
-            "gain_percent": mean,
-            "gain_high_percent": high if math.isfinite(high) else None,
-        }
-    session.event("test", message, detail, key_of(best))
-
-
-def _interval(session: Session, test: FinalTest, best: CandidateRow, bar: CandidateRow) -> Interval:
-    own, other = _rows(session, test, key_of(best)), _rows(session, test, key_of(bar))
-    guards = session.config.guards
-    return paired_interval(
-        [(own[name].score or 1.0) / (other[name].score or 1.0) for name in other],
-        level=guards.confidence,
-        resamples=guards.resamples,
-        seed=seed_for(session.config.seed, SEED_KEY),
-    )
-
-
-def _failures(session: Session, test: FinalTest, best: CandidateRow) -> str:
-    rows = _rows(session, test, key_of(best)).values()
-    failed = [row for row in rows if row.outcome != Outcome.OK]
-    if not failed:
-        return ""
-    return f"; it failed on {len(failed)} of {len(rows)} test scenarios ({failed[0].outcome})"
-
-
-def _rows(session: Session, test: FinalTest, key: Key) -> dict[str, EvaluationRow]:
+def _tested(ledger: Ledger, test: FinalTest, row: CandidateRow) -> Tested:
+    """Return what is recorded of a policy on the test so far."""
     names = {each.name for each in test.scenarios}
-    return {name: row for name, row in session.ledger.scored(key).items() if name in names}
+    scored = ledger.scored(key_of(row))
+    return Tested(row=row, scored={name: each for name, each in scored.items() if name in names})
 
 
-def _score(session: Session, test: FinalTest, key: Key) -> float:
-    return geometric_mean([row.score or 1.0 for row in _rows(session, test, key).values()])
-
-
-def _on_test(session: Session, test: FinalTest, key: Key) -> bool:
-    return len(_rows(session, test, key)) == len(test.scenarios)
+def _warn(session: Session, test: FinalTest) -> None:
+    """Warn of a test that was used more than once, and of several tests."""
+    used = len(session.ledger.tested(test.seed))
+    if used > 1:
+        session.event_once(
+            "warning",
+            f"{test.words} were used {used} times by this experiment, each time with another "
+            "best: their figures are no longer independent of the search",
+            {"touched": used},
+        )
+    seeds = list(dict.fromkeys(row.detail.get("seed") for row in session.ledger.tests))
+    if len(seeds) > 1:
+        session.event_once(
+            "warning",
+            f"this experiment was tested on {len(seeds)} sets of test scenarios: quote the "
+            "verdicts of all of them, not of the most favourable",
+            {"seeds": seeds},
+        )

@@ -52,13 +52,13 @@ class Ledger:
         self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
         self._prompts: set[str] = set()
         self._lost: set[Key] = set()
-        self._told: set[tuple[str, Key | None, str]] = set()
+        self._events: set[tuple[str, Key | None, str]] = set()
         self._last_event: EventRow | None = None
         self._calls: list[LlmCallRow] = []
         self._spend = Spend()
         for row in sorted(rows, key=_recording_order):
             self.absorb(row)
-        self._end_what_was_told()
+        self._complete_the_end()
 
     @property
     def best(self) -> CandidateRow | None:
@@ -173,9 +173,9 @@ class Ledger:
     def knows_prompt(self, sha256: str) -> bool:
         return sha256 in self._prompts
 
-    def told(self, kind: str, key: Key | None, message: str) -> bool:
+    def knows_event(self, kind: str, key: Key | None, message: str) -> bool:
         """Return whether the very same event is recorded, by a run that was killed after it."""
-        return (kind, key, message) in self._told
+        return (kind, key, message) in self._events
 
     def tested(self, seed: int | None) -> list[EventRow]:
         """Return each use of one test: the suite's own, or the fresh one of a seed."""
@@ -240,7 +240,7 @@ class Ledger:
             return self._attempts[parse_key(row.duplicate_of)].evaluations
         return tuple(make_evaluation(each, row.source or "") for each in rows)
 
-    def _end_what_was_told(self) -> None:
+    def _complete_the_end(self) -> None:
         """Take an end as recorded whose event is the last, though its run was killed after that."""
         event, experiment = self._last_event, self.experiment
         if event is None or experiment is None or experiment.status != RUNNING:
@@ -258,7 +258,7 @@ class Ledger:
         if row.sequence >= self.next_event:
             self.next_event, self._last_event = row.sequence + 1, row
         key = None if row.iteration is None else (row.iteration, row.slot or 0)
-        self._told.add((row.kind, key, row.message))
+        self._events.add((row.kind, key, row.message))
         if row.kind == "attempt_lost" and row.iteration is not None:
             self._lost.add((row.iteration, row.slot or 0))
         if row.kind == "test":

@@ -1,14 +1,11 @@
-"""A search, readable from the top: propose, screen and try, confirm, record, feed back, again."""
+"""A search, readable from the top: propose, try on train, confirm, rule, record, and again."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
 from flows.attempt import (
-    Draft,
+    Attempt,
     Prompt,
-    Proposal,
     ProposalRequest,
     ProposerUnavailable,
     baseline_proposals,
@@ -16,20 +13,26 @@ from flows.attempt import (
 from flows.errors import TooManyLosses
 from flows.history.records import format_key
 from flows.prompting.prompts import render_prompt
-from flows.search.budget import Stop, stop_reason
-from flows.search.final_test import touch_test
-from flows.search.places import charges, open_slots
-from flows.search.recording import record, record_references
+from flows.proposers.prices import may_be_charged
+from flows.search.budget import Place, Stop, places, room_for, stop_reason
+from flows.search.final_test import run_final_test
+from flows.search.recording import record, record_references, rule_on
 from flows.search.rows import prompt_row
 from flows.search.session import Services, Session
 from flows.search.strategies import Plan
-from flows.search.trying import confirm, prove, screen_and_try, validate
+from flows.search.trying import (
+    confirm,
+    judge_again,
+    judge_on_train,
+    prove,
+    run_on_train,
+    try_on_train,
+    validate,
+)
 from flows.search.watching import SearchResult, Watch, Working, ignore
 from flows.settings.search import SearchConfig
 from flows.threads import side_by_side
 from flows.trials import Around, patiently
-
-T = TypeVar("T")
 
 
 def run_search(
@@ -69,58 +72,68 @@ def _search(session: Session) -> Stop:
     ) is None or iteration <= paid:
         run_iteration(session, iteration)
         iteration += 1
-    touch_test(session)
+    run_final_test(session)
     return stop
 
 
 def run_iteration(session: Session, iteration: int) -> None:
-    """Fill the open slots: what is new is tried on train, what is better there a second time.
+    """Fill the open slots of an iteration.
 
     Everything is decided in the order of slots, so that the width of an iteration is part of the
     configuration and chance has no part in it.
     """
-    requests = feedback(session, iteration, open_slots(session, iteration))
-    drafts = side_by_side([partial(propose, session, request) for request in requests])
-    drafts = screen_and_try(session, drafts)
-    drafts = confirm(session, drafts)
-    for draft in drafts:
-        record(session, prove(session, draft))
+    attempts = propose(session, feedback(session, iteration))
+    attempts = try_on_train(session, attempts)
+    attempts = confirm(session, attempts)
+    for attempt in attempts:
+        record(session, prove(session, rule_on(session, attempt)))
 
 
-def propose(session: Session, request: ProposalRequest) -> Draft:
-    """Hop 1: ask for the next policy."""
-    key = (request.iteration, request.slot)
-    request = replace(request, recorded_calls=session.ledger.calls_of(key))
-    session.watch(Working(iteration=key[0], slot=key[1], hop="propose"))
-    began = session.seconds()
-    ask: Callable[[], Proposal] = partial(session.services.proposer.propose, request)
-    try:
-        proposal = session.around("propose", format_key(key), ask)
-    except ProposerUnavailable as error:
-        return Draft(key=key, lost=str(error))
-    seconds = session.seconds() - began
-    prompt = proposal.prompt or request.prompt
-    return Draft(key=key, proposal=proposal, prompt=prompt, seconds=seconds)
+def try_baselines(session: Session) -> None:
+    """Iteration 0: the library policies that everything else is compared with, naive first."""
+    baselines = [
+        Attempt(key=(0, slot), proposal=proposal)
+        for slot, proposal in enumerate(baseline_proposals(session.config.baselines))
+        if (0, slot) not in session.ledger.candidates
+    ]
+    if baselines and baselines[0].key == (0, 0):
+        record(session, rule_on(session, try_naive(session, baselines.pop(0))))
+    width = session.config.slots
+    for start in range(0, len(baselines), width):
+        tried = validate(session, try_on_train(session, baselines[start : start + width]))
+        for attempt in tried:
+            record(session, rule_on(session, judge_again(attempt, session.references())))
 
 
-def feedback(session: Session, iteration: int, slots: list[int]) -> list[ProposalRequest]:
-    """Hop 5: what the next proposals learn from the past, as the strategy plans it."""
+def try_naive(session: Session, naive: Attempt) -> Attempt:
+    """Try naive, whose figures every score is measured against, its own included."""
+    [naive] = validate(session, run_on_train(session, [naive]))
+    scenarios = session.services.scenarios
+    trials = [each for each in (naive.trial, naive.again) if each is not None]
+    record_references(session, trials, [*scenarios.train, *scenarios.validation], naive.lost)
+    references = session.references()
+    return judge_again(judge_on_train(naive, references), references)
+
+
+def feedback(session: Session, iteration: int) -> list[ProposalRequest]:
+    """Return what is asked for each open slot, with what the past taught, as the strategy plans."""
     attempts, best = session.ledger.attempts(), session.ledger.best_before(iteration)
     requests = []
-    for slot, allowed in zip(slots, charges(session, iteration, slots), strict=True):
-        plan = session.strategy.plan(attempts, iteration, slot)
+    for place in open_places(session, iteration):
+        plan = session.strategy.plan(attempts, iteration, place.slot)
         shown = best if best in plan.visible else session.ledger.best_before(1)
         requests.append(
             ProposalRequest(
                 experiment_id=session.experiment_id,
                 seed=session.config.seed,
                 iteration=iteration,
-                slot=slot,
+                slot=place.slot,
                 prompt=_prompt(session, plan),
                 attempts=plan.visible,
                 best=shown,
                 record_call=session.record_call,
-                charges=allowed,
+                recorded_calls=session.ledger.calls_of((iteration, place.slot)),
+                charges=place.charges,
                 move=plan.move,
                 chosen=plan.chosen,
                 shorter=partial(_prompt, session, plan),
@@ -131,24 +144,42 @@ def feedback(session: Session, iteration: int, slots: list[int]) -> list[Proposa
     return requests
 
 
-def try_baselines(session: Session) -> None:
-    """Iteration 0: the library policies that everything else is compared with, naive first."""
-    drafts = [
-        Draft(key=(0, slot), proposal=proposal)
-        for slot, proposal in enumerate(baseline_proposals(session.config.baselines))
-        if (0, slot) not in session.ledger.candidates
-    ]
-    if drafts and drafts[0].key == (0, 0):
-        scenarios = session.services.scenarios
-        naive = validate(session, screen_and_try(session, [drafts.pop(0)]))[0]
-        measured = [*scenarios.train, *scenarios.validation]
-        record_references(session, naive.trials, measured, naive.lost)
-        record(session, naive)
-    width = session.config.slots
-    for start in range(0, len(drafts), width):
-        tried = screen_and_try(session, drafts[start : start + width])
-        for draft in validate(session, tried):
-            record(session, draft)
+def propose(session: Session, requests: Sequence[ProposalRequest]) -> list[Attempt]:
+    """Ask for the next policies, side by side; what a proposer cannot answer is lost."""
+
+    def ask(request: ProposalRequest) -> Attempt:
+        key, proposer = (request.iteration, request.slot), session.services.proposer
+        session.watch(Working(iteration=key[0], slot=key[1], hop="propose"))
+        began = session.seconds()
+        try:
+            proposal = session.around("propose", format_key(key), lambda: proposer.propose(request))
+        except ProposerUnavailable as error:
+            return Attempt(key=key, lost=str(error))
+        seconds = session.seconds() - began
+        prompt = proposal.prompt or request.prompt
+        return Attempt(key=key, proposal=proposal, prompt=prompt, seconds=seconds)
+
+    return side_by_side(ask, requests)
+
+
+def open_places(session: Session, iteration: int) -> list[Place]:
+    """Return the places of an iteration that are not recorded and that the budget has room for."""
+    budget, ledger = session.config.budget, session.ledger
+    before = session.spend(before=iteration)
+    slots = session.strategy.slots(iteration, room_for(budget, before))
+    return places(
+        budget,
+        before=before,
+        now=session.spend(),
+        slots=slots,
+        recorded={slot for it, slot in ledger.candidates if it == iteration},
+        replied={slot for it, slot in ledger.unused_replies() if it == iteration},
+        charged={
+            slot
+            for slot in slots
+            if any(may_be_charged(call) for call in ledger.calls_of((iteration, slot)))
+        },
+    )
 
 
 def _prompt(session: Session, plan: Plan, tokens: int | None = None) -> Prompt | None:

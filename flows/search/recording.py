@@ -1,42 +1,75 @@
-"""The record hop: judge what was tried, recognise what is known already, and make it safe."""
+"""The end of an attempt: what it may be called, and its rows, made safe in one write."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from flows.attempt import Draft, Proposal
+from flows.attempt import Attempt
 from flows.errors import TooManyLosses
-from flows.history.records import CandidateRow, EventRow, Key, Row, format_key
-from flows.judging.guards import BARRED, PROMOTED, REFUSED, Ruling
-from flows.judging.scoring import worst_score
-from flows.judging.splits import TRAIN
-from flows.search.deciding import (
-    known_behaviour,
+from flows.history.records import CandidateRow, EventRow, key_of, parse_key
+from flows.judging.guards import (
+    BARRED,
+    PROMOTED,
+    REFUSED,
+    Rules,
+    Ruling,
     rule,
+    rule_alone,
     rule_on_repeat,
-    train_verdict,
-    validation_verdict,
+    seed_for,
 )
-from flows.search.rows import audit_words, candidate_row, evaluation_rows, scenario_row, tries_of
+from flows.judging.scoring import Verdict
+from flows.search.rows import (
+    audit_words,
+    candidate_row,
+    evaluation_rows,
+    scenario_row,
+    tries_of,
+)
 from flows.search.session import Session
 from flows.search.watching import Lost, Settled
-from sandbox.outcome import Outcome, Trial
+from sandbox.outcome import Outcome, Problem, Trial
 from simulator.scenario import Scenario
 
 MOST_LOSSES_IN_A_ROW = 5
 
 
-def record(session: Session, draft: Draft) -> None:
-    """Hop 4: make an attempt, its evaluations and what they mean safe in one write."""
-    if draft.lost is None and draft.proposal is not None:
-        rows = _rows(session, draft, draft.proposal)
-        if rows is not None:
-            _keep(session, rows)
-            return
-        draft = replace(draft, lost="it repeats an attempt that was lost")
-    _lose(session, draft)
+def rule_on(session: Session, attempt: Attempt) -> Attempt:
+    """Set what an attempt may be called, against the best at this moment, and what it repeats."""
+    train, ledger = attempt.train, session.ledger
+    if attempt.lost is not None or attempt.source is None:
+        return attempt
+    if train is None:
+        original = ledger.same_source(attempt.source)
+        return _repeat_of(attempt, ledger.candidates[original] if original is not None else None)
+    known = ledger.same_behaviour(train.evaluations)
+    if not train.believed:
+        ruling = rule_alone(train)
+    elif known is not None and attempt.again is None:
+        ruling = rule_on_repeat(ledger.candidates[known])
+    elif attempt.again is None and not attempt.is_baseline:
+        ruling = Ruling()
+    else:
+        ruling = _against_best(session, attempt, train)
+    return replace(attempt, ruling=ruling, same_as=known if ruling.standing != PROMOTED else None)
+
+
+def record(session: Session, attempt: Attempt) -> None:
+    """Make an attempt, its evaluations and what they mean safe in one write."""
+    if attempt.lost is not None or attempt.proposal is None:
+        _lose(session, attempt)
+        return
+    now = session.now()
+    row = candidate_row(attempt, session.provenance, now)
+    tries = tries_of(attempt, session.services.scenarios)
+    events = _events(session, attempt, row)
+    session.losses_in_a_row = 0
+    # The candidate comes last: with its row the attempt is done.
+    session.record([*evaluation_rows(attempt.key, tries, session.provenance, now), *events, row])
+    session.watch(Settled(row=row, best=session.ledger.best, spend=session.spend()))
+    for event in events:
+        if event.kind in ("audit", "gap_alarm"):
+            session.notice(event.message)
 
 
 def record_references(
@@ -55,79 +88,57 @@ def record_references(
     )
 
 
-def _rows(session: Session, draft: Draft, proposal: Proposal) -> Sequence[Row] | None:
-    """Return the rows of an attempt, or None when the attempt that it repeats was lost."""
-    source = proposal.source
-    row = partial(
-        candidate_row,
-        draft.key,
-        proposal,
-        session.provenance,
-        candidate=hashlib.sha256(source.encode()).hexdigest() if source is not None else None,
-        created_at=session.now(),
-        seconds=draft.seconds,
-        prompt_sha256=draft.prompt.sha256 if draft.prompt is not None else None,
-        trial=draft.trial,
-        cell_seconds=draft.cell_seconds,
-    )
-    if source is None:
-        score = worst_score(session.ledger.references(TRAIN), session.config.objective)
-        problem = proposal.problem or "the reply holds no policy"
-        return [row(outcome=str(Outcome.MALFORMED), problem=problem, score=score)]
-    if draft.trial is None:
-        known = session.ledger.same_source(source)
-        return None if known is None else [_repeat(session, known, row)]
-    return _tried(session, draft, row)
-
-
-def _repeat(session: Session, known: Key, row: "partial[CandidateRow]") -> CandidateRow:
-    original = session.ledger.candidates[known]
-    return row(
-        outcome=original.outcome,
-        score=original.score,
-        problem=original.problem,
-        problem_line=original.problem_line,
-        duplicate_of=original.duplicate_of or format_key(known),
-        ruling=rule_on_repeat(session, known),
+def _repeat_of(attempt: Attempt, original: CandidateRow | None) -> Attempt:
+    """Give an attempt that was not tried what its original has, unless that was lost."""
+    if original is None:
+        return replace(attempt, lost="it repeats an attempt that was lost")
+    problem = None
+    if original.problem is not None:
+        problem = Problem(message=original.problem, line=original.problem_line)
+    first = original.duplicate_of
+    return replace(
+        attempt,
+        train=Verdict(
+            outcome=Outcome(original.outcome), score=original.score, judged=(), problem=problem
+        ),
+        same_as=parse_key(first) if first is not None else key_of(original),
+        ruling=rule_on_repeat(original),
     )
 
 
-def _tried(session: Session, draft: Draft, row: "partial[CandidateRow]") -> Sequence[Row]:
-    verdict, ruling = train_verdict(session, draft), rule(session, draft)
-    same = known_behaviour(session, verdict) if ruling.standing != PROMOTED else None
-    candidate = row(
-        outcome=str(verdict.outcome),
-        score=verdict.score,
-        problem=verdict.problem.message if verdict.problem is not None else None,
-        problem_line=verdict.problem.line if verdict.problem is not None else None,
-        duplicate_of=format_key(same) if same is not None else None,
-        ruling=ruling,
+def _against_best(session: Session, attempt: Attempt, train: Verdict) -> Ruling:
+    rules = Rules(
+        guards=session.config.guards,
+        objective=session.config.objective,
+        deciding=session.services.scenarios.deciding,
+        seed=seed_for(session.config.seed, attempt.key),
     )
-    verdicts = [verdict, validation_verdict(session, draft)]
-    tries = tries_of(draft, verdicts, session.services.scenarios)
-    evaluations = evaluation_rows(draft.key, tries, session.provenance, session.now())
-    events = _events(session, draft, candidate, ruling)
-    return [*evaluations, *events, candidate]  # with the candidate the attempt is done
+    ledger = session.ledger
+    best = ledger.figures(key_of(ledger.best), rules.deciding) if ledger.best is not None else None
+    anchor = None
+    if not attempt.is_baseline:
+        first = ledger.best_before(1)
+        assert first is not None, "naive is promoted before any candidate is tried"
+        anchor = ledger.figures((first.iteration, first.slot), rules.deciding)
+    return rule(attempt.title, train, attempt.validation, best, anchor, rules)
 
 
-def _events(session: Session, draft: Draft, row: CandidateRow, ruling: Ruling) -> list[EventRow]:
-    """Return what is worth telling about the attempt: its standing, and what its audit found.
+def _events(session: Session, attempt: Attempt, row: CandidateRow) -> list[EventRow]:
+    """Return what is worth knowing of the attempt: its standing, and what its audit found.
 
-    What a run told before it was killed, with the attempt not yet recorded, is not told again.
+    What a run recorded before it was killed, with the attempt not yet recorded, is left out.
     """
-    told: list[tuple[str, str, dict[str, Any]]] = []
-    if ruling.standing == PROMOTED:
-        told.append(("new_best", f"{row.title}: {ruling.detail}", _figures(row, ruling)))
-    elif ruling.standing == REFUSED and ruling.reason != "known":
-        told.append(("refused", f"{row.title}: {ruling.detail}", _figures(row, ruling)))
-    elif ruling.standing == BARRED and ruling.reason != "known":
-        kind = "gap_alarm" if ruling.reason == "gap" else "warning"
-        told.append((kind, f"{row.title}: {ruling.detail}", _figures(row, ruling)))
-    if draft.audit is not None and draft.trial is not None:
-        same, words = audit_words(draft.trial, draft.audit)
-        told.append(("audit", f"{row.title}: {words}", {"same": same, "candidate": row.candidate}))
-    new = [each for each in told if not session.ledger.told(each[0], draft.key, each[1])]
-    return session.event_rows(new, draft.key)
+    ruling = attempt.ruling
+    found: list[tuple[str, str, dict[str, Any]]] = []
+    if ruling.standing and ruling.reason != "known":
+        kinds = {PROMOTED: "new_best", REFUSED: "refused", BARRED: "warning"}
+        kind = "gap_alarm" if ruling.reason == "gap" else kinds[ruling.standing]
+        found.append((kind, f"{row.title}: {ruling.detail}", _figures(row, ruling)))
+    if attempt.audit is not None and attempt.trial is not None:
+        same, words = audit_words(attempt.trial, attempt.audit)
+        found.append(("audit", f"{row.title}: {words}", {"same": same, "candidate": row.candidate}))
+    new = [each for each in found if not session.ledger.knows_event(each[0], attempt.key, each[1])]
+    return session.event_rows(new, attempt.key)
 
 
 def _figures(row: CandidateRow, ruling: Ruling) -> dict[str, Any]:
@@ -143,21 +154,11 @@ def _figures(row: CandidateRow, ruling: Ruling) -> dict[str, Any]:
     }
 
 
-def _keep(session: Session, rows: Sequence[Row]) -> None:
-    session.losses_in_a_row = 0
-    session.record(rows)
-    row = next(each for each in rows if isinstance(each, CandidateRow))
-    session.watch(Settled(row=row, best=session.ledger.best, spend=session.spend()))
-    for each in rows:
-        if isinstance(each, EventRow) and each.kind in ("audit", "gap_alarm"):
-            session.notice(each.message)
-
-
-def _lose(session: Session, draft: Draft) -> None:
-    why = draft.lost or "no proposal was made"
+def _lose(session: Session, attempt: Attempt) -> None:
+    why = attempt.lost or "no proposal was made"
     session.losses_in_a_row += 1
-    session.event("attempt_lost", why, key=draft.key)
-    session.watch(Lost(iteration=draft.key[0], slot=draft.key[1], message=why))
+    session.event("attempt_lost", why, key=attempt.key)
+    session.watch(Lost(iteration=attempt.key[0], slot=attempt.key[1], message=why))
     if session.losses_in_a_row >= MOST_LOSSES_IN_A_ROW:
         raise TooManyLosses(f"{MOST_LOSSES_IN_A_ROW} attempts in a row were lost; the last: {why}")
 

@@ -1,10 +1,11 @@
 """Rows of the history made from what the loop holds; nothing here touches the disk."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flows.attempt import Draft, Prompt, Proposal
+from flows.attempt import Attempt, Prompt
 from flows.history.records import (
     RUNNING,
     CandidateRow,
@@ -13,6 +14,7 @@ from flows.history.records import (
     Key,
     PromptRow,
     ScenarioRow,
+    format_key,
 )
 from flows.judging.guards import PROMOTED, Ruling
 from flows.judging.scoring import Judged, Verdict
@@ -21,8 +23,6 @@ from flows.settings.search import SearchConfig, config_sha256, experiment_id
 from flows.wording import counted
 from sandbox.outcome import CellInfo, Evaluation, Trial
 from simulator.scenario import Scenario
-
-NO_RULING = Ruling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,51 +93,37 @@ def scenario_row(
     )
 
 
-def candidate_row(
-    key: Key,
-    proposal: Proposal,
-    provenance: Provenance,
-    *,
-    candidate: str | None,
-    outcome: str,
-    created_at: str,
-    seconds: float,
-    score: float | None = None,
-    problem: str | None = None,
-    problem_line: int | None = None,
-    duplicate_of: str | None = None,
-    prompt_sha256: str | None = None,
-    trial: Trial | None = None,
-    cell_seconds: float | None = None,
-    ruling: Ruling = NO_RULING,
-) -> CandidateRow:
-    """Return the row of one attempt."""
+def candidate_row(attempt: Attempt, provenance: Provenance, created_at: str) -> CandidateRow:
+    """Return the row of an attempt that was judged."""
+    proposal, verdict, trial = attempt.proposal, attempt.train, attempt.trial
+    assert proposal is not None, "an attempt without a proposal is lost"
+    assert verdict is not None, "what is recorded was judged"
     cell: CellInfo | None = trial.cell if trial is not None else None
     return CandidateRow(
         experiment_id=provenance.experiment_id,
-        iteration=key[0],
-        slot=key[1],
-        candidate=candidate,
+        iteration=attempt.key[0],
+        slot=attempt.key[1],
+        candidate=_candidate(proposal.source, trial),
         title=proposal.title,
         origin=proposal.origin,
         operator=proposal.operator,
         parents=list(proposal.parents),
         source=proposal.source,
-        outcome=outcome,
-        score=score,
-        problem=problem,
-        problem_line=problem_line,
-        duplicate_of=duplicate_of,
-        prompt_sha256=prompt_sha256,
+        outcome=str(verdict.outcome),
+        score=verdict.score,
+        problem=verdict.problem.message if verdict.problem is not None else None,
+        problem_line=verdict.problem.line if verdict.problem is not None else None,
+        duplicate_of=format_key(attempt.same_as) if attempt.same_as is not None else None,
+        prompt_sha256=attempt.prompt.sha256 if attempt.prompt is not None else None,
         created_at=created_at,
-        seconds=round(seconds, 3),
-        cell_seconds=cell_seconds,
+        seconds=round(attempt.seconds, 3),
+        cell_seconds=attempt.cell_seconds,
         image_id=cell.image_id if cell is not None else provenance.image_id,
         isolation=cell.isolation if cell is not None else None,
         findings=[asdict(finding) for finding in trial.findings] if trial is not None else [],
         simulator_version=provenance.simulator_version,
         config_sha256=provenance.config_sha256,
-        **_standing(ruling),
+        **_standing(attempt.ruling),
     )
 
 
@@ -166,6 +152,13 @@ def prompt_row(prompt: Prompt) -> PromptRow:
             {"role": "user", "content": prompt.user},
         ],
     )
+
+
+def _candidate(source: str | None, trial: Trial | None) -> str | None:
+    """Return the sha256 of a source, or of what was tried in its place."""
+    if source is not None:
+        return hashlib.sha256(source.encode()).hexdigest()
+    return trial.candidate if trial is not None else None
 
 
 def _standing(ruling: Ruling) -> dict[str, Any]:
@@ -217,27 +210,21 @@ def _evaluation_row(
     )
 
 
-def tries_of(draft: Draft, verdicts: Sequence[Verdict | None], scenarios: Splits) -> list[Tried]:
+def tries_of(attempt: Attempt, scenarios: Splits) -> list[Tried]:
     """Return what was tried, in the order of trials: score, repeat, elite, audit."""
-    judged = {
-        each.evaluation.scenario: each
-        for verdict in verdicts
-        if verdict is not None
-        for each in verdict.judged
-    }
+    verdicts = [each for each in (attempt.train, attempt.validation) if each is not None]
+    judged = {each.evaluation.scenario: each for verdict in verdicts for each in verdict.judged}
     splits = {each.name: each.split for each in scenarios.every}
+    confirmed = "repeat" if scenarios.validation else "elite"
     tries: list[Tried] = []
-    if draft.trial is not None:
-        tries += _tried(draft.trial, "repeat", judged, splits)
-    if draft.second is not None:
-        seen = {each.evaluation.scenario for each in tries}
-        fresh = {name: each for name, each in judged.items() if name not in seen}
-        again = "repeat" if scenarios.validation else "elite"
-        tries += _tried(draft.second, again, fresh, splits)
-    if draft.elite is not None:
-        tries += _tried(draft.elite, "elite", {}, splits)
-    if draft.audit is not None:
-        tries += _tried(draft.audit, "audit", {}, splits)
+    for trial, purpose in (
+        (attempt.trial, "repeat"),
+        (attempt.again, confirmed),
+        (attempt.elite, "elite"),
+        (attempt.audit, "audit"),
+    ):
+        if trial is not None:
+            tries += _tried(trial, purpose, judged, splits)
     return tries
 
 
@@ -259,17 +246,16 @@ def audit_words(trial: Trial, audit: Trial) -> tuple[bool, str]:
     ]
     scenarios = counted(len(audit.evaluations), "scenario")
     if not changed:
-        return True, f"audit: called in every tick it decides the same on {scenarios}"
-    return False, f"audit: called in every tick it differs: {'; '.join(changed)}"
+        return True, f"audit: called in every tick, it makes the same decisions on {scenarios}"
+    return False, f"audit: called in every tick, it decides differently: {'; '.join(changed)}"
 
 
 def _tried(
-    trial: Trial, purpose: str, judged: Mapping[str, Judged], splits: Mapping[str, str]
+    trial: Trial, purpose: str, judged: dict[str, Judged], splits: Mapping[str, str]
 ) -> Iterator[Tried]:
-    """Yield the evaluations of a trial; the first of a scenario to be judged is the scored one."""
-    open_scores = dict(judged)
+    """Yield the evaluations of a trial; the first of a scenario is the scored one, if judged."""
     for each in trial.evaluations:
-        scored = open_scores.pop(each.scenario, None)
+        scored = judged.pop(each.scenario, None)
         yield Tried(
             trial=trial,
             evaluation=each,

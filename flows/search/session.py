@@ -9,7 +9,8 @@ from flows.attempt import Proposer
 from flows.clock import Clock, stamp
 from flows.errors import ConfigError
 from flows.history.records import EventRow, Key, LlmCallRow, Row
-from flows.judging.splits import TEST, Splits, is_fresh
+from flows.judging.scoring import References
+from flows.judging.splits import TEST, TRAIN, VALIDATION, Splits, is_fresh
 from flows.search.budget import Spend, reserve_of, tries_expected, wall_seconds
 from flows.search.ledger import Ledger
 from flows.search.rows import Provenance, experiment_row
@@ -88,7 +89,7 @@ class Session:
         self.record([row])
         self.event(
             "resumed" if resumed else "started",
-            f"{len(earlier)} attempts are recorded already" if resumed else "the search begins",
+            f"{len(earlier)} attempts are already recorded" if resumed else "the search starts",
         )
         doubts = self.services.scenarios.doubts()
         for doubt in doubts:
@@ -109,12 +110,12 @@ class Session:
     def end(self, status: str, detail: str) -> None:
         """Record how the run ended."""
         kinds = {"interrupted": "interrupted", "budget_exhausted": "budget"}
-        told = (kinds.get(status, "finished"), detail, {"status": status})
+        end = (kinds.get(status, "finished"), detail, {"status": status})
         experiment = self.ledger.experiment
         assert experiment is not None, "a run ends after it began"
         row = replace(experiment, status=status, status_detail=detail, finished_at=self.now())
         with self._lock:  # in this order: a ledger can tell the row from the event
-            self.record([*self.event_rows([told], None), row])
+            self.record([*self.event_rows([end], None), row])
 
     def record(self, rows: Iterable[Row]) -> None:
         """Make ``rows`` safe in the journal, then remember them."""
@@ -137,11 +138,11 @@ class Session:
 
     def event_once(self, kind: str, message: str, detail: dict[str, Any] | None = None) -> None:
         """Record something that is known again in each run, in the first of them."""
-        if not self.ledger.told(kind, None, message):
+        if not self.ledger.knows_event(kind, None, message):
             self.event(kind, message, detail)
 
     def event_rows(
-        self, told: Sequence[tuple[str, str, dict[str, Any]]], key: Key | None
+        self, events: Sequence[tuple[str, str, dict[str, Any]]], key: Key | None
     ) -> list[EventRow]:
         """Return rows for kinds, messages and details, to be recorded next.
 
@@ -149,7 +150,7 @@ class Session:
         """
         with self._lock:
             first = max(self._next_event, self.ledger.next_event)
-            self._next_event = first + len(told)
+            self._next_event = first + len(events)
         return [
             EventRow(
                 experiment_id=self.experiment_id,
@@ -161,7 +162,7 @@ class Session:
                 detail=detail,
                 created_at=self.now(),
             )
-            for number, (kind, message, detail) in enumerate(told)
+            for number, (kind, message, detail) in enumerate(events)
         ]
 
     def notice(self, message: str) -> None:
@@ -187,6 +188,14 @@ class Session:
         """Return how long the search may still take, None without a budget of time."""
         minutes = self.config.budget.minutes
         return None if minutes is None else max(0.0, minutes * 60.0 - self.spend().seconds)
+
+    def references(self) -> References:
+        """Return what attempts are measured against: the figures of naive, once it was tried."""
+        return References(
+            train=self.ledger.references(TRAIN),
+            validation=self.ledger.references(VALIDATION),
+            objective=self.config.objective,
+        )
 
     def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
         """Return scenarios as a cell takes them; each is encoded once."""

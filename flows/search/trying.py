@@ -1,15 +1,22 @@
-"""Hops 2 and 3: screen a source and try it in a cell, and give what did better a second look."""
+"""Trials in cells: on train, again before a promotion, and the verdicts on both."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
-from flows.attempt import Draft
+from flows.attempt import Attempt
 from flows.history.records import format_key
-from flows.judging.guards import PROMOTED
-from flows.judging.scoring import behaviour, normalised_sha256
+from flows.judging.guards import BARRED, PROMOTED, rule_alone
+from flows.judging.scoring import (
+    References,
+    Verdict,
+    behaviour,
+    judge,
+    judge_repeats,
+    normalised_sha256,
+    worst_verdict,
+)
 from flows.judging.splits import AUDIT_CALLS, with_policy_calls
-from flows.search.deciding import may_be_better, rule
+from flows.search.ledger import Ledger
 from flows.search.session import Session
 from flows.search.watching import Working
 from flows.threads import side_by_side
@@ -22,145 +29,195 @@ FEWEST_PER_CELL = 4
 """For fewer scenarios a cell of their own takes longer to start than it saves."""
 
 
-def screen_and_try(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
-    """Try on train what has a source that was not tried before; the rest passes through."""
-    fresh: dict[str, Draft] = {}
-    for draft in drafts:
-        if draft.source is not None and session.ledger.same_source(draft.source) is None:
-            fresh.setdefault(normalised_sha256(draft.source), draft)
-    return _replaced(drafts, fresh.values(), partial(_try_on_train, session))
+def try_on_train(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Try on train what has a source that was not tried before, and judge it."""
+    references = session.references()
+    return [judge_on_train(each, references) for each in run_on_train(session, attempts)]
 
 
-def confirm(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
+def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Try again, in fresh cells, what did better on train than the best when this began.
 
-    Slots that would have nothing to do take part of the scenarios of those that have. The
-    validation scenarios are new to it; with the first train scenario it has to decide the same
-    in another cell. All of train is tried again only where it would then be promoted.
+    The validation scenarios are new to it; the first train scenario it has to decide the same in
+    another cell. Without validation scenarios that is asked of all of train.
     """
-    chosen: list[Draft] = []
-    behaviours: set[object] = set()
-    for draft in drafts:
-        if draft.lost is not None or draft.trial is None or not may_be_better(session, draft):
-            continue
-        marks = behaviour(draft.trial.evaluations)
-        if marks not in behaviours:
-            chosen.append(draft)
-        behaviours.add(marks)
-    return _replaced(drafts, chosen, partial(_try_again, session, _cells_for(session, chosen)))
+    train, validation = session.services.scenarios.train, session.services.scenarios.validation
+    scenarios = [*validation, train[0]] if validation else train
+    chosen = to_confirm(session.ledger, attempts)
+    references = session.references()
+    return [
+        judge_again(each, references) for each in run_again(session, attempts, chosen, scenarios)
+    ]
 
 
-def validate(session: Session, drafts: Sequence[Draft]) -> list[Draft]:
-    """Try baselines on the validation scenarios: they are known to decide the same again."""
+def validate(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Try baselines on validation; that they repeat their decisions is known."""
     validation = session.services.scenarios.validation
-    good = [d for d in drafts if d.trial is not None and d.trial.outcome is Outcome.OK]
-    if not validation:
-        return list(drafts)
-    cells = _cells_for(session, good)
-    return _replaced(drafts, good, lambda draft: _second(session, draft, validation, cells))
+    good = [a for a in attempts if a.trial is not None and a.trial.outcome is Outcome.OK]
+    return run_again(session, attempts, good, validation) if validation else list(attempts)
 
 
-def prove(session: Session, draft: Draft) -> Draft:
-    """Try what is about to be promoted on all of train again, and as if called in every tick.
+def prove(session: Session, attempt: Attempt) -> Attempt:
+    """Try what is to be promoted on all of train again, and once as if called in every tick.
 
-    The first has to be decided the same and may still bar it; the second is only told.
+    The first has to be decided the same and may still bar it; the second is only reported.
     """
-    if not _to_promote(session, draft):
-        return draft
+    if attempt.ruling.standing != PROMOTED or attempt.is_baseline:
+        return attempt
     if session.services.scenarios.validation:
-        draft = _try_elite(session, draft)
-    return _audit(session, draft) if _to_promote(session, draft) else draft
+        attempt = _try_elite(session, attempt)
+    if attempt.lost is None and attempt.ruling.standing == PROMOTED:
+        attempt = _try_audit(session, attempt)
+    return attempt
+
+
+def run_on_train(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Try on train, the first scenario twice, each source once that was not tried before."""
+    fresh: dict[str, Attempt] = {}
+    for each in attempts:
+        if each.source is not None and session.ledger.same_source(each.source) is None:
+            fresh.setdefault(normalised_sha256(each.source), each)
+    train = session.services.scenarios.train
+
+    def run(attempt: Attempt) -> Attempt:
+        attempt, trial = _timed(session, attempt, "try", [*train, train[0]])
+        return replace(attempt, trial=trial)
+
+    return _replaced(attempts, side_by_side(run, list(fresh.values())))
+
+
+def run_again(
+    session: Session,
+    attempts: Sequence[Attempt],
+    chosen: Sequence[Attempt],
+    scenarios: Sequence[Scenario],
+) -> list[Attempt]:
+    """Try the chosen ones on more scenarios; slots without work take a share of theirs."""
+    cells = session.config.slots // max(1, len(chosen))
+
+    def run(attempt: Attempt) -> Attempt:
+        attempt, trial = _timed(session, attempt, "confirm", scenarios, cells)
+        return replace(attempt, again=trial)
+
+    return _replaced(attempts, side_by_side(run, chosen))
+
+
+def to_confirm(ledger: Ledger, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return what did better on train than the best when its iteration began, each once.
+
+    What behaves as an earlier attempt does is known already; but it may differ from a barred one
+    where that was barred, on validation.
+    """
+    chosen: list[Attempt] = []
+    behaviours: set[object] = set()
+    for each in attempts:
+        train, best = each.train, ledger.best_before(each.key[0])
+        if each.trial is None or train is None or not train.believed or best is None:
+            continue
+        if (train.score or 0.0) <= (best.score or 0.0):
+            continue
+        known = ledger.same_behaviour(train.evaluations)
+        if known is not None and ledger.candidates[known].standing != BARRED:
+            continue
+        marks = behaviour(train.evaluations)
+        if marks not in behaviours:
+            chosen.append(each)
+        behaviours.add(marks)
+    return chosen
+
+
+def judge_on_train(attempt: Attempt, references: References) -> Attempt:
+    """Set the verdict on train: of a trial, or of a reply that holds no policy."""
+    if attempt.trial is not None:
+        verdict = judge(attempt.trial, references.train, references.objective)
+        return replace(attempt, train=verdict)
+    if attempt.proposal is not None and attempt.proposal.source is None:
+        problem = attempt.proposal.problem or "the reply holds no policy"
+        worst = worst_verdict(Outcome.MALFORMED, problem, references.train, references.objective)
+        return replace(attempt, train=worst)
+    return attempt
+
+
+def judge_again(attempt: Attempt, references: References) -> Attempt:
+    """Set the verdict on validation; what was tried on train again must be decided the same."""
+    again, train = attempt.again, attempt.train
+    if again is None or train is None:
+        return attempt
+    fresh = tuple(each for each in again.evaluations if each.scenario in references.validation)
+    validation = None
+    if fresh:
+        part = replace(again, evaluations=fresh)
+        validation = judge(part, references.validation, references.objective)
+    return replace(attempt, train=_repeated(train, again, references), validation=validation)
 
 
 def try_in_cells(
-    session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario], cells: int = 1
+    session: Session, attempt: Attempt, hop: str, scenarios: Sequence[Scenario], cells: int = 1
 ) -> Trial:
     """Return how a source did on ``scenarios``, shared out among up to so many cells.
 
     What a cell was to try is begun again when the fault is ours.
     """
-    assert draft.source is not None, "only what has a source is tried"
-    iteration, slot = draft.key
-    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=draft.title))
-    label = format_key(draft.key) if hop == "try" else f"{format_key(draft.key)} {hop}"
-    try_policy = partial(session.services.sandbox.try_policy, draft.source)
+    source = attempt.source
+    assert source is not None, "only what has a source is tried"
+    iteration, slot = attempt.key
+    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=attempt.title))
+    label = format_key(attempt.key) if hop == "try" else f"{format_key(attempt.key)} {hop}"
     parts = shares(session.payloads(scenarios), min(cells, len(scenarios) // FEWEST_PER_CELL))
-    names = [f"{label} {n}/{len(parts)}" for n in range(1, len(parts) + 1)]
-    calls = [
-        partial(session.around, "try", name if len(parts) > 1 else label, partial(try_policy, part))
-        for name, part in zip(names, parts, strict=True)
+
+    def run(number: int) -> Trial:
+        name = label if len(parts) == 1 else f"{label} {number + 1}/{len(parts)}"
+        sandbox, part = session.services.sandbox, parts[number]
+        return session.around("try", name, lambda: sandbox.try_policy(source, part))
+
+    return joined(side_by_side(run, range(len(parts))))
+
+
+def _try_elite(session: Session, attempt: Attempt) -> Attempt:
+    assert attempt.train is not None, "what is promoted was judged"
+    attempt, trial = _timed(session, attempt, "elite", session.services.scenarios.train)
+    if trial is None or attempt.train is None:
+        return attempt
+    train = _repeated(attempt.train, trial, session.references())
+    ruling = rule_alone(train)
+    if ruling.standing:
+        return replace(attempt, elite=trial, train=train, ruling=ruling)
+    return replace(attempt, elite=trial)
+
+
+def _try_audit(session: Session, attempt: Attempt) -> Attempt:
+    scenarios = [
+        with_policy_calls(each, AUDIT_CALLS)
+        for each in session.services.scenarios.train[: session.config.guards.audit_scenarios]
+        if each.params.policy_calls != AUDIT_CALLS
     ]
-    return joined(side_by_side(calls))
-
-
-def _try_on_train(session: Session, draft: Draft) -> Draft:
-    train = session.services.scenarios.train
-    trial, draft = _timed(session, draft, "try", [*train, train[0]])
-    return replace(draft, trial=trial)
-
-
-def _try_again(session: Session, cells: int, draft: Draft) -> Draft:
-    train, validation = session.services.scenarios.train, session.services.scenarios.validation
-    return _second(session, draft, [*validation, train[0]] if validation else train, cells)
-
-
-def _cells_for(session: Session, drafts: Sequence[Draft]) -> int:
-    """Return how many cells each of ``drafts`` may have, so that all slots have work."""
-    return session.config.slots // max(1, len(drafts))
-
-
-def _second(session: Session, draft: Draft, scenarios: Sequence[Scenario], cells: int) -> Draft:
-    second, draft = _timed(session, draft, "confirm", scenarios, cells)
-    return replace(draft, second=second)
-
-
-def _to_promote(session: Session, draft: Draft) -> bool:
-    if draft.lost is not None or draft.second is None or draft.key[0] == 0:
-        return False
-    return rule(session, draft).standing == PROMOTED
-
-
-def _try_elite(session: Session, draft: Draft) -> Draft:
-    elite, draft = _timed(session, draft, "elite", session.services.scenarios.train)
-    return replace(draft, elite=elite)
-
-
-def _audit(session: Session, draft: Draft) -> Draft:
-    scenarios = _to_audit(session)
     if not scenarios:
-        return draft
+        return attempt
     try:
-        return replace(draft, audit=try_in_cells(session, draft, "audit", scenarios))
+        return replace(attempt, audit=try_in_cells(session, attempt, "audit", scenarios))
     except CellFailed as error:
-        session.event("warning", f"the audit could not be made: {error}", key=draft.key)
-        return draft
+        session.event("warning", f"the audit could not be made: {error}", key=attempt.key)
+        return attempt
+
+
+def _repeated(train: Verdict, trial: Trial, references: References) -> Verdict:
+    repeats = [each for each in trial.evaluations if each.scenario in references.train]
+    return judge_repeats(train, repeats, references.train, references.objective)
 
 
 def _timed(
-    session: Session, draft: Draft, hop: str, scenarios: Sequence[Scenario], cells: int = 1
-) -> tuple[Trial | None, Draft]:
-    """Return the trial and the draft with its time; without a trial the draft is lost."""
+    session: Session, attempt: Attempt, hop: str, scenarios: Sequence[Scenario], cells: int = 1
+) -> tuple[Attempt, Trial | None]:
+    """Return the attempt with its time, and the trial; without one the attempt is lost."""
     began = session.seconds()
     try:
-        trial = try_in_cells(session, draft, hop, scenarios, cells)
+        trial = try_in_cells(session, attempt, hop, scenarios, cells)
     except CellFailed as error:
-        return None, replace(draft, lost=f"the cell failed: {error}")
-    return trial, replace(draft, seconds=draft.seconds + session.seconds() - began)
+        return replace(attempt, lost=f"the cell failed: {error}"), None
+    return replace(attempt, seconds=attempt.seconds + session.seconds() - began), trial
 
 
-def _to_audit(session: Session) -> list[Scenario]:
-    """Return the train scenarios to audit on, with the other way of calling; none if it is used."""
-    chosen = session.services.scenarios.train[: session.config.guards.audit_scenarios]
-    return [
-        with_policy_calls(each, AUDIT_CALLS)
-        for each in chosen
-        if each.params.policy_calls != AUDIT_CALLS
-    ]
-
-
-def _replaced(
-    drafts: Sequence[Draft], some: Iterable[Draft], work: Callable[[Draft], Draft]
-) -> list[Draft]:
-    """Return all drafts in order, with work done on some of them side by side."""
-    done = {draft.key: draft for draft in side_by_side([partial(work, each) for each in some])}
-    return [done.get(draft.key, draft) for draft in drafts]
+def _replaced(attempts: Sequence[Attempt], changed: Sequence[Attempt]) -> list[Attempt]:
+    """Return all attempts in order, the changed ones in place of what they were."""
+    by_key = {each.key: each for each in changed}
+    return [by_key.get(each.key, each) for each in attempts]

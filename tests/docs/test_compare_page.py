@@ -18,7 +18,7 @@ def test_the_commands_of_the_page_about_comparing_work(tmp_path: Path) -> None:
     first, paper, _ = [shown.output for shown in follow(DOCS / "compare.md", tmp_path)]
 
     compared = json.loads((tmp_path / "compared.json").read_text(encoding="utf-8"))
-    assert "right-size is the best of these. right-size against my_policy.py" in first
+    assert "right-size is significantly better than my_policy.py" in first
     assert "    fifo-one: +592.2 % (1.7, naive 0.246)" in paper
     assert compared["first"] == "my_policy.py"
     assert compared["policies"][0]["against_first"] is None

@@ -34,7 +34,7 @@ def test_a_candidate_takes_at_most_as_many_tries_as_the_page_says() -> None:
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
     most = {name: most_tries(SearchConfig(), suite_splits(name)) for name in ("smoke", "mixed")}
 
-    assert f"takes, {most['smoke']} on `smoke` and {most['mixed']} on `mixed`." in text
+    assert f"{most['smoke']} tries on `smoke`, {most['mixed']} on `mixed`." in text
 
 
 def test_chance_passes_about_as_often_as_the_page_says() -> None:

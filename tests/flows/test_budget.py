@@ -8,6 +8,7 @@ import pytest
 
 from flows.history.records import EventRow, LlmCallRow
 from flows.search.budget import (
+    Place,
     Reserve,
     Spend,
     calls_left,
@@ -91,7 +92,7 @@ def test_every_candidate_tried_is_the_planned_end() -> None:
         (
             {"tokens": 1000},
             {"tokens": 100, "largest_call_tokens": 100, "uncounted_calls": 9},
-            "as may 9 whose tokens were not told",
+            "as may 9 calls whose tokens are unknown",
         ),
         ({"dollars": 1.0}, {"dollars": 0.8, "largest_call_dollars": 0.3}, "$0.8000 of $1 are used"),
     ],
@@ -117,9 +118,23 @@ def test_an_iteration_has_as_many_places_as_there_is_room_for() -> None:
     money = BudgetConfig(tokens=1000, dollars=9.0)
     used = Spend(tokens=400, dollars=1.0, reserve=Reserve(tokens=200, dollars=2.0))
 
-    assert [places(budget, spend, wanted) for wanted in (0, 1, 4)] == [0, 1, 3]
-    assert (calls_left(money, used), places(money, used, 8)) == (3, 3)
+    assert [len(all_open(budget, spend, wanted)) for wanted in (0, 1, 4)] == [0, 1, 3]
+    assert (calls_left(money, used), len(all_open(money, used, 8))) == (3, 3)
     assert calls_left(budget, spend) == inf
+
+
+def all_open(budget: BudgetConfig, spend: Spend, wanted: int) -> list[Place]:
+    """Return the places of an iteration of which nothing is recorded."""
+    nothing: set[int] = set()
+    return places(
+        budget,
+        before=spend,
+        now=spend,
+        slots=range(wanted),
+        recorded=nothing,
+        replied=nothing,
+        charged=nothing,
+    )
 
 
 def test_what_was_replayed_is_not_paid_twice() -> None:
@@ -177,7 +192,7 @@ def test_the_summary_hides_nothing_that_is_not_known() -> None:
     assert summary_lines(spend, 1) == [
         "2 proposals from 3 calls and 1 replayed: 0 tokens in (5 cached), 0 out, $0.0000",
         "not in these dollars: 2 calls of unknown price",
-        "1 call may have been charged; how much was not told",
+        "1 call may have been charged; the amount is unknown",
     ]
     assert summary_lines(Spend(candidates=9), 2) == [
         "9 proposals; no model was asked, nothing was paid"

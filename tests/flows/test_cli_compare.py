@@ -48,7 +48,7 @@ def test_policies_are_ranked_and_a_broken_one_keeps_its_charge(tmp_path: Path, s
     ranks = [line.split()[0] for line in shown if " ok " in line or " policy_error " in line]
     assert ranks == ["right-size", "naive", "broken.py"]
     assert "broken.py: policy_error: line 7: ValueError: no \ufffd[31mluck" in done.stdout
-    assert "right-size is the best of these. right-size against naive, the next:" in done.stdout
+    assert "right-size is significantly better than naive, the next:" in done.stdout
     assert "\x1b" not in done.stdout
 
 

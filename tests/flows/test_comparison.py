@@ -60,14 +60,14 @@ def test_what_differs_between_scenarios_and_not_between_policies_cancels_out() -
     gain = found.rows[0].against_first
     assert gain is not None
     assert gain.percent == pytest.approx([100 / 9] * 3)
-    assert found.verdict.startswith("b is the best of these. b against a, the next: 11.1 % better")
+    assert found.verdict.startswith("b is significantly better than a, the next: 11.1 % better")
 
 
 def test_a_gain_on_one_scenario_alone_is_not_called_the_best() -> None:
     found = compared(tried("a", 50, 50, 50, 50), tried("lucky", 5, 51, 51, 51))
 
     assert labels(found) == ["lucky", "a"]
-    assert found.verdict.startswith("lucky leads, but these scenarios do not tell it from the next")
+    assert found.verdict.startswith("lucky leads without a significant difference from")
 
 
 def test_a_failed_scenario_keeps_its_charge_and_the_policy_is_named_with_its_reason() -> None:
@@ -95,7 +95,7 @@ def test_an_implausible_score_never_ranks() -> None:
     assert (magic.label, magic.score, magic.against_first) == ("magic", None, None)
     assert magic.problem is not None
     assert magic.problem.startswith("implausible")
-    assert found.verdict == "a is the only one that ranks"
+    assert found.verdict == "a is the only policy with a valid score"
 
 
 def test_the_best_of_the_librarys_policies_is_a_second_bar() -> None:
@@ -122,13 +122,13 @@ def test_nothing_is_concluded_from_one_scenario() -> None:
 
     found = compare_trials(trials, one)
 
-    assert found.verdict.endswith("one scenario says nothing of others")
+    assert found.verdict.endswith("one scenario gives no confidence interval")
 
 
 def test_there_is_no_best_where_all_failed() -> None:
     found = compared(tried("a", None, 5, 5, 5), tried("b", None, None, None, None))
 
-    assert found.verdict == "none of them ended well in every scenario"
+    assert found.verdict == "no policy completed every scenario"
 
 
 def test_the_same_trials_give_the_same_comparison() -> None:

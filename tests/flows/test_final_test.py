@@ -66,21 +66,21 @@ def test_without_a_promotion_the_best_baseline_stays_the_best() -> None:
     result, journal, _ = run("latency = 60")
 
     assert result.verdict.startswith(
-        "no candidate was shown to be better: the baseline naive stays the best; on the test "
+        "no candidate was significantly better: the baseline naive remains the best; on the test "
         "scenarios of the suite the best is naive"
     )
     assert len(touches(journal)) == 1
 
 
-def test_test_can_be_left_alone() -> None:
+def test_the_final_test_can_be_switched_off() -> None:
     result, journal, sandbox = run("latency = 40", guards__test=False)
 
     assert sandbox.tried_on("t1") == []
     assert touches(journal) == []
     assert result.verdict == (
         "a policy (1/0) is the best: on validation against naive: 25.0 % better (95 % confidence "
-        "interval 25.0 to 25.0, 2 scenarios) (the best baseline is naive); test scenarios were not "
-        "tried"
+        "interval 25.0 to 25.0, 2 scenarios) (the best baseline is naive); the test scenarios "
+        "were not used"
     )
 
 

@@ -66,7 +66,9 @@ def test_what_fits_the_train_scenarios_alone_is_barred() -> None:
 
     assert (found.standing, found.reason) == ("barred", "gap")
     assert found.gap_percent == pytest.approx(87.5)
-    assert found.detail.startswith("gap alarm: 3.000 on train but 1.600 on validation, 87.5 %")
+    assert found.detail.startswith(
+        "gap alarm: score 3.000 on train but 1.600 on validation, a gap 87.5 %"
+    )
 
 
 def test_a_gap_that_the_best_baseline_has_as_well_is_none() -> None:

@@ -39,13 +39,13 @@ def config(prices: Path | None = None, **settings: Any) -> SearchConfig:
     )
 
 
-def test_a_budget_in_dollars_is_told_in_proposals(prices: Path) -> None:
+def test_a_budget_in_dollars_is_given_in_proposals(prices: Path) -> None:
     lines = preflight_lines(config(prices, dollars=1.0))
 
     assert lines == [
         "model cheap at api.openai.com: $1 for a million tokens in, $10 out",
-        "$1 allow about 43 proposals at $0.0230 each; one can cost $0.0240 at most, and so much is "
-        "held back for each call",
+        "$1 allow about 43 proposals at $0.0230 each; a call costs $0.0240 at most, which is "
+        "reserved before it starts",
     ]
 
 
@@ -53,17 +53,17 @@ def test_a_budget_for_fewer_than_three_proposals_is_warned_about(prices: Path) -
     two = preflight_lines(config(prices, dollars=0.05))
     none = preflight_lines(config(prices, dollars=0.02))
 
-    assert two[-1].startswith("warning: 2 proposals are hardly a search: raise the budget")
+    assert two[-1].startswith("warning: 2 proposals are too few for a search: raise the budget")
     assert none[-1].startswith("warning: 0 proposals")
 
 
-def test_an_unknown_price_is_said_plainly() -> None:
+def test_an_unknown_price_is_named() -> None:
     lines = preflight_lines(config(proposer={"base_url": "http://127.0.0.1:1/v1"}, tokens=60_000))
 
     assert lines == [
-        "model cheap at 127.0.0.1:1: its price is not known, so its dollars cannot be counted; a "
-        "file named by proposer.prices can say it",
-        "60000 tokens allow about 11 proposals of 5000 tokens; 6000 are held back for each call",
+        "model cheap at 127.0.0.1:1: the price is unknown, so its cost cannot be counted; add it "
+        "to the file that proposer.prices names",
+        "60000 tokens allow about 11 proposals of 5000 tokens; 6000 are reserved for each call",
     ]
 
 
@@ -77,22 +77,22 @@ def test_without_a_budget_the_whole_search_is_priced(prices: Path) -> None:
     assert unpriced[-1].endswith("take about 500000 tokens, at most 600000")
 
 
-def test_of_several_models_the_mean_is_expected_and_the_dearest_held_back(prices: Path) -> None:
+def test_of_several_models_the_mean_is_expected_and_the_dearest_reserved(prices: Path) -> None:
     models = [{"model": "cheap", "weight": 9}, {"model": "strong", "weight": 1}]
     several = config(prices, dollars=1.0, proposer={"model": None, "models": models})
 
     reserve = reserve_of(several, SPLITS)
 
     assert (reserve.tokens, round(reserve.dollars, 6)) == (6000, 0.24)
-    assert "at $0.0437 each; one can cost $0.2400" in preflight_lines(several)[-1]
+    assert "at $0.0437 each; a call costs $0.2400" in preflight_lines(several)[-1]
 
 
-def test_beside_a_model_of_unknown_price_the_others_are_held_back_for(prices: Path) -> None:
+def test_with_one_model_of_unknown_price_the_others_are_reserved_for(prices: Path) -> None:
     models = [{"model": "cheap"}, {"model": "no-such-model"}]
     several = config(prices, dollars=1.0, proposer={"model": None, "models": models})
 
     assert reserve_of(several, SPLITS).dollars == pytest.approx(0.024)
-    assert "its price is not known" in preflight_lines(several)[-1]
+    assert "the price is unknown" in preflight_lines(several)[-1]
 
 
 def test_who_asks_no_model_holds_nothing_back() -> None:

@@ -11,7 +11,7 @@ from flows.judging.scoring import (
     geometric_mean,
     judge,
     normalised_sha256,
-    worst_score,
+    worst_verdict,
 )
 from sandbox.outcome import Evaluation, Outcome
 from tests.support.search_fakes import evaluation, failure, trial
@@ -42,7 +42,9 @@ def test_a_failed_scenario_is_charged_its_whole_duration_and_never_dropped() -> 
 def test_the_worst_score_is_that_of_failing_everywhere() -> None:
     verdict = judge(trial("p", [failure("one"), failure("two")]), REFERENCES)
 
-    assert verdict.score == pytest.approx(worst_score(REFERENCES))
+    worst = worst_verdict(Outcome.MALFORMED, "no policy", REFERENCES)
+    assert verdict.score == pytest.approx(worst.score)
+    assert (worst.judged, worst.message) == ((), "no policy")
 
 
 def test_other_decisions_on_the_same_scenario_are_nondeterministic() -> None:

@@ -67,7 +67,7 @@ def test_the_gap_alarm_bars_and_is_told() -> None:
     assert row.standing == "barred"
     assert row.gap_percent == pytest.approx(100 * (2 / (50 / (49 * 48) ** 0.5) - 1))
     (alarm,) = events(journal, "gap_alarm")
-    assert alarm.detail["reason"] == "gap" and "fits the train scenarios" in alarm.message
+    assert alarm.detail["reason"] == "gap" and "overfitted to the train scenarios" in alarm.message
 
 
 def test_other_decisions_from_trial_to_trial_are_found_before_promotion() -> None:
@@ -193,7 +193,9 @@ def test_an_audit_tells_whether_every_tick_changes_anything() -> None:
 
     assert sandbox.trials[-3] == ("latency = 40", ("one", "two"))
     assert audited.detail["same"] is True
-    assert audited.message.endswith("called in every tick it decides the same on 2 scenarios")
+    assert audited.message.endswith(
+        "called in every tick, it makes the same decisions on 2 scenarios"
+    )
 
 
 def test_no_audit_is_made_where_it_is_not_wanted_or_would_change_nothing() -> None:
@@ -230,7 +232,7 @@ def test_without_validation_a_warning_says_what_decides() -> None:
 
     assert standings(result) == ["promoted"]
     assert "no validation scenarios: train decides" in events(journal, "warning")[0].message
-    assert "test scenarios were not tried" in result.verdict
+    assert "the test scenarios were not used" in result.verdict
 
 
 def test_the_metric_gamer_gains_nothing_by_latency_and_is_refused_by_throughput() -> None:

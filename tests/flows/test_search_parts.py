@@ -63,7 +63,7 @@ def test_calls_run_at_the_same_time_and_answer_in_order() -> None:
         together.wait()
         return f"{number} {where.get()}"
 
-    answers = side_by_side([lambda n=n: call(n) for n in range(3)])  # type: ignore[misc]
+    answers = side_by_side(call, range(3))
 
     assert answers == ["0 here", "1 here", "2 here"]
 
@@ -76,7 +76,7 @@ def test_the_first_failure_in_order_is_raised_when_all_have_ended() -> None:
         raise ValueError(f"call {number}")
 
     with pytest.raises(ValueError, match="call 0"):
-        side_by_side([lambda n=n: fail(n) for n in range(3)])  # type: ignore[misc]
+        side_by_side(fail, range(3))
 
     assert sorted(ended) == [0, 1, 2]
 

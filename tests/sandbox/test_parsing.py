@@ -2,7 +2,6 @@
 
 import ast
 import gc
-from functools import partial
 
 import pytest
 
@@ -20,7 +19,7 @@ def test_threads_that_make_trees_at_once_all_get_them() -> None:
         return [ast.dump(parse(source)) for source in sources[number % 3 :]]
 
     try:
-        made = side_by_side([partial(work, number) for number in range(6)])
+        made = side_by_side(work, range(6))
     finally:
         gc.set_threshold(*before)
 
