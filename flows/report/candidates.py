@@ -171,14 +171,16 @@ def guard_lines(data: ReportData, row: CandidateRow) -> list[str]:
         lines.append(one_line(f"{row.standing}: {row.standing_detail}"))
     figures = []
     if row.validation_score is not None:
-        figures.append(f"score on validation {score_text(row.validation_score)}")
+        figures.append(f"validation score {score_text(row.validation_score)}")
     if row.gain_low_percent is not None and row.gain_high_percent is not None:
         figures.append(
-            f"gain over the best before it {row.gain_low_percent:+.1f} to "
+            f"gain over the previous best {row.gain_low_percent:+.1f} to "
             f"{row.gain_high_percent:+.1f}\N{NO-BREAK SPACE}%"
         )
     if row.gap_percent is not None:
-        figures.append(f"train above validation by {row.gap_percent:+.1f}\N{NO-BREAK SPACE}%")
+        figures.append(
+            f"train score above validation score by {row.gap_percent:+.1f}\N{NO-BREAK SPACE}%"
+        )
     if figures:
         lines.append("; ".join(figures))
     audits = [e for e in data.events if e.kind == "audit" and (e.iteration, e.slot) == slot_of(row)]

@@ -1,4 +1,4 @@
-"""The best attempt beside the baselines: scores and the use of the cluster."""
+"""The best attempt beside the baselines: scores, latency, use of the cluster, the paper."""
 
 import math
 from collections import Counter
@@ -20,16 +20,16 @@ MAX_KILLS = 3
 FIGURES = (
     ("pipelines completed", "pipelines_completed", "sum", "more"),
     ("pipelines arrived", "pipelines_arrived", "sum", ""),
-    ("completed per hour", "pipelines_completed_per_hour", "mean", "more"),
-    ("wait in queue, mean s", "queue_wait_seconds_mean", "mean", "less"),
-    ("service, mean s", "service_seconds_mean", "mean", "less"),
+    ("pipelines completed per hour", "pipelines_completed_per_hour", "mean", "more"),
+    ("queue wait, mean, s", "queue_wait_seconds_mean", "mean", "less"),
+    ("service time, mean, s", "service_seconds_mean", "mean", "less"),
     ("CPU allocated, %", "cpu_allocated_percent", "mean", ""),
     ("memory allocated, %", "memory_allocated_percent", "mean", ""),
     ("memory consumed, %", "memory_consumed_percent", "mean", ""),
-    ("out-of-memory kills", "oom_kills", "sum", "less"),
-    ("CPU seconds lost to them", "oom_wasted_cpu_seconds", "sum", "less"),
+    ("out-of-memory (OOM) kills", "oom_kills", "sum", "less"),
+    ("CPU seconds lost to OOM kills", "oom_wasted_cpu_seconds", "sum", "less"),
     ("pipelines never started", "starved_pipelines", "sum", "less"),
-    ("fairness over priorities (Jain)", "jain_fairness", "mean", "more"),
+    ("fairness across priorities (Jain index)", "jain_fairness", "mean", "more"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a report is made from: the rows of one experiment and the questions all parts ask."""
+"""What a report is made from: the rows of one experiment, and what all its parts ask of them."""
 
 import json
 import math

@@ -47,11 +47,11 @@ FOLDER = Path(__file__).parent / "report_templates"
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
 MEASURES = {
-    "weighted_latency": "Weighted latency of {} divided by the policy's own: higher is better. "
-    "An unfinished pipeline is charged the whole duration: dropping work wins no scenario.",
-    "goodput": "Pipelines completed per hour, divided by those of {}: higher is better.",
-    "legacy_throughput": "Containers per second, divided by those of {}: higher is better.",
-    "legacy_latency": "Adjusted latency of {} divided by the policy's own: higher is better.",
+    "weighted_latency": "Weighted latency of {} divided by that of the policy; higher is better. "
+    "An unfinished pipeline counts with the whole duration, so dropping work does not help.",
+    "goodput": "Pipelines completed per hour, divided by that of {}; higher is better.",
+    "legacy_throughput": "Containers per second, divided by that of {}; higher is better.",
+    "legacy_latency": "Adjusted latency of {} divided by that of the policy; higher is better.",
 }
 QUIET_EVENTS = ("new_best", "refused")
 
@@ -242,7 +242,7 @@ def _events(data: ReportData) -> tuple[tuple[str, str, str], ...]:
     ]
     if len(shown) > MAX_EVENTS:
         left = len(shown) - MAX_EVENTS
-        return (*shown[:MAX_EVENTS], ("", "…", f"{left:,} more: assay sql has them"))
+        return (*shown[:MAX_EVENTS], ("", "…", f"{left:,} more in the history: assay sql"))
     return tuple(shown)
 
 

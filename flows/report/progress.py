@@ -1,4 +1,4 @@
-"""The improvement curve: every attempt's score in order, the best so far, baselines as lines."""
+"""How the search went: the improvement curve, and which attempt was made from which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The short parts of a report: tiles, failures by kind, cost."""
+"""The short parts of a report: the verdict, tiles, failures by kind, cost."""
 
 import math
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from flows.wording import counted
 from sandbox.source import source_line
 
 STATUS_WORDS = {
-    "running": "is still running, or was cut off",
+    "running": "is still running, or was killed",
     "finished": "is finished",
     "budget_exhausted": "ended because its budget was used up",
-    "finished_with_losses": "ended with attempts lost to failures of ours",
-    "interrupted": "was interrupted and can be continued",
-    "failed": "failed before its end",
+    "finished_with_losses": "ended with attempts lost to infrastructure failures",
+    "interrupted": "was interrupted and can be resumed",
+    "failed": "failed",
 }
 
 
@@ -86,13 +86,13 @@ def tiles(data: ReportData) -> tuple[Tile, ...]:
             label="candidates tried",
             value=f"{len(attempts):,}",
             note=(f"{promoted:,} promoted, " if data.guarded else "")
-            + (f"{repeats:,} repeated an earlier one" if repeats else "all different"),
+            + (f"{repeats:,} the same as an earlier one" if repeats else "all different"),
         ),
         Tile(
             label="failed",
             value=f"{failed:,}",
             note=(f"{percent(failed / len(attempts))} of them" if failed else "no policy failed")
-            + (f"; {lost:,} more lost by us" if lost else ""),
+            + (f"; {lost:,} more lost to infrastructure failures" if lost else ""),
         ),
         _time_tile(data),
         _cost_tile(data.calls, promoted),
@@ -118,7 +118,7 @@ def _time_tile(data: ReportData) -> Tile:
     return Tile(
         label="wall time",
         value=seconds_text(elapsed_seconds(row.created_at, last)),
-        note=f"{seconds_text(cell)} in cells, all slots together" if cell else "",
+        note=f"{seconds_text(cell)} of cell time, summed over slots" if cell else "",
     )
 
 
@@ -129,9 +129,9 @@ def _cost_tile(calls: Sequence[LlmCallRow], promoted: int) -> Tile:
     known = [row.cost_usd for row in paid if row.cost_usd is not None]
     unknown, silent = sum(map(is_unpriced, paid)), sum(map(may_be_charged, paid))
     note = counted(len(calls), "call") + (f", {unknown:,} of unknown price" if unknown else "")
-    note += f", {silent:,} that may have been charged untold" if silent else ""
+    note += f", {silent:,} possibly charged, amount unknown" if silent else ""
     if known and promoted:
-        note += f"; {dollars(math.fsum(known) / promoted)} for each promoted"
+        note += f"; {dollars(math.fsum(known) / promoted)} per promoted candidate"
     return Tile(
         label="cost of models",
         value=dollars(math.fsum(known) if known or not paid else None),
@@ -176,9 +176,9 @@ COST_COLUMNS = (
     "answered",
     "replayed",
     "tokens in",
-    "of these cached",
+    "cached",
     "tokens out",
-    "of these reasoning",
+    "reasoning",
     "seconds",
     "cost",
 )
@@ -226,7 +226,7 @@ def verdict(data: ReportData) -> str:
     if data.guarded:
         return f"{_ruled(data)} {tried} {'was' if len(data.attempts) == 1 else 'were'} tried."
     if best is None or best.score is None:
-        return f"None of {tried} ran to the end on every scenario."
+        return f"None of {tried} completed every scenario."
     name = f"“{one_line(best.title, 80)}” ({slot_name(slot_of(best))})"
     rival = max(
         (row for row in data.baselines if row.score is not None),

@@ -1,4 +1,4 @@
-"""Text for the report: hidden characters shown, numbers made readable, JSON made inert."""
+"""Text for the report: numbers, cleaned words, inert JSON, the configuration as TOML."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Timelines: what the cluster did over time under the best attempt and under the best baseline."""
+"""What the cluster did over time: curves of use, and containers on pools."""
 
 import heapq
 import math
@@ -26,7 +26,7 @@ SERIES = (
     ("query pipelines waiting", "queued_query", None),
     ("interactive pipelines waiting", "queued_interactive", None),
     ("batch pipelines waiting", "queued_batch", None),
-    ("containers killed for memory", KILLS, None),
+    ("out-of-memory (OOM) kills", KILLS, None),
 )
 
 
@@ -167,7 +167,7 @@ def _row(
     note = counted(created, "container")
     own = _reach(scenario, containers)
     if created > len(spans):
-        note = f"the first {len(spans):,} of {note}, all that began before second {number(own, 4)}"
+        note = f"the first {len(spans):,} of {note}, started before second {number(own, 4)}"
     pools = sorted({span[POOL] for span in spans} | set(range(_pools(scenario))))
     return {
         "name": rival.name,

@@ -85,7 +85,7 @@ def test_an_opened_candidate_tells_what_the_guards_found(page: Browser) -> None:
 
     [detail] = page.texts("#table tr.detail .inside")
     assert "barred: its train score is 30 % above validation" in detail
-    assert "score on validation" in detail
+    assert "validation score" in detail
 
 
 def test_a_column_sorts_up_and_then_down(page: Browser) -> None:

@@ -31,7 +31,7 @@ def test_a_figure_that_is_missing_somewhere_is_not_averaged_over_the_rest() -> N
 
     lines = figure_lines(replace(data, evaluations=evaluations), contenders(data))
 
-    kills = next(line for line in lines if line.label == "out-of-memory kills")
+    kills = next(line for line in lines if line.label == "out-of-memory (OOM) kills")
     assert kills.cells == ("9", "9", "–")
 
 

@@ -96,8 +96,8 @@ def test_a_candidate_tells_its_interval_its_gap_and_its_audit() -> None:
     standing, figures, audit = guard_lines(data, data.best)
 
     assert standing.startswith("promoted: 12.3 % better")
-    assert "gain over the best before it +4.1 to +20.7" in figures
-    assert "train above validation by +1.5" in figures
+    assert "gain over the previous best +4.1 to +20.7" in figures
+    assert "train score above validation score by +1.5" in figures
     assert audit == "audit: the same decisions in every_tick on 2 scenarios"
     assert payload(data)["candidates"]["7/0"]["guards"][0].startswith("barred: ")
 
@@ -144,7 +144,7 @@ def test_the_best_and_the_best_baseline_are_drawn_and_what_is_left_out_is_said()
 
     assert [policy["name"] for policy in first["policies"]] == ["best found", "priority"]
     assert first["policies"][0]["note"] == (
-        "the first 300 of 900 containers, all that began before second 99.67"
+        "the first 300 of 900 containers, started before second 99.67"
     )
     assert first["until"] == 99.667
     drawn = [

@@ -69,7 +69,7 @@ def test_the_verdict_of_a_search_in_which_all_failed_says_so() -> None:
     rows = tuple(replace(row, outcome="load_error") for row in rescored(search_rows(2), None, None))
 
     assert verdict(replace(search_rows(2), candidates=rows)) == (
-        "None of 2 candidates ran to the end on every scenario."
+        "None of 2 candidates completed every scenario."
     )
 
 
@@ -81,7 +81,7 @@ def test_an_empty_search_has_a_page_too() -> None:
     view = build_view(data)
 
     assert view.verdict == "No candidate has been tried yet."
-    assert view.status.startswith("The search is still running, or was cut off")
+    assert view.status.startswith("The search is still running, or was killed")
     assert (view.curve, view.scores, view.timelines, view.rows) == ("", (), (), ())
 
 
@@ -90,7 +90,7 @@ def test_the_status_tells_of_losses_and_gives_the_detail() -> None:
     row = experiment_row(status="finished_with_losses", status_detail="2 attempts were lost")
 
     assert status_sentence(replace(data, experiment=row)) == (
-        "The search ended with attempts lost to failures of ours: 2 attempts were lost."
+        "The search ended with attempts lost to infrastructure failures: 2 attempts were lost."
     )
 
 
@@ -112,7 +112,7 @@ def test_a_replayed_call_costs_nothing_and_an_unknown_price_is_not_zero() -> Non
 
     assert shown["cost of models"].value == "$0.0250"
     assert shown["cost of models"].note == (
-        "4 calls, 1 of unknown price; $0.0125 for each promoted"
+        "4 calls, 1 of unknown price; $0.0125 per promoted candidate"
     )
     assert costs(replace(data, calls=calls))[0].cells[:3] == ("4", "4", "1")
 
@@ -125,7 +125,7 @@ def test_the_tile_of_costs_hides_no_answer_whose_price_or_tokens_are_unknown() -
     shown = {tile.label: tile for tile in tiles(replace(data, calls=(unpriced, silent)))}
 
     assert shown["cost of models"].note == (
-        "2 calls, 1 of unknown price, 1 that may have been charged untold"
+        "2 calls, 1 of unknown price, 1 possibly charged, amount unknown"
     )
 
 

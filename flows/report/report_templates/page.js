@@ -221,7 +221,7 @@
   }
 
   function bar([start, end, lane, cpu, ram, priority, outcome], across, y, height) {
-    const fates = ["ended well", "killed for memory", "timed out", "suspended", "still running at the end"];
+    const fates = ["completed", "out of memory", "timed out", "suspended", "still running at the end"];
     const begin = across(start);
     const size = { x: begin, y: y + lane * height, width: Math.max(1, across(end) - begin), height };
     const words = `${start} to ${end} s: ${cpu} CPU, ${ram} GB, ` +
