@@ -125,7 +125,15 @@ def _site(lock: Path, machine: str, python: str, work: Path) -> Path:
         wheels, unpacked = Path(folder, "wheels"), Path(folder, "site")
         platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC_MINORS]
         _run(
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+            *(
+                sys.executable,
+                "-P",
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+            ),
             *("--no-deps", "--require-hashes", "--only-binary", ":all:"),
             *("--implementation", "cp", "--python-version", python),
             *(word for platform in platforms for word in ("--platform", platform)),

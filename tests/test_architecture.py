@@ -15,7 +15,7 @@ PACKAGES = ("simulator", "sandbox", "flows")
 """From the lowest to the highest."""
 FLOORS = {
     "flows": (
-        "errors clock home loopback version wording text untrusted threads",
+        "errors clock home loopback version wording toml_text text untrusted threads",
         "settings",
         "history",
         "policies trials",

@@ -14,7 +14,6 @@ from flows.cli.terminal import excerpt, print_line, print_table, screen_width
 from flows.errors import UserError
 from flows.judging.comparison import Comparison, ComparisonRow, Measure, compare
 from flows.judging.intervals import Interval
-from flows.judging.objectives import Objective
 from flows.judging.paper import PAPER_SUITE, PaperFigure, paper_figures, paper_lines
 from flows.judging.scoring import Judged, Verdict, judge
 from flows.judging.splits import ALL_SPLITS, naive_references, suite_scenarios, trace_scenario
@@ -26,6 +25,7 @@ from flows.policies import (
     never_tried,
     read_policy,
 )
+from flows.settings.sections import Objective
 from flows.wording import counted
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox

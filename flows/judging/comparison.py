@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
-from flows.judging.objectives import DEFAULT_OBJECTIVE, Objective, Reference
+from flows.judging.objectives import DEFAULT_OBJECTIVE, Reference
 from flows.judging.scoring import Verdict, judge
 from flows.judging.splits import naive_references
 from flows.policies import Contender, never_tried
+from flows.settings.sections import Objective
 from flows.threads import side_by_side
 from flows.trials import Evaluator
 from sandbox.outcome import Evaluation, Outcome, Trial

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
+from flows.settings.sections import Objective
 from sandbox.outcome import Evaluation, Outcome
 
-Objective = Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"]
 DEFAULT_OBJECTIVE: Objective = "weighted_latency"
 LEAST_DONE = 0.5
 """What a policy that completed nothing is counted with: half a pipeline, half a container."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from flows.judging.objectives import (
     DEFAULT_OBJECTIVE,
-    Objective,
     Reference,
     charged_latency,
     scenario_score,
 )
+from flows.settings.sections import Objective
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.parsing import parse
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from flows import toml_text
 from flows.home import experiment_folder
 from flows.prompting.templates import render_html
 from flows.report.candidates import TableRow, payload, table_rows
@@ -39,7 +40,7 @@ from flows.report.summary import (
     tiles,
     verdict,
 )
-from flows.report.text import clip, command_line, json_for_script, moment, number, one_line, to_toml
+from flows.report.text import clip, command_line, json_for_script, moment, number, one_line
 from flows.report.timelines import gantts, timeline_panels
 from flows.untrusted import for_page
 
@@ -247,4 +248,4 @@ def _events(data: ReportData) -> tuple[tuple[str, str, str], ...]:
 
 
 def _config(data: ReportData) -> str:
-    return clip(for_page(to_toml(data.experiment.config)), MAX_CONFIG_CHARS)
+    return clip(for_page(toml_text.document(data.experiment.config)), MAX_CONFIG_CHARS)

@@ -1,14 +1,14 @@
 """Writes the configuration out with every key, its default and its meaning, from the models."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel, Secret
 from pydantic.fields import FieldInfo
 
+from flows import toml_text
 from flows.settings.search import SearchConfig
 
 INTRODUCTION = """\
@@ -46,9 +46,9 @@ def _table(model: type[BaseModel], path: str) -> Iterator[str]:
 
 def _key(name: str, each: FieldInfo) -> Iterator[str]:
     default = None if each.is_required() else each.get_default(call_default_factory=True)
-    line = f"{name} = {_value(default)}"
-    if default is None:
-        line = f"{MARK}{name} = {_example(each)}"
+    line = f"{MARK}{name} = {_example(each)}"
+    if default is not None:
+        line = f"{name} = {toml_text.value(default)}"
     about = "; ".join(part for part in (_meaning(each), _choices(each), _bounds(each)) if part)
     if len(line) + len(f"  {MARK}{about}") <= WIDTH:
         yield f"{line}  {MARK}{about}" if about else line
@@ -64,18 +64,6 @@ def _comment(text: str) -> list[str]:
 def _plain(text: str) -> str:
     """Return a text in the terms of a file, where what is None in Python is not set."""
     return re.sub(r"\bNone\b", "unset", " ".join(text.replace("``", "").split()))
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key} = {_value(each)}' for key, each in value.items())}}}"
-    return json.dumps(str(value), ensure_ascii=False)
 
 
 def _example(each: FieldInfo) -> str:

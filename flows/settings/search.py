@@ -18,10 +18,13 @@ from flows.settings.sections import (
     NAME,
     OFFLINE,
     BudgetConfig,
+    CellKind,
     EvolveConfig,
     FeedbackConfig,
     GuardConfig,
     ModelConfig,
+    Objective,
+    PolicyCalls,
     ProposerConfig,
     RunnerConfig,
     Section,
@@ -55,17 +58,13 @@ class SearchConfig(Section):
     )
     suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
     seed: int = Field(0, ge=0, lt=2**63, description="of every random choice")
-    objective: Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"] = (
-        Field("weighted_latency", description="what a score is made of")
-    )
+    objective: Objective = Field("weighted_latency", description="what a score is made of")
     strategy: Literal["refine", "best_of_n", "evolve"] = Field(
         "refine", description="one after another; independent samples; a population"
     )
-    cell: Literal["docker", "process"] = Field("docker", description="where policies run")
+    cell: CellKind = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
-    policy_calls: Literal["every_tick", "on_change"] | None = Field(
-        None, description="None leaves what the suite says"
-    )
+    policy_calls: PolicyCalls | None = Field(None, description="None leaves what the suite says")
     baselines: tuple[str, ...] = Field(
         ("naive", "priority", "shortest-first", "right-size"),
         description="library policies tried first; naive is always among them",

@@ -20,6 +20,9 @@ IN_WORDS = {
     HEADER_NAME: "expected the name of a header, never the key itself",
     ENVIRONMENT_NAME: "expected the name of an environment variable, never the key itself",
 }
+Objective = Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"]
+CellKind = Literal["docker", "process"]
+PolicyCalls = Literal["every_tick", "on_change"]
 OFFLINE = "offline"
 OUTPUT_TOKENS = 16_000
 """Room for long thoughts and a policy of some two hundred lines."""
@@ -216,10 +219,8 @@ class TrialConfig(Section):
 
     suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
     split: Literal["train", "validation", "test"] = "validation"
-    policy_calls: Literal["every_tick", "on_change"] | None = Field(
-        None, description="None leaves what the suite says"
-    )
-    cell: Literal["docker", "process"] = Field("docker", description="where policies run")
+    policy_calls: PolicyCalls | None = Field(None, description="None leaves what the suite says")
+    cell: CellKind = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="policies tried side by side")
     limits: Limits = Limits()
     runner: RunnerConfig = RunnerConfig()
@@ -243,9 +244,7 @@ class CompareConfig(TrialConfig):
         min_length=1,
         description="files, library policies, candidates by the start of their sha256, experiments",
     )
-    objective: Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"] = (
-        "weighted_latency"
-    )
+    objective: Objective = "weighted_latency"
 
 
 def folder_sha256(config: FolderConfig, scenarios: Sequence[Scenario]) -> str:

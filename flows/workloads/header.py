@@ -1,11 +1,11 @@
 """The header of a trace: a TOML file beside it that says where the trace comes from."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flows import toml_text
 from flows.errors import UserError
 from simulator.errors import TraceError
 from simulator.params import read_mapping
@@ -48,7 +48,7 @@ def write_with_header(
     except OSError as error:
         raise UserError(f"{out.parent} cannot be made: {error.strerror}") from None
     write_text(out, text, TraceError)
-    write_text(header_path(out), render_header(full), TraceError)
+    write_text(header_path(out), toml_text.document(full), TraceError)
     return full
 
 
@@ -75,30 +75,3 @@ def count_operators(workload: Workload) -> int:
 def text_sha256(text: str) -> str:
     """Return the checksum that a header and a suite file give for a trace's text."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def render_header(header: Header) -> str:
-    """Return a header as TOML: plain values first, tables at the end."""
-    plain = {key: value for key, value in header.items() if not isinstance(value, Mapping)}
-    tables = {key: value for key, value in header.items() if isinstance(value, Mapping) and value}
-    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[\n" + "".join(f"  {_value(each)},\n" for each in value) + "]"
-    return repr(value)
-
-
-def _quoted(text: str) -> str:
-    clean = text.encode("utf-8", "backslashreplace").decode()
-    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007F")

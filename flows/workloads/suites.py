@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flows import toml_text
 from flows.errors import UserError
 from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND
 from flows.workloads.header import (
     header_path,
     read_header,
-    render_header,
     text_sha256,
     write_with_header,
 )
@@ -74,7 +74,7 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes) -> MadeSu
     for number, entry in enumerate(entries):
         entry["params"].setdefault("random_seed", wishes.seed + number)
     suite = {"name": out.stem, "description": written, "scenarios": entries}
-    write_text(out, render_header(suite), InputError)
+    write_text(out, toml_text.document(suite), InputError)
     return MadeSuite(suite=load_suite(out), notes=tuple(notes))
 
 

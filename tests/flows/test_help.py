@@ -6,12 +6,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
 
 from flows.cli.main import assay
+from flows.settings.search import SearchConfig
+from flows.settings.sections import CellKind, FeedbackConfig, Objective, PolicyCalls
 from tests.support import command
 
 COLUMNS = 80
@@ -35,6 +37,28 @@ def commands(group: click.Group, *path: str) -> dict[str, click.Command]:
 def groups(group: click.Group) -> list[str]:
     """The groups of commands by what one types."""
     return [name for name, each in group.commands.items() if isinstance(each, click.Group)]
+
+
+def test_the_choices_of_options_are_those_of_the_configuration() -> None:
+    """The commands repeat them, as help must not wait for the models of the configuration."""
+    chosen = {
+        option: tuple(each.type.choices)
+        for command_ in commands(assay).values()
+        for each in command_.params
+        for option in each.opts
+        if isinstance(each.type, click.Choice)
+    }
+    known: dict[str, Any] = {
+        "--objective": Objective,
+        "--cell": CellKind,
+        "--policy-calls": PolicyCalls,
+        "--strategy": SearchConfig.model_fields["strategy"].annotation,
+        "--feedback": FeedbackConfig.model_fields["show"].annotation,
+    }
+
+    assert {option: chosen[option] for option in known} == {
+        option: get_args(kinds) for option, kinds in known.items()
+    }
 
 
 @pytest.mark.parametrize("name", commands(assay))

@@ -16,8 +16,8 @@ from flows.report.text import (
     one_line,
     score_text,
     seconds_text,
-    to_toml,
 )
+from flows.toml_text import document
 from flows.untrusted import for_page
 
 
@@ -115,8 +115,8 @@ def test_a_configuration_reads_back_from_its_toml() -> None:
         "models": [{"name": "a"}],
     }
 
-    assert tomllib.loads(to_toml(config)) == config
+    assert tomllib.loads(document(config)) == config
 
 
 def test_a_key_without_a_value_is_left_out_of_the_toml() -> None:
-    assert to_toml({"a": None, "b": {"c": None, "d": 1}}) == "\n[b]\nd = 1\n"
+    assert document({"a": None, "b": {"c": None, "d": 1}}) == "[b]\nd = 1\n"

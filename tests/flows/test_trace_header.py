@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.cli.traces import describe_traces
+from flows.toml_text import document
 from flows.workloads.checks import check_file
-from flows.workloads.header import render_header
 from simulator.errors import InputError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -39,17 +39,17 @@ QUICK = settings(
 @QUICK
 @given(HEADERS)
 def test_a_header_is_read_back_as_it_was_written(header: dict[str, Any]) -> None:
-    assert tomllib.loads(render_header(header)) == header
+    assert tomllib.loads(document(header)) == header
 
 
 def test_tables_inside_lists_are_read_back() -> None:
     header = {"files": [{"name": 'a "b" \\ \x7f\n', "sha256": "0"}], "n": 1}
 
-    assert tomllib.loads(render_header(header)) == header
+    assert tomllib.loads(document(header)) == header
 
 
 def test_a_file_name_that_is_not_unicode_does_not_break_a_header() -> None:
-    assert tomllib.loads(render_header({"name": "caf\udce9"})) == {"name": "caf\\udce9"}
+    assert tomllib.loads(document({"name": "caf\udce9"})) == {"name": "caf\\udce9"}
 
 
 @QUICK
@@ -59,7 +59,7 @@ def test_no_header_breaks_a_check_or_a_description(
 ) -> None:
     trace = tmp_path / "t.csv"
     trace.write_text(TRACE, encoding="utf-8")
-    trace.with_suffix(".toml").write_text(render_header(header), encoding="utf-8")
+    trace.with_suffix(".toml").write_text(document(header), encoding="utf-8")
 
     checked = check_file(str(trace))
     try:

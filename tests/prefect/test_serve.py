@@ -28,6 +28,10 @@ def test_serve_runs_what_is_asked_for_on_a_server_of_its_own(tmp_path: Path) -> 
     plain, with_options = (block for block in blocks(PAGE, "sh") if "assay serve" in block.text)
     [search] = blocks(DOCS / "running.md", "toml")
     (tmp_path / "search.toml").write_text(search.text, encoding="utf-8")
+    (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://127.0.0.1:9/api"\n')
+    (tmp_path / ".env").write_text("PREFECT_API_URL=http://127.0.0.1:9/api\n")
+    for name in ("flows", "prefect", "docker", "sitecustomize"):  # not ours, only named so
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('run from the current folder')\n")
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     here = Machine(url=url, environment={})

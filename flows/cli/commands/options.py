@@ -10,6 +10,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 SPLITS = click.Choice(["train", "validation", "test"])
 CALLS = click.Choice(["every_tick", "on_change"])
 CELLS = click.Choice(["docker", "process"])
+OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 
 
 def complete_experiments(

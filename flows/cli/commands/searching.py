@@ -8,12 +8,12 @@ from flows.cli.commands.options import (
     CELLS,
     FILE,
     FOLDER,
+    OBJECTIVES,
     complete_experiments,
     complete_library_policies,
     complete_suites,
 )
 
-OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 STRATEGIES = click.Choice(["refine", "best_of_n", "evolve"])
 FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 

@@ -10,6 +10,7 @@ from flows.cli.commands.options import (
     CELLS,
     FILE,
     FOLDER,
+    OBJECTIVES,
     SPLITS,
     complete_library_policies,
     complete_policies,
@@ -17,7 +18,6 @@ from flows.cli.commands.options import (
 )
 
 PARTS = click.Choice(["train", "validation", "test", "all"])
-OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
 
 
 @click.command(short_help="Try one policy in a locked container.")
