@@ -4,8 +4,6 @@ from functools import reduce
 from math import inf
 from typing import Any
 
-import pytest
-
 from flows.history.records import EventRow, LlmCallRow
 from flows.search.budget import (
     Place,
@@ -75,35 +73,33 @@ def test_every_candidate_tried_is_the_planned_end() -> None:
     assert room_for(BudgetConfig(candidates=3), Spend(candidates=1)) == 2
 
 
-@pytest.mark.parametrize(
-    ("budget", "spend", "word"),
-    [
-        ({"minutes": 1.0}, {"seconds": 60.0}, "minutes"),
-        ({"tokens": 1000}, {"tokens": 700, "largest_call_tokens": 400}, "tokens"),
-        ({"tokens": 1000}, {"tokens": 1000}, "tokens"),
-        ({"tokens": 1000}, {"reserve": Reserve(tokens=1001)}, "another call may take 1001"),
-        ({"dollars": 1.0}, {"reserve": Reserve(dollars=1.5)}, "another call may cost $1.5000"),
-        ({"evaluations": 30}, {"evaluations": 30}, "30 of 30 evaluations are used"),
-        (
-            {"evaluations": 30},
-            {"evaluations": 12, "reserve": Reserve(evaluations=19)},
-            "12 of 30 evaluations are used and another candidate may take 19",
-        ),
-        (
-            {"tokens": 1000},
-            {"tokens": 100, "largest_call_tokens": 100, "uncounted_calls": 9},
-            "as may 9 calls whose tokens are unknown",
-        ),
-        ({"dollars": 1.0}, {"dollars": 0.8, "largest_call_dollars": 0.3}, "$0.8000 of $1 are used"),
-    ],
-)
-def test_a_budget_stops_the_search_before_it_is_exceeded(
-    budget: dict[str, Any], spend: dict[str, Any], word: str
-) -> None:
-    stop = stop_reason(BudgetConfig(**budget), Spend(**spend))
+ENDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"minutes": 1.0}, {"seconds": 60.0}, "minutes"),
+    ({"tokens": 1000}, {"tokens": 700, "largest_call_tokens": 400}, "tokens"),
+    ({"tokens": 1000}, {"tokens": 1000}, "tokens"),
+    ({"tokens": 1000}, {"reserve": Reserve(tokens=1001)}, "another call may take 1001"),
+    ({"dollars": 1.0}, {"reserve": Reserve(dollars=1.5)}, "another call may cost $1.5000"),
+    ({"evaluations": 30}, {"evaluations": 30}, "30 of 30 evaluations are used"),
+    (
+        {"evaluations": 30},
+        {"evaluations": 12, "reserve": Reserve(evaluations=19)},
+        "12 of 30 evaluations are used and another candidate may take 19",
+    ),
+    (
+        {"tokens": 1000},
+        {"tokens": 100, "largest_call_tokens": 100, "uncounted_calls": 9},
+        "as may 9 calls whose tokens are unknown",
+    ),
+    ({"dollars": 1.0}, {"dollars": 0.8, "largest_call_dollars": 0.3}, "$0.8000 of $1 are used"),
+]
 
-    assert stop is not None and not stop.planned
-    assert word in stop.reason
+
+def test_a_budget_stops_the_search_before_it_is_exceeded() -> None:
+    for budget, spend, word in ENDS:
+        stop = stop_reason(BudgetConfig(**budget), Spend(**spend))
+
+        assert stop is not None and not stop.planned
+        assert word in stop.reason
 
 
 def test_room_for_one_call_need_not_be_room_for_three() -> None:
@@ -152,21 +148,21 @@ def test_calls_that_may_have_been_charged_without_a_word_are_counted_as_such() -
     assert spent(call(), silent, cut, refused).uncounted_calls == 2
 
 
-@pytest.mark.parametrize("outcome", ["bad_reply", "truncated", "refused", "connection_lost"])
-def test_an_answer_of_any_kind_without_its_tokens_may_have_been_charged(outcome: str) -> None:
-    silent = call(outcome=outcome, input_tokens=None, output_tokens=None, cost_usd=None)
-    half = call(outcome=outcome, input_tokens=None, cost_usd=None)
+def test_an_answer_of_any_kind_without_its_tokens_may_have_been_charged() -> None:
+    for outcome in ("bad_reply", "truncated", "refused", "connection_lost"):
+        silent = call(outcome=outcome, input_tokens=None, output_tokens=None, cost_usd=None)
+        half = call(outcome=outcome, input_tokens=None, cost_usd=None)
 
-    assert (spent(silent).uncounted_calls, spent(silent).unpriced_calls) == (1, 0)
-    assert spent(half).uncounted_calls == 1
+        assert (spent(silent).uncounted_calls, spent(silent).unpriced_calls) == (1, 0)
+        assert spent(half).uncounted_calls == 1
 
 
-@pytest.mark.parametrize("outcome", ["ok", "bad_reply", "truncated", "refused"])
-def test_a_price_that_is_not_known_is_said_whatever_the_answer_was(outcome: str) -> None:
-    spend = spent(call(outcome=outcome, cost_usd=None))
+def test_an_unknown_price_is_reported_whatever_the_answer_was() -> None:
+    for outcome in ("ok", "bad_reply", "truncated", "refused"):
+        spend = spent(call(outcome=outcome, cost_usd=None))
 
-    assert (spend.unpriced_calls, spend.uncounted_calls) == (1, 0)
-    assert "not in these dollars: 1 call of unknown price" in summary_lines(spend, 0)
+        assert (spend.unpriced_calls, spend.uncounted_calls) == (1, 0)
+        assert "not in these dollars: 1 call of unknown price" in summary_lines(spend, 0)
 
 
 def test_the_summary_says_what_an_improvement_cost() -> None:

@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
-
-import pytest
 
 from flows.attempt import Proposal, ProposalRequest
 from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, Row
@@ -81,13 +80,9 @@ class Ran:
         self.said += [happening.message] if isinstance(happening, Notice) else []
 
 
-@pytest.mark.parametrize("slots", [1, 4])
-@pytest.mark.parametrize("strategy", ["refine", "best_of_n", "evolve"])
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_candidates_never_take_more_tries_than_the_budget(
-    answer: Any, strategy: str, slots: int
-) -> None:
-    for bound in (9, 10, 23, 41):
+def test_candidates_never_take_more_tries_than_the_budget() -> None:
+    strategies = ("refine", "best_of_n", "evolve")
+    for answer, strategy, slots, bound in product(ANSWERS, strategies, (1, 4), (9, 10, 23, 41)):
         ran = Ran(answer, budget__evaluations=bound, strategy=strategy, slots=slots)
 
         in_cells = sum(
@@ -109,19 +104,18 @@ def test_what_candidates_did_not_take_is_used_by_others() -> None:
     )
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-@pytest.mark.parametrize("slots", [1, 4])
-def test_killed_after_any_row_it_ends_with_the_same_candidates(answer: Any, slots: int) -> None:
-    settings: dict[str, Any] = {"budget__evaluations": 33, "slots": slots}
-    whole = Ran(answer, **settings)
-    begun = next(n for n, row in enumerate(whole.rows) if getattr(row, "iteration", 0))
+def test_killed_after_any_row_it_ends_with_the_same_candidates() -> None:
+    for answer, slots in product(ANSWERS, (1, 4)):
+        settings: dict[str, Any] = {"budget__evaluations": 33, "slots": slots}
+        whole = Ran(answer, **settings)
+        begun = next(n for n, row in enumerate(whole.rows) if getattr(row, "iteration", 0))
 
-    for kept in range(begun, len(whole.rows) - 1):
-        again = Ran(answer, whole.rows[:kept], **settings)
+        for kept in range(begun, len(whole.rows) - 1):
+            again = Ran(answer, whole.rows[:kept], **settings)
 
-        assert (again.candidates, again.tries) == (whole.candidates, whole.tries)
-        assert again.end == whole.end
-        assert again.result.spend.evaluations == whole.result.spend.evaluations
+            assert (again.candidates, again.tries) == (whole.candidates, whole.tries)
+            assert again.end == whole.end
+            assert again.result.spend.evaluations == whole.result.spend.evaluations
 
 
 def test_a_budget_that_became_smaller_holds_for_what_is_left() -> None:

@@ -100,19 +100,13 @@ def test_the_difference_of_unlike_scenarios_is_resampled_on_both_sides() -> None
     assert unpaired_interval([2.0], [1.0, 1.0], seed=4).high == math.inf
 
 
-@pytest.mark.parametrize("ratio", [0.0, -1.0, math.nan, math.inf])
-def test_a_ratio_that_is_no_ratio_is_refused_by_position(ratio: float) -> None:
-    with pytest.raises(ValueError, match=r"ratio 1 is .*finite ratios above 0"):
-        paired_interval([1.0, ratio], seed=0)
-
-
-@pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
-def test_a_level_outside_of_its_range_is_refused(level: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        paired_interval([1.0], level=level, seed=0)
-
-
-def test_no_scenario_and_no_resample_are_refused() -> None:
+def test_values_that_cannot_be_are_refused_by_name() -> None:
+    for ratio in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"ratio 1 is .*finite ratios above 0"):
+            paired_interval([1.0, ratio], seed=0)
+    for level in (0.0, 1.0, 95.0):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            paired_interval([1.0], level=level, seed=0)
     with pytest.raises(ValueError, match="at least one scenario"):
         paired_interval([], seed=0)
     with pytest.raises(ValueError, match="give 1 or more"):

@@ -109,9 +109,9 @@ def test_layout_comments_and_docstrings_do_not_make_a_new_policy() -> None:
     assert normalised_sha256(plain) != normalised_sha256(plain.replace("return s", "return 1"))
 
 
-@pytest.mark.parametrize("source", ["def (", "\0", "(" * 5000, "-" * 50_000 + "1"])
-def test_a_source_that_does_not_parse_still_has_a_hash(source: str) -> None:
-    assert len(normalised_sha256(source)) == 64
+def test_a_source_that_does_not_parse_still_has_a_hash() -> None:
+    for source in ("def (", "\0", "(" * 5000, "-" * 50_000 + "1"):
+        assert len(normalised_sha256(source)) == 64
 
 
 def test_behaviour_is_told_apart_by_decisions_and_only_of_good_runs() -> None:

@@ -1,11 +1,15 @@
 """The loop: what is tried, recorded, recognised and promoted, with fakes all around it."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
 import pytest
 
+from flows.attempt import Proposal, ProposalRequest
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, ExperimentRow, ScenarioRow
+from flows.judging import guards
+from flows.search import trying
 from flows.search.loop import run_search
 from flows.search.watching import Happening, Settled
 from tests.support.search_fakes import (
@@ -199,3 +203,28 @@ def test_time_ends_a_search_and_the_status_says_so() -> None:
     assert result.status == "budget_exhausted"
     assert "of 2 minutes" in result.status_detail
     assert 0 < result.spend.candidates < 10
+
+
+def test_what_is_decided_of_an_attempt_is_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def count(module: ModuleType, name: str) -> None:
+        real = getattr(module, name)
+
+        def counted(*args: Any, **more: Any) -> Any:
+            calls.append(name)
+            return real(*args, **more)
+
+        monkeypatch.setattr(module, name, counted)
+
+    def answer(request: ProposalRequest) -> Proposal:
+        calls.clear()  # the baselines are tried
+        return better_each_time(request)
+
+    count(trying, "judge")
+    count(guards, "paired_interval")
+    count(guards, "unpaired_interval")
+    result = run_search(config(budget__candidates=1), services(FakeProposer(answer)))
+
+    assert result.best is not None and result.best.iteration == 1
+    assert calls == ["judge", "judge", "unpaired_interval", "paired_interval"]
