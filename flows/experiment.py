@@ -10,10 +10,9 @@ from pathlib import Path
 from flows.attempt import Proposer
 from flows.clock import SystemClock, stamp
 from flows.errors import AlreadyRunning, ConfigError, UserError
-from flows.history.ingest_lock import hold
 from flows.history.journal import Journal
 from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
-from flows.home import experiment_folder, home_folder, make_folder
+from flows.home import experiment_folder, hold, home_folder, make_folder
 from flows.judging.splits import suite_splits
 from flows.policies import check_baselines
 from flows.prompting.custom import check_prompts, refuse_changed_templates

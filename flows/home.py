@@ -1,11 +1,17 @@
-"""Where the history lives: the home folder and the names of the files inside it."""
+"""Where the history lives: the home folder, the names of the files inside it, and locks on them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from flows.errors import UserError
 
 DEFAULT_HOME = ".assay"
+RETRY_SECONDS = 0.02
+"""How long to wait before a lock that another holds is tried again."""
 
 
 def home_folder() -> Path:
@@ -54,3 +60,21 @@ def lock_path(home: Path) -> Path:
 def experiment_folder(home: Path, experiment_id: str) -> Path:
     """The folder of what one experiment leaves for people: its best policy and its report."""
     return home / "experiments" / experiment_id
+
+
+@contextmanager
+def hold(path: Path, wait_seconds: float) -> Iterator[bool]:
+    """Hold the lock on a file inside the ``with`` block; False if another held it all the time.
+
+    The kernel frees the lock when its holder dies, so that nothing ever has to be cleaned up.
+    """
+    lock = FileLock(path, mode=0o644, poll_interval=RETRY_SECONDS, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

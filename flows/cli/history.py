@@ -12,10 +12,9 @@ from flows.cli.errors import BAD_INPUT, say
 from flows.cli.terminal import print_exactly, print_line, print_table, screen_width
 from flows.errors import UserError
 from flows.history.check import CheckReport, check
-from flows.history.export import export_parquet, render_table
+from flows.history.export import export_parquet, render_table, text_table
 from flows.history.lookup import PLACE, Found, find_at, find_best, find_candidate, find_experiment
 from flows.history.store import IngestReport, Table, copy_to_parquet, query, rebuild, vacuum
-from flows.history.text_table import text_table
 from flows.home import home_folder, journal_folder
 from flows.report.page import write_report
 from sandbox.source import source_diff
@@ -25,12 +24,15 @@ NAMED = 6
 
 
 def run_sql(
-    statement: str, style: Literal["table", "json", "csv", "parquet"], out: Path | None
+    statement: str,
+    style: Literal["table", "json", "csv", "parquet"],
+    out: Path | None,
+    files: Path | None,
 ) -> int:
     """Print the answer to ``statement``, or write it to a file."""
     if style == "parquet":
-        return _write_parquet(statement, out)
-    table = query(home_folder(), statement)
+        return _write_parquet(statement, out, files)
+    table = query(home_folder(), statement, files=files)
     for note in table.notes:
         _tell(note)
     if out is None and style == "table" and sys.stdout.isatty():
@@ -60,8 +62,10 @@ def make_report(experiment: str | None, out: Path | None) -> int:
 
 def export_history(folder: Path) -> int:
     """Write every table as a Parquet file."""
-    manifest = export_parquet(home_folder(), folder, _tell)
-    print_line(f"the tables are in {folder}, listed in {manifest}")
+    exported = export_parquet(home_folder(), folder)
+    for note in exported.notes:
+        _tell(note)
+    print_line(f"the tables are in {folder}, listed in {exported.manifest}")
     return 0
 
 
@@ -81,16 +85,18 @@ def _print_fitting(table: Table) -> None:
         )
 
 
-def _write_parquet(statement: str, out: Path | None) -> int:
+def _write_parquet(statement: str, out: Path | None, files: Path | None) -> int:
     if out is None:
         raise UserError("a Parquet file is binary: say where to write it with --out FILE")
-    rows = copy_to_parquet(home_folder(), statement, out, tell=_tell)
-    print_line(f"{rows} rows are in {out}")
+    copied = copy_to_parquet(home_folder(), statement, out, files)
+    for note in copied.notes:
+        _tell(note)
+    print_line(f"{copied.rows[out]} rows are in {out}")
     return 0
 
 
 def rebuild_database(as_json: bool) -> int:
-    """Make the database anew from the journals and say how many rows that gave."""
+    """Rebuild the database from the journals and print how many lines were read."""
     home = _home_with_history()
     began = time.monotonic()
     report = rebuild(home)
@@ -117,7 +123,7 @@ def check_database(as_json: bool) -> int:
 
 
 def vacuum_database(as_json: bool) -> int:
-    """Write the database anew, remove left-over files, and say what that freed."""
+    """Compact the database, remove left-over files, and print the size before and after."""
     report = vacuum(_home_with_history())
     if as_json:
         print_line(json.dumps(asdict(report)))

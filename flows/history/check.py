@@ -1,22 +1,17 @@
 """Compares what people read with what the journals say, row by row; changes nothing but the age."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flows.history.database import Connection, DatabaseError, open_nothing, quoted
-from flows.history.ingest import INGEST_WAIT_SECONDS
-from flows.history.ingest_batches import new_batches
-from flows.history.ingest_tables import migrate, read_positions, store_batch
+from flows.history.database import Connection, QueryError, StoreError, UnusableError
+from flows.history.ingest import INGEST_WAIT_SECONDS, make_database, read_positions
 from flows.history.journal import journal_files
-from flows.history.mending import mended
 from flows.history.records import ROW_KINDS
 from flows.history.redact import REDACTED
-from flows.history.store import refreshed
-from flows.history.store_problems import unreadable
-from flows.history.store_values import StoreError
+from flows.history.store import open_history, refreshed, repaired
 from flows.home import published_path
 
 MOST_NAMED = 10
@@ -73,29 +68,27 @@ def check(home: Path) -> CheckReport:
         nothing = f"there is no history in {home} yet: start a search with assay run"
         raise StoreError("; ".join(notes) or nothing)
     try:
-        found, mending = mended(home, lambda: _checked(home, notes))
-    except DatabaseError as problem:
-        raise unreadable(published_path(home), problem) from problem
-    return replace(found, notes=(*mending, *found.notes))
+        return _checked(home, notes)
+    except UnusableError as damage:
+        return _checked(home, (*repaired(home, damage), *notes))
+    except QueryError as problem:
+        raise StoreError(
+            f"{published_path(home)} cannot be compared with the journals: {problem}; type assay "
+            "db rebuild, which makes it again from the journals"
+        ) from problem
 
 
 def _checked(home: Path, known: tuple[str, ...]) -> CheckReport:
     notes = list(known)
     with TemporaryDirectory(prefix="assay-check-") as folder:
-        connection = open_nothing()
-        try:
-            connection.execute(f"ATTACH {quoted(Path(folder) / 'fresh.duckdb')} AS fresh")
-            connection.execute("USE fresh")
-            migrate(connection)
-            lines = _read_all(home, connection)
-            connection.execute(f"ATTACH {quoted(published_path(home))} AS history (READ_ONLY)")
+        fresh = Path(folder) / "fresh.duckdb"
+        lines = make_database(home, fresh).lines
+        with open_history(home, beside=fresh) as connection:
             tables = tuple(_compare(connection, kind.table) for kind in ROW_KINDS)
             kept = sum(_count(connection, f"fresh.{kind.table}") for kind in ROW_KINDS)
             skipped = _count(connection, "fresh.bookkeeping.skipped_lines")
             problems = [*_unread(connection), *_differences(tables), *_sources(connection, notes)]
             notes += _torn(home, connection)
-        finally:
-            connection.close()
     return CheckReport(
         journals=len(journal_files(home)),
         lines=lines,
@@ -104,14 +97,6 @@ def _checked(home: Path, known: tuple[str, ...]) -> CheckReport:
         problems=tuple(problems),
         notes=tuple(notes),
     )
-
-
-def _read_all(home: Path, connection: Connection) -> int:
-    lines = 0
-    for batch in new_batches(home, {}):
-        store_batch(connection, batch)
-        lines += batch.lines
-    return lines
 
 
 def _compare(connection: Connection, table: str) -> TableCheck:
@@ -142,7 +127,7 @@ def _differences(tables: tuple[TableCheck, ...]) -> Iterator[str]:
         if each.missing:
             yield (
                 f"{each.table}: {each.missing} rows of the journals are not in the database, or "
-                "differ there: assay db rebuild makes it anew"
+                "differ there: assay db rebuild makes it again"
             )
         if each.extra > each.missing:
             yield (
@@ -164,6 +149,7 @@ def _sources(connection: Connection, notes: list[str]) -> Iterator[str]:
 
 
 def _torn(home: Path, connection: Connection) -> Iterator[str]:
+    connection.execute("USE fresh")
     read = read_positions(connection)
     for path in journal_files(home):
         torn = path.stat().st_size - read.get(path.name, 0)

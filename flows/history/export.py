@@ -4,24 +4,41 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable
+import math
+import unicodedata
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from flows.errors import UserError
+from flows.history.ingest import INGEST_WAIT_SECONDS, SCHEMA_VERSION
 from flows.history.records import ROW_KINDS
-from flows.history.schema import migrations
-from flows.history.store import Table, copy_tables_to_parquet, ingest
-from flows.history.store_values import plain
-from flows.history.text_table import text_table
-from flows.untrusted import for_csv, for_json
+from flows.history.store import Table, copy_tables, refreshed
+from flows.untrusted import for_csv, for_json, on_one_line
 from flows.version import assay_version
 
 Format = Literal["table", "json", "csv"]
 
+MAX_CELL_CHARACTERS = 60
+SHORT_CELL = 32
+"""Characters of a text where whole ones leave no room for all columns."""
+GAP = 2
+NO_ROWS = "(done: the statement gives no rows)"
+
 
 class ExportError(UserError):
     """The files cannot be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """Where the manifest of an export is, and what a person should know about its freshness."""
+
+    manifest: Path
+    notes: tuple[str, ...] = ()
 
 
 def render_table(table: Table, output: Format) -> str:
@@ -38,6 +55,33 @@ def render_table(table: Table, output: Format) -> str:
             assert_never(output)
 
 
+def text_table(table: Table, room: int | None = None) -> tuple[str, int]:
+    """Return the table as text, and how many of its columns are there.
+
+    Lines wider than ``room`` have their texts cut short, then lose their last columns.
+    """
+    if not table.columns:
+        return NO_ROWS, 0
+    right = [_is_number(sql_type) for sql_type in table.types]
+    columns = [
+        [on_one_line(name), *(_cell_text(row[place]) for row in table.rows)]
+        for place, name in enumerate(table.columns)
+    ]
+    widths = [max(map(_width, cells)) for cells in columns]
+    count = _fitting(widths, room)
+    if count < len(columns):
+        for place, cells in enumerate(columns):
+            if widths[place] > SHORT_CELL and not right[place]:
+                columns[place] = [cells[0], *map(_short, cells[1:])]
+                widths[place] = max(map(_width, columns[place]))
+        count = max(1, _fitting(widths, room))
+    shown = [_padded(*each) for each in zip(columns[:count], widths, right, strict=False)]
+    lines = [(" " * GAP).join(cells).rstrip() for cells in zip(*shown, strict=True)]
+    lines.insert(1, (" " * GAP).join("-" * width for width in widths[:count]))
+    lines.append(f"({len(table.rows)} row{'' if len(table.rows) == 1 else 's'})")
+    return "\n".join(lines), count
+
+
 def records(table: Table) -> list[dict[str, Any]]:
     """A result as plain JSON-like objects: JSON columns decoded, moments as ISO 8601."""
     names = _unique(table.columns)
@@ -50,44 +94,71 @@ def records(table: Table) -> list[dict[str, Any]]:
     ]
 
 
-def export_parquet(
-    home: Path, folder: Path, tell: Callable[[str], object] = lambda note: None
-) -> Path:
-    """Write every table as a Parquet file, and a manifest that names them; returns the manifest.
+def plain(value: Any) -> Any:
+    """Return a value of Python's DuckDB client as JSON knows it."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return float(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case bytes():
+            return value.hex()
+        case _:
+            return str(value)
 
-    All tables are of one moment, also while searches go on. ``tell`` takes what a person should
-    know about them.
+
+def export_parquet(home: Path, folder: Path) -> Exported:
+    """Write every table as a Parquet file, and a manifest that names them.
+
+    All tables are of one moment, also while searches go on.
     """
-    notes = ingest(home).notes
+    notes = refreshed(home, INGEST_WAIT_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drafts = {kind.table: folder / f"{kind.table}.parquet.new" for kind in ROW_KINDS}
-        copied = copy_tables_to_parquet(home, drafts.items)
-        for note in (*notes, *copied.notes):
-            tell(note)
-        entries = [_entry(name, drafts[name], rows) for name, rows in copied.rows.items()]
-        manifest = folder / "manifest.json"
-        draft = manifest.with_name("manifest.json.new")
+        drafts = {
+            f"FROM {kind.table} ORDER BY ALL": folder / f"{kind.table}.parquet.new"
+            for kind in ROW_KINDS
+        }
+        copied = copy_tables(home, drafts)
+        entries = [_entry(draft, rows) for draft, rows in copied.rows.items()]
+        draft = folder / "manifest.json.new"
         facts = {
             "assay_version": assay_version(),
-            "schema": migrations()[-1].name,
+            "schema": SCHEMA_VERSION,
             "recorded_until": plain(copied.recorded_until),
         }
         text = json.dumps({**facts, "tables": entries}, indent=2)
         draft.write_text(text + "\n", encoding="utf-8")
-        return draft.replace(manifest)
+        manifest = draft.replace(draft.with_suffix(""))
+        return Exported(manifest=manifest, notes=(*notes, *copied.notes))
     except OSError as problem:
         raise ExportError(
             f"cannot write to {folder}: {problem.strerror}; name a folder that can be written"
         ) from problem
 
 
-def _entry(name: str, draft: Path, rows: int) -> dict[str, Any]:
+def _entry(draft: Path, rows: int) -> dict[str, Any]:
     path = draft.replace(draft.with_suffix(""))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = path.stat().st_size
-    return {"table": name, "file": path.name, "rows": rows, "size_bytes": size, "sha256": digest}
+    return {
+        "table": path.stem,
+        "file": path.name,
+        "rows": rows,
+        "size_bytes": size,
+        "sha256": digest,
+    }
 
 
 def _as_csv(table: Table) -> str:
@@ -121,3 +192,43 @@ def _unique(names: tuple[str, ...]) -> list[str]:
         taken[name] = count + 1
         unique.append(f"{name}_{count}" if count else name)
     return unique
+
+
+def _fitting(widths: list[int], room: int | None) -> int:
+    """Return how many of the columns fit on a line."""
+    ends = accumulate(width + GAP for width in widths)
+    return sum(room is None or end - GAP <= room for end in ends)
+
+
+def _padded(cells: list[str], width: int, to_right: bool) -> list[str]:
+    spaces = [" " * (width - _width(cell)) for cell in cells]
+    pairs = zip(spaces, cells, strict=True)
+    return [space + cell if to_right else cell + space for space, cell in pairs]
+
+
+def _cell_text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
+    simple = plain(value)
+    text = simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False)
+    return _cut(on_one_line(text), MAX_CELL_CHARACTERS)
+
+
+def _short(text: str) -> str:
+    return _cut(text, SHORT_CELL)
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(c) in {"W", "F"} else 1 for c in text)
+
+
+def _is_number(sql_type: str) -> bool:
+    return sql_type.startswith(("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT", "DECIMAL"))

@@ -1,43 +1,85 @@
-"""Brings the database up to date with the journals, under a lock, and publishes it."""
+"""Brings the database up to date with the journals, under a lock, and publishes it.
 
+``build.duckdb`` is what an ingest writes; ``history.duckdb`` is a copy of it that is replaced
+whole, so that readers never meet a writer. Both can be rebuilt from the journals, which is what
+happens when one is damaged or was made by another version of assay.
+"""
+
+import hashlib
+import json
+import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from flows.history.database import (
     STORAGE_VERSION,
     Connection,
     DatabaseError,
-    open_file,
-    open_nothing,
+    HistoryTooNewError,
+    StoreError,
+    UnusableError,
+    UnwritableError,
+    damage_in,
+    failure_of_writing,
+    open_database,
+    private_instance,
     quoted,
 )
-from flows.history.ingest_lock import hold
-from flows.history.ingest_tables import (
-    IngestReport,
-    SchemaDiffersError,
-    SchemaTooNewError,
-    migrate,
-    read_journals,
+from flows.history.journal import (
+    JOURNAL_VERSION,
+    JournalLine,
+    Recorded,
+    Unreadable,
+    complete_lines,
+    database_text,
+    journal_files,
+    parse_time,
 )
-from flows.history.journal import journal_files
-from flows.history.publishing import leftovers, publish
-from flows.history.store_problems import (
-    DamagedError,
-    explained,
-    first_damage,
-    first_line,
-    unwritable,
-)
-from flows.history.store_values import HistoryTooNewError, StoreError
-from flows.home import build_path, lock_path, published_path
+from flows.history.records import ROW_KINDS, RowKind
+from flows.home import build_path, hold, lock_path, published_path
 
+SCHEMA_VERSION = 6
+"""Goes up with every change of ``schema.sql``; a database with a higher one is refused."""
 INGEST_WAIT_SECONDS = 60.0
+BATCH_BYTES = 32 * 1024 * 1024
+BATCH_LINES = 20_000
+ABANDONED_SECONDS = 3600.0
+"""A file on its way to its name for so long belongs to a process that died."""
 
-Report = TypeVar("Report")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedLine:
+    """A complete line that gave no row; it stays in its journal."""
+
+    journal_file: str
+    start_byte: int
+    byte_count: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.journal_file}, byte {self.start_byte}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What one ingest did."""
+
+    lines: int = 0
+    """Journal lines read this time."""
+    skipped: tuple[SkippedLine, ...] = ()
+    """Lines met this time that gave no row."""
+    notes: tuple[str, ...] = ()
+    """What a person should know, one sentence each."""
+    published: bool = False
+    busy: bool = False
+    """Another process was ingesting all the time; nothing was done here."""
+    rebuilt: bool = False
+    """The database was rebuilt from the journals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,117 +100,102 @@ def ingest(home: Path, wait_seconds: float = INGEST_WAIT_SECONDS) -> IngestRepor
     Idempotent: rows go in by key, together with the positions read, in one transaction. Killed at
     any moment, it leaves what the next one continues from.
     """
-    report = _under_lock(home, wait_seconds, _ingest_and_publish)
-    return IngestReport(busy=True) if report is None else report
+    with _sole_writer(home, wait_seconds) as held:
+        return _published(home, _updated(home)) if held else IngestReport(busy=True)
 
 
-def rebuild(home: Path) -> IngestReport:
-    """Make the database anew from the journals alone; the old one is kept aside."""
-    return _not_busy(home, lambda home: _published(home, _rebuild(home)))
-
-
-def mend(home: Path) -> IngestReport:
-    """Publish a database that can be read to its end: the build, else one made anew."""
-    return _not_busy(home, _mend)
+def rebuild(home: Path, damage: UnusableError | None = None) -> IngestReport:
+    """Make the database again from the journals alone; the old one is kept aside."""
+    with _sole_writer(home, INGEST_WAIT_SECONDS) as held:
+        _require(held, home)
+        if damage is not None and not any(map(damage_in, (build_path(home), published_path(home)))):
+            return IngestReport()  # another process was quicker
+        return _published(home, _rebuilt(home, damage))
 
 
 def vacuum(home: Path) -> VacuumReport:
-    """Write the database anew without the room that changes left, and remove left-over files."""
-    return _not_busy(home, _vacuum)
+    """Write the database again without the gaps of old changes, and remove left-over files."""
+    with _sole_writer(home, INGEST_WAIT_SECONDS) as held:
+        _require(held, home)
+        before = _made_bytes(home)
+        removed = _leftovers(home)  # first, so that what a rebuild below puts aside is kept
+        for path in removed:
+            path.unlink(missing_ok=True)
+        report = _updated(home)
+        try:
+            _compact(build_path(home))
+        except UnusableError as damage:
+            report = _rebuilt(home, damage)
+        _publish(home)
+        return VacuumReport(
+            bytes_before=before,
+            bytes_after=_made_bytes(home),
+            removed=tuple(str(path.relative_to(home)) for path in removed),
+            notes=report.notes,
+        )
 
 
-def _not_busy(home: Path, work: Callable[[Path], Report]) -> Report:
-    report = _under_lock(home, INGEST_WAIT_SECONDS, work)
-    if report is None:
+def make_database(home: Path, path: Path) -> IngestReport:
+    """Bring the database at ``path``, which need not be there, up to date with the journals."""
+    with open_database(path) as connection:
+        _require_own_schema(connection, path)
+        report = _store_new_lines(home, connection)
+        if report.lines:
+            connection.execute("CHECKPOINT")
+        return report
+
+
+def read_positions(connection: Connection) -> dict[str, int]:
+    """How far each journal file has been read into the database that is in use."""
+    return dict(connection.execute("FROM bookkeeping.journal_files").fetchall())
+
+
+@contextmanager
+def _sole_writer(home: Path, wait_seconds: float) -> Iterator[bool]:
+    """Hold the lock on the database; False if another process held it all the time."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with hold(lock_path(home), wait_seconds) as held:
+            yield held
+    except OSError as problem:
+        raise UnwritableError(
+            f"{problem.filename or home} cannot be written: {problem.strerror}; make it writable, "
+            "or set ASSAY_HOME to another folder"
+        ) from problem
+
+
+def _require(held: bool, home: Path) -> None:
+    if not held:
         raise StoreError(
             f"another ingest held {lock_path(home)} for {INGEST_WAIT_SECONDS:g} s: wait for it, "
             "then type the same command again"
         )
-    return report
 
 
-def _under_lock(home: Path, wait_seconds: float, work: Callable[[Path], Report]) -> Report | None:
+def _updated(home: Path) -> IngestReport:
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        with hold(lock_path(home), wait_seconds) as held:
-            return work(home) if held else None
-    except OSError as problem:
-        raise unwritable(home, problem) from problem
+        return make_database(home, build_path(home))
+    except UnusableError as damage:
+        return _rebuilt(home, damage)
 
 
-def _ingest_and_publish(home: Path) -> IngestReport:
-    return _published(home, _ingest_or_rebuild(home))
-
-
-def _published(home: Path, report: IngestReport) -> IngestReport:
-    changed = report.lines > 0 or report.rebuilt
-    return replace(report, published=publish(home, changed=changed))
-
-
-def _ingest_or_rebuild(home: Path) -> IngestReport:
-    try:
-        return _ingest_into_build(home)
-    except DamagedError as damage:
-        return _rebuild(home, str(damage))
-
-
-def _ingest_into_build(home: Path) -> IngestReport:
-    connection = _open_build(build_path(home))
-    try:
-        report = read_journals(home, connection)
-        if report.lines:
-            connection.execute("CHECKPOINT")
-        return report
-    except DatabaseError as problem:
-        raise explained(build_path(home), problem) from problem
-    finally:
-        connection.close()
-
-
-def _open_build(path: Path) -> Connection:
-    try:
-        connection = open_file(path)
-    except DatabaseError as problem:
-        raise explained(path, problem) from problem
-    try:
-        migrate(connection)
-    except SchemaTooNewError as problem:
-        connection.close()
-        raise HistoryTooNewError(
-            f"{path} was written by a newer assay: {problem}; upgrade assay, or set ASSAY_HOME to "
-            "another folder"
-        ) from problem
-    except SchemaDiffersError as problem:
-        connection.close()
-        raise DamagedError(str(problem)) from problem
-    except DatabaseError as problem:
-        connection.close()
-        raise explained(path, problem) from problem
-    return connection
-
-
-def _rebuild(home: Path, damage: str = "") -> IngestReport:
+def _rebuilt(home: Path, damage: UnusableError | None) -> IngestReport:
     """Put the old database aside and read all journals from the start."""
     build, published = build_path(home), published_path(home)
     notes = []
-    if damage:
-        notes.append(f"the database was made anew from the journals ({damage.splitlines()[0]})")
+    if damage is not None:
+        notes.append(f"the database was rebuilt from the journals ({damage.found})")
     gone = _journals_that_are_gone(home)
     if gone:
         kept = f"old-{build.name}"
-        if damage and published.exists():  # which may be whole
+        if damage is not None and published.exists():  # which may be whole
             shutil.copyfile(published, published.with_name(f"old-{published.name}"))
             kept += f" and old-{published.name}"
         notes.append(f"rows of journals that are gone are only in {kept} now: {', '.join(gone)}")
     for path in (build, build.with_name(build.name + ".wal")):
         if path.exists():
             path.replace(path.with_name(f"old-{path.name}"))
-    try:
-        report = _ingest_into_build(home)
-    except DamagedError as problem:
-        raise StoreError(
-            f"{build} cannot be made from the journals: {problem}; see whether the disk is full"
-        ) from problem
+    report = make_database(home, build)
     return replace(report, rebuilt=True, notes=(*notes, *report.notes))
 
 
@@ -176,82 +203,238 @@ def _journals_that_are_gone(home: Path) -> list[str]:
     """Journals that the database was made from and that are no longer there."""
     known: set[str] = set()
     for path in (published_path(home), build_path(home)):
-        connection = open_nothing()
         try:
-            connection.execute(f"ATTACH {quoted(path)} AS old (READ_ONLY)")
-            found = connection.execute("SELECT journal_file FROM old.bookkeeping.journal_files")
-            known.update(name for (name,) in found.fetchall())
+            with private_instance() as connection:
+                connection.execute(f"ATTACH {quoted(path)} AS old (READ_ONLY)")
+                connection.execute("USE old")
+                known |= read_positions(connection).keys()
         except DatabaseError:
             pass  # what cannot be read names nothing
-        finally:
-            connection.close()
     return sorted(known - {path.name for path in journal_files(home)})
 
 
-def _mend(home: Path) -> IngestReport:
-    published, build = published_path(home), build_path(home)
-    found = first_damage(published)
-    if found is None:  # another process was quicker
-        return IngestReport()
-    if first_damage(build) is not None:
-        return _published(home, _rebuild(home, found))
-    note = f"{published.name} was damaged and is a copy of {build.name} again ({found})"
-    return IngestReport(published=publish(home, changed=True), notes=(note,))
-
-
-def _vacuum(home: Path) -> VacuumReport:
-    before = _made_bytes(home)
-    removed = _remove(home)  # first, so that what a rebuild below puts aside is kept
-    report = _ingest_or_rebuild(home)
-    build = build_path(home)
+def _compact(build: Path) -> None:
+    """Copy a database into a file without gaps, and put that in its place."""
     fresh = build.with_name(f"{build.name}.new")
+    fresh.unlink(missing_ok=True)
     try:
-        _copy_database(build, fresh)
-    except DamagedError as problem:
-        report = _rebuild(home, first_line(problem))
-        _copy_new_database(build, fresh)
-    fresh.replace(build)
-    publish(home, changed=True)
-    return VacuumReport(
-        bytes_before=before,
-        bytes_after=_made_bytes(home),
-        removed=tuple(removed),
-        notes=report.notes,
-    )
-
-
-def _copy_new_database(old: Path, new: Path) -> None:
-    try:
-        _copy_database(old, new)
-    except DamagedError as problem:
-        raise StoreError(
-            f"{old} is damaged although it was just made anew ({first_line(problem)}): see whether "
-            "the disk is well"
-        ) from problem
-
-
-def _copy_database(old: Path, new: Path) -> None:
-    new.unlink(missing_ok=True)
-    connection = open_nothing()
-    try:
-        connection.execute(f"ATTACH {quoted(old)} AS old (READ_ONLY)")
-        connection.execute(f"ATTACH {quoted(new)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
-        connection.execute("COPY FROM DATABASE old TO new")
-        connection.execute("CHECKPOINT new")
+        with private_instance() as connection:
+            connection.execute(f"ATTACH {quoted(build)} AS old (READ_ONLY)")
+            connection.execute(
+                f"ATTACH {quoted(fresh)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
+            )
+            connection.execute("COPY FROM DATABASE old TO new")
+            connection.execute("CHECKPOINT new")
     except DatabaseError as problem:
-        raise explained(new, problem) from problem
-    finally:
-        connection.close()
+        raise failure_of_writing(build, problem) from problem
+    fresh.replace(build)
 
 
-def _remove(home: Path) -> list[str]:
-    removed = []
-    for path in leftovers(home, time.time()):
-        path.unlink(missing_ok=True)
-        removed.append(str(path.relative_to(home)))
-    return removed
+def _published(home: Path, report: IngestReport) -> IngestReport:
+    """Publish the database unless the file that is there is the same already."""
+    if report.lines == 0 and not report.rebuilt and _is_published(home):
+        return report
+    _publish(home)
+    return replace(report, published=True)
+
+
+def _is_published(home: Path) -> bool:
+    published = published_path(home)
+    if not published.exists():
+        return False
+    old, new = published.stat(), build_path(home).stat()
+    return (old.st_mtime_ns, old.st_size) == (new.st_mtime_ns, new.st_size)
+
+
+def _publish(home: Path) -> None:
+    """Put a whole new file under the name that people read."""
+    build, published = build_path(home), published_path(home)
+    copy = published.with_name(f"{published.name}.new")
+    shutil.copyfile(build, copy)
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
+    shutil.copystat(build, copy)
+    copy.replace(published)
+
+
+def _leftovers(home: Path) -> tuple[Path, ...]:
+    """Files that a killed process or a rebuild left, for whoever holds the lock.
+
+    Journals are never among them. Files of a running search are known by their age.
+    """
+    ours = [*home.glob("*.duckdb.new"), *home.glob("*.duckdb.new.wal"), *home.glob("old-*.duckdb*")]
+    drafts = [path for path in home.glob("experiments/*/.*") if path.is_file()]
+    now = time.time()
+    old = [path for path in drafts if now - path.stat().st_mtime > ABANDONED_SECONDS]
+    return tuple(sorted([*ours, *old]))
 
 
 def _made_bytes(home: Path) -> int:
-    made = {build_path(home), published_path(home), *leftovers(home, time.time())}
+    made = {build_path(home), published_path(home), *_leftovers(home)}
     return sum(path.stat().st_size for path in made if path.exists())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Batch:
+    """Rows by kind and key, each key once, and how far the files were read for them."""
+
+    rows: dict[str, dict[tuple[Any, ...], tuple[Recorded, str]]] = field(default_factory=dict)
+    """The newest row of each key, and the journal file that holds it."""
+    skipped: list[SkippedLine] = field(default_factory=list)
+    read_bytes: dict[str, int] = field(default_factory=dict)
+    unknown_fields: set[str] = field(default_factory=set)
+    lines: int = 0
+    size_bytes: int = 0
+
+    def add(self, name: str, line: JournalLine) -> None:
+        """Take in one line of the named journal file."""
+        self.lines += 1
+        self.size_bytes += line.byte_count
+        self.read_bytes[name] = line.start_byte + line.byte_count
+        match line.content:
+            case Recorded() as found:
+                rows = self.rows.setdefault(found.kind.table, {})
+                known = rows.get(found.key)
+                if known is None or (known[0].recorded_at, known[1]) <= (found.recorded_at, name):
+                    rows[found.key] = found, name
+                self.unknown_fields |= {f"{found.kind.kind}.{f}" for f in found.unknown_fields}
+            case Unreadable(reason=reason):
+                skipped = SkippedLine(
+                    journal_file=name,
+                    start_byte=line.start_byte,
+                    byte_count=line.byte_count,
+                    reason=reason,
+                )
+                self.skipped.append(skipped)
+
+
+def _require_own_schema(connection: Connection, path: Path) -> None:
+    """Make the tables of an empty database; refuse those of other versions."""
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    kinds = [JOURNAL_VERSION, [(kind.kind, kind.columns) for kind in ROW_KINDS]]
+    fingerprint = hashlib.sha256((schema + json.dumps(kinds)).encode()).hexdigest()
+    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    if not tables:
+        connection.execute("BEGIN")
+        connection.execute(schema)
+        made_by = [SCHEMA_VERSION, fingerprint]
+        connection.execute("INSERT INTO bookkeeping.made_by VALUES (?, ?)", made_by)
+        connection.execute("COMMIT")
+        return
+    if ("made_by",) not in tables:
+        raise UnusableError(f"{path} was made by an older assay")
+    version, made_with = connection.execute("FROM bookkeeping.made_by").fetchall()[0]
+    if version > SCHEMA_VERSION:
+        raise HistoryTooNewError(
+            f"{path} was written by a newer assay: it has schema {version}, this assay knows "
+            f"{SCHEMA_VERSION}; upgrade assay, or set ASSAY_HOME to another folder"
+        )
+    if made_with != fingerprint:
+        raise UnusableError(f"{path} was made by another version of assay")
+
+
+def _store_new_lines(home: Path, connection: Connection) -> IngestReport:
+    positions = read_positions(connection)
+    sizes = {path.name: path.stat().st_size for path in journal_files(home)}
+    notes = [
+        f"{name} is shorter than it was: rows that it lost stay in the history until a rebuild"
+        for name, size in sizes.items()
+        if size < positions.get(name, 0)
+    ]
+    lines, skipped, unknown = 0, list[SkippedLine](), set[str]()
+    for batch in _new_batches(home, positions):
+        _store(connection, batch)
+        lines += batch.lines
+        skipped += batch.skipped
+        unknown |= batch.unknown_fields
+    if unknown:
+        notes.append(f"fields of a newer assay were left out: {', '.join(sorted(unknown))}")
+    if skipped:
+        notes.append(
+            f"{len(skipped)} journal lines gave no row and stay where they are; first: {skipped[0]}"
+        )
+    return IngestReport(lines=lines, skipped=tuple(skipped), notes=tuple(notes))
+
+
+def _new_batches(home: Path, positions: Mapping[str, int]) -> Iterator[_Batch]:
+    """What the journals hold beyond the given positions; nothing when there is nothing new."""
+    batch = _Batch()
+    for path in journal_files(home):
+        start_byte, size = positions.get(path.name, 0), path.stat().st_size
+        if size == start_byte:
+            continue
+        # A file that got shorter was replaced; reading it again from the start doubles nothing.
+        for line in complete_lines(path, start_byte if size > start_byte else 0):
+            batch.add(path.name, line)
+            if batch.size_bytes >= BATCH_BYTES or batch.lines >= BATCH_LINES:
+                yield batch
+                batch = _Batch()
+    if batch.lines:
+        yield batch
+
+
+def _store(connection: Connection, batch: _Batch) -> None:
+    """Put a batch and the positions it was read up to into the database, in one transaction."""
+    connection.execute("BEGIN")
+    for kind in ROW_KINDS:
+        rows = batch.rows.get(kind.table)
+        if rows:
+            _upsert(connection, kind, rows.values())
+    line = tuple(each.name for each in fields(SkippedLine))
+    _merge(connection, "bookkeeping.skipped_lines", line, line[:2], map(astuple, batch.skipped))
+    position = ("journal_file", "read_bytes")
+    _merge(
+        connection, "bookkeeping.journal_files", position, position[:1], batch.read_bytes.items()
+    )
+    connection.execute("COMMIT")
+
+
+def _upsert(connection: Connection, kind: RowKind, rows: Iterable[tuple[Recorded, str]]) -> None:
+    found = connection.execute(f"DESCRIBE {kind.table}").fetchall()
+    nested = [kind.columns.index(name) for name, sql_type, *_ in found if sql_type == "JSON"]
+    moments = [kind.columns.index(name) for name in kind.moments]
+    values = (_values(kind, *row, nested, moments) for row in rows)
+    recorded = ("recorded_at", "recorded_in")
+    newer = (
+        "WHERE (excluded.recorded_at, excluded.recorded_in) "
+        f">= ({kind.table}.recorded_at, {kind.table}.recorded_in)"
+    )
+    _merge(connection, kind.table, (*kind.columns, *recorded), kind.key, values, newer)
+
+
+def _merge(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    key: Sequence[str],
+    values: Iterable[Sequence[Any]],
+    condition: str = "",
+) -> None:
+    """Insert rows; one whose key is there replaces the old one where the condition holds."""
+    listed = ", ".join(columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT {listed} FROM {table} LIMIT 0"
+    )
+    with connection.appender("arriving", columns=list(columns)) as appender:
+        for row in values:
+            appender.append_row(*row)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    connection.execute(
+        f"INSERT INTO {table} BY NAME SELECT {listed} FROM arriving "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes} {condition}"
+    )
+    connection.execute("DROP TABLE arriving")
+
+
+def _values(
+    kind: RowKind, found: Recorded, name: str, nested: Sequence[int], moments: Sequence[int]
+) -> list[Any]:
+    """A row as the database takes it: JSON as text, moments in UTC without a zone."""
+    values = list(kind.values(found.row))
+    for place in nested:
+        if values[place] is not None:
+            values[place] = database_text(values[place])
+    for place in moments:
+        if values[place] is not None:
+            values[place] = parse_time(values[place]).replace(tzinfo=None)
+    return [*values, found.recorded_at.replace(tzinfo=None), name]

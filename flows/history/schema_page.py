@@ -38,7 +38,7 @@ def schema_page(home: Path) -> str:
     comments = dict(query(home, _COMMENTS).rows)
     public = _by_table(home, "main")
     tables = {kind.table for kind in ROW_KINDS}
-    views = [name for name in public if name not in tables and name != "schema_migrations"]
+    views = [name for name in public if name not in tables]
     parts = [_HEAD, "## Tables\n"]
     parts += [_section(name, comments[name], public[name]) for name in public if name in tables]
     parts.append("## Views\n")

@@ -1,29 +1,41 @@
 """The history as people and programs read it: brought up to date, asked in SQL, never changed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from flows.history.database import Connection, DatabaseError, open_nothing, quoted
-from flows.history.ingest import INGEST_WAIT_SECONDS, VacuumReport, ingest, rebuild, vacuum
-from flows.history.ingest_batches import new_batches
-from flows.history.ingest_tables import IngestReport, migrate, store_batch
-from flows.history.mending import mended
-from flows.history.read_only import SETTINGS, answers, keep_settings, writing_kind
-from flows.history.records import ROW_KINDS
-from flows.history.store_problems import explained
-from flows.history.store_values import (
+from flows.history.database import (
+    Connection,
+    DatabaseError,
     HistoryTooNewError,
     QueryError,
     StoreError,
-    Table,
+    UnusableError,
     UnwritableError,
+    failure_of_reading,
+    is_select,
+    private_instance,
+    quoted,
+    text_of,
 )
+from flows.history.ingest import (
+    INGEST_WAIT_SECONDS,
+    IngestReport,
+    VacuumReport,
+    ingest,
+    make_database,
+    rebuild,
+    vacuum,
+)
+from flows.history.records import ROW_KINDS
 from flows.home import journal_folder, published_path
 
 __all__ = [
+    "Copied",
     "HistoryTooNewError",
     "IngestReport",
     "QueryError",
@@ -31,44 +43,37 @@ __all__ = [
     "Table",
     "UnwritableError",
     "VacuumReport",
-    "connect_published",
-    "copy_tables_to_parquet",
+    "copy_tables",
     "copy_to_parquet",
     "ingest",
+    "open_history",
     "query",
     "rebuild",
     "refreshed",
     "vacuum",
 ]
 
-Answer = TypeVar("Answer")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The result of a query. JSON values are text, as DuckDB gives them."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    notes: tuple[str, ...] = ()
+    """What a person should know about the freshness of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopiedTables:
-    """What was written into files."""
+class Copied:
+    """What was written into Parquet files."""
 
-    rows: dict[str, int]
-    """How many, by table."""
+    rows: dict[Path, int]
+    """How many, by file."""
     recorded_until: datetime | None
-    """When the newest of all rows was recorded, in UTC."""
+    """When the newest of all rows of the history was recorded, in UTC."""
     notes: tuple[str, ...] = ()
-
-
-def connect_published(home: Path) -> Connection:
-    """A read-only connection to the published history, in a private instance of DuckDB.
-
-    The private instance sees the file that is published now, also while another thread of the same
-    process still reads the one before. A damaged file raises what ``mended`` knows.
-    """
-    connection = open_nothing()
-    try:
-        connection.execute(f"ATTACH {quoted(published_path(home))} AS history (READ_ONLY)")
-        connection.execute("USE history")
-    except DatabaseError as problem:
-        connection.close()
-        raise explained(published_path(home), problem) from problem
-    return connection
 
 
 def query(
@@ -76,56 +81,79 @@ def query(
     sql: str,
     params: Sequence[Any] | dict[str, Any] = (),
     *,
+    files: Path | None = None,
     refresh: bool = True,
     wait_seconds: float = INGEST_WAIT_SECONDS,
 ) -> Table:
-    """The answer to a query over the whole history, which is brought up to date first.
+    """The answer to one statement over the whole history, which is brought up to date first.
 
-    Settings may stand before the query. Statements that write are refused.
+    DuckDB itself keeps it to reading: the history is attached read-only, and no file can be reached
+    but, for reading, those in the folder ``files``.
     """
     notes = refreshed(home, wait_seconds) if refresh else ()
-    table, mending = _ask(home, lambda connection: _answer(connection, sql, params))
-    return replace(table, notes=(*notes, *mending))
+    try:
+        return _ask(home, sql, params, files, notes)
+    except UnusableError as damage:
+        notes += repaired(home, damage)
+        return _ask(home, sql, params, files, notes)
 
 
-def copy_to_parquet(
+def copy_to_parquet(home: Path, sql: str, path: Path, files: Path | None = None) -> Copied:
+    """Write the answer to one query, over a history that is up to date, into a Parquet file."""
+    notes = refreshed(home, INGEST_WAIT_SECONDS)
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        copied = copy_tables(home, {sql: draft}, files)
+        draft.replace(path)
+    except OSError as problem:
+        raise StoreError(f"{path} cannot be written: {problem.strerror}") from problem
+    finally:
+        draft.unlink(missing_ok=True)
+    return replace(copied, rows={path: copied.rows[draft]}, notes=(*notes, *copied.notes))
+
+
+def copy_tables(home: Path, paths: Mapping[str, Path], files: Path | None = None) -> Copied:
+    """Write the answer to each query into a Parquet file, all from one moment."""
+    try:
+        return _copy(home, paths, files)
+    except UnusableError as damage:
+        notes = repaired(home, damage)
+        return replace(_copy(home, paths, files), notes=notes)
+
+
+@contextmanager
+def open_history(
     home: Path,
-    sql: str,
-    path: Path,
     *,
-    refresh: bool = True,
-    tell: Callable[[str], object] = lambda note: None,
-) -> int:
-    """Write the answer to one query into a Parquet file; returns the number of rows.
+    beside: Path | None = None,
+    files: Path | None = None,
+    writes: Iterable[Path] = (),
+) -> Iterator[Connection]:
+    """A connection that reads the published history; what fails there is raised in words.
 
-    ``tell`` takes what a person should know about the freshness of the answer.
+    The instance of DuckDB is private: it sees the file that is published now, also while another
+    thread still reads the one before. ``beside`` is attached as ``fresh``, the folder ``files`` can
+    be read, the files ``writes`` can be written, and nothing else.
     """
-    notes = refreshed(home, INGEST_WAIT_SECONDS) if refresh else ()
-    rows, mending = _ask(home, lambda connection: _copy(connection, sql, path))
-    for note in (*notes, *mending):
-        tell(note)
-    return rows
-
-
-def copy_tables_to_parquet(
-    home: Path, files: Callable[[], Iterable[tuple[str, Path]]]
-) -> CopiedTables:
-    """Write tables into Parquet files, all from one moment, whatever is published meanwhile.
-
-    ``files`` names tables and paths; it is asked again when a damaged file was mended on the way.
-    """
-
-    def work(connection: Connection) -> CopiedTables:
-        every = " UNION ALL ".join(f"SELECT recorded_at FROM {kind.table}" for kind in ROW_KINDS)
-        newest = connection.execute(f"SELECT max(recorded_at) FROM ({every})").fetchall()[0][0]
-        rows = {
-            name: _copy(connection, f"SELECT * FROM {name} ORDER BY ALL", path)
-            for name, path in files()
-        }
-        return CopiedTables(rows=rows, recorded_until=newest)
-
-    copied, notes = _ask(home, work)
-    return replace(copied, notes=notes)
+    path = published_path(home)
+    try:
+        with TemporaryDirectory(prefix="assay-") as spill, private_instance() as connection:
+            if not path.exists():
+                path = Path(spill) / path.name
+                make_database(home, path)
+            connection.execute(f"ATTACH {quoted(path)} AS history (READ_ONLY)")
+            if beside is not None:
+                connection.execute(f"ATTACH {quoted(beside)} AS fresh (READ_ONLY)")
+            connection.execute("USE history")
+            connection.execute(f"SET temp_directory = {quoted(spill)}")
+            connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, writes))}]")
+            if files is not None:
+                connection.execute(f"SET allowed_directories = [{quoted(files.absolute())}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection
+    except DatabaseError as problem:
+        raise failure_of_reading(path, problem) from problem
 
 
 def refreshed(home: Path, wait_seconds: float) -> tuple[str, ...]:
@@ -137,88 +165,84 @@ def refreshed(home: Path, wait_seconds: float) -> tuple[str, ...]:
         raise StoreError(f"{home} is not a folder: set ASSAY_HOME to one")
     if not journal_folder(home).is_dir():
         return ()
+    stale = "the answer may lack the newest rows: "
     try:
         report = ingest(home, wait_seconds)
     except UnwritableError as problem:
-        return (_stale(str(problem)),)
+        return (f"{stale}{problem}",)
     if report.busy:
-        return (_stale(f"another ingest took more than {wait_seconds:g} s"),)
+        return (f"{stale}another ingest took more than {wait_seconds:g} s",)
     return report.notes
 
 
-def _stale(reason: str) -> str:
-    return f"the answer may lack the newest rows: {reason}"
-
-
-def _ask(home: Path, work: Callable[[Connection], Answer]) -> tuple[Answer, tuple[str, ...]]:
+def repaired(home: Path, damage: UnusableError) -> tuple[str, ...]:
+    """Rebuild a database that turned out to be damaged; returns what a person should know."""
     try:
-        return mended(home, lambda: _with_connection(home, work))
-    except DatabaseError as problem:
-        text = str(problem)
-        if "configuration has been locked" in text:
-            text = (
-                f"the history is read-only, and only these settings may stand before a query: "
-                f"{', '.join(SETTINGS)} ({text})"
-            )
-        raise QueryError(text) from problem
+        return rebuild(home, damage).notes
+    except UnwritableError as obstacle:
+        raise StoreError(
+            f"{damage.found}; it cannot be rebuilt ({obstacle}): make the folder writable, then "
+            "type assay db rebuild"
+        ) from damage
 
 
-def _with_connection(home: Path, work: Callable[[Connection], Answer]) -> Answer:
-    published = published_path(home).exists()
-    connection = connect_published(home) if published else _history_in_memory(home)
-    try:
-        keep_settings(connection)
-        return work(connection)
-    finally:
-        connection.close()
-
-
-def _copy(connection: Connection, sql: str, path: Path) -> int:
-    statements = _reading_statements(connection, sql)
-    if len(statements) > 1:
-        raise QueryError("a Parquet file holds one result: give one SELECT")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE answer AS {statements[0].query}")
-    result = connection.execute(f"COPY answer TO {quoted(path)} (FORMAT parquet)")
-    return int(result.fetchall()[0][0])
-
-
-def _answer(connection: Connection, sql: str, params: Sequence[Any] | dict[str, Any]) -> Table:
-    statements = _reading_statements(connection, sql)
-    if answers(statements) > 1:
-        raise QueryError(
-            f"these are {answers(statements)} queries, and one answer is given: ask them one at a "
-            "time, or join them with UNION ALL"
+def _ask(
+    home: Path,
+    sql: str,
+    params: Sequence[Any] | dict[str, Any],
+    files: Path | None,
+    notes: tuple[str, ...],
+) -> Table:
+    with open_history(home, files=files) as connection:
+        asked = _one_statement(connection, sql)
+        if files is not None:
+            asked = _reading(connection, asked)
+        result = connection.execute(asked, params or None)
+        described = result.description or []
+        return Table(
+            columns=tuple(column[0] for column in described),
+            types=tuple(str(column[1]) for column in described),
+            rows=tuple(result.fetchall()) if described else (),
+            notes=notes,
         )
-    for statement in statements[:-1]:
-        connection.execute(statement)
-    result = connection.execute(statements[-1], params or None)
-    described = result.description or []
-    return Table(
-        columns=tuple(column[0] for column in described),
-        types=tuple(str(column[1]) for column in described),
-        rows=tuple(result.fetchall()) if described else (),
-    )
 
 
-def _reading_statements(connection: Connection, sql: str) -> list[Any]:
+def _copy(home: Path, paths: Mapping[str, Path], files: Path | None) -> Copied:
+    every = " UNION ALL ".join(f"SELECT recorded_at FROM {kind.table}" for kind in ROW_KINDS)
+    rows = {}
+    writes = {sql: paths[sql].absolute() for sql in paths}
+    with open_history(home, files=files, writes=writes.values()) as connection:
+        newest = connection.execute(f"SELECT max(recorded_at) FROM ({every})").fetchall()[0][0]
+        for sql, path in paths.items():
+            asked = _reading(connection, _one_statement(connection, sql))
+            target = f"{quoted(writes[sql])} (FORMAT parquet, USE_TMP_FILE false)"
+            rows[path] = int(connection.execute(f"COPY ({asked}) TO {target}").fetchall()[0][0])
+    return Copied(rows=rows, recorded_until=newest)
+
+
+def _one_statement(connection: Connection, sql: str) -> Any:
     statements = connection.extract_statements(sql)
     if not statements:
         raise QueryError("the query is empty: give one SQL statement, for example FROM leaderboard")
-    refused = writing_kind(connection, statements)
-    if refused is not None:
+    if len(statements) > 1:
         raise QueryError(
-            f"the history is read-only, {refused} is refused: give a SELECT "
-            "(to keep a result, use --format csv or parquet, or assay export)"
+            f"these are {len(statements)} statements, and one answer is given: ask them one at a "
+            "time, or join them with UNION ALL"
         )
-    return statements
+    return statements[0]
 
 
-def _history_in_memory(home: Path) -> Connection:
-    """The history of a folder in which nothing was ever published and nothing can be."""
-    connection = open_nothing()
-    connection.execute("ATTACH ':memory:' AS history")
-    connection.execute("USE history")
-    migrate(connection)
-    for batch in new_batches(home, {}):
-        store_batch(connection, batch)
-    return connection
+def _reading(connection: Connection, statement: Any) -> str:
+    """The statement as a query that cannot write where files can be reached.
+
+    A COPY may stand in a WITH, but DuckDB refuses that below the top of a query. A PIVOT is several
+    statements in one, each with a top of its own.
+    """
+    if not is_select(statement):
+        raise QueryError(
+            "with --files, and into a Parquet file, only a SELECT is answered: write a PIVOT as "
+            "SELECT ... FILTER (WHERE ...)"
+        )
+    asked = f"FROM (\n{text_of(statement)}\n)"
+    _one_statement(connection, asked)
+    return asked

@@ -183,7 +183,7 @@ def maintain(export_to: Path | None = None) -> str:
     with alive(home_folder()) as home:
         done = tidy(home)
         if export_to is not None:
-            done += f"; exported to {export_parquet(home, export_to)}"
+            done += f"; exported to {export_parquet(home, export_to).manifest}"
     get_run_logger().info(done)
     return done
 

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from flows.history.export import ExportError, export_parquet, records, render_table
-from flows.history.schema import migrations
+from flows.history.ingest import SCHEMA_VERSION
 from flows.history.store import QueryError, Table, copy_to_parquet, query
 from flows.version import assay_version
 from tests.support.history_rows import candidate, one_of_each, remember
@@ -100,11 +100,11 @@ def test_a_result_without_rows_is_an_empty_list(tmp_path: Path) -> None:
 def test_an_export_holds_every_table_and_a_manifest_that_fits(tmp_path: Path) -> None:
     remember(tmp_path / "home", one_of_each())
 
-    manifest = export_parquet(tmp_path / "home", tmp_path / "out's")
+    manifest = export_parquet(tmp_path / "home", tmp_path / "out's").manifest
 
     facts = json.loads(manifest.read_text())
     assert facts["assay_version"] == assay_version()
-    assert facts["schema"] == migrations()[-1].name
+    assert facts["schema"] == SCHEMA_VERSION
     entries = facts["tables"]
     assert len(entries) == 8
     for entry in entries:
@@ -119,9 +119,9 @@ def test_one_result_can_be_kept_as_parquet(tmp_path: Path) -> None:
     remember(tmp_path, [candidate(score=2.5)])
     path = tmp_path / "result.parquet"
 
-    rows = copy_to_parquet(tmp_path, "SELECT score FROM leaderboard; -- the best", path)
+    copied = copy_to_parquet(tmp_path, "SELECT score FROM leaderboard; -- the best", path)
 
-    assert rows == 1
+    assert copied.rows == {path: 1}
     assert duckdb.read_parquet(str(path)).fetchall() == [(2.5,)]
 
 

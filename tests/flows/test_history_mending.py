@@ -5,8 +5,9 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -16,7 +17,7 @@ from flows.history.export import export_parquet
 from flows.history.records import CandidateRow
 from flows.history.store import (
     QueryError,
-    copy_tables_to_parquet,
+    copy_tables,
     copy_to_parquet,
     ingest,
     query,
@@ -89,7 +90,7 @@ def test_damage_anywhere_is_mended_by_whatever_is_asked_next(
 
     found = query(home, COUNT)
     report = check(home)
-    manifest = export_parquet(home, tmp_path / "out")
+    manifest = export_parquet(home, tmp_path / "out").manifest
     shrunk = vacuum(home)
 
     assert found.rows == ((ROWS, ROWS, ROWS),)
@@ -101,7 +102,9 @@ def test_damage_anywhere_is_mended_by_whatever_is_asked_next(
 
 
 def told(notes: tuple[str, ...]) -> bool:
-    return any("made anew from the journals (Corrupt database file" in note for note in notes)
+    return any(
+        "rebuilt from the journals (" in note and "Corrupt database file" in note for note in notes
+    )
 
 
 @pytest.mark.parametrize("ask", ["sql", "check", "export", "parquet", "vacuum"])
@@ -118,9 +121,9 @@ def test_each_command_mends_a_damaged_build_itself_and_tells(
         case "check":
             notes += check(home).notes
         case "export":
-            export_parquet(home, tmp_path / "out", notes.append)
+            notes += export_parquet(home, tmp_path / "out").notes
         case "parquet":
-            copy_to_parquet(home, "FROM candidates", tmp_path / "one", tell=notes.append)
+            notes += copy_to_parquet(home, "FROM candidates", tmp_path / "one").notes
         case _:
             notes += vacuum(home).notes
 
@@ -140,14 +143,14 @@ def test_rows_arrive_in_a_build_whose_damage_nobody_met_yet(home: Path) -> None:
     assert check(home).ok
 
 
-def test_a_damaged_published_file_becomes_a_copy_of_the_whole_build_again(home: Path) -> None:
+def test_a_damaged_published_file_is_rebuilt_and_said(home: Path) -> None:
     damage(published_path(home), "all data")
 
     found = query(home, COUNT)
 
     assert found.rows == ((ROWS, ROWS, ROWS),)
-    assert "history.duckdb was damaged and is a copy of build.duckdb again" in found.notes[0]
-    assert not (home / "old-build.duckdb").exists()
+    assert "rebuilt from the journals (history.duckdb is damaged: " in found.notes[0]
+    assert query(home, COUNT).notes == ()
 
 
 def test_a_published_file_that_no_longer_opens_is_mended_too(home: Path) -> None:
@@ -190,7 +193,7 @@ def test_a_failure_of_the_query_mends_nothing(
     before = {path.name: path.stat().st_ino for path in home.iterdir()}
 
     with pytest.raises(QueryError):
-        query(home, sql)
+        query(home, sql, files=tmp_path)
 
     assert {path.name: path.stat().st_ino for path in home.iterdir()} == before
 
@@ -213,18 +216,31 @@ def test_where_nothing_can_be_written_the_command_that_mends_is_named(
     assert query(home, COUNT).rows == ((ROWS, ROWS, ROWS),)
 
 
+class WhileSearchesGoOn(dict[str, Path]):
+    """What to copy where; between two tables something new is published."""
+
+    def __init__(self, home: Path, paths: dict[str, Path]) -> None:
+        super().__init__(paths)
+        self._home = home
+
+    def items(self) -> Any:
+        for number, item in enumerate(super().items()):
+            if number:
+                row = experiment(status="finished")
+                remember(self._home, [row, attempt(ROWS, "newer")])
+                assert ingest(self._home).published
+            yield item
+
+
 def test_an_export_is_of_one_moment_whatever_is_published_meanwhile(
     home: Path, tmp_path: Path
 ) -> None:
-    def while_searches_go_on() -> Iterator[tuple[str, Path]]:
-        yield "experiments", tmp_path / "experiments"
-        remember(home, [experiment(status="finished"), attempt(ROWS, "newer")])
-        assert ingest(home).published
-        yield "candidates", tmp_path / "candidates"
+    first, second = tmp_path / "experiments", tmp_path / "candidates"
+    paths = {"FROM experiments": first, "FROM candidates": second}
 
-    copied = copy_tables_to_parquet(home, while_searches_go_on)
+    copied = copy_tables(home, WhileSearchesGoOn(home, paths))
 
-    assert copied.rows == {"experiments": 1, "candidates": ROWS}
+    assert copied.rows == {first: 1, second: ROWS}
     newest = query(home, "SELECT max(recorded_at) FROM candidates", refresh=False).rows[0][0]
     assert copied.recorded_until is not None
     assert copied.recorded_until < newest

@@ -34,9 +34,9 @@ INGEST = """
 import os, signal, sys
 from pathlib import Path
 from flows.history.store import ingest
-import flows.history.ingest_batches as batches
+import flows.history.ingest as ingesting
 
-batches.BATCH_LINES = 40
+ingesting.BATCH_LINES = 40
 files, last, steps = tuple(sys.argv[2].split()), int(sys.argv[3]), 0
 plain = ("_values", "order", "key", "<genexpr>", "<listcomp>", "<dictcomp>")
 
@@ -60,8 +60,8 @@ ingest(Path(sys.argv[1]))
 sys.settrace(None)
 print(steps)
 """
-OF_INGEST = "/store.py /ingest.py /ingest_tables.py /ingest_lock.py"
-OF_PUBLISHING = "/publishing.py /shutil.py"
+OF_INGEST = "/ingest.py /database.py /home.py"
+OF_PUBLISHING = "/shutil.py"
 
 
 @pytest.fixture(scope="module")

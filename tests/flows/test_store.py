@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.history.publishing import publish
 from flows.history.store import (
     QueryError,
     StoreError,
     Table,
     UnwritableError,
-    connect_published,
     ingest,
+    open_history,
     query,
     rebuild,
 )
@@ -108,18 +107,6 @@ def test_a_query_sees_what_was_appended_before_it(tmp_path: Path) -> None:
         assert values(tmp_path, "SELECT count(*) FROM candidates") == [(slot + 1,)]
 
 
-def test_what_has_changed_is_published_even_where_clocks_are_too_coarse_to_show_it(
-    tmp_path: Path,
-) -> None:
-    remember(tmp_path, [candidate()])
-    ingest(tmp_path)
-    before = published_path(tmp_path).stat()
-
-    assert not publish(tmp_path, changed=False)
-    assert publish(tmp_path, changed=True)
-    assert published_path(tmp_path).stat().st_ino != before.st_ino
-
-
 def test_a_query_without_refresh_answers_from_what_is_published(tmp_path: Path) -> None:
     remember(tmp_path, [candidate()])
     ingest(tmp_path)
@@ -137,53 +124,6 @@ def test_a_folder_without_history_answers_from_empty_tables(tmp_path: Path) -> N
 
     assert found == Table(columns=("title", "score"), types=("VARCHAR", "DOUBLE"), rows=())
     assert not home.exists()
-
-
-def test_parameters_and_several_statements_are_allowed(tmp_path: Path) -> None:
-    remember(tmp_path, [candidate(), candidate(slot=1)])
-
-    by_place = query(tmp_path, "SELECT slot FROM candidates WHERE slot = ?", [1])
-    by_name = query(tmp_path, "SET threads = 1; SELECT $x + 1 AS y", {"x": 1})
-
-    assert by_place.rows == ((1,),)
-    assert (by_name.columns, by_name.rows) == (("y",), ((2,),))
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO candidates (iteration) VALUES (1)",
-        "UPDATE candidates SET score = 9",
-        "DELETE FROM candidates",
-        "DROP TABLE candidates",
-        "CREATE TABLE mine (a INT)",
-        "COPY candidates TO 'stolen.csv'",
-        "EXPORT DATABASE 'stolen'",
-        "ATTACH 'other.duckdb'",
-        "SELECT 1; DELETE FROM candidates",
-        "WITH x AS (INSERT INTO candidates (iteration) VALUES (1) RETURNING 1) FROM x",
-        "EXPLAIN ANALYZE DELETE FROM candidates",
-        "USE memory; WITH x AS (DELETE FROM history.candidates RETURNING 1) FROM x",
-    ],
-)
-def test_writing_is_refused(tmp_path: Path, sql: str) -> None:
-    remember(tmp_path, [candidate()])
-
-    with pytest.raises(QueryError, match="read-only"):
-        query(tmp_path, sql)
-
-    assert values(tmp_path, "SELECT count(*), max(score) FROM candidates") == [(1, 1.0)]
-
-
-@pytest.mark.parametrize(
-    ("sql", "count"),
-    [("SELECT 1; SELECT 2", 2), ("SET threads = 1; FROM candidates; SHOW TABLES; SELECT 3", 3)],
-)
-def test_of_several_queries_none_is_passed_over_in_silence(
-    tmp_path: Path, sql: str, count: int
-) -> None:
-    with pytest.raises(QueryError, match=f"these are {count} queries, and one answer is given"):
-        query(tmp_path, sql)
 
 
 @pytest.mark.parametrize("sql", ["", " ; ", "-- nothing"])
@@ -206,19 +146,6 @@ def test_a_bad_query_gives_the_words_of_duckdb(tmp_path: Path, sql: str, words: 
         query(tmp_path, sql)
 
 
-def test_a_reader_of_an_old_file_goes_on_and_a_new_one_sees_the_new_file(tmp_path: Path) -> None:
-    remember(tmp_path, [candidate()])
-    ingest(tmp_path)
-    old = connect_published(tmp_path)
-    remember(tmp_path, [candidate(slot=1)])
-    ingest(tmp_path)
-
-    new = connect_published(tmp_path)
-
-    assert old.execute("SELECT count(*) FROM candidates").fetchall() == [(1,)]
-    assert new.execute("SELECT count(*) FROM candidates").fetchall() == [(2,)]
-
-
 def test_the_database_can_be_made_anew_from_the_journals(tmp_path: Path) -> None:
     remember(tmp_path, one_of_each())
     remember(tmp_path, [candidate(slot=n, score=n / 3) for n in range(20)])
@@ -238,3 +165,31 @@ def test_a_home_that_is_a_file_is_explained(tmp_path: Path) -> None:
         query(home, "FROM candidates")
     with pytest.raises(UnwritableError, match="set ASSAY_HOME"):
         ingest(home)
+
+
+def test_values_of_a_query_can_be_given_apart(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate(), candidate(slot=1)])
+
+    by_place = query(tmp_path, "SELECT slot FROM candidates WHERE slot = ?", [1])
+    by_name = query(tmp_path, "SELECT $x + 1 AS y", {"x": 1})
+
+    assert by_place.rows == ((1,),)
+    assert (by_name.columns, by_name.rows) == (("y",), ((2,),))
+
+
+def test_of_several_statements_none_is_passed_over_in_silence(tmp_path: Path) -> None:
+    for sql in ("SELECT 1; SELECT 2", "SET threads = 1; FROM candidates"):
+        with pytest.raises(QueryError, match="these are 2 statements, and one answer is given"):
+            query(tmp_path, sql)
+
+
+def test_a_reader_of_an_old_file_goes_on_and_a_new_one_sees_the_new_file(tmp_path: Path) -> None:
+    count = "SELECT count(*) FROM candidates"
+    remember(tmp_path, [candidate()])
+    ingest(tmp_path)
+    with open_history(tmp_path) as old:
+        remember(tmp_path, [candidate(slot=1)])
+        ingest(tmp_path)
+        with open_history(tmp_path) as new:
+            assert old.execute(count).fetchall() == [(1,)]
+            assert new.execute(count).fetchall() == [(2,)]

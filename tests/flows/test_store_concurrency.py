@@ -4,10 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.history.ingest_lock import hold
 from flows.history.journal import Journal
 from flows.history.store import ingest, query
-from flows.home import lock_path
+from flows.home import hold, lock_path
 from tests.support.history_rows import candidate, evaluation, remember
 
 WRITER = """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.history.store_values import Table
-from flows.history.text_table import text_table
+from flows.history.export import text_table
+from flows.history.store import Table
 
 
 def table(rows: int = 1, **columns: tuple[str, object]) -> Table:

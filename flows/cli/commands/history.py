@@ -33,12 +33,14 @@ def _begins_with_comment(argument: str) -> bool:
     help="How the answer is written.",
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write there instead of to the terminal.")
+@click.option("--files", type=FOLDER, metavar="DIR", help="Let the query read the files in DIR.")
 def sql(**options: Any) -> int:
     """Ask the history a question in SQL; it can be read only.
 
     \b
       assay sql "from leaderboard limit 10"
       assay sql "select outcome, count(*) from evaluations group by 1"
+      assay sql "from read_csv('data/mine.csv')" --files data
     """
     from flows.cli.history import run_sql
 
@@ -58,13 +60,13 @@ def export(**options: Any) -> int:
     return export_history(**options)
 
 
-@click.group(short_help="Check, remake or shrink the history's database.")
+@click.group(short_help="Check, rebuild or shrink the history's database.")
 def db() -> None:
-    """Look after the history's database, which the journals can always remake.
+    """Check, rebuild or shrink the history's database; the journals are its source.
 
     \b
       assay db check        is every row as the journals say?
-      assay db rebuild      make the database anew from the journals
+      assay db rebuild      make the database again from the journals
       assay db vacuum       free the room that changes and killed processes left
     """
 
@@ -88,7 +90,7 @@ def db_check(**options: Any) -> int:
 @db.command("rebuild")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def db_rebuild(**options: Any) -> int:
-    """Make the database anew from the journals.
+    """Make the database again from the journals.
 
     The old one is kept as old-build.duckdb in the home folder.
 
@@ -103,7 +105,7 @@ def db_rebuild(**options: Any) -> int:
 @db.command("vacuum")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def db_vacuum(**options: Any) -> int:
-    """Write the database anew without gaps.
+    """Write the database without the gaps of old changes.
 
     Files that killed processes and rebuilds left are removed; journals are never touched.
 
