@@ -1,4 +1,4 @@
-"""The nouns of a search: what is asked, what is proposed, and what became of it."""
+"""The nouns of a search: request, proposal, prompt, and the attempt that holds them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenAttempt:
-    """What proposers and prompts see of an earlier attempt, baselines included.
+    """An earlier attempt as proposers and prompts see it, baselines included.
 
     Its figures are those of the train scenarios: of other splits it has no field.
 
@@ -99,7 +99,7 @@ class ProposalRequest:
     """How many requests that may be charged the budget allows for this slot, recorded ones
     included; None is no bound."""
     move: Move = "free"
-    """What the strategy asks for; ``free`` leaves it to the proposer."""
+    """The move that the strategy asks for; ``free`` leaves it to the proposer."""
     chosen: tuple[SeenAttempt, ...] = ()
     """The parents that the strategy chose: none, one to ``vary``, two to ``combine``."""
     shorter: Callable[[int], Prompt | None] = _no_shorter
@@ -107,7 +107,7 @@ class ProposalRequest:
     seconds_left: float | None = None
     """How long the search may still take; None is no bound."""
     notice: Callable[[str], None] = _ignored
-    """Shows one line to whoever watches the search."""
+    """Shows one line to the watcher of the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ class Attempt:
     proposal: Proposal | None = None
     prompt: Prompt | None = None
     trial: Trial | None = None
-    """On the train scenarios, the first of them twice; None for what was not worth a trial."""
+    """On the train scenarios, the first of them twice; None where no trial was needed."""
     train: Verdict | None = None
     """On the train scenarios."""
     again: Trial | None = None
@@ -186,7 +186,7 @@ class Attempt:
     audit: Trial | None = None
     """On some train scenarios, called in every tick."""
     lost: str | None = None
-    """Why nothing can be said of it: a failure of ours."""
+    """Why there is no result: a failure that is not the policy's."""
     seconds: float = 0.0
 
     @property

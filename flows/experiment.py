@@ -93,7 +93,7 @@ def run_experiment(
 
 
 def preflight(config: SearchConfig) -> None:
-    """Refuse at once what could not work: names, scenarios, key, engine and image."""
+    """Check names, scenarios, key, engine and image before anything starts."""
     check_baselines(config.baselines)
     seed, config = _private(config)
     scenarios = suite_splits(config.suite, config.policy_calls, seed)
@@ -124,7 +124,7 @@ def _private(config: SearchConfig) -> tuple[int | None, SearchConfig]:
 
 
 def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
-    """Return what an ended experiment left; make up for what a kill after its end kept from it."""
+    """Return the files of an ended experiment; write those that a kill prevented."""
     assert ledger.experiment is not None, "what has ended has begun"
     spend = replace(ledger.spend(), seconds=wall_seconds(earlier))
     result = ledger.result(spend, already_done=True)
@@ -191,7 +191,7 @@ def _ended(config: SearchConfig, earlier: Sequence[Row], fresh_test: int | None)
 
 @contextmanager
 def _only_one(home: Path, identity: str) -> Iterator[None]:
-    """Hold the experiment's lock, which a process that dies gives back by itself."""
+    """Hold the experiment's lock, which is released when the process dies."""
     path = _lock_file(home, identity)
     with hold(path, LOCK_SECONDS) as held:
         if not held:

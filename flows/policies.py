@@ -34,7 +34,7 @@ class PolicyText:
 
 
 def read_policy(name: str) -> PolicyText:
-    """Return what ``name`` holds; a missing or unreadable file is bad input, odd content is not."""
+    """Return the policy that ``name`` stands for; refuse a missing or unreadable file only."""
     if not name.strip():
         raise UserError(
             "the name of the policy is empty, expected a Python file or a library policy: "
@@ -64,7 +64,7 @@ def library_name(name: str) -> str | None:
 
 
 def never_tried(text: PolicyText, scenarios: Sequence[str]) -> Trial:
-    """Return the trial of what is not even text: malformed on every scenario, without a cell."""
+    """Return the trial of a file that is not text: malformed on every scenario, without a cell."""
     problem = Problem(message=text.problem or "not a policy")
     return Trial(
         candidate=text.candidate,

@@ -43,7 +43,7 @@ class Trials(Protocol):
         ...
 
     def info(self) -> dict[str, Any]:
-        """Return what trials run on, for the record."""
+        """Return the engine, image and isolation of the trials, for the record."""
         ...
 
 
@@ -96,7 +96,7 @@ class Around(Protocol):
     """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
 
     def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
-        """Return what ``call`` returns; begin a trial again when its failure is ours."""
+        """Return the result of ``call``; retry a trial when the failure is not the policy's."""
         ...
 
 

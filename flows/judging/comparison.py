@@ -69,7 +69,7 @@ def compare(
     measure: Measure | None = None,
     tried: Callable[[Contender, Trial], None] = lambda contender, trial: None,
 ) -> Comparison:
-    """Try every contender on every scenario and compare them; ``tried`` hears of each trial.
+    """Try every contender on every scenario and compare them; ``tried`` is called with each trial.
 
     As many are tried side by side as the sandbox has slots; equal sources are tried once.
     """
@@ -90,7 +90,7 @@ def compare(
 
 
 def scenario_payloads(scenarios: Sequence[Scenario]) -> list[Payload]:
-    """Return what a cell is given; the first comes twice, for the determinism check."""
+    """Return the scenarios as a cell takes them, the first twice for the determinism check."""
     payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
     return [*payloads, *payloads[:1]]
 
@@ -129,7 +129,7 @@ _Judged = tuple[Contender, Verdict]
 
 
 def _rank(verdict: Verdict) -> tuple[bool, bool, float]:
-    """Return the key that puts what ended well first, then what failed, then the implausible."""
+    """Return the sort key: completed first, then failed, then implausible."""
     return verdict.score is None, verdict.outcome is not Outcome.OK, -(verdict.score or 0.0)
 
 

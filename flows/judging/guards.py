@@ -1,4 +1,4 @@
-"""Who may be called the best: decisions from figures alone, each with its reason in words."""
+"""Which candidate may be called the best: decisions from figures alone, with reasons."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ PROMOTED, REFUSED, BARRED = "promoted", "refused", "barred"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a policy did, by scenario: scores on train, scores and charges where it is decided."""
+    """A policy's figures by scenario: scores on train, scores and charges on the deciding split."""
 
     title: str
     train: Mapping[str, float]
@@ -28,7 +28,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """By what a search decides; equal rules and figures give equal rulings."""
+    """The rules of a search; equal rules and figures give equal rulings."""
 
     guards: GuardConfig
     objective: str = DEFAULT_OBJECTIVE
@@ -39,7 +39,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What a candidate may be called, and why."""
+    """The standing of a candidate, and the reason."""
 
     standing: str = ""
     """"" | promoted | refused | barred."""
@@ -53,7 +53,7 @@ class Ruling:
 
     @property
     def gain_percent(self) -> tuple[float | None, float | None]:
-        """The ends of the interval of the gain; None where there is no bound."""
+        """The bounds of the confidence interval of the gain; None where there is no bound."""
         if self.interval is None:
             return None, None
         low, _, high = self.interval.percent
@@ -141,7 +141,7 @@ def rule_on_repeat(original: CandidateRow) -> Ruling:
 
 
 def figures_of(title: str, train: Verdict, validation: Verdict | None) -> Figures:
-    """Return what is decided by: the figures of validation where there are any, else of train."""
+    """Return the figures that decide: of validation where it was tried, else of train."""
     decisive = train if validation is None else validation
     return Figures(
         title=title,

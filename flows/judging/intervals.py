@@ -1,4 +1,4 @@
-"""How sure a difference is: a paired, seeded bootstrap over scenarios."""
+"""Confidence intervals: a paired, seeded bootstrap over scenarios."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _percent(log_ratio: float) -> float:
 
 
 def _sided(percent: float) -> str:
-    """A gain in per cent that may be a loss, told by its side."""
+    """A gain in per cent with its direction: better or worse."""
     if not math.isfinite(percent):
         return _figure(percent)
     return f"{abs(percent):.1f} {'better' if percent > 0 else 'worse'}"

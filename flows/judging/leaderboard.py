@@ -63,7 +63,7 @@ def _cells(rank: int, row: CandidateRow) -> tuple[str, ...]:
 def verdict_of(
     baselines: Sequence[CandidateRow], best: CandidateRow | None, tests: Sequence[EventRow]
 ) -> str:
-    """Return the verdict on an experiment as far as it got."""
+    """Return the verdict on an experiment, finished or not."""
     if tests:
         return tests[-1].message
     if best is None:

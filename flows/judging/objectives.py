@@ -1,4 +1,4 @@
-"""What a scenario is worth by each objective: naive's figure against the policy's own."""
+"""The score of a scenario by each objective: naive's figure against the policy's own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from sandbox.outcome import Evaluation, Outcome
 
 DEFAULT_OBJECTIVE: Objective = "weighted_latency"
 LEAST_DONE = 0.5
-"""What a policy that completed nothing is counted with: half a pipeline, half a container."""
+"""Counted for a policy that completed nothing: half a pipeline, half a container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What a scenario is measured against: naive's figures and the worst charge."""
+    """The figures a scenario is scored against: naive's, and the largest charge."""
 
     weighted_latency_seconds: float
     duration_seconds: float
@@ -72,7 +72,7 @@ def scenario_score(
 
 
 def _figure(figures: Mapping[str, Any] | None, name: str, evaluation: Evaluation) -> float:
-    """Return a figure of a good evaluation; 0 for a failure or where there is none."""
+    """Return a figure of a completed evaluation; 0 for a failure or a missing figure."""
     if evaluation.outcome is not Outcome.OK or figures is None:
         return 0.0
     return float(figures.get(name) or 0.0)

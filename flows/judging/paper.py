@@ -16,7 +16,7 @@ PAPER_SUITE = "paper"
 PAPER_GAIN_PERCENT = 371.1
 PAPER_TRACES = 10
 DURATION_SECONDS = 600.0
-"""Of every trace of the paper; what a policy is charged where it failed."""
+"""Duration of each trace of the paper; a policy that failed is charged this."""
 
 THROUGHPUT = "containers per second, median"
 LATENCY = "weighted latency, geometric mean"

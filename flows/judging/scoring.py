@@ -1,4 +1,4 @@
-"""What a candidate is worth: charged latencies, their mean over scenarios, and sameness."""
+"""The verdict on a trial: charged latencies, scores, and which sources and policies are equal."""
 
 import ast
 import hashlib
@@ -31,7 +31,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of a candidate; ``score`` is None when it is implausible: it never ranks."""
+    """The result of a trial; ``score`` is None when it is implausible, which is never ranked."""
 
     outcome: Outcome
     score: float | None
@@ -54,7 +54,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """What a search measures attempts against, by split and scenario."""
+    """The references of a search by split and scenario, and its objective."""
 
     train: Mapping[str, Reference]
     validation: Mapping[str, Reference]
@@ -66,7 +66,7 @@ def judge(
     references: Mapping[str, Reference],
     objective: Objective = DEFAULT_OBJECTIVE,
 ) -> Verdict:
-    """Return the verdict on a trial; what it tried more than once must be decided the same.
+    """Return the verdict on a trial; repeats of a scenario must make the same decisions.
 
     A scenario that the trial holds several times is scored once: the others are repeats.
     """
@@ -84,7 +84,7 @@ def judge_repeats(
     references: Mapping[str, Reference],
     objective: Objective = DEFAULT_OBJECTIVE,
 ) -> Verdict:
-    """Return the verdict, or a new one if what was tried again was decided differently."""
+    """Return the verdict, or a new one if a repeat made other decisions."""
     scored = [each.evaluation for each in verdict.judged]
     compared = _compared(scored, repeats)
     return verdict if compared == scored else _verdict(compared, references, objective)
@@ -96,7 +96,7 @@ def worst_verdict(
     references: Mapping[str, Reference],
     objective: Objective = DEFAULT_OBJECTIVE,
 ) -> Verdict:
-    """Return the verdict on what could not be tried: charged as a failure in every scenario."""
+    """Return the verdict on an attempt without a policy: a failure in every scenario."""
     failures = {name: Evaluation(scenario=name, outcome=outcome) for name in references}
     score = geometric_mean(
         [scenario_score(failures[name], each, objective) for name, each in references.items()]
@@ -122,7 +122,7 @@ def normalised_sha256(source: str) -> str:
 
 
 def behaviour(evaluations: Sequence[Evaluation]) -> tuple[tuple[str, str], ...] | None:
-    """Return what tells two behaviours apart, or None when not every scenario ended well."""
+    """Return a key that is equal for equal behaviour, None when a scenario failed."""
     if not evaluations or any(each.outcome is not Outcome.OK for each in evaluations):
         return None
     hashes = [(each.scenario, each.decision_sha256 or "") for each in evaluations]

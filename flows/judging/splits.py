@@ -1,4 +1,4 @@
-"""Scenarios and what they are for: to learn from, to decide by, to measure once at the end."""
+"""The scenarios of a suite by split: train, validation, and the final test."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ from simulator.workload import Workload
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 AUDIT_CALLS = "every_tick"
-"""How what is promoted is called once more, on some train scenarios."""
+"""The calling mode of the audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Splits:
     test: tuple[Scenario, ...] = ()
     """The suite's own."""
     fresh: "FreshTest | None" = None
-    """What is drawn for the final test instead of the suite's own test scenarios."""
+    """Draws the final test instead of the suite's own test scenarios."""
 
     @property
     def every(self) -> tuple[Scenario, ...]:
@@ -54,7 +54,7 @@ class Splits:
         return {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}[split]
 
     def doubts(self) -> list[str]:
-        """Return what about these scenarios weakens a search's conclusions, in words."""
+        """Return warnings about scenarios that weaken a search's conclusions."""
         found = []
         if not self.validation:
             found.append(
@@ -103,7 +103,7 @@ class FreshTest:
 
     seed: int = field(repr=False)
     patterns: "tuple[Pattern, ...]"
-    """What is drawn anew."""
+    """The scenarios that can be drawn anew."""
     left_out: tuple[str, ...]
     """The test scenarios of the suite that cannot be drawn anew, and why, in words."""
 
@@ -152,7 +152,7 @@ def is_fresh(scenario: str) -> bool:
 
 
 def _fresh_test(suite: str, test: Sequence[Scenario], seed: int) -> FreshTest:
-    """Return what a fresh test of the suite draws; refuse one of which nothing can be drawn."""
+    """Return the fresh test of a suite; refuse a suite without a scenario that can be drawn."""
     path = Path(suite)
     if suite in suite_names():
         path = traces_folder() / "suites" / f"{suite}.toml"
@@ -175,7 +175,7 @@ def _fresh_test(suite: str, test: Sequence[Scenario], seed: int) -> FreshTest:
 
 
 def _pattern(scenario: Scenario, trace: Path | None) -> Pattern | None:
-    """Return how to draw a scenario anew, None unless a generator makes its very workload."""
+    """Return how to draw a scenario anew, None unless a generator reproduces its workload."""
     if trace is None:
         return Pattern(scenario=scenario, family=None)
     header = _header(trace)
@@ -196,7 +196,7 @@ def _makes(scenario: Scenario, workload: Workload) -> bool:
 
 
 def _header(trace: Path) -> Mapping[str, Any]:
-    """Return what is written beside a trace of where it came from; nothing where nothing is."""
+    """Return the header beside a trace, empty if there is none."""
     try:
         return read_mapping(trace.with_suffix(".toml"))
     except InputError:
@@ -271,7 +271,7 @@ def naive_references(scenarios: Sequence[Scenario]) -> dict[str, Reference]:
 def references_of(
     evaluations: Sequence[Evaluation], scenarios: Sequence[Scenario]
 ) -> dict[str, Reference]:
-    """Return what scenarios are measured against: these figures, and the worst charge."""
+    """Return the references of scenarios from naive's evaluations."""
     found = {each.scenario: each for each in evaluations}
     return {
         each.name: make_reference(
@@ -284,7 +284,7 @@ def references_of(
 
 
 def library_evaluations(name: str, scenarios: Sequence[Scenario]) -> tuple[Evaluation, ...]:
-    """Return what a library policy does, simulated in this process: its code is trusted."""
+    """Return the evaluations of a library policy, simulated in this process."""
     source = policy_source(name)
     found = []
     for scenario in scenarios:

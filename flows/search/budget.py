@@ -27,7 +27,7 @@ UNREACHED = "connection_error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """The most that one more call to a model and one more candidate can take, as far as known."""
+    """Upper bounds, as far as known, on one more call to a model and one more candidate."""
 
     tokens: int = 0
     dollars: float = 0.0
@@ -36,7 +36,7 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """What an experiment has used, all its runs together."""
+    """What all runs of an experiment have used together."""
 
     candidates: int = 0
     evaluations: int = 0
@@ -58,7 +58,7 @@ class Spend:
     largest_call_dollars: float = 0.0
     unpriced_calls: int = 0
     uncounted_calls: int = 0
-    """Calls that may have been charged and of which no server told the tokens."""
+    """Calls that may have been charged, whose tokens are unknown."""
     reserve: Reserve = Reserve()
 
 
@@ -166,7 +166,7 @@ def calls_left(budget: BudgetConfig, spend: Spend) -> float:
 
 
 def spent_with(spend: Spend, row: Row) -> Spend:
-    """Return what is used once ``row`` is recorded too; seconds and tries are the caller's."""
+    """Return the spend including ``row``; the caller counts seconds and tries."""
     match row:
         case CandidateRow() if row.iteration > 0:
             return replace(spend, candidates=spend.candidates + 1)
@@ -179,7 +179,7 @@ def spent_with(spend: Spend, row: Row) -> Spend:
 
 
 def summary_lines(spend: Spend, improvements: int) -> list[str]:
-    """Return what a search cost: proposals, calls, tokens, dollars, dollars per improvement."""
+    """Return lines on the cost of a search: proposals, calls, tokens, dollars, per improvement."""
     if spend.calls + spend.replayed_calls == 0:
         return [f"{counted(spend.candidates, 'proposal')}; no model was asked, nothing was paid"]
     away = [f"{counted(spend.unreached_calls, 'call')} reached no server"]
@@ -249,7 +249,7 @@ def _also_held(spend: Spend) -> str:
 
 
 def _calls_by_tokens(budget: BudgetConfig, spend: Spend) -> float:
-    # A call whose tokens nobody told may have taken as much as the largest one that is possible.
+    # A call whose tokens are unknown counts as the largest possible call.
     room = _room(budget.tokens, spend.tokens, _most_tokens(spend))
     return room - spend.uncounted_calls
 
@@ -268,7 +268,7 @@ def _most_dollars(spend: Spend) -> float:
 
 
 def _room(budget: float | None, used: float, most: float) -> float:
-    """Return how often the most fits into what is left; without a budget always."""
+    """Return how many of the largest fit into the rest of a budget; infinity without a budget."""
     if budget is None:
         return inf
     if used >= budget:
@@ -295,13 +295,13 @@ def _starts(row: Row) -> bool:
 
 
 FEWEST_CHARS_PER_TOKEN = 3
-"""Digits and signs make more tokens than words; no prompt of ours is denser than this."""
+"""Digits and signs make more tokens than words; our prompts are not denser than this."""
 
 USUAL_REPLY_TOKENS = 4_000
 """A policy of some two hundred lines, and as much again for thoughts: a guess, no measurement."""
 
 SAMPLE_TOKENS = 1_000
-"""Prices are shown by what so many tokens cost; some providers take more for long prompts."""
+"""Prices are computed from this many tokens; some providers charge more for long prompts."""
 
 FEW_PROPOSALS = 3
 """With fewer proposals a warning is shown."""
@@ -309,7 +309,7 @@ FEW_PROPOSALS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """One proposal as it is expected, and at its worst.
+    """The expected and the largest cost of one proposal.
 
     Without the price of some model there are no expected dollars; the worst is of those known.
     """
@@ -345,13 +345,13 @@ def most_tries(config: SearchConfig, scenarios: Splits) -> int:
 
 
 def tries_expected(config: SearchConfig, most: int) -> list[str]:
-    """Return what is said about a budget of evaluations, ``most`` being what a candidate takes."""
+    """Return lines about a budget of evaluations, if a candidate takes at most ``most``."""
     budget = config.budget.evaluations
     if budget is None:
         return []
     lines = [
-        f"{budget} evaluations allow {counted(budget // most, 'candidate')} at least: one takes "
-        f"{most} at most, which are reserved before it starts"
+        f"{budget} evaluations allow at least {counted(budget // most, 'candidate')}: up to {most} "
+        "are reserved for each before it starts"
     ]
     if budget < most:
         lines.append(
@@ -362,7 +362,7 @@ def tries_expected(config: SearchConfig, most: int) -> list[str]:
 
 
 def expected_proposal(config: SearchConfig, prices: PriceList) -> Expected:
-    """Return what a proposal takes: the mean over the models by weight, and the dearest."""
+    """Return the cost of a proposal: the weighted mean over the models, and the most expensive."""
     models = model_settings(config.proposer)
     prompt = config.feedback.prompt_tokens
     longest = -(-prompt * CHARS_PER_TOKEN // FEWEST_CHARS_PER_TOKEN)

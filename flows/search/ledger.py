@@ -35,7 +35,7 @@ from sandbox.source import source_line
 
 
 class Ledger:
-    """Absorbs rows in the order they are recorded and answers what the loop asks about the past."""
+    """Absorbs rows in the order they are recorded and answers the loop's questions about them."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.experiment: ExperimentRow | None = None
@@ -134,7 +134,7 @@ class Ledger:
         return self._behaviours.get(marks) if marks is not None else None
 
     def references(self, split: str | None = None) -> dict[str, Reference]:
-        """Return what each scenario that naive was tried on is measured against."""
+        """Return the reference of each scenario on which naive was tried."""
         return {
             name: make_reference(row.baseline_metrics, row.baseline_stats, row.duration_seconds)
             for name, row in self.scenarios.items()
@@ -186,7 +186,7 @@ class Ledger:
         return sum(iteration > 0 for iteration, _ in self.candidates)
 
     def spend(self) -> Spend:
-        """Return what all runs so far have used; time is not the ledger's to count."""
+        """Return what all runs so far have used, except time."""
         return self._spend
 
     def spend_before(self, iteration: int) -> Spend:
@@ -199,7 +199,7 @@ class Ledger:
         )
 
     def lost(self) -> int:
-        """Return how many attempts were lost and never made up for."""
+        """Return how many lost attempts no later run has made."""
         return len(self._lost - set(self.candidates))
 
     def best_before(self, iteration: int) -> SeenAttempt | None:
@@ -333,7 +333,7 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
 
 
 def without_drawings(row: Row) -> Row:
-    """Return the row without what only a report draws, which is most of its size."""
+    """Return the row without the lists that only a report draws, most of its size."""
     if not isinstance(row, EvaluationRow) or not DRAWN & (row.metrics or {}).keys():
         return row
     kept = {name: value for name, value in (row.metrics or {}).items() if name not in DRAWN}

@@ -116,7 +116,7 @@ def try_naive(session: Session, naive: Attempt) -> Attempt:
 
 
 def feedback(session: Session, iteration: int) -> list[ProposalRequest]:
-    """Return what is asked for each open slot, with what the past taught, as the strategy plans."""
+    """Return a request for each open slot, with the attempts that the strategy shows."""
     attempts, best = session.ledger.attempts(), session.ledger.best_before(iteration)
     requests = []
     for place in open_places(session, iteration):
@@ -145,7 +145,7 @@ def feedback(session: Session, iteration: int) -> list[ProposalRequest]:
 
 
 def propose(session: Session, requests: Sequence[ProposalRequest]) -> list[Attempt]:
-    """Ask for the next policies, side by side; what a proposer cannot answer is lost."""
+    """Ask for the next policies, side by side; without an answer the attempt is lost."""
 
     def ask(request: ProposalRequest) -> Attempt:
         key, proposer = (request.iteration, request.slot), session.services.proposer

@@ -1,4 +1,4 @@
-"""The end of an attempt: what it may be called, and its rows, made safe in one write."""
+"""The end of an attempt: its ruling, and its rows in one write."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ MOST_LOSSES_IN_A_ROW = 5
 
 
 def rule_on(session: Session, attempt: Attempt) -> Attempt:
-    """Set what an attempt may be called, against the best at this moment, and what it repeats."""
+    """Set the ruling, against the best at this moment, and the attempt that this one repeats."""
     train, ledger = attempt.train, session.ledger
     if attempt.lost is not None or attempt.source is None:
         return attempt
@@ -55,7 +55,7 @@ def rule_on(session: Session, attempt: Attempt) -> Attempt:
 
 
 def record(session: Session, attempt: Attempt) -> None:
-    """Make an attempt, its evaluations and what they mean safe in one write."""
+    """Record an attempt, its evaluations and its events in one write."""
     if attempt.lost is not None or attempt.proposal is None:
         _lose(session, attempt)
         return
@@ -89,7 +89,7 @@ def record_references(
 
 
 def _repeat_of(attempt: Attempt, original: CandidateRow | None) -> Attempt:
-    """Give an attempt that was not tried what its original has, unless that was lost."""
+    """Copy the verdict of the original to an attempt that was not tried; it may have been lost."""
     if original is None:
         return replace(attempt, lost="it repeats an attempt that was lost")
     problem = None
@@ -124,9 +124,9 @@ def _against_best(session: Session, attempt: Attempt, train: Verdict) -> Ruling:
 
 
 def _events(session: Session, attempt: Attempt, row: CandidateRow) -> list[EventRow]:
-    """Return what is worth knowing of the attempt: its standing, and what its audit found.
+    """Return the events of an attempt: its standing, and the result of its audit.
 
-    What a run recorded before it was killed, with the attempt not yet recorded, is left out.
+    An event that a killed run recorded before the attempt itself is not repeated.
     """
     ruling = attempt.ruling
     found: list[tuple[str, str, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""Rows of the history made from what the loop holds; nothing here touches the disk."""
+"""Rows of the history as projections of the loop's values; nothing here touches the disk."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from simulator.scenario import Scenario
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What every row says about where it came from."""
+    """The origin of a row: versions, image, configuration."""
 
     experiment_id: str
     config_sha256: str
@@ -39,7 +39,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One evaluation of a trial, with what it was for; ``judged`` when it is the scored one."""
+    """One evaluation of a trial and its purpose; ``judged`` is set for the scored one."""
 
     trial: Trial
     evaluation: Evaluation
@@ -155,7 +155,7 @@ def prompt_row(prompt: Prompt) -> PromptRow:
 
 
 def _candidate(source: str | None, trial: Trial | None) -> str | None:
-    """Return the sha256 of a source, or of what was tried in its place."""
+    """Return the sha256 of a source; without one, that of the bytes that were tried."""
     if source is not None:
         return hashlib.sha256(source.encode()).hexdigest()
     return trial.candidate if trial is not None else None
@@ -211,7 +211,7 @@ def _evaluation_row(
 
 
 def tries_of(attempt: Attempt, scenarios: Splits) -> list[Tried]:
-    """Return what was tried, in the order of trials: score, repeat, elite, audit."""
+    """Return the evaluations of all trials in order: score, repeat, elite, audit."""
     verdicts = [each for each in (attempt.train, attempt.validation) if each is not None]
     judged = {each.evaluation.scenario: each for verdict in verdicts for each in verdict.judged}
     splits = {each.name: each.split for each in scenarios.every}

@@ -36,7 +36,7 @@ class Services:
     """Everything outside the loop that it touches."""
 
     scenarios: Splits
-    """What candidates are tried and scored on, by what it is for."""
+    """The scenarios of the suite by split."""
     sandbox: Evaluator
     proposer: Proposer
     journal: Recorder
@@ -114,7 +114,7 @@ class Session:
         experiment = self.ledger.experiment
         assert experiment is not None, "a run ends after it began"
         row = replace(experiment, status=status, status_detail=detail, finished_at=self.now())
-        with self._lock:  # in this order: a ledger can tell the row from the event
+        with self._lock:  # the event first: from it a ledger can make the row
             self.record([*self.event_rows([end], None), row])
 
     def record(self, rows: Iterable[Row]) -> None:
@@ -132,12 +132,12 @@ class Session:
     def event(
         self, kind: str, message: str, detail: dict[str, Any] | None = None, key: Key | None = None
     ) -> None:
-        """Record something worth knowing later."""
+        """Record one event."""
         with self._lock:
             self.record(self.event_rows([(kind, message, detail or {})], key))
 
     def event_once(self, kind: str, message: str, detail: dict[str, Any] | None = None) -> None:
-        """Record something that is known again in each run, in the first of them."""
+        """Record an event unless an earlier run recorded the same."""
         if not self.ledger.knows_event(kind, None, message):
             self.event(kind, message, detail)
 
@@ -166,7 +166,7 @@ class Session:
         ]
 
     def notice(self, message: str) -> None:
-        """Tell the watcher one line."""
+        """Show one line to the watcher."""
         self.watch(Notice(message=message))
 
     def now(self) -> str:
@@ -176,7 +176,7 @@ class Session:
         return self.services.clock.seconds()
 
     def spend(self, before: int | None = None) -> Spend:
-        """Return what is used up to this moment, earlier runs included.
+        """Return what was used so far, earlier runs included.
 
         With ``before``, what iterations before that one have used.
         """
@@ -190,7 +190,7 @@ class Session:
         return None if minutes is None else max(0.0, minutes * 60.0 - self.spend().seconds)
 
     def references(self) -> References:
-        """Return what attempts are measured against: the figures of naive, once it was tried."""
+        """Return the figures of naive that attempts are scored against."""
         return References(
             train=self.ledger.references(TRAIN),
             validation=self.ledger.references(VALIDATION),
@@ -207,7 +207,7 @@ class Session:
             return [self._encoded[each.name, each.sha256] for each in scenarios]
 
     def _refuse_changed_scenarios(self) -> None:
-        """Compare with what is recorded, but for fresh tests, which do not exist yet."""
+        """Compare with the recorded scenarios, except fresh tests, which are not drawn yet."""
         drawn = self.services.scenarios.fresh is not None
         rows = [
             row

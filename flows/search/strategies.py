@@ -14,7 +14,7 @@ from sandbox.outcome import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one proposal is asked for: what it may see, how it is made, from whom."""
+    """The task of one proposal: the attempts it may see, the kind of move, the parents."""
 
     visible: tuple[SeenAttempt, ...]
     move: Move = "free"
@@ -29,7 +29,7 @@ class Strategy(Protocol):
         ...
 
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
-        """Return what the proposal for a slot is asked for, given all attempts so far."""
+        """Return the plan for the proposal of a slot, given all attempts so far."""
         ...
 
 
@@ -48,7 +48,7 @@ class Refine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOfN:
-    """Independent samples that see nothing but the baselines: what a loop has to be better than."""
+    """Independent samples that see only the baselines: the control group for every loop."""
 
     width: int = 1
 
@@ -148,7 +148,7 @@ def pick_by_rank(people: Sequence[SeenAttempt], rng: Random) -> SeenAttempt:
 def other_parent(
     people: Sequence[SeenAttempt], first: SeenAttempt, rng: Random
 ) -> SeenAttempt | None:
-    """Return a second parent, one that beats the first somewhere where there is one."""
+    """Return a second parent, preferably one that beats the first in some scenario."""
     others = [each for each in people if each is not first]
     if not others:
         return None

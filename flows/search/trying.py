@@ -30,13 +30,13 @@ FEWEST_PER_CELL = 4
 
 
 def try_on_train(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Try on train what has a source that was not tried before, and judge it."""
+    """Try the attempts whose source is new on train, and judge them."""
     references = session.references()
     return [judge_on_train(each, references) for each in run_on_train(session, attempts)]
 
 
 def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Try again, in fresh cells, what did better on train than the best when this began.
+    """Try the attempts that beat the best on train again, in fresh cells.
 
     The validation scenarios are new to it; the first train scenario it has to decide the same in
     another cell. Without validation scenarios that is asked of all of train.
@@ -58,9 +58,9 @@ def validate(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 def prove(session: Session, attempt: Attempt) -> Attempt:
-    """Try what is to be promoted on all of train again, and once as if called in every tick.
+    """Try an attempt that would be promoted on all of train again, and audit it.
 
-    The first has to be decided the same and may still bar it; the second is only reported.
+    Other decisions on train bar it; the audit, a call in every tick, is only reported.
     """
     if attempt.ruling.standing != PROMOTED or attempt.is_baseline:
         return attempt
@@ -103,10 +103,10 @@ def run_again(
 
 
 def to_confirm(ledger: Ledger, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return what did better on train than the best when its iteration began, each once.
+    """Return the attempts that beat the best of the iterations before on train, each once.
 
-    What behaves as an earlier attempt does is known already; but it may differ from a barred one
-    where that was barred, on validation.
+    An attempt that behaves like an earlier one is known already, except where that one was barred:
+    the two may differ on validation, where it was caught.
     """
     chosen: list[Attempt] = []
     behaviours: set[object] = set()
@@ -139,7 +139,7 @@ def judge_on_train(attempt: Attempt, references: References) -> Attempt:
 
 
 def judge_again(attempt: Attempt, references: References) -> Attempt:
-    """Set the verdict on validation; what was tried on train again must be decided the same."""
+    """Set the verdict on validation; repeats on train must make the same decisions."""
     again, train = attempt.again, attempt.train
     if again is None or train is None:
         return attempt
@@ -218,6 +218,6 @@ def _timed(
 
 
 def _replaced(attempts: Sequence[Attempt], changed: Sequence[Attempt]) -> list[Attempt]:
-    """Return all attempts in order, the changed ones in place of what they were."""
+    """Return all attempts in order, with the changed ones replaced."""
     by_key = {each.key: each for each in changed}
     return [by_key.get(each.key, each) for each in attempts]

@@ -1,4 +1,4 @@
-"""What a search tells whoever watches it: values, in the order in which things happen."""
+"""What a search reports while it runs, as values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from flows.settings.search import SearchConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
-    """The search is about to work, after what it tried ``earlier`` when it continues."""
+    """The search starts; ``earlier`` holds the attempts of earlier runs."""
 
     experiment_id: str
     config: SearchConfig
@@ -42,7 +42,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """An attempt was lost to a failure of ours; nothing is held against a policy."""
+    """An attempt was lost to a failure that is not the policy's."""
 
     iteration: int
     slot: int
@@ -72,7 +72,7 @@ class SearchResult:
     already_done: bool = False
     """The experiment had ended in an earlier run, so that nothing was tried now."""
     verdict: str = ""
-    """What was found, in a sentence: the best against the best baseline, on test if there is."""
+    """The result in a sentence: the best against the best baseline, on test where it was used."""
     test: Mapping[str, Any] = field(default_factory=dict)
     """Figures of the test scenarios; empty when they were not touched."""
 

@@ -141,8 +141,8 @@ def test_what_a_budget_of_evaluations_allows_is_said_before_the_search() -> None
     little = Ran(worse_each_time, budget__evaluations=9)
 
     assert enough[-1] == (
-        "30 evaluations allow 3 candidates at least: one takes 10 at most, which are reserved "
-        "before it starts"
+        "30 evaluations allow at least 3 candidates: up to 10 are reserved for each before it "
+        "starts"
     )
     assert little.said[-1] == (
         "warning: no candidate can be tried with 9 evaluations: give at least 10 as "
