@@ -78,7 +78,7 @@ def _plain(home: Path, candidates: int, around: Any = None) -> None:
 def _flow() -> Callable[[Path, int], None]:
     from prefect import flow
 
-    from flows.orchestration.flows import in_a_task
+    from flows.orchestration.prefect_flows import in_a_task
 
     @flow(name="bench", persist_result=False)
     def bench(home: Path, candidates: int) -> None:

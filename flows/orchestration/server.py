@@ -67,7 +67,7 @@ def prepare_prefect(
 def import_flows() -> Any:
     """Return the module of our flows, imported where no file can be a setting of Prefect."""
     with chdir(OUR_FOLDER):
-        return importlib.import_module("flows.orchestration.flows")
+        return importlib.import_module("flows.orchestration.prefect_flows")
 
 
 @contextmanager

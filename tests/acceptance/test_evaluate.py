@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cells_left import PROMISED, cells_of, finish, interrupt, start
+from tests.support.in_process import command
 from tests.support.small_suite import PARAMS, write_suite
-
-pytestmark = pytest.mark.docker
 
 FRAME = """@register_scheduler_init(key="tried")
 def init(s):
@@ -87,62 +86,82 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | Path, ...]
     return ("--trace", trace, "--params", params, "--policy-calls", "every_tick")
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_each_file_has_its_outcome_and_leaves_no_cell(
+def judged(case: Case, code: object, out: str, err: str) -> str:
+    """Return what is wrong with how a command ended, the empty text where all is as it must be."""
+    if (code, err) != (case.code, "") or len(out) > 100_000 or "\x1b" in out:
+        return f"exit code {code}, {len(out)} characters, {err}"
+    answer = json.loads(out)
+    [evaluation] = answer["evaluations"]
+    error = evaluation["error"] or {"kind": "ok", "line": case.line, "message": case.told}
+    if not set(answer) >= PROMISED or answer["outcome"] != evaluation["outcome"]:
+        return f"the answer has {sorted(answer)} and {evaluation['outcome']}"
+    found = (answer["outcome"], error["kind"], error["line"], case.told in error["message"])
+    return "" if found == (case.outcome, case.outcome, case.line, True) else str((found, error))
+
+
+@pytest.mark.cells
+def test_each_file_has_its_outcome(
+    tmp_path: Path, scenario: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {}
+    for name, case in CASES.items():
+        policy = tmp_path / "policy.py"
+        policy.write_bytes(case.content)
+
+        done = command(capsys, "evaluate", policy, *scenario, "--json", "--cell", "process")
+
+        wrong[name] = judged(case, done.code, done.out, done.err)
+    assert {name: text for name, text in wrong.items() if text} == {}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("name", ["good", "ends the program", "all of the memory"])
+def test_in_a_container_it_is_the_same_and_no_cell_is_left(
     tmp_path: Path, scenario: tuple[str | Path, ...], name: str
 ) -> None:
-    case, policy = CASES[name], tmp_path / "policy.py"
-    policy.write_bytes(case.content)
+    policy = tmp_path / "policy.py"
+    policy.write_bytes(CASES[name].content)
 
     done = finish(start("evaluate", policy, *scenario, "--json", home=tmp_path / "home"))
 
-    assert (done.code, done.stderr, done.cells) == (case.code, "", ())
-    assert len(done.stdout) < 100_000 and "\x1b" not in done.stdout
-    answer = json.loads(done.stdout)
-    [evaluation] = answer["evaluations"]
-    assert set(answer) >= PROMISED
-    assert (answer["outcome"], evaluation["outcome"]) == (case.outcome, case.outcome)
-    if case.code == 0:
-        assert evaluation["error"] is None
-        return
-    error = evaluation["error"]
-    assert (error["kind"], error["line"]) == (case.outcome, case.line)
-    assert case.told in error["message"]
+    assert judged(CASES[name], done.code, done.stdout, done.stderr) == ""
+    assert done.cells == ()
 
 
-def test_the_fiftieth_call_is_on_tick_49(tmp_path: Path, scenario: tuple[str | Path, ...]) -> None:
+@pytest.mark.cells
+def test_the_fiftieth_call_is_on_tick_49(
+    tmp_path: Path, scenario: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     policy = tmp_path / "policy.py"
     policy.write_bytes(CASES["raises in the 50th call"].content)
 
-    done = finish(start("evaluate", policy, *scenario, home=tmp_path / "home"))
+    done = command(capsys, "evaluate", policy, *scenario, "--cell", "process")
 
-    assert (done.code, done.stderr) == (3, "")
-    assert "line 8, tick 49: ZeroDivisionError: division by zero" in done.stdout
-    assert "    s.calls == 50 and 1 / 0\n" in done.stdout
+    assert (done.code, done.err) == (3, "")
+    assert "line 8, tick 49: ZeroDivisionError: division by zero" in done.out
+    assert "    s.calls == 50 and 1 / 0\n" in done.out
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
+@pytest.mark.cells
+def test_what_editors_do_to_a_file_does_not_matter(
+    tmp_path: Path, scenario: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "a policy \u2603.py"
+    for content in (
         b"\xef\xbb\xbf" + QUIET.encode(),
         QUIET.replace("\n", "\r\n").encode(),
         QUIET.replace("    ", "\t").encode(),
         "# caf\u00e9 \u2603\nGR\u00d6SSE = 1\n".encode() + QUIET.encode(),
-    ],
-    ids=["byte order mark", "Windows line ends", "tabs", "umlauts"],
-)
-def test_what_editors_do_to_a_file_does_not_matter(
-    tmp_path: Path, scenario: tuple[str | Path, ...], content: bytes
-) -> None:
-    policy = tmp_path / "a policy \u2603.py"
-    policy.write_bytes(content)
+    ):
+        policy.write_bytes(content)
 
-    done = finish(start("evaluate", policy, *scenario, home=tmp_path / "home"))
+        done = command(capsys, "evaluate", policy, *scenario, "--cell", "process")
 
-    assert (done.code, done.stderr, done.cells) == (0, "", ())
-    assert "outcome: ok" in done.stdout
+        assert (done.code, done.err) == (0, ""), content
+        assert "outcome: ok" in done.out, content
 
 
+@pytest.mark.docker
 def test_ctrl_c_in_an_endless_loop_leaves_no_cell(
     tmp_path: Path, scenario: tuple[str | Path, ...]
 ) -> None:

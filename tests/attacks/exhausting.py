@@ -8,7 +8,12 @@ LOCKED = "lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire()
 
 EXHAUSTING: tuple[Attack, ...] = (
     fatal("spin", "while True: pass", Outcome.CALL_TIMEOUT),
-    module("spin-while-loading", "while True: pass\n", Outcome.CALL_TIMEOUT),
+    module(
+        "spin-while-loading",
+        "while True: pass\n",
+        Outcome.CALL_TIMEOUT,
+        says="loading the policy used more than 0.5 CPU seconds",
+    ),
     fatal(
         "spin-and-catch-everything",
         """

@@ -32,24 +32,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.docker
-def test_policies_are_ranked_and_a_broken_one_keeps_its_charge(tmp_path: Path, suite: Path) -> None:
+@pytest.mark.cells
+def test_policies_are_ranked_and_a_broken_one_keeps_its_charge(
+    home: Path, tmp_path: Path, suite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text(BROKEN, encoding="utf-8")
 
-    done = assay(
-        "compare", "naive", broken, "right-size", "--suite", suite, "--split", "train",
-        home=tmp_path / "home",
-    )  # fmt: skip
+    named = ("naive", broken, "right-size")
+    where = ("--suite", suite, "--split", "train", "--cell", "process")
+    done = command(capsys, "compare", *named, *where)
 
-    assert (done.returncode, done.stderr) == (0, "")
-    shown = done.stdout.splitlines()
+    assert (done.code, done.err) == (0, "")
+    shown = done.out.splitlines()
     assert "small" in shown[0] and "train" in shown[0] and "2 scenarios" in shown[0]
     ranks = [line.split()[0] for line in shown if " ok " in line or " policy_error " in line]
     assert ranks == ["right-size", "naive", "broken.py"]
-    assert "broken.py: policy_error: line 7: ValueError: no \ufffd[31mluck" in done.stdout
-    assert "right-size is significantly better than naive, the next:" in done.stdout
-    assert "\x1b" not in done.stdout
+    assert "broken.py: policy_error: line 7: ValueError: no \ufffd[31mluck" in done.out
+    assert "right-size is significantly better than naive, the next:" in done.out
+    assert "\x1b" not in done.out
 
 
 @pytest.mark.docker

@@ -6,7 +6,7 @@ import pytest
 
 from flows.history.journal import Journal
 from flows.home import published_path
-from flows.orchestration.flows import tidy
+from flows.orchestration.prefect_flows import tidy
 from tests.support.command import NO_ENGINE
 from tests.support.history_rows import experiment
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.prefect_machine import ROOT, Machine
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
-FLOW = "from flows.orchestration.flows import maintain; maintain()"
+FLOW = "from flows.orchestration.prefect_flows import maintain; maintain()"
 
 
 def test_nothing_is_said_to_leak_when_the_process_of_a_flow_ends(

@@ -58,7 +58,7 @@ def test_hops_are_tasks_and_a_failure_of_ours_is_begun_again(server: Machine) ->
     from prefect import flow
     from prefect.runtime import flow_run
 
-    from flows.orchestration.flows import in_a_task
+    from flows.orchestration.prefect_flows import in_a_task
 
     sandbox, ids = FakeSandbox([CellFailed("no answer")]), []
 
@@ -84,7 +84,7 @@ def test_hops_are_tasks_and_a_failure_of_ours_is_begun_again(server: Machine) ->
 def test_a_search_leaves_its_board_and_an_event_for_each_new_best(
     server: Machine, home: Path, tmp_path: Path
 ) -> None:
-    from flows.orchestration.flows import search
+    from flows.orchestration.prefect_flows import search
 
     chosen = config(
         suite=str(write_suite(tmp_path)), cell="process", name="shown", budget__candidates=2
@@ -125,7 +125,7 @@ def test_a_search_leaves_its_board_and_an_event_for_each_new_best(
 def test_a_folder_is_tried_once_and_its_failures_are_results(
     server: Machine, home: Path, tmp_path: Path
 ) -> None:
-    from flows.orchestration.flows import evaluate_policies
+    from flows.orchestration.prefect_flows import evaluate_policies
 
     folder = tmp_path / "policies"
     folder.mkdir()
@@ -162,7 +162,7 @@ def test_a_folder_is_tried_once_and_its_failures_are_results(
 def test_a_comparison_leaves_intervals_and_a_verdict(
     server: Machine, home: Path, tmp_path: Path
 ) -> None:
-    from flows.orchestration.flows import compare_policies
+    from flows.orchestration.prefect_flows import compare_policies
 
     chosen = CompareConfig(
         policies=("priority", "naive"),
@@ -182,7 +182,7 @@ def test_a_comparison_leaves_intervals_and_a_verdict(
 def test_bad_parameters_are_refused_before_anything_runs(server: Machine) -> None:
     from prefect.exceptions import ParameterTypeError
 
-    from flows.orchestration.flows import search
+    from flows.orchestration.prefect_flows import search
 
     bad: Any = {"slots": 0}
     with pytest.raises(ParameterTypeError, match=r"config\.slots"):
@@ -190,7 +190,7 @@ def test_bad_parameters_are_refused_before_anything_runs(server: Machine) -> Non
 
 
 def test_what_is_served_again_goes_on_though_it_was_paused_at_the_end(server: Machine) -> None:
-    from flows.orchestration.flows import served
+    from flows.orchestration.prefect_flows import served
 
     nightly = replace(shipped()[0], name="served")
     identity = served(nightly).apply()
