@@ -5,7 +5,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -49,6 +49,7 @@ OTHER_FILES = {
 """Files that are mistaken for batch_task.csv, by their number of columns and that of the status."""
 SMALL_JOB = 3
 SPARE_JOBS = 1000
+MOST_READINGS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +83,26 @@ def import_alibaba_2018(
     """Return the jobs whose first task started in a window; the file is read twice, never kept.
 
     The first reading finds the jobs with a task in the window, the second takes all their tasks.
-    Of the jobs it finds a limit keeps some more than it asks for, because not all can be taken;
-    if these are too few, both readings are repeated with more.
+    Not all of them can be taken. So both are repeated: with more jobs where a limit was not met,
+    and with a later begin where the window is to begin at the first job and that cannot be taken.
     """
     most = None if selection.limit is None else 2 * selection.limit + SPARE_JOBS
-    while True:
-        survey = _Survey(path, selection, most)
-        taking = Taking(selection)
+    window, begin, floor = selection, selection.begin_seconds, -math.inf
+    for _ in range(MOST_READINGS):
+        survey = _Survey(path, window, most, floor)
+        taking = Taking(window)
         _take(path, survey, taking, machine_gb, most_instances)
-        if most is None or not survey.cut or taking.full:
+        earliest = min((job.arrival_seconds for job in taking.jobs()), default=math.inf)
+        end = survey.begin + window.window_seconds
+        if most is not None and survey.cut and not taking.full:
+            most *= 8
+        elif begin is None and survey.begin < earliest < math.inf:
+            begin = earliest
+            window = replace(window, begin_seconds=begin)
+        elif begin is None and earliest == math.inf and survey.last >= end:
+            floor = end
+        else:
             break
-        most *= 8
     survey.count_others(taking, selection.limit)
     jobs = taking.jobs()
     return taking.imported(
@@ -137,10 +147,10 @@ class _Survey:
     """The first reading: which jobs have a task in the window, and how many there are in all.
 
     ``wanted`` has their first start; with ``most`` it has the earliest so many, and ``cut`` says
-    that there are more.
+    that there are more. A window without a begin begins at the first start from ``floor`` on.
     """
 
-    def __init__(self, path: Path, selection: Selection, most: int | None) -> None:
+    def __init__(self, path: Path, selection: Selection, most: int | None, floor: float) -> None:
         self.wanted: dict[str, float] = {}
         self.cut = False
         self.tasks_of_wanted = 0
@@ -151,12 +161,13 @@ class _Survey:
         self._names, self._others = array("q"), array("q")
         self._window = selection.window_seconds
         self._most = most
-        begin = selection.begin_seconds
-        self._read(path, Taking(selection), -math.inf if begin is None else begin)
-        self.begin = self.first if begin is None else begin
-        self._prune(self.begin)
+        self._floor = floor
+        self.begin = math.inf if selection.begin_seconds is None else selection.begin_seconds
+        self._open = selection.begin_seconds is None
+        self._read(path, Taking(selection))
+        self._prune()
 
-    def _read(self, path: Path, taking: Taking, begin: float) -> None:
+    def _read(self, path: Path, taking: Taking) -> None:
         job, sampled, until = "", True, math.inf
         room = (self._most or 100_000) * 2
         for line, row in _rows(path):
@@ -173,15 +184,18 @@ class _Survey:
                 continue
             if row[STATUS] == ENDED:
                 self.first, self.last = min(self.first, start), max(self.last, start)
-            if begin <= start < until and start < self.wanted.get(job, math.inf):
+                if self._open and self._floor <= start < self.begin:
+                    self.begin = start
+            since = self._floor if self._open else self.begin
+            if since <= start < until and start < self.wanted.get(job, math.inf):
                 self.wanted[job] = start
                 if len(self.wanted) >= room:
-                    until = self._prune(max(begin, self.first if begin == -math.inf else begin))
+                    until = self._prune()
                     room = max(room, 2 * len(self.wanted))
 
-    def _prune(self, begin: float) -> float:
+    def _prune(self) -> float:
         """Forget jobs after the window or too many; return the start from which none is wanted."""
-        end = begin + self._window
+        end = self.begin + self._window
         kept = {job: start for job, start in self.wanted.items() if start < end}
         if self._most is not None and len(kept) > self._most:
             self.cut = True

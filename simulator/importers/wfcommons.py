@@ -37,10 +37,11 @@ MEMORY_KEYS = {"memoryInBytes": 1, "memory": KB}
 
 Files are known to have the other one of these units, which is noticed when a machine has less than
 a gigabyte, half of the tasks less than a megabyte or more than a terabyte, or a task more than any
-machine.
+machine; and when half have less than 32 MB and no size is a whole number of kilobytes, as sizes in
+bytes are that were measured.
 """
 LEAST_MACHINE, MOST_MACHINE = 1e9, 1e14
-LEAST_TASK, MOST_TASK = 1e6, 1e12
+LEAST_TASK, LEAST_ODD_TASK, MOST_TASK = 1e6, 32e6, 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,15 +185,19 @@ def _unit(
     """Return the bytes in the unit of a file's memory: as its key says, or as is plausible."""
     said = MEMORY_KEYS[key]
     other = KB if said == 1 else 1
-    sizes = [each for run in runs if (each := _amount(run, key, f"{where}: memory"))]
+    sizes = [each for run in runs if (each := _first(run, {key: 1}, f"{where}: memory"))]
     if not sizes:
         return said
-    machine = max((_amount(each, key, f"{where}: machine") or 0.0 for each in machines), default=0)
+    machine = max(
+        (_first(each, {key: 1}, f"{where}: machine") or 0.0 for each in machines), default=0
+    )
     wrong_machine = bool(machine) and not LEAST_MACHINE <= machine * said <= MOST_MACHINE
     machine *= other if wrong_machine else said
+    odd = not any(size % 1000 == 0 or size % 1024 == 0 for size in sizes)
     for unit in (other, said) if wrong_machine else (said, other):
         fits = not machine or max(sizes) * unit <= machine
-        if fits and LEAST_TASK <= median(sizes) * unit <= MOST_TASK:
+        least = LEAST_ODD_TASK if odd and unit == 1 else LEAST_TASK
+        if fits and least <= median(sizes) * unit <= MOST_TASK:
             if unit != said:
                 facts["kilobytes" if unit == KB else "bytes"] = 1
             return unit
@@ -223,13 +228,18 @@ def _record(
         names=tuple(task[key] for key in keys if _named(task, key)),
         parents=[str(each) for each in _get(task, "parents", list, where, [])],
         children=[str(each) for each in _get(task, "children", list, where, [])],
-        seconds=_first(run, {"runtimeInSeconds": 1, "runtime": 1}, where, MAX_TRACE_NUMBER),
+        seconds=_seconds(run, where),
         cores=_first(run, {"coreCount": 1, "cores": 1}, where) or 0.0,
         cpu_percent=_first(run, {"avgCPU": 1}, where) or 0.0,
         memory_bytes=_first(run, units, where) or 0.0,
         read_bytes=_first(run, read_keys, where),
         input_bytes=sum(inputs),
     )
+
+
+def _seconds(run: Any, where: str) -> float | None:
+    found = _amount(run, "runtimeInSeconds", where, high=MAX_TRACE_NUMBER)
+    return _amount(run, "runtime", where, high=MAX_TRACE_NUMBER) if found is None else found
 
 
 def _job(
@@ -311,24 +321,29 @@ def _segment(where: str, record: _Record, facts: Counter[str], unknown_memory_gb
     return work(where, seconds * cores, memory_gb, "linear7" if cores > 1 else "const", read_gb)
 
 
-def _first(
-    table: Any, keys: Mapping[str, int], where: str, high: float = MAX_COUNT
-) -> float | None:
-    """Return the number under the first of ``keys`` that has one, times what stands there."""
+def _first(table: Any, keys: Mapping[str, int], where: str) -> float | None:
+    """Return the number under the first of ``keys`` that has one, times what stands there.
+
+    A negative number stands for one that is not known.
+    """
     for key, scale in keys.items():
-        value = _amount(table, key, where, high)
-        if value is not None:
+        value = _amount(table, key, where, low=-MAX_COUNT)
+        if value is not None and value >= 0:
             return value * scale
     return None
 
 
-def _amount(table: Any, key: str, where: str, high: float = MAX_COUNT) -> float | None:
-    """Return a number that is not negative; None if there is none."""
+def _amount(
+    table: Any, key: str, where: str, low: float = 0.0, high: float = MAX_COUNT
+) -> float | None:
+    """Return the number under a key, ``low`` to ``high``; None if there is none."""
     value = _get(table, key, (int, float), where, None)
     if value is None:
         return None
-    if not 0 <= value <= high:
-        raise TraceError(f"{where}: {key} is {show(value)}, expected a number from 0 to {high:g}")
+    if not low <= value <= high:
+        raise TraceError(
+            f"{where}: {key} is {show(value)}, expected a number from {low:g} to {high:g}"
+        )
     return float(value)
 
 

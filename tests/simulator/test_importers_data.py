@@ -311,6 +311,21 @@ def test_a_limit_is_met_though_most_early_jobs_cannot_be_taken(tmp_path: Path) -
     assert (imported.jobs, imported.tasks) == (3003, 3003)
 
 
+def test_a_window_begins_at_the_first_job_that_can_be_taken(tmp_path: Path) -> None:
+    imported = alibaba(
+        tmp_path,
+        "M1,1,j_3,1,Terminated,7000,7010,100,1",
+        "M1,1,j_1,1,Terminated,100,110,100,1",
+        "R2_1,1,j_1,1,Failed,110,120,100,1",
+        "M1,1,j_4,1,Terminated,7599,7600,100,1",
+        "M1_1,1,j_2,1,Terminated,6900,6910,100,",
+        "M1,1,j_5,1,Terminated,7600,7601,100,1",
+    )
+
+    assert imported.begin_seconds == 7000
+    assert [each.arrival_tick for each in imported.workload.pipelines] == [0, 59_900]
+
+
 def test_rows_of_one_function_count_by_their_samples(tmp_path: Path) -> None:
     invocations, durations, memory = azure_2019_day(tmp_path)
     names = "HashOwner,HashApp,HashFunction,Average,Count,Minimum,Maximum,"
@@ -399,6 +414,9 @@ def test_memory_is_in_the_unit_that_can_be_and_a_surprise_is_said(tmp_path: Path
         ("1.5", "memoryInBytes", 300_000, None, 0.3, "only be kilobytes"),
         ("1.4", "memoryInBytes", 300_000, 64e9, 0.3, "only be kilobytes"),
         ("1.5", "memoryInBytes", 5_000_000, 64e9, 0.005, ""),
+        ("1.5", "memoryInBytes", 5_242_880, None, 0.0052, ""),
+        ("1.5", "memoryInBytes", 2_871_316, None, 2.8713, "only be kilobytes"),
+        ("1.5", "memoryInBytes", -1, 64e9, 2, ""),
         ("1.5", "memoryInBytes", 3e9, None, 3, ""),
         ("1.3", "memory", 3e6, 64e6, 3, ""),
         ("1.3", "memory", 3e9, 64e6, 3, "only be bytes"),

@@ -12,7 +12,7 @@ from tests.support.import_files import DURATION_STEPS, MEMORY_STEPS, MINUTES
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 TIMES = st.integers(0, 2_000_000)
-SIZES = st.integers(0, 10**9)
+SIZES = st.integers(-1, 10**9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,10 @@ def _workflow(draw: Draw) -> tuple[dict[str, Any], int]:
     if version >= "1.5":
         executed = runs if draw(st.booleans()) else runs[:-1]
         workflow: dict[str, Any] = {
-            "specification": {"tasks": tasks, "files": [{"id": "x", "sizeInBytes": draw(SIZES)}]},
+            "specification": {
+                "tasks": tasks,
+                "files": [{"id": "x", "sizeInBytes": draw(st.integers(0, 10**9))}],
+            },
             "execution": {"tasks": executed, **machines},
         }
     else:
