@@ -184,7 +184,7 @@ def _verdict(rows: Sequence[ComparisonRow], measure: Measure) -> str:
     lead = _paired(leader.scores, rivals[0].scores, measure)
     rival = f"{rivals[0].label}, the next: {lead.words()}"
     if lead.scenarios == 1:
-        return f"{leader.label} leads {rival}; one scenario gives no confidence interval"
+        return f"{leader.label} leads {rival}"
     if lead.low > 0:
         return f"{leader.label} is significantly better than {rival}"
     return f"{leader.label} leads without a significant difference from {rival}"

@@ -44,6 +44,8 @@ class Interval:
             head = "no different"
         else:
             head = f"{abs(mean):.1f} % {'better' if mean > 0 else 'worse'}"
+        if self.scenarios == 1:
+            return f"{head} (1 scenario, no confidence interval)"
         if low < 0 < high:
             span = f"{_sided(low)} to {_sided(high)}"
         else:

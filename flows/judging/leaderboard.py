@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 from flows.history.records import CandidateRow, EventRow, Key, format_key, key_of
 from flows.judging.guards import BARRED
 from flows.judging.intervals import Interval
+from flows.wording import counted
 
 HEADERS = (
     "rank", "train", "validation", "standing", "outcome", "attempt", "made by", "candidate",
     "title",
 )  # fmt: skip
+ENOUGH = 8
+"""With fewer scenarios a bootstrap covers less than its level: see docs/search.md."""
 EXPENDABLE = ("candidate", "made by", "outcome", "attempt", "standing")
 """The columns that a narrow terminal goes without, the first ones first."""
 
@@ -93,7 +96,10 @@ def verdict_on_test(
         start = "significantly worse than the best baseline"
     else:
         start = "no significant difference from the best baseline"
-    return f"{start} on {test}: {gain}; score {score:.3f} against {bar_score:.3f}"
+    verdict = f"{start} on {test}: {gain}; score {score:.3f} against {bar_score:.3f}"
+    if 1 < interval.scenarios < ENOUGH:
+        verdict += f"; with {counted(interval.scenarios, 'scenario')} the interval is approximate"
+    return verdict
 
 
 def _worth(row: CandidateRow) -> float:

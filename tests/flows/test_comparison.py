@@ -122,7 +122,7 @@ def test_nothing_is_concluded_from_one_scenario() -> None:
 
     found = compare_trials(trials, one)
 
-    assert found.verdict.endswith("one scenario gives no confidence interval")
+    assert found.verdict.endswith("(1 scenario, no confidence interval)")
 
 
 def test_there_is_no_best_where_all_failed() -> None:
