@@ -28,6 +28,8 @@ def main() -> None:
     params.n_parallel = 1
     # Threads wait for each other in a loop: on a busy machine two of them are slower than one.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    # So small a model repeats a line up to the limit of tokens; with this it ends more often.
+    params.sampling.penalty_repeat = 1.1
     params.endpoint_metrics = True
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
