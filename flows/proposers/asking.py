@@ -23,9 +23,10 @@ MOST_CHARS_PER_TOKEN = 10
 
 Body = dict[str, Any]
 
+STREAMED = ("stream_options", "stream")
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _OPTIONAL = (
-    *("stream_options", "stream"),
+    *STREAMED,
     *("temperature", "reasoning_effort", "reasoning", "response_format", "text"),
     *(*_LIMITS, "store"),
 )
@@ -155,7 +156,7 @@ class Lessons:
         if name is None and _SYSTEM_ROLE.search(said):
             name = "messages"
         if name is None or (name == "messages" and name in self._changes):
-            return self._without_stream(sent)
+            return self.ask_whole(sent)
         other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
         if name == "messages":
             self._changes[name] = True
@@ -165,11 +166,10 @@ class Lessons:
             self._changes[name] = None
         return True
 
-    def _without_stream(self, sent: Mapping[str, Any]) -> bool:
-        """Ask for a whole reply where a server does not say what it minds: nobody set a stream."""
-        names = [name for name in ("stream_options", "stream") if name in sent]
-        self._changes |= dict.fromkeys(names)
-        return bool(names)
+    def ask_whole(self, sent: Mapping[str, Any]) -> bool:
+        """Ask for whole replies where a server does not say what it minds: nobody set a stream."""
+        self._changes |= dict.fromkeys(STREAMED)
+        return any(name in sent for name in STREAMED)
 
 
 class Room:

@@ -47,8 +47,11 @@ class ModelSettings:
     @property
     def address(self) -> str:
         """The server's host and port, for the record: never a path, a user or a password."""
-        parts = urlsplit(self.base_url)
-        port = f":{parts.port}" if parts.port else ""
+        try:
+            parts = urlsplit(self.base_url)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:  # no address; ``unusable`` says so
+            return "unknown"
         return f"{parts.hostname or 'unknown'}{port}"
 
 

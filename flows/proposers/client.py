@@ -1,5 +1,6 @@
 """Asks one model behind an OpenAI-compatible server; the only module that holds the SDK."""
 
+import json
 import os
 import random
 import threading
@@ -15,7 +16,15 @@ from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
 from flows.history.redact import MIN_SECRET_LENGTH, REDACTED, redact
 from flows.proposers.answers import ModelReply, read_body
-from flows.proposers.asking import Body, Lessons, Room, cut_short, first_body, request_sha256
+from flows.proposers.asking import (
+    STREAMED,
+    Body,
+    Lessons,
+    Room,
+    cut_short,
+    first_body,
+    request_sha256,
+)
 from flows.proposers.choices import Api, ModelSettings, unusable
 from flows.proposers.connection import (
     MAX_REPLY_BYTES,
@@ -23,6 +32,7 @@ from flows.proposers.connection import (
     TooLong,
     explain,
     http_client,
+    timeouts,
 )
 from flows.proposers.prices import PriceList, may_be_charged
 from flows.proposers.refusals import Then, complaint, is_too_long, read_error
@@ -35,6 +45,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 """Between requests where the server does not say how long to wait."""
 WORTH_A_NOTICE_SECONDS = 3.0
+FAILED_STREAMS = 2
+"""Proposals that only a whole reply answered, after which no streams are asked for any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,8 @@ class _Talk:
     tries: int = 0
     waits: int = 0
     complaints: int = 0
+    whole: bool = False
+    """Whether the next reply is asked for as a whole, since streams failed."""
 
 
 @dataclass(slots=True)
@@ -92,7 +106,8 @@ class ModelClient:
         self._lessons = Lessons()
         self._room = Room()
         self._api: Api = settings.api
-        self._answered = False
+        self._answered = self._streamed = False
+        self._only_whole = 0
         self._lock = threading.Lock()
         self._gate = _Gate()
         own = {settings.key_header: key} if settings.key_header else {}
@@ -100,7 +115,7 @@ class ModelClient:
         self._client = openai.OpenAI(
             api_key=key,
             base_url=settings.base_url,
-            timeout=settings.timeout_seconds,
+            timeout=timeouts(settings.timeout_seconds),
             max_retries=0,
             default_headers={**settings.headers, **own},
             default_query=dict(settings.query),
@@ -135,7 +150,7 @@ class ModelClient:
             reply, problem = answer.reply, answer.reply.problem or ""
             match reply.then:
                 case "take":
-                    self._answered, self._gate.limited_since = True, None
+                    self._note_success(talk, body)
                     return reply, talk.prompt
                 case "stop":
                     raise ProposerRefused(
@@ -160,6 +175,15 @@ class ModelClient:
         """Whether the key is long enough to be one, and no placeholder for a local server."""
         return len(self._key) >= MIN_SECRET_LENGTH
 
+    def _note_success(self, talk: _Talk, body: Body) -> None:
+        """Remember how the server answered: one that fails at streams is not asked for more."""
+        with self._lock:
+            self._answered, self._gate.limited_since = True, None
+            self._streamed = self._streamed or "stream" in body
+            self._only_whole += talk.whole
+            if self._only_whole >= FAILED_STREAMS and not self._streamed:
+                self._lessons.ask_whole(body)
+
     def _unavailable(self, said: str) -> ProposerUnavailable:
         return ProposerUnavailable(f"{self.settings.address}: {said}")
 
@@ -182,6 +206,7 @@ class ModelClient:
             tries = counted(talk.tries, "try", "tries")
             raise self._unavailable(f"no reply after {tries}: {answer.reply.problem}")
         self._keep_to_budget(talk)
+        talk.whole = not talk.whole
         asked = min(answer.reply.wait_seconds or 0.0, LONGEST_PAUSE_SECONDS)
         self._clock.wait(max(_doubled(talk.rng, talk.tries), asked))
 
@@ -235,7 +260,9 @@ class ModelClient:
         with self._lock:
             reply_tokens = self._room.reply_tokens(talk.prompt, wanted)
             first = first_body(self.settings, self._api, talk.prompt, reply_tokens)
-            return self._lessons.apply(first)
+            body = self._lessons.apply(first)
+        streamed = STREAMED if talk.whole else ()
+        return {name: value for name, value in body.items() if name not in streamed}
 
     def _change(self, talk: _Talk, body: Body, answer: _Answer) -> None:
         """Learn from a complaint; lose the attempt where the next request would be the same."""
@@ -328,7 +355,7 @@ class ModelClient:
 
     def _refusal(self, error: openai.APIStatusError) -> _Answer:
         headers, now = error.response.headers, self._clock.now()
-        body = error.body if error.body else error.response.text[:10_000]
+        body = _decoded(error.response.text)
         found = read_error(error.status_code, body, headers, now, self._api)
         said = complaint(body)
         target = headers.get("location", "")[:200]
@@ -352,6 +379,14 @@ class ModelClient:
         problem = redact(reply.problem, (self._key,)) if reply.problem else None
         said = redact(answer.said, (self._key,))
         return replace(answer, reply=replace(reply, text=text, problem=problem), said=said)
+
+
+def _decoded(text: str) -> object:
+    """Return the body of an error: what its JSON or its first event says, or its beginning."""
+    try:
+        return json.loads(text.removeprefix("data:").partition("\n\n")[0])
+    except (ValueError, RecursionError):
+        return text[:10_000]
 
 
 def _doubled(rng: random.Random, tries: int) -> float:

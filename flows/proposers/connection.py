@@ -23,6 +23,9 @@ MAX_REPLY_BYTES = 32_000_000
 IDLE_SECONDS = 300.0
 """A reply that has begun and then stands still for so long does not go on."""
 
+CONNECT_SECONDS = 30.0
+"""A server that has not accepted a connection by then is not there."""
+
 _AFTER_SENDING = ("ReadError", "RemoteProtocolError", "WriteError")
 """How the transport fails once a server has the request, so that it may have worked on it."""
 
@@ -89,10 +92,15 @@ def http_client(
         ) from None
     return httpx2.Client(
         transport=_Watched(transport, timeout_seconds),
-        timeout=timeout_seconds,
+        timeout=timeouts(timeout_seconds),
         trust_env=False,
         follow_redirects=False,
     )
+
+
+def timeouts(seconds: float) -> httpx2.Timeout:
+    """Return the limits on single steps of a request that may take so long as a whole."""
+    return httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 
 def proxy_for(base_url: str, environment: Mapping[str, str]) -> Proxy | None:
@@ -166,7 +174,8 @@ def explain(
         problem = f"no reply within {timeout_seconds:g} s: a larger --timeout waits longer"
         connecting = "ConnectTimeout" in kinds
         if connecting:
-            problem = f"no connection to {address} within {timeout_seconds:g} s"
+            limit = min(timeout_seconds, CONNECT_SECONDS)
+            problem = f"no connection to {address} within {limit:g} s: check --base-url"
         return Failure(outcome="connection_error" if connecting else "timeout", problem=problem)
     if proxy is not None and kinds & {"ProxyError", "ConnectError", "SOCKSError"}:
         problem = f"the proxy {proxy.shown} does not lead to {address}: {_last_words(chain)}"

@@ -74,6 +74,9 @@ def _by_status(status: int, said: str, codes: set[str], wait: float | None, api:
             return Refusal(outcome="no_api", then="chat", advice=CHAT_ADVICE)
         then: Then = "stop" if status >= 300 else "lose"
         return Refusal(outcome="no_api", then=then, advice=ADDRESS_ADVICE)
+    if status == 407:
+        advice = " (the proxy asks for a user and a password: http://USER:PASSWORD@HOST:PORT)"
+        return Refusal(outcome="connection_error", then="stop", advice=advice)
     if 300 <= status < 400:
         return Refusal(outcome="no_api", then="stop", advice=ADDRESS_ADVICE)
     if _LOADING.search(said):
@@ -107,6 +110,7 @@ WRONG_KEY_CODES = {
     *("invalid_api_key", "authentication_error", "unauthenticated", "invalid_authentication"),
     *("permission_denied", "permission_error", "auth_error", "missing_api_key"),
     *("invalid_authentication_error", "incorrect_api_key_error", "unauthorized"),
+    "no_db_connection",  # what LiteLLM says of a key that it could only look up in a database
 }
 NO_MODEL_CODES = {
     *("model_not_found", "invalid_model", "unknown_model", "deploymentnotfound"),
@@ -135,7 +139,8 @@ _WRONG_KEY = re.compile(
     r"|no auth(?:entication)? credentials|user not found"
 )
 _NO_MODEL = re.compile(
-    r"\bmodels?\b[^.\n]{0,120}?(?:\bnot (?:be )?found|does(?: not|n't) exist|\bnot exist\b"
+    r"\bmodels?\b(?:[^.\n]|\.(?=\S)){0,120}?"
+    r"(?:\bnot (?:be )?found|does(?: not|n't) exist|\bnot exist\b"
     r"|is not a valid model|is not available\b|no longer available|has been (?:removed|retired)"
     r"|identifier is invalid|is unknown|is not supported\b(?! with| on| in| by)|isn't supported\b)"
     r"|is not a valid model\b"

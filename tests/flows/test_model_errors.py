@@ -27,6 +27,7 @@ UNKNOWN_MODEL: list[Any] = [
     shapes.vllm_error(404, "NotFoundError", "The model `any` does not exist."),
     shapes.vllm_old_error(404, "NotFoundError", "The model `any` does not exist."),
     shapes.ollama_error('model "any" not found, try pulling it first'),
+    {"error": {"message": "The model `qwen2.5-coder:7b` does not exist or you lack access."}},
     {"error": {"message": "any is not a valid model ID, see the list of models"}},
     {"error": {"message": "Invalid model name passed in model=any. Call `/v1/models`"}},
     {"error": {"message": "Model Not Exist", "type": "invalid_request_error"}},

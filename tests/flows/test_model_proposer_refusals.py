@@ -3,6 +3,7 @@
 import pytest
 
 from flows.errors import ConfigError
+from flows.proposers.choices import model_settings
 from flows.proposers.model import OpenAiProposer
 from flows.settings.sections import ProposerConfig
 from tests.support import model_server as server
@@ -87,10 +88,14 @@ def test_the_key_is_in_no_row_no_error_and_no_repr() -> None:
     assert asked.server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:80/v1", "http://", "ftp://host/v1", "http://h:x/v1"])
-def test_an_unusable_address_is_refused_by_name(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"proposer\.base_url"):
-        OpenAiProposer(ProposerConfig(kind="openai", model="m", base_url=url), {})
+def test_an_unusable_address_is_refused_by_name() -> None:
+    for url in ("127.0.0.1:80/v1", "http://", "ftp://host/v1", "http://h:x/v1", "http://h:99999/v1",
+                "http://[::1/v1", "https:///v1", "x"):  # fmt: skip
+        config = ProposerConfig(kind="openai", model="m", base_url=url)
+        assert model_settings(config)[0].address  # shown before the address is checked
+
+        with pytest.raises(ConfigError, match=r"proposer\.base_url"):
+            OpenAiProposer(config, {})
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "schlüssel"])

@@ -79,6 +79,27 @@ def _lacks(name: str, body: Json) -> bool:
     return name not in body
 
 
+def test_a_server_that_fails_at_streams_is_asked_for_whole_replies() -> None:
+    fails_at_streams = server.unless(
+        lambda body: "stream" not in body, server.server_error(), server.policy(SOURCE)
+    )
+
+    asked = ask(fails_at_streams, times=3)
+
+    assert asked.outcomes == ["server_error", "ok", "server_error", "ok", "ok"]
+    assert "stream" not in asked.bodies[-1]
+    once = ask(server.server_error(), server.policy(SOURCE), times=2)
+    assert ["stream" in body for body in once.bodies] == [True, False, True]
+
+
+def test_an_error_that_comes_as_a_stream_is_read() -> None:
+    body = b'data: {"error": {"message": "the upstream is gone", "code": "500"}}\n\ndata: [DONE]\n'
+
+    asked = ask(server.raw(body, status=500), tries=1)
+
+    assert "HTTP 500: the upstream is gone" in asked.lost
+
+
 def test_a_deadline_ends_headers_and_bodies_that_trickle() -> None:
     for trickle in (server.trickles("headers"), server.trickles("body")):
         asked = ask(trickle, tries=1, timeout_seconds=0.4)

@@ -74,11 +74,15 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("reply", SHAPES.values(), ids=SHAPES.keys())
-def test_the_policy_is_found_in_what_models_write(reply: str) -> None:
-    found = extract_source(reply).source or ""
+def test_the_policy_is_found_in_what_models_write() -> None:
+    missed = [
+        name
+        for name, reply in SHAPES.items()
+        if (extract_source(reply).source or "").replace("\n```\nstep()\n```", "")
+        not in (POLICY, CALLED)
+    ]
 
-    assert found.replace("\n```\nstep()\n```", "") in (POLICY, CALLED)
+    assert len(SHAPES) == 41 and not missed
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,22 @@ OPENEVOLVE = "openevolve==0.4.0"
 GEPA = "gepa==0.1.4"
 
 
-def python_with(*requirements: str) -> Path:
+def python_with(*requirements: str, alone: bool = False) -> Path:
     """Return the interpreter of an environment with these packages, made where it is missing.
 
-    It sees what this environment has, so that only what is lacking is fetched; kept under build.
+    It sees what this environment has, so that only what is lacking is fetched, unless it is to
+    stand alone; kept under build.
     """
     name = "-".join(each.replace("==", "-") for each in requirements)
     folder = ROOT / "build" / "peers" / f"{name}-{sys.version_info.major}.{sys.version_info.minor}"
     python, done = folder / "bin" / "python", folder / "complete"
-    if done.exists() and _starts(python):
+    if done.exists() and (alone or _starts(python)):
         return python
     venv.create(folder, clear=True, symlinks=True)
-    (sites,) = (folder / "lib").glob("python*/site-packages")
-    ours = get_paths()["purelib"]
-    (sites / "assay.pth").write_text(f"import site; site.addsitedir({ours!r})\n", encoding="utf-8")
+    if not alone:
+        (sites,) = (folder / "lib").glob("python*/site-packages")
+        ours = f"import site; site.addsitedir({get_paths()['purelib']!r})\n"
+        (sites / "assay.pth").write_text(ours, encoding="utf-8")
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *requirements],
         check=True,
