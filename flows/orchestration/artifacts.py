@@ -19,7 +19,7 @@ from flows.history.records import CandidateRow
 from flows.judging.comparison import Comparison, ComparisonRow
 from flows.judging.intervals import Interval
 from flows.judging.leaderboard import HEADERS, leaderboard
-from flows.orchestration.folder_evaluation import FolderResult
+from flows.orchestration.folder import FolderResult
 from flows.search.progress import Progress, advance, plain_line
 from flows.search.watching import Began, Happening, Settled
 from flows.untrusted import Markdown, for_log, markdown, markdown_lines

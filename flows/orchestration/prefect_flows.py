@@ -34,7 +34,7 @@ from flows.orchestration.artifacts import (
     show_comparison,
 )
 from flows.orchestration.deployments import TAGS, Deployment, not_cron
-from flows.orchestration.folder_evaluation import evaluate_folder
+from flows.orchestration.folder import evaluate_folder
 from flows.orchestration.runs import alive, end_quietly, server_url, truthful
 from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
 from flows.policies import find_contenders

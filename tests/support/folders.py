@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.orchestration.folder_evaluation import FolderResult, evaluate_folder
+from flows.orchestration.folder import FolderResult, evaluate_folder
 from flows.settings.sections import FolderConfig
 from flows.trials import Machinery, Trials
 from tests.support.search_fakes import FakeSandbox

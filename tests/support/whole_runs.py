@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.experiment import run_experiment
-from flows.orchestration.folder_evaluation import evaluate_folder
+from flows.orchestration.folder import evaluate_folder
 from flows.settings.search import load_config
 from flows.settings.sections import FolderConfig
 from simulator.library import policy_source

@@ -6,26 +6,33 @@ whose process died is taken by another one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from flows.attempt import baseline_proposals
+from flows.attempt import Attempt, Proposal, baseline_proposals
 from flows.clock import SystemClock, stamp
 from flows.errors import UserError
 from flows.history.journal import Journal, read_rows
-from flows.history.records import RUNNING, CandidateRow, ExperimentRow, Key
+from flows.history.records import RUNNING, CandidateRow, ExperimentRow, Key, Row
 from flows.home import experiment_folder
 from flows.judging.comparison import scenario_payloads, try_contender
-from flows.judging.splits import naive_references, suite_scenarios
+from flows.judging.scoring import judge
+from flows.judging.splits import Splits, naive_references, suite_scenarios
 from flows.orchestration.claims import Claim, Claims
-from flows.orchestration.folder_rows import Sheet
 from flows.policies import Contender, PolicyText, check_baselines, read_policy
+from flows.search.rows import Provenance, candidate_row, evaluation_rows, scenario_row, tries_of
 from flows.search.watching import ignore
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from flows.threads import side_by_side
 from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently
+from flows.version import assay_version
 from sandbox.errors import CellFailed
+from sandbox.image import source_hash
+from sandbox.outcome import Trial
+
+KIND = "folder"
+"""What such an experiment says its proposer, strategy and, of its policies, origin are."""
 
 Settled = Callable[[CandidateRow, float], None]
 """Hears of each policy that was tried, and how many per cent of all are tried by then."""
@@ -67,96 +74,131 @@ def evaluate_folder(
     check_baselines(config.baselines)
     contenders, passed_over = _contenders(config)
     scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
-    references = naive_references(scenarios)
     digest = folder_sha256(config, scenarios)
     identity = folder_experiment_id(config, digest)
     claims = Claims(experiment_folder(home, identity) / "claims")
     known = _recorded(home, identity)
     pieces = _placed(contenders, claims, known)
-    around = around or patiently(SystemClock(), ignore)
     with Journal(home, identity) as journal, open_trials(config) as trials:
-        image_id = trials.info().get("image_id")
-        sheet = Sheet(config, digest, scenarios, references, flow_run_id, image_id)
-        begun = _experiment(home, identity) or sheet.experiment()
+        provenance = Provenance(
+            experiment_id=identity,
+            config_sha256=digest,
+            assay_version=assay_version(),
+            simulator_version=source_hash()[:12],
+            image_id=trials.info().get("image_id"),
+            flow_run_id=flow_run_id,
+        )
+        begun = _experiment(home, identity) or _experiment_row(config, provenance)
         journal.append(begun)
-        work = _Work(home, sheet, claims, journal, trials, around, settled, known)
-        lost = work.through(pieces, config.slots)
+        work = _Work(
+            home=home,
+            splits=Splits(train=tuple(scenarios)),
+            provenance=provenance,
+            claims=claims,
+            journal=journal,
+            trials=trials,
+            around=around or patiently(SystemClock(), ignore),
+            settled=settled,
+            known=known,
+            all=len(pieces),
+        )
+        work.through(pieces, config.slots)
         rows = _recorded(home, identity)
         done = [rows[each] for each in _ids(pieces) if each in rows]
-        ended = sheet.ended(begun, len(done), len(lost))
+        ended = _ended(begun, len(done), len(work.lost))
         journal.append(ended)
     return FolderResult(
         experiment_id=identity,
         status=ended.status,
         status_detail=ended.status_detail,
         candidates=tuple(sorted(done, key=lambda row: (row.iteration, row.slot))),
-        lost=tuple(lost),
+        lost=tuple(work.lost.values()),
         passed_over=passed_over,
         tried_here=work.tried,
     )
 
 
+@dataclass(kw_only=True)
 class _Work:
     """What the threads of one process share while they take policies."""
 
-    def __init__(
-        self,
-        home: Path,
-        sheet: Sheet,
-        claims: Claims,
-        journal: Journal,
-        trials: Trials,
-        around: Around,
-        settled: Settled,
-        known: Mapping[str, CandidateRow],
-    ) -> None:
-        self.tried, self._all = 0, 1
-        self._home, self._sheet, self._claims, self._journal = home, sheet, claims, journal
-        self._trials, self._around, self._settled = trials, around, settled
-        self._known = known
-        self._payloads = scenario_payloads(sheet.scenarios)
-        self._lost: dict[str, str] = {}
+    home: Path
+    splits: Splits
+    provenance: Provenance
+    claims: Claims
+    journal: Journal
+    trials: Trials
+    around: Around
+    settled: Settled
+    known: Mapping[str, CandidateRow]
+    """What was recorded before this process began, by candidate."""
+    all: int
+    tried: int = 0
+    lost: dict[str, str] = field(default_factory=dict)
 
-    def through(self, pieces: Sequence[_Piece], slots: int) -> list[str]:
+    def __post_init__(self) -> None:
+        self.references = naive_references(self.splits.train)
+        self.payloads = scenario_payloads(self.splits.train)
+
+    def through(self, pieces: Sequence[_Piece], slots: int) -> None:
         """Take all pieces, first those that are free, then those that others have."""
-        self._all = max(1, len(pieces))
         for wait in (False, True):
             left = iter(pieces)  # shared by the threads: each takes the next
             side_by_side(partial(self._take_all, left), [wait] * slots)
-        return list(self._lost.values())
 
     def _take_all(self, left: Iterator[_Piece], wait: bool) -> None:
         for piece in left:
             candidate = piece.contender.text.candidate
-            if candidate in self._known or candidate in self._lost:
+            if candidate in self.known or candidate in self.lost:
                 continue
-            with self._claims.claim(candidate, wait=wait) as claim:
+            with self.claims.claim(candidate, wait=wait) as claim:
                 if claim is Claim.FRESH or (claim is Claim.LEFT and not self._is_recorded(piece)):
                     self._try(piece)
 
     def _is_recorded(self, piece: _Piece) -> bool:
         candidate = piece.contender.text.candidate
-        recorded = candidate in _recorded(self._home, self._sheet.experiment_id)
+        recorded = candidate in _recorded(self.home, self.provenance.experiment_id)
         if recorded:
-            self._claims.done(candidate)
+            self.claims.done(candidate)
         return recorded
 
     def _try(self, piece: _Piece) -> None:
         contender, clock = piece.contender, SystemClock()
         began = clock.seconds()
-        call = partial(try_contender, contender, self._payloads, self._trials)
+        call = partial(try_contender, contender, self.payloads, self.trials)
         try:
-            trial = self._around("try", contender.label, call)
+            trial = self.around("try", contender.label, call)
         except CellFailed as error:
-            self._lost[contender.text.candidate] = f"{contender.label}: {error}"
+            self.lost[contender.text.candidate] = f"{contender.label}: {error}"
             return
-        rows = self._sheet.rows(piece.key, contender, trial, clock.seconds() - began, stamp(clock))
-        self._journal.append_all(rows)
-        self._claims.done(contender.text.candidate)
+        rows = self._rows(piece, trial, clock.seconds() - began)
+        self.journal.append_all(rows)
+        self.claims.done(contender.text.candidate)
         self.tried += 1
         row = rows[-1]
         assert isinstance(row, CandidateRow)
-        self._settled(row, min(100.0, 100.0 * (len(self._known) + self.tried) / self._all))
+        self.settled(row, min(100.0, 100.0 * (len(self.known) + self.tried) / self.all))
+
+    def _rows(self, piece: _Piece, trial: Trial, seconds: float) -> list[Row]:
+        """Return what is recorded of one policy, its own row last; naive's brings the scenarios."""
+        now = stamp(SystemClock())
+        attempt = Attempt(
+            key=piece.key,
+            proposal=_proposal(piece.contender),
+            trial=trial,
+            train=judge(trial, self.references),
+            seconds=seconds,
+        )
+        rows: list[Row] = []
+        if piece.key == (0, 0):
+            figures = {each.scenario: each for each in reversed(trial.evaluations)}
+            rows += [
+                scenario_row(self.provenance.experiment_id, each, figures[each.name], "naive")
+                for each in self.splits.train
+            ]
+        tries = tries_of(attempt, self.splits)
+        rows += evaluation_rows(piece.key, tries, self.provenance, now)
+        return [*rows, candidate_row(attempt, self.provenance, now)]
 
 
 def _contenders(config: FolderConfig) -> tuple[list[Contender], tuple[str, ...]]:
@@ -220,3 +262,49 @@ def _experiment(home: Path, experiment_id: str) -> ExperimentRow | None:
     """Return the row of the experiment as it goes on, if it was begun before."""
     rows = [row for row in read_rows(home, experiment_id) if isinstance(row, ExperimentRow)]
     return replace(rows[-1], status=RUNNING, finished_at=None) if rows else None
+
+
+def _experiment_row(config: FolderConfig, provenance: Provenance) -> ExperimentRow:
+    """Return the row of an experiment that begins."""
+    return ExperimentRow(
+        experiment_id=provenance.experiment_id,
+        name=config.name,
+        created_at=stamp(SystemClock()),
+        status=RUNNING,
+        seed=0,
+        suite=config.suite,
+        objective="weighted_latency",
+        proposer=KIND,
+        strategy=KIND,
+        model=None,
+        config=config.model_dump(mode="json"),
+        config_sha256=provenance.config_sha256,
+        assay_version=provenance.assay_version,
+        simulator_version=provenance.simulator_version,
+        image_id=provenance.image_id,
+        flow_run_id=provenance.flow_run_id,
+    )
+
+
+def _ended(begun: ExperimentRow, tried: int, lost: int) -> ExperimentRow:
+    """Return the row of the experiment once every policy is tried or lost."""
+    detail = f"{tried} policies are tried"
+    return replace(
+        begun,
+        status="finished_with_losses" if lost else "finished",
+        status_detail=f"{detail}; {lost} were lost, which the next run makes up for"
+        if lost
+        else detail,
+        finished_at=stamp(SystemClock()),
+    )
+
+
+def _proposal(contender: Contender) -> Proposal:
+    made_by = "baseline" if contender.baseline else KIND
+    return Proposal(
+        source=contender.text.source,
+        title=contender.label,
+        origin=made_by,
+        operator=made_by,
+        problem=contender.text.problem,
+    )
