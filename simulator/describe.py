@@ -8,10 +8,10 @@ import numpy as np
 
 from simulator.estimator import peak_memory_gb
 from simulator.params import Params
+from simulator.plans import SCAN_GB_PER_SECOND
 from simulator.scenario import Scenario
 from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
-GB_PER_SECOND = 20
 CPU_CHOICES = (1, 2, 4, 8, 16)
 QUANTILES = (10, 50, 90, 100)
 BARS = " ▁▂▃▄▅▆▇█"
@@ -117,7 +117,7 @@ def critical_path_seconds(pipeline: Pipeline) -> float:
 def operator_seconds(operator: Operator, cpus: float) -> float:
     """Return how long an operator takes with so many cpus and enough memory."""
     return sum(
-        segment.storage_read_gb / GB_PER_SECOND + _cpu_seconds(segment, cpus)
+        segment.storage_read_gb / SCAN_GB_PER_SECOND + _cpu_seconds(segment, cpus)
         for segment in operator.segments
     )
 

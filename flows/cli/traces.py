@@ -66,12 +66,14 @@ def describe_traces(
     else:
         title = f"{name}: load over capacity with one cpu for each operator"
         print_table(title, GLANCE_HEADERS, glance_rows(chosen), GLANCE_EXPENDABLE)
-        print_line(f"one in full: assay traces describe {name} --scenario {chosen[0].name}")
+        print_line(
+            f"one scenario in full: assay traces describe {name} --scenario {chosen[0].name}"
+        )
     return 0
 
 
 def generate_trace(params: Path, draws: str | None, out: Path, as_json: bool) -> int:
-    """Write the generator's workload for a parameter file, and the header that tells so."""
+    """Write the generator's workload for a parameter file, and its header."""
     chosen = load_params(params)
     if draws is not None:
         chosen = replace(chosen, trace_draws=draws)
@@ -222,7 +224,7 @@ def _report(out: Path, header: dict[str, Any], as_json: bool) -> int:
         return 0
     print_line(
         f"{header['pipelines']} pipelines with {header['operators']} operators are in {out}, "
-        f"where they come from is in {header_path(out)}"
+        f"source and assumptions are in {header_path(out)}"
     )
     for each in header.get("left_out", ()):
         jobs, tasks = each["jobs"], each["tasks"]

@@ -22,12 +22,13 @@ from flows.history.records import (
     ScenarioRow,
 )
 from flows.history.store import query
+from flows.judging import scoring
+from simulator.scenario import SPLITS
 
 Slot = tuple[int, int]
 """(iteration, slot) of an attempt."""
 
 MAX_DRAWN_SCENARIOS = 48
-SPLITS = ("train", "validation", "test")
 PRIORITIES = ("query", "interactive", "batch", "all")
 
 
@@ -243,7 +244,7 @@ def geometric_mean(values: Iterable[float | None]) -> float | None:
         return None
     if any(value <= 0 for value in present):
         return 0.0
-    return math.exp(math.fsum(math.log(value) for value in present) / len(present))
+    return scoring.geometric_mean(present)
 
 
 def parent_rows(data: ReportData, row: CandidateRow) -> list[CandidateRow]:

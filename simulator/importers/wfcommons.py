@@ -21,6 +21,7 @@ from simulator.importers.records import (
     graph_operators,
     work,
 )
+from simulator.plans import SCAN_GB_PER_SECOND
 from simulator.textfile import show
 from simulator.tracefile import MAX_TRACE_NUMBER
 from simulator.workload import Priority, Segment
@@ -29,7 +30,6 @@ SOURCE = "WfCommons WfFormat instances"
 LICENCE = "see the licence of the instances that were read"
 DEFAULT = Selection(window_seconds=MAX_COUNT)
 GB = 1e9
-GB_PER_SECOND = 20
 KB = 1000
 KINDS = {dict: "an object", list: "a list", str: "a text", (int, float): "a number"}
 MEMORY_KEYS = {"memoryInBytes": 1, "memory": KB}
@@ -109,8 +109,8 @@ def _assumptions(
         "a workflow is a pipeline and a task an operator; workflows arrive "
         f"{gap_seconds:g} s apart",
         "bytes read are those recorded, else the sizes of the input files "
-        f"({facts['input files']} tasks), but no more than {GB_PER_SECOND} GB/s read in the run "
-        f"time ({facts['read less']} tasks)",
+        f"({facts['input files']} tasks), but no more than {SCAN_GB_PER_SECOND} GB/s read in the "
+        f"run time ({facts['read less']} tasks)",
         "work is run time less reading, times the cores used: those of the average CPU where it is "
         f"recorded ({facts['average CPU']} tasks above 100 %, {facts['one core']} with one core), "
         "else those asked for; linear7 with several cores, so that of more than 7 cores the "
@@ -314,10 +314,10 @@ def _segment(where: str, record: _Record, facts: Counter[str], unknown_memory_gb
         read_gb = record.input_bytes
         facts["input files"] += bool(read_gb)
     read_gb /= GB
-    facts["read less"] += read_gb > lasted * GB_PER_SECOND
-    read_gb = min(read_gb, lasted * GB_PER_SECOND)
+    facts["read less"] += read_gb > lasted * SCAN_GB_PER_SECOND
+    read_gb = min(read_gb, lasted * SCAN_GB_PER_SECOND)
     memory_gb = record.memory_bytes / GB or unknown_memory_gb
-    seconds = max(lasted - read_gb / GB_PER_SECOND, 0.0)
+    seconds = max(lasted - read_gb / SCAN_GB_PER_SECOND, 0.0)
     return work(where, seconds * cores, memory_gb, "linear7" if cores > 1 else "const", read_gb)
 
 

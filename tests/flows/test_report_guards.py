@@ -73,7 +73,7 @@ def test_without_a_promotion_the_verdict_and_the_first_tile_name_the_baseline() 
     )
     data = replace(data, candidates=rows, events=())
 
-    assert verdict(data).startswith("No candidate was shown to be better: the baseline priority")
+    assert verdict(data).startswith("No candidate was significantly better: the baseline priority")
     assert tiles(data)[0].value == "1.30"
     assert tiles(data)[0].note == "the baseline priority on validation: no candidate was promoted"
 

@@ -13,7 +13,7 @@ SHARES = click.FloatRange(0, 1, min_open=True)
 
 @click.group(short_help="List, describe, make, check and import workloads.")
 def traces() -> None:
-    """Look at workloads, make them, and import them from public data.
+    """List, describe, make and check workloads, and import them from public data.
 
     \b
       assay traces list
@@ -35,14 +35,14 @@ def traces_list(**options: Any) -> int:
     return list_traces(**options)
 
 
-@traces.command("describe", short_help="Tell what a workload asks for.")
+@traces.command("describe", short_help="Describe a workload and its load.")
 @click.argument("name", metavar="SUITE|TRACE.csv")
 @click.option("--scenario", metavar="NAME", help="One scenario of the suite, in full.")
 @click.option("--split", type=SPLITS, help="Part of the suite.  [default: all of it]")
 @click.option("--params", type=FILE, metavar="FILE", help="Cluster of a trace, TOML or JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_describe(**options: Any) -> int:
-    """Tell what a workload asks for: arrivals, operators, critical paths, offered load.
+    """Describe a workload: arrivals, operators, critical paths, offered load.
 
     \b
       assay traces describe mixed --scenario mixed-wide-101
@@ -58,7 +58,7 @@ def traces_describe(**options: Any) -> int:
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_generate(**options: Any) -> int:
-    """Write a generated trace with its header beside it.
+    """Write a generated trace, and its header beside it.
 
     \b
       assay traces generate --params params.toml --out mine.csv
