@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from flows.errors import UserError
 
 DEFAULT_HOME = ".assay"
@@ -68,6 +66,8 @@ def hold(path: Path, wait_seconds: float) -> Iterator[bool]:
 
     The kernel frees the lock when its holder dies, so that nothing ever has to be cleaned up.
     """
+    from filelock import FileLock, Timeout  # most commands lock nothing, and it takes a while
+
     lock = FileLock(path, mode=0o644, poll_interval=RETRY_SECONDS, fallback_to_soft=False)
     try:
         lock.acquire(timeout=wait_seconds)

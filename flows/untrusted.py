@@ -1,8 +1,8 @@
 """Text that a policy or a model wrote, made fit for the place where it is shown: one cleaner each.
 
 Where nothing but text is shown (a terminal, a log, a prompt, a page, a table of values) the door to
-that place cleans whatever passes. Where markup is mixed with text (Markdown), the door takes a type
-of its own, which only a cleaner can make: mypy refuses a plain text.
+that place cleans whatever passes. Where markup is mixed with text (Markdown), the door takes the
+type ``Markdown``, which only a cleaner makes: mypy refuses a plain text.
 """
 
 import re
@@ -113,7 +113,7 @@ def for_json(document: str) -> str:
 
 
 def _seen(line: str) -> str:
-    """Return one line in which every sign has a shape of its own."""
+    """Return one line without characters that a reader cannot see."""
     if line.isascii() and line.isprintable():
         return line
     table = {ord(sign): "\ufffd" for sign in set(line) if _is_unseen(sign)}

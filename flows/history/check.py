@@ -61,7 +61,7 @@ class CheckReport:
 def check(home: Path) -> CheckReport:
     """Bring the database up to date, then compare every row with a second reading of the journals.
 
-    The second reading goes into a database of its own in the folder for temporary files.
+    The journals are read a second time, into a temporary database.
     """
     notes = refreshed(home, INGEST_WAIT_SECONDS)
     if not published_path(home).exists():

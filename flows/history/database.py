@@ -14,6 +14,8 @@ STORAGE_VERSION = "v1.2.0"
 DatabaseError = duckdb.Error
 """What every failure of DuckDB is."""
 
+NoSuchTable = duckdb.CatalogException
+
 Connection = duckdb.DuckDBPyConnection
 
 
@@ -101,7 +103,7 @@ def damage_in(path: Path) -> StoreError | None:
 
 def failure_of_reading(path: Path, problem: duckdb.Error) -> StoreError:
     """Tell damage of the history from failures of the query, also with files of the person's."""
-    # What a wrong checksum gives has no class of its own.
+    # A wrong checksum raises the base class itself.
     kinds = (
         duckdb.FatalException,
         duckdb.InternalException,

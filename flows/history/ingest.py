@@ -21,6 +21,7 @@ from flows.history.database import (
     Connection,
     DatabaseError,
     HistoryTooNewError,
+    NoSuchTable,
     StoreError,
     UnusableError,
     UnwritableError,
@@ -313,17 +314,17 @@ def _require_own_schema(connection: Connection, path: Path) -> None:
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     kinds = [JOURNAL_VERSION, [(kind.kind, kind.columns) for kind in ROW_KINDS]]
     fingerprint = hashlib.sha256((schema + json.dumps(kinds)).encode()).hexdigest()
-    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    if not tables:
+    try:
+        version, made_with = connection.execute("FROM bookkeeping.made_by").fetchall()[0]
+    except NoSuchTable:
+        if connection.execute("SHOW TABLES").fetchall():
+            raise UnusableError(f"{path} was made by an older assay") from None
         connection.execute("BEGIN")
         connection.execute(schema)
         made_by = [SCHEMA_VERSION, fingerprint]
         connection.execute("INSERT INTO bookkeeping.made_by VALUES (?, ?)", made_by)
         connection.execute("COMMIT")
         return
-    if ("made_by",) not in tables:
-        raise UnusableError(f"{path} was made by an older assay")
-    version, made_with = connection.execute("FROM bookkeeping.made_by").fetchall()[0]
     if version > SCHEMA_VERSION:
         raise HistoryTooNewError(
             f"{path} was written by a newer assay: it has schema {version}, this assay knows "

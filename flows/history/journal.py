@@ -31,7 +31,7 @@ _READERS: dict[str, TypeAdapter[Any]] = {k.kind: TypeAdapter(k.row_type) for k i
 _COLUMNS = {kind.kind: frozenset(kind.columns) for kind in ROW_KINDS}
 _INT64_MAX = 2**63 - 1
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
-# What the fast parser lets pass or cannot tell apart, and the strict one refuses or mends.
+# What the fast parser lets pass or cannot tell apart, and the strict one refuses or repairs.
 _DOUBTFUL = (b"NaN", b"Infinity")
 
 
@@ -96,7 +96,7 @@ class Journal:
                 self._forget_torn_part()
                 raise JournalError(
                     f"cannot write {self.path}: {problem.strerror}; nothing of this step was "
-                    "recorded: make room or mend the disk, then run the same command again"
+                    "recorded: make room or repair the disk, then run the same command again"
                 ) from problem
 
     def close(self) -> None:
@@ -372,7 +372,7 @@ def parse_time(value: object) -> datetime:
 
 
 def recorded_moment(value: object) -> datetime:
-    """The moment of a line; one after which there is hardly a later one cannot be in order."""
+    """The moment of a line; one so late that no later one can be written is refused."""
     moment = parse_time(value)
     if moment.year > LAST_YEAR:
         raise ValueError(f"at is {value}, expected a moment before the year {LAST_YEAR + 1}")

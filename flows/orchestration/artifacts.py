@@ -164,7 +164,7 @@ class PrefectPages:
                 "prefect.resource.id": f"assay.experiment.{experiment}",
                 "prefect.resource.name": experiment,
             },
-            payload=dict(payload),
+            payload={k: for_log(v) if isinstance(v, str) else v for k, v in payload.items()},
         )
 
 

@@ -72,7 +72,7 @@ def test_a_torn_end_is_noted_and_no_problem(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_database_that_differs_is_found_and_mended_by_a_rebuild(
+def test_a_database_that_differs_is_found_and_a_rebuild_repairs_it(
     tmp_path: Path, sql: str, words: str
 ) -> None:
     remember(tmp_path, [attempt(0), attempt(1)])
@@ -147,7 +147,7 @@ def test_a_source_with_another_sha256_is_a_problem_unless_a_secret_was_taken_out
     assert "1 sources had a secret taken out" in report.notes[0]
 
 
-def test_a_published_file_that_is_damaged_is_mended_and_noted(tmp_path: Path) -> None:
+def test_a_damaged_published_file_is_rebuilt_and_noted(tmp_path: Path) -> None:
     remember(tmp_path, [attempt(0)])
     ingest(tmp_path)
     shutil.copystat(published_path(tmp_path), tmp_path / "ingest.lock")
@@ -160,7 +160,7 @@ def test_a_published_file_that_is_damaged_is_mended_and_noted(tmp_path: Path) ->
     assert "rebuilt from the journals (history.duckdb is damaged" in report.notes[0]
 
 
-def test_a_database_without_its_tables_names_the_command_that_makes_it_anew(tmp_path: Path) -> None:
+def test_a_database_without_its_tables_names_the_command_that_rebuilds_it(tmp_path: Path) -> None:
     remember(tmp_path, [attempt(0)])
     ingest(tmp_path)
     change(tmp_path, "DROP TABLE prompts CASCADE")

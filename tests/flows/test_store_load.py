@@ -44,7 +44,7 @@ while ingests == 0 or not Path(sys.argv[1], "enough").exists():
 print(ingests)
 """
 
-# Opens the published file anew for each question, 20 times a second, as a person's script would.
+# Opens the published file again for each question, 20 times a second, as a person's script would.
 READER = """
 import json, sys, threading, time
 from pathlib import Path
