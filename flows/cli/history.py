@@ -168,7 +168,11 @@ def _show(report: CheckReport) -> None:
         print_line(f"note: {note}")
     for problem in report.problems:
         print_line(f"WRONG: {problem}")
-    print_line("all is well" if report.ok else "the history is not as its journals say: see above")
+    print_line(
+        "the database matches the journals"
+        if report.ok
+        else "the database differs from the journals: see above, then run assay db rebuild"
+    )
 
 
 PARTS = ("source", "diff", "figures", "prompt", "reply")

@@ -26,12 +26,16 @@ def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
     for check in report.checks:
         if not check.ok and check.remedy:
             print_line(f"{check.name}: {check.remedy}")
-    print_line("all is well" if report.ok else "the sandbox cannot be trusted: see above")
+    print_line(
+        "untrusted policies are contained here"
+        if report.ok
+        else "do not run untrusted policies here: see the failed checks above"
+    )
     return 0 if report.ok else NO_SANDBOX
 
 
 def reap_cells(everything: bool) -> int:
-    """Remove stray cells and say how many there were."""
+    """Remove stray cells and print how many there were."""
     reaped = reap(everything=everything)
     for each in reaped.skipped:
         say(f"assay: {each}")
@@ -40,7 +44,7 @@ def reap_cells(everything: bool) -> int:
 
 
 def check_cell(kind: str) -> None:
-    """Refuse an embedded cell where none can be had, and say loudly what any of them lacks."""
+    """Refuse an embedded cell where the machine has none; warn of what every one of them lacks."""
     if kind == DOCKER:
         return
     setting = ProcessCells(Limits()).open()

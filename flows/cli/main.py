@@ -64,7 +64,3 @@ for _command in (
     *(traces.traces, machine.doctor, machine.reap, machine.completion),
 ):
     assay.add_command(_command)
-
-
-if __name__ == "__main__":
-    main()

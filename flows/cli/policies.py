@@ -61,7 +61,7 @@ def check_policy(policy: str, as_json: bool) -> int:
         if each.source_line.strip():
             print_line(excerpt(each.source_line, each.column))
     if fine:
-        print_line(f"{policy}: nothing to object to; try it with assay evaluate {policy}")
+        print_line(f"{policy}: no problems found; try it with assay evaluate {policy}")
     return 0 if fine else POLICY_FAILED
 
 

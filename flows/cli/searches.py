@@ -39,6 +39,7 @@ from flows.search.ledger import Ledger, recorded
 from flows.search.watching import Notice, SearchResult, Watch
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from flows.settings.sources import assignments, read_dotenv
+from flows.wording import counted
 from sandbox.provider import DOCKER
 
 Search = Callable[[SearchConfig, Path, Watch], Finished]
@@ -81,7 +82,7 @@ def run_command(
     settings: Sequence[str],
     **flags: Any,
 ) -> int:
-    """Search as the file, the environment and the flags say; return the exit code."""
+    """Run the search that file, environment and flags describe; return the exit code."""
     replayed = flags.get("replay") if config is None else None
     recorded = recorded_settings(home_folder(), replayed) if replayed else {}
     given = {**recorded, **assignments(settings), **overrides(flags)}
@@ -105,11 +106,11 @@ def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_idle_prompts(config: SearchConfig, prompts: Path | None) -> None:
-    """Refuse templates that nobody would be sent: it was hardly meant so."""
+    """Refuse --prompts with the offline proposer, where it has no effect."""
     if config.proposer.kind == "offline" and prompts is not None:
         raise ConfigError(
-            "--prompts says how a model is asked, and the offline proposer asks none: "
-            "add --proposer openai, or leave --prompts out"
+            "--prompts has no effect with the offline proposer: add --proposer openai, or leave "
+            "--prompts out"
         )
 
 
@@ -163,7 +164,9 @@ def print_end(finished: Finished) -> None:
     for line in summary_lines(result.spend, promotions(result.candidates)):
         print_prose(line)
     if result.lost:
-        print_line(f"lost: {result.lost} attempts, to failures that are not a policy's")
+        print_line(
+            f"lost: {counted(result.lost, 'attempt')}, not the fault of a policy: not scored"
+        )
     print_prose(f"verdict: {result.verdict}")
     print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {_short(finished.report)}")
@@ -176,11 +179,15 @@ def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: i
     if not uses_a_server(os.environ):
         if not quiet:
             print_line(
-                "starting Prefect's local server, which takes 12-70 s (--direct does without)"
+                "starting Prefect's local server, which takes 12-70 s (--direct runs without it)"
             )
         server = ExitStack()  # it must outlive what Prefect still sends at the end
         atexit.register(server.close)
-        url = server.enter_context(running_server(os.environ, patience_seconds))
+        try:
+            url = server.enter_context(running_server(os.environ, patience_seconds))
+        except OrchestratorUnavailable as error:
+            without = "--direct runs the same search without Prefect"
+            raise OrchestratorUnavailable(f"{error}; {without}") from error
         os.environ["PREFECT_API_URL"] = url
     orchestrate = import_flows()
 
@@ -212,7 +219,7 @@ def _short(path: Path | None) -> str:
 
 
 PATIENCE_SECONDS = 75
-"""How long a demo waits for Prefect's server before it goes on without."""
+"""How long a demo waits for Prefect's server before it runs without it."""
 
 SEED = 7
 SETTINGS = {"name": "demo", "suite": "smoke", "seed": SEED, "slots": 2, "budget.candidates": 24}
@@ -237,7 +244,7 @@ def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
         return run_shown(config, verbose=verbose, patience_seconds=PATIENCE_SECONDS)
     except OrchestratorUnavailable as error:
         print_line(f"{error}")
-        print_line("going on with the same search without Prefect")
+        print_line("running the same search without Prefect")
         return run_shown(config, direct=True)
 
 
@@ -261,7 +268,7 @@ CRON_FIELDS = 5
 def serve_command(config: Path | None, cron: str | None, limit: int, port: int) -> int:
     """Serve until interrupted; a search for each night may be named."""
     nightly = load_config(config, {}).model_dump(mode="json") if config is not None else None
-    if len((cron or CRON).split()) != CRON_FIELDS:  # before a server is started in vain
+    if len((cron or CRON).split()) != CRON_FIELDS:  # before a server is started for nothing
         raise ConfigError(not_cron(cron or CRON))
     deployments = shipped(nightly, cron or CRON)
     home = make_folder(home_folder())

@@ -248,19 +248,17 @@ def _await_health(process: "subprocess.Popen[bytes]", log: _Log, url: str, secon
         known = why_not(log.lines(), os.environ)
         if known is not None:
             raise OrchestratorUnavailable(
-                f"Prefect's server does not start: {known[0]}: {known[1]}, or use --direct for "
-                "the same search without Prefect"
+                f"Prefect's server does not start: {known[0]}: {known[1]}"
             )
         if ended:
             raise OrchestratorUnavailable(
                 f"Prefect's server ended with exit code {process.returncode} instead of starting"
-                f"{_last_words(log.lines())}; use --direct for the same search without Prefect"
+                f"{_last_words(log.lines())}"
             )
         if time.monotonic() > deadline:
             raise OrchestratorUnavailable(
                 f"Prefect's server did not answer at {url} within {seconds:g} s"
-                f"{_last_words(log.lines())}; try again, set PREFECT_API_URL to a running "
-                "server, or use --direct for the same search without Prefect"
+                f"{_last_words(log.lines())}: try again, or set PREFECT_API_URL to a running server"
             )
         time.sleep(LOOK_SECONDS)
 

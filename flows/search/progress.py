@@ -74,7 +74,7 @@ def plain_line(progress: Progress, happening: Happening) -> str | None:
         case Settled(row=row):
             return attempt_line(row, progress.best)
         case Lost(iteration=iteration, slot=slot, message=message):
-            return f"{iteration:>4}/{slot}  lost (ours, not held against a policy): {message}"
+            return f"{iteration:>4}/{slot}  lost (not the fault of a policy): {message}"
         case Notice(message=message):
             return message
         case Working():

@@ -253,8 +253,8 @@ def _idle_words(name: str, origin: Origin, kind: Origin | None) -> str:
     if origin.strength == FLAGS:
         flag = f"--{name.replace('_', '-')}" if name in WITH_FLAGS else f"--set {key}"
         return (
-            f"{flag} says how a model is asked, and the offline proposer asks none: "
-            f"add --proposer {wanted}, or leave {flag} out"
+            f"{flag} has no effect with the offline proposer: add --proposer {wanted}, or leave "
+            f"{flag} out"
         )
     said = "is not set, which means" if kind is None else "is"
     how = f'proposer.kind = "{wanted}"'

@@ -30,7 +30,7 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
         asked = type_in(there, tmp_path)
 
     assert "finished: all 8 candidates were tried" in output
-    assert "all is well" in output
+    assert "untrusted policies are contained here" in output
     assert "finished: all 3 candidates were tried" in asked
     assert len(server.requests) == 3
 

@@ -47,7 +47,7 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
         ),
         (["run", "--proposer", "openai"], "needs a model: set proposer.model or --model"),
         (["run", "--proposer", "openai", "--model", "m"], "OPENAI_API_KEY holds no key"),
-        (["run", "--model", "m"], "--model says how a model is asked, and the offline proposer"),
+        (["run", "--model", "m"], "--model has no effect with the offline proposer"),
         (["evaluate", "nope.py"], "nope.py does not exist"),
         (["evaluate", "."], "is a directory"),
         (["evaluate", ""], "the name of the policy is empty"),

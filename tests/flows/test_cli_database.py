@@ -41,7 +41,7 @@ def test_check_says_that_all_is_well_or_what_is_not(tmp_path: Path, run: Run) ->
     bad, machine = run("check"), run("check", "--json")
 
     assert (good.code, good.err) == (0, "")
-    assert good.out.endswith("all is well\n")
+    assert good.out.endswith("the database matches the journals\n")
     assert (bad.code, bad.err) == (2, "")
     assert f"WRONG: {path.name}, byte 0: not JSON" in bad.out.replace("\n", " ")
     assert machine.code == 2

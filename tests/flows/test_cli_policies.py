@@ -73,7 +73,7 @@ def test_a_good_policy_is_told_what_comes_next(capsys: pytest.CaptureFixture[str
     done = command(capsys, "policies", "check", "drf")
 
     assert done.code == 0
-    assert done.out == "drf: nothing to object to; try it with assay evaluate drf\n"
+    assert done.out == "drf: no problems found; try it with assay evaluate drf\n"
 
 
 @pytest.mark.parametrize(

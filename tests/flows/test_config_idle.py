@@ -87,10 +87,10 @@ def test_a_stronger_place_can_say_offline(
 
 
 def test_a_flag_is_called_what_was_typed() -> None:
-    with pytest.raises(ConfigError, match=r"^--base-url says how .* or leave --base-url out$"):
+    with pytest.raises(ConfigError, match=r"^--base-url has no effect .* or leave --base-url out$"):
         load_config(None, {"proposer.base_url": "http://h:1/v1"})
     with pytest.raises(
-        ConfigError, match=r"^--set proposer\.temperature says how a model is asked"
+        ConfigError, match=r"^--set proposer\.temperature has no effect with the offline proposer"
     ):
         load_config(None, {"proposer.temperature": "0.5"})
 

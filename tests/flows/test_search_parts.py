@@ -138,7 +138,7 @@ HAPPENINGS: list[tuple[Happening, str | None]] = [
     ),
     (
         Lost(iteration=3, slot=1, message="gone"),
-        "   3/1  lost (ours, not held against a policy): gone",
+        "   3/1  lost (not the fault of a policy): gone",
     ),
     (Notice(message="wait"), "wait"),
 ]

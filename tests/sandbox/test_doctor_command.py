@@ -23,7 +23,7 @@ def test_a_runtime_that_the_engine_does_not_have_is_told(tmp_path: Path) -> None
 
     assert done.returncode == 4
     assert "it has no runtime 'kata'" in " ".join(done.stdout.split())
-    assert "the sandbox cannot be trusted: see above" in done.stdout
+    assert "do not run untrusted policies here: see the failed checks above" in done.stdout
 
 
 def test_a_runtime_for_embedded_cells_is_a_mistake(tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ def _begins_with_comment(argument: str) -> bool:
     type=click.Choice(["table", "json", "csv", "parquet"]),
     default="table",
     show_default=True,
-    help="How the answer is written.",
+    help="Format of the answer.",
 )
-@click.option("--out", type=FILE, metavar="FILE", help="Write there instead of to the terminal.")
+@click.option("--out", type=FILE, metavar="FILE", help="Write to this file instead.")
 @click.option("--files", type=FOLDER, metavar="DIR", help="Let the query read the files in DIR.")
 def sql(**options: Any) -> int:
-    """Ask the history a question in SQL; it can be read only.
+    """Query the history in SQL, read-only.
 
     \b
       assay sql "from leaderboard limit 10"
@@ -138,12 +138,12 @@ def report(**options: Any) -> int:
     "--experiment",
     metavar="NAME|ID",
     shell_complete=complete_experiments,
-    help="Where to look; places and best mean the newest if none is given.",
+    help="Experiment to look in.  [default: the newest]",
 )
 @click.option(
     "--only",
     type=click.Choice(["source", "diff", "figures", "prompt", "reply"]),
-    help="This part and nothing else.",
+    help="Show this part only.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(**options: Any) -> int:

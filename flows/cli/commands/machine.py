@@ -10,20 +10,20 @@ from flows.cli.commands.options import CELLS
 VARIABLE = "_ASSAY_COMPLETE"
 
 
-@click.command(short_help="Check that a hostile policy is contained here.")
+@click.command(short_help="Check that hostile policies are contained here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--cell",
     type=CELLS,
     default="docker",
     show_default=True,
-    help="What hostile policies are tried in.",
+    help="Kind of cell to check.",
 )
 @click.option(
-    "--runtime", metavar="NAME", help="A runtime of the engine other than its own choice."
+    "--runtime", metavar="NAME", help="Container runtime to check.  [default: the engine's]"
 )
 def doctor(**options: Any) -> int:
-    """Check the engine, the image, and that a hostile policy is contained.
+    """Check the engine, the image, and that hostile policies are contained.
 
     \b
       assay doctor
@@ -35,7 +35,7 @@ def doctor(**options: Any) -> int:
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Also cells whose owner is alive.")
+@click.option("--all", "everything", is_flag=True, help="Also remove cells that are in use.")
 def reap(**options: Any) -> int:
     """Remove locked containers that a dead process left behind.
 
@@ -48,11 +48,11 @@ def reap(**options: Any) -> int:
     return reap_cells(**options)
 
 
-@click.command(short_help="Print what lets a shell complete commands and names.")
+@click.command(short_help="Print a completion script for a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:
-    """Print a script that lets a shell complete commands, options and names.
+    """Print a script with which a shell completes commands, options and names.
 
     \b
       eval "$(assay completion bash)"     once, or as a line of ~/.bashrc

@@ -28,22 +28,27 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     help="Scenarios.  [default: smoke]",
 )
 @click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
-@click.option("--objective", type=OBJECTIVES, help="What is better.  [default: weighted_latency]")
+@click.option("--objective", type=OBJECTIVES, help="What to optimise.  [default: weighted_latency]")
 @click.option(
     "--baseline",
     "baselines",
     multiple=True,
     metavar="POLICY",
     shell_complete=complete_library_policies,
-    help="A library policy to compare with; give it once for each.",
+    help="A library policy to compare with; may be repeated.",
 )
-@click.option("--candidates", type=int, metavar="N", help="Attempts to make.  [default: 24]")
-@click.option("--evaluations", type=int, metavar="N", help="Stop before more tries in cells.")
-@click.option("--minutes", type=float, help="Stop after this time.")
-@click.option("--dollars", type=float, help="Stop before a model costs more.")
-@click.option("--tokens", type=int, help="Stop before a model uses more.")
+@click.option("--candidates", type=int, metavar="N", help="Candidates to try.  [default: 24]")
+@click.option(
+    "--evaluations",
+    type=int,
+    metavar="N",
+    help="Limit on trials in cells.",
+)
+@click.option("--minutes", type=float, help="Time limit.")
+@click.option("--dollars", type=float, help="Limit on the cost of a model.")
+@click.option("--tokens", type=int, help="Limit on a model's tokens.")
 @click.option("--seed", type=int, help="Seed of every random choice.  [default: 0]")
-@click.option("--slots", type=int, metavar="N", help="Candidates side by side.  [default: 1]")
+@click.option("--slots", type=int, metavar="N", help="Candidates in parallel.  [default: 1]")
 @click.option("--proposer", metavar="KIND", help="offline (no key needed), openai or replay.")
 @click.option("--base-url", metavar="URL", help="Any OpenAI-compatible server.")
 @click.option("--model", help="Model to ask at that server.")
@@ -52,7 +57,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option("--timeout", type=float, help="Seconds for one request to a model.  [700]")
 @click.option("--prices", type=FILE, metavar="TOML", help="Prices of models that are not known.")
 @click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
-@click.option("--feedback", type=FEEDBACK, help="What a model is told.  [default: history]")
+@click.option("--feedback", type=FEEDBACK, help="What prompts show of the past.  [history]")
 @click.option(
     "--fresh-test", type=int, metavar="SEED", help="Draw the test scenarios anew from this seed."
 )
@@ -60,7 +65,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     "--replay",
     metavar="EXPERIMENT",
     shell_complete=complete_experiments,
-    help="Try again what that experiment proposed.",
+    help="Try the candidates of that experiment again.",
 )
 @click.option(
     "--set",
@@ -69,11 +74,11 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     metavar="KEY=VALUE",
     help="Any key of the configuration, as guards.gap_percent=20.",
 )
-@click.option("--direct", is_flag=True, help="The same loop without Prefect.")
+@click.option("--direct", is_flag=True, help="The same search without Prefect.")
 @click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
-@click.option("-q", "--quiet", is_flag=True, help="Show the end only.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, as it goes.")
+@click.option("-q", "--quiet", is_flag=True, help="Show the result only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
 def run(**options: Any) -> int:
     """Search for a policy; the same command again continues an interrupted search.
 
@@ -93,14 +98,14 @@ def run(**options: Any) -> int:
 
 
 @click.command(short_help="Run a short search, from nothing to a report.")
-@click.option("--fresh", is_flag=True, help="Leave an interrupted demo as it is; begin another.")
+@click.option("--fresh", is_flag=True, help="Start a new demo even if one was interrupted.")
 @click.option("--direct", is_flag=True, help="Without Prefect.")
 @click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
 def demo(**options: Any) -> int:
     """Run a short search with the offline proposer, from nothing to a report.
 
-    Each demo is a search of its own; one that was interrupted goes on.
+    A demo that was interrupted continues; otherwise a new one starts.
 
     \b
       assay demo --direct
@@ -111,21 +116,23 @@ def demo(**options: Any) -> int:
 
 
 @click.command(short_help="Search every night on this machine.")
-@click.option("--config", type=FILE, metavar="TOML", help="What to search for each night.")
-@click.option("--cron", metavar="TEXT", help="When, in UTC.  [default: 0 2 * * *]")
-@click.option("--limit", type=click.IntRange(1), default=2, show_default=True, help="Runs at once.")
+@click.option("--config", type=FILE, metavar="TOML", help="The search to run each night.")
+@click.option("--cron", metavar="TEXT", help="When, in UTC, as cron has it.  [default: 0 2 * * *]")
+@click.option(
+    "--limit", type=click.IntRange(1), default=2, show_default=True, help="Parallel runs."
+)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     default=4200,
     show_default=True,
-    help="Of Prefect's server, where none is running.",
+    help="Port of the server that is started.",
 )
 def serve(**options: Any) -> int:
-    """Search every night and keep order every hour, on this machine, until interrupted.
+    """Run a search every night and maintenance every hour on this machine, until interrupted.
 
-    Starts Prefect's server unless PREFECT_API_URL names one, and runs what is scheduled or asked
-    for in its pages, without a work pool or a worker.
+    Starts Prefect's server unless PREFECT_API_URL names one, and runs what is scheduled or
+    requested there. No work pool or worker is needed.
 
     \b
       assay serve
@@ -151,7 +158,7 @@ def prompts() -> None:
 @prompts.command("copy", short_help="Copy the shipped templates into a folder.")
 @click.argument("folder", type=FOLDER)
 def prompts_copy(**options: Any) -> int:
-    """Copy the shipped templates into FOLDER, to be changed and named with --prompts.
+    """Copy the shipped templates into FOLDER; change them and use them with --prompts.
 
     \b
       assay prompts copy my-prompts
@@ -161,11 +168,11 @@ def prompts_copy(**options: Any) -> int:
     return copy_prompts(**options)
 
 
-@prompts.command("check", short_help="Try the templates of a folder.")
+@prompts.command("check", short_help="Check the templates of a folder.")
 @click.argument("folder", type=FOLDER)
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
 def prompts_check(**options: Any) -> int:
-    """Try the templates in FOLDER on made-up pasts; say what is wrong and where.
+    """Render the templates in FOLDER with sample histories; report errors with their lines.
 
     \b
       assay prompts check my-prompts
@@ -180,7 +187,7 @@ def prompts_check(**options: Any) -> int:
 @click.option("--suite", metavar="NAME|FILE", help="Suite of scenarios.  [default: smoke]")
 @click.option("--prompts", "folder", type=FOLDER, metavar="DIR", help="Templates of your own.")
 def prompts_show(**options: Any) -> int:
-    """Print the first prompt of a search, before anything was tried.
+    """Print the first prompt of a search.
 
     \b
       assay prompts show

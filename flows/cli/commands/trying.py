@@ -31,7 +31,7 @@ PARTS = click.Choice(["train", "validation", "test", "all"])
 @click.option("--trace", type=FILE, metavar="CSV", help="One trace file instead of a suite.")
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
-@click.option("--policy-calls", type=CALLS, help="When the policy is called, if not as stated.")
+@click.option("--policy-calls", type=CALLS, help="When to call it, if not as the suite says.")
 @click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(**options: Any) -> int:
@@ -49,7 +49,7 @@ def evaluate(**options: Any) -> int:
     return evaluate_policy(**options)
 
 
-@click.command(short_help="Compare policies, with intervals and a verdict.")
+@click.command(short_help="Compare policies, with confidence intervals and a verdict.")
 @click.argument(
     "policies",
     nargs=-1,
@@ -75,19 +75,19 @@ def evaluate(**options: Any) -> int:
     show_default=True,
     help="What the score is made of.",
 )
-@click.option("--policy-calls", type=CALLS, help="When policies are called, if not as stated.")
+@click.option("--policy-calls", type=CALLS, help="When to call them, if not as the suite says.")
 @click.option(
     "--slots",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
     metavar="N",
-    help="Policies tried at the same time.",
+    help="Policies in parallel.",
 )
 @click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def compare(**options: Any) -> int:
-    """Compare policies on the same scenarios, with intervals and a verdict.
+    """Compare policies on the same scenarios, with confidence intervals and a verdict.
 
     Each POLICY is a file, a library policy's name, the beginning of a candidate's sha256, or an
     experiment, which stands for its best policy. Others are measured against the first; a single
@@ -156,13 +156,13 @@ def policies_show(**options: Any) -> int:
     return show_policy(**options)
 
 
-@policies.command("check", short_help="Tell what the screen refuses in a file.")
+@policies.command("check", short_help="Check a policy file without running it.")
 @click.argument("policy", metavar="FILE", shell_complete=complete_policies)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def policies_check(**options: Any) -> int:
-    """Tell what the screen refuses in FILE, with lines and columns; nothing is run.
+    """Check FILE without running it; list what the screen refuses, with lines and columns.
 
-    Exit code 3 says that it refuses something.
+    Exit code 3: something is refused.
 
     \b
       assay policies check my_policy.py
