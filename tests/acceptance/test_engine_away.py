@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.acceptance.cells_left import finish, start
 from tests.sandbox.own_engine import MACHINES_ENGINE
 from tests.support.command import NO_ENGINE, assay
 from tests.support.engine_proxy import EngineProxy
+from tests.support.in_process import command
 from tests.support.small_suite import write_suite
 
 ODD_ANSWERS = {
@@ -25,34 +27,39 @@ COMPARED = "from candidates where iteration <= 2"
 """Of the search that lost its engine there may be more."""
 
 
-@pytest.fixture
-def odd_engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a server that gives every client the same odd answer."""
-    path = tmp_path / "odd.sock"
+@contextmanager
+def odd_engine(path: Path, answer: bytes) -> Iterator[str]:
+    """Yield the address of a server that gives every client the same odd answer."""
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(path))
         door.listen()
-        threading.Thread(target=_answer_all, args=(door, request.param), daemon=True).start()
+        threading.Thread(target=_answer_all, args=(door, answer), daemon=True).start()
         yield f"unix://{path}"
         door.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize("odd_engine", ODD_ANSWERS.values(), ids=ODD_ANSWERS, indirect=True)
 def test_a_server_that_is_no_engine_is_an_engine_that_is_away(
-    tmp_path: Path, odd_engine: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = assay("evaluate", "naive", home=tmp_path / "home", DOCKER_HOST=odd_engine)
+    for name, answer in ODD_ANSWERS.items():
+        with odd_engine(tmp_path / f"{name}.sock", answer) as address:
+            monkeypatch.setenv("DOCKER_HOST", address)
+            done = command(capsys, "evaluate", "naive")
 
-    assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith("assay: no Docker engine answers (")
-    assert "start the engine" in done.stderr and "Traceback" not in done.stderr
+        assert (done.code, done.out) == (4, ""), name
+        assert done.err.startswith("assay: no Docker engine answers ("), name
+        assert "start the engine" in done.err and "Traceback" not in done.err, name
 
 
-def test_what_needs_no_engine_works_without_one(tmp_path: Path) -> None:
-    for command in (["sql", "from leaderboard"], ["traces", "list"], ["export", tmp_path / "out"]):
-        done = assay(*command, home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+def test_what_needs_no_engine_works_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "home"))
+    for words in (["sql", "from leaderboard"], ["traces", "list"], ["export", tmp_path / "out"]):
+        done = command(capsys, *words)
 
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.code, done.err) == (0, "")
 
 
 def test_the_doctor_says_what_to_do_in_json_too(tmp_path: Path) -> None:

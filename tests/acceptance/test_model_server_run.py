@@ -51,6 +51,8 @@ def test_a_misbehaving_server_is_survived_recorded_and_told_no_secret(tmp_path: 
         done = finish(process, 600)
 
     assert (done.code, done.cells) == (0, ())
+    assert "starting Prefect's local server" in done.stdout
+    assert (home / "prefect").is_dir()
     assert "finished: all 6 candidates were tried" in done.stdout
     tried = _ask(home, "select outcome from candidates where iteration > 0 order by iteration")
     assert [row["outcome"] for row in tried] == OUTCOMES

@@ -16,6 +16,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.nightly
 @follows(PAGE, "sh")
 def test_each_command_of_the_page_prints_its_tables() -> None:
     usual, searches = [block.take().splitlines() for block in blocks(PAGE, "sh")]

@@ -36,7 +36,7 @@ filters:
 """
 
 
-@pytest.mark.parametrize("arguments", [SERVE, RUN])
+@pytest.mark.parametrize("arguments", [pytest.param(SERVE, marks=pytest.mark.nightly), RUN])
 def test_a_killed_command_leaves_no_server_behind(
     arguments: tuple[str, ...], tmp_path: Path
 ) -> None:

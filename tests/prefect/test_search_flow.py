@@ -13,7 +13,6 @@ from flows.settings.sections import CompareConfig, FolderConfig
 from sandbox.errors import CellFailed
 from simulator.library import policy_source
 from tests.support.command import assay
-from tests.support.model_server import ModelServer, policy
 from tests.support.prefect_machine import Machine, awaited
 from tests.support.search_fakes import (
     FakeProposer,
@@ -24,34 +23,7 @@ from tests.support.search_fakes import (
 )
 from tests.support.small_suite import write_suite
 
-KEY = "planted-key-0d94b7c1a8e35f62"
-
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
-
-
-@pytest.mark.docker
-def test_a_command_without_a_server_starts_one_and_says_so(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    settings = tmp_path / "search.toml"
-    settings.write_text(
-        f'suite = "{write_suite(tmp_path)}"\nbaselines = ["naive"]\n'
-        '[proposer]\nkind = "openai"\nmodel = "any"\n',
-        encoding="utf-8",
-    )
-
-    with ModelServer(policy(policy_source("priority"))) as model:
-        done = assay(
-            *("run", "--config", settings, "--candidates", "1", "--base-url", model.url),
-            home=home,
-            OPENAI_API_KEY=KEY,
-        )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "starting Prefect's local server" in done.stdout
-    assert "finished: all 1 candidates were tried" in done.stdout
-    files = [path for path in home.rglob("*") if path.is_file()]
-    assert any(path.is_relative_to(home / "prefect") for path in files)
-    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
 def test_hops_are_tasks_and_a_failure_of_ours_is_begun_again(server: Machine) -> None:
