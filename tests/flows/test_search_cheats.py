@@ -12,7 +12,7 @@ from flows.judging.splits import Splits, suite_splits
 from flows.search.watching import ignore
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from tests.support import model_server as behaves
-from tests.support.cheats import GAMER, HONEST, UNSTABLE, beginning, knows
+from tests.support.cheats import GAMER, HONEST, beginning, knows
 from tests.support.model_server import ModelServer
 from tests.support.small_suite import write_suite
 
@@ -54,27 +54,25 @@ def _config(suite: Path, url: str, candidates: int, settings: dict[str, Any]) ->
     return load_config(None, chosen)
 
 
-def test_the_overfitted_the_lucky_and_the_unstable_are_caught_and_the_honest_is_kept(
+def test_the_overfitted_and_the_lucky_are_caught_and_the_honest_is_kept(
     tmp_path: Path, suite: Path
 ) -> None:
     splits = suite_splits(str(suite))
     overfitted = knows(splits.train, "Knows the train scenarios.")
     lucky = knows(_one_of_each(splits), "Was lucky twice.")
 
-    finished, tried, events = search(tmp_path, suite, overfitted, lucky, UNSTABLE, HONEST)
+    finished, tried, events = search(tmp_path, suite, overfitted, lucky, HONEST)
 
     assert [(row.outcome, row.standing) for row in tried] == [
         ("ok", "barred"),
         ("ok", "refused"),
-        ("nondeterministic", "barred"),
         ("ok", "promoted"),
     ]
-    assert tried[0].score == pytest.approx(tried[3].score)
+    assert tried[0].score == pytest.approx(tried[2].score)
     assert tried[0].standing_detail.startswith("gap alarm")
     assert tried[1].standing_detail.endswith("not statistically significant")
-    assert "decided differently when the same scenario" in tried[2].standing_detail
     kinds = [event.kind for event in events if event.iteration]
-    assert kinds == ["gap_alarm", "refused", "warning", "new_best", "audit", "test"]
+    assert kinds == ["gap_alarm", "refused", "new_best", "audit", "test"]
     assert finished.best_policy is not None
     assert finished.best_policy.read_text(encoding="utf-8") == HONEST
     assert finished.result.verdict.startswith("significantly better than the best baseline on")

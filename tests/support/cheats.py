@@ -50,11 +50,6 @@ def ready(s):
 HONEST = f'"""Urgent ones first."""\n\n\ndef is_fast(priorities):\n    return True\n{SERVE}'
 
 
-UNSTABLE = HONEST.replace("Urgent ones first.", "Whatever lies first in memory.").replace(
-    "pipeline.priority.value)", "(id(pipeline) // 16) % 251)"
-)
-"""Orders by memory addresses, which differ from cell to cell."""
-
 GAMER = HONEST.replace("Urgent ones first.", "Batch work alone, in many small containers.").replace(
     "in s.waiting:", "in [each for each in s.waiting if each.priority.value == 3]:"
 )
