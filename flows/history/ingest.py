@@ -44,7 +44,7 @@ from flows.history.journal import (
 from flows.history.records import ROW_KINDS, RowKind
 from flows.home import build_path, hold, lock_path, published_path
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Goes up with every change of ``schema.sql``; a database with a higher one is refused."""
 INGEST_WAIT_SECONDS = 60.0
 BATCH_BYTES = 32 * 1024 * 1024

@@ -292,7 +292,7 @@ COMMENT ON COLUMN llm_calls.prompt_sha256 IS 'The prompt, see prompts.';
 COMMENT ON COLUMN llm_calls.provider IS 'Host and port of the server; never a key.';
 COMMENT ON COLUMN llm_calls.model IS 'Name of the model.';
 COMMENT ON COLUMN llm_calls.api IS 'chat or responses.';
-COMMENT ON COLUMN llm_calls.outcome IS 'ok, rate_limited, server_error, timeout, connection_error, connection_lost, bad_reply, refused, truncated, auth_error or bad_request.';
+COMMENT ON COLUMN llm_calls.outcome IS 'ok, truncated, empty or refused: an answer of the model; bad_reply, failed, filtered, thinking, no_api, rate_limited, server_error, timeout, connection_error, connection_lost, auth_error, no_credit or bad_request: none.';
 COMMENT ON COLUMN llm_calls.error IS 'The error''s text, secrets taken out.';
 COMMENT ON COLUMN llm_calls.reply IS 'The reply''s text; untrusted.';
 COMMENT ON COLUMN llm_calls.finish_reason IS 'Why the model stopped, in the server''s words.';

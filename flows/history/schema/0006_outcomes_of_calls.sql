@@ -1,1 +1,0 @@
-COMMENT ON COLUMN llm_calls.outcome IS 'ok, truncated, empty or refused: an answer of the model; bad_reply, failed, filtered, thinking, no_api, rate_limited, server_error, timeout, connection_error, connection_lost, auth_error, no_credit or bad_request: none.';
