@@ -194,8 +194,11 @@ def _client(timeout_seconds: float, address: EngineAddress) -> docker.APIClient:
     _require_door(address.host)
     oldest = docker.constants.MINIMUM_DOCKER_API_VERSION
     with docker.APIClient(timeout=ANSWER_SECONDS, version=oldest, **given) as first:
+        first.trust_env = False
         agreed = _version_told_by(first)
-    return docker.APIClient(timeout=timeout_seconds, version=agreed, **given)
+    client = docker.APIClient(timeout=timeout_seconds, version=agreed, **given)
+    client.trust_env = False  # its certificates are the engine's, whatever REQUESTS_CA_BUNDLE says
+    return client
 
 
 def _version_told_by(client: docker.APIClient) -> str:

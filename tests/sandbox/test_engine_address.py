@@ -3,11 +3,23 @@
 import hashlib
 import json
 import os
+import shutil
+import ssl
 import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from sandbox.daemon import Daemon
 from sandbox.engine_address import LOCAL, engine_address
@@ -146,3 +158,80 @@ def test_a_context_brings_its_own_certificates(
     assert (found.tls_folder, found.verify_tls) == (tls, True)
     with pytest.raises(SandboxUnavailable, match=r"context 'safe', tcp://127\.0\.0\.1:1"):
         Daemon()
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """An engine's first answer behind TLS that asks for a client's certificate, and the files."""
+    files = certificates(tmp_path / "pem")
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"ApiVersion": "1.41", "Version": "20.10.24"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / "cert.pem", files / "key.pem")
+    context.load_verify_locations(files / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"tcp://127.0.0.1:{server.server_port}", files
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_certificates_of_a_context_prove_both_sides(
+    config: Path, encrypted: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, files = encrypted
+    others = certificates(tmp_path / "others")
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+    monkeypatch.setenv("DOCKER_HOST", "")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(others / "ca.pem"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    for name, given in (("ours", files), ("others", others)):
+        tls = add_context(config, name, {"Host": host, "SkipTLSVerify": False})
+        shutil.copytree(given, tls)
+    add_context(config, "bare", {"Host": host})
+
+    monkeypatch.setenv("DOCKER_CONTEXT", "ours")
+    Daemon().close()
+    for name in ("others", "bare"):
+        monkeypatch.setenv("DOCKER_CONTEXT", name)
+        with pytest.raises(SandboxUnavailable, match=rf"the Docker context '{name}', {host}"):
+            Daemon()
+
+
+def certificates(folder: Path) -> Path:
+    """Write an authority, and one certificate of it for both sides, as Docker names the files."""
+    folder.mkdir()
+    today = datetime.now(UTC)
+    authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority")])
+    for name, own, is_authority in (("ca", authority, True), ("cert", key, False)):
+        subject = issuer if is_authority else x509.Name([])
+        made = (
+            x509.CertificateBuilder(issuer, subject, own.public_key(), x509.random_serial_number())
+            .not_valid_before(today - timedelta(days=1))
+            .not_valid_after(today + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
+                critical=not is_authority,
+            )
+            .sign(authority, hashes.SHA256())
+        )
+        (folder / f"{name}.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(pem)
+    return folder
