@@ -59,7 +59,7 @@ def main() -> None:
     preload()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as in a cell, where both share one
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the channel watches it for a caller that leaves
-    seal = Seal(isolation=ONE_UID, memory_bytes=MEMORY_MB << 20, cpu_seconds=600)
+    seal = Seal(isolation=ONE_UID, memory_bytes=MEMORY_MB << 20, cpu_seconds=600, clocks=None)
     members = fork_workers(Notes(LENGTH.pack(len(SIZES_KB))), seal)
     print(f"one call of a policy that does nothing, CPU microseconds ({CALLS} calls each)")
     print("  change   in process                  in a sealed process             more")

@@ -21,6 +21,8 @@ SEAL_SECONDS = 30.0
 _SOCKET_FD = 3
 _FIRST_OTHER_FD = 4
 MAX_WORKERS = 4096
+REHEARSALS = 2
+"""How many processes are made before the first worker until each finds the memory of the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +101,8 @@ def fork_workers(notes: Notes, seal: sealing.Seal) -> list[Member]:
         raise NotSealed(f"{notes.wanted} workers are more than the allowed {MAX_WORKERS}")
     gc.collect()
     gc.freeze()
-    gc.disable()
-    _rehearse(notes)
+    for _ in range(REHEARSALS):
+        _rehearse(notes)
     while notes.made < notes.wanted:
         if _fork_one(notes):
             _be_worker(seal, notes)

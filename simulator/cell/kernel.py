@@ -4,6 +4,7 @@ import ctypes
 import os
 import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -116,32 +117,64 @@ def randomise_addresses() -> None:
     _libc.personality(_libc.personality(_ASK) & ~ADDR_NO_RANDOMIZE)
 
 
-def stop_clocks() -> bool:
-    """Take away the clocks that need no system call; tell whether that could be done.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """Where a program, and every process forked from it, has the clocks that need no system call.
 
-    The kernel maps code and data for reading clocks into every process. The C library's pointers
-    to that code are cleared, so that it makes system calls instead, which a filter can refuse. The
-    code is made data, since the C library still reads its names; the data of the clocks is
-    unmapped, and the processor's own counter is shut.
+    The kernel maps code and data for reading clocks into every process; the C library has pointers
+    to that code, in memory that is read-only.
     """
+
+    code: tuple[int, int]
+    data: tuple[tuple[int, int], ...]
+    pages: tuple[tuple[int, int], ...]
+    """Those with pointers."""
+    pointers: tuple[int, ...]
+
+
+def find_clocks() -> Clocks | None:
+    """Return where the clocks of this program are, None where they are not as expected."""
     regions = _regions()
-    clock_code = [(first, last) for first, last, _, name in regions if name == "[vdso]"]
-    if len(clock_code) != 1:
-        return False
-    first, last = clock_code[0]
-    found = False
-    for start, end, rights, name in regions:
+    code = [(first, last) for first, last, _, name in regions if name == "[vdso]"]
+    if len(code) != 1:
+        return None
+    targets, pages, pointers = range(code[0][0] + 1, code[0][1]), [], list[int]()
+    for first, last, rights, name in regions:
         if rights.startswith("r--") and Path(name).name.startswith("ld-"):
-            found = _clear_pointers(start, end, range(first + 1, last)) or found
-    if not found:
-        return False
-    _checked(_libc.mprotect(first, last - first, _PROT_READ), "mprotect([vdso])")
-    for start, end, _, name in regions:
-        if name.startswith("[vvar"):
-            _checked(_libc.munmap(start, end - start), f"munmap({name})")
+            words = (ctypes.c_uint64 * ((last - first) // _POINTER_BYTES)).from_address(first)
+            found = [place for place, value in enumerate(words) if value in targets]
+            pointers += [first + _POINTER_BYTES * place for place in found]
+            if found:
+                pages.append((first, last - first))
+    if not pointers:
+        return None
+    return Clocks(
+        code=(code[0][0], code[0][1] - code[0][0]),
+        data=tuple(
+            (first, last - first) for first, last, _, name in regions if name.startswith("[vvar")
+        ),
+        pages=tuple(pages),
+        pointers=tuple(pointers),
+    )
+
+
+def stop_clocks(clocks: Clocks) -> None:
+    """Take away the clocks that need no system call, from this process alone.
+
+    Without pointers to the kernel's code the C library makes system calls, which a filter can
+    refuse. The code is made data, since the C library still reads its names; the data of the
+    clocks is unmapped, and the processor's own counter is shut.
+    """
+    for page in clocks.pages:
+        _checked(_libc.mprotect(*page, _PROT_READ | _PROT_WRITE), "mprotect")
+    for pointer in clocks.pointers:
+        ctypes.c_uint64.from_address(pointer).value = 0
+    for page in (*clocks.pages, clocks.code):
+        _checked(_libc.mprotect(*page, _PROT_READ), "mprotect")
+    for region in clocks.data:
+        _checked(_libc.munmap(*region), "munmap")
     with suppress(OSError):  # a machine without such a counter
         prctl(PR_SET_TSC, _TSC_KILLS)
-    return True
 
 
 def _regions() -> list[tuple[int, int, str, str]]:
@@ -152,19 +185,6 @@ def _regions() -> list[tuple[int, int, str, str]]:
         first, last = (int(each, 16) for each in addresses.split("-"))
         found.append((first, last, rights, rest[3] if len(rest) > 3 else ""))
     return found
-
-
-def _clear_pointers(start: int, end: int, targets: range) -> bool:
-    """Set all pointers to ``targets`` in read-only memory to null; tell whether there were any."""
-    words = (ctypes.c_uint64 * ((end - start) // _POINTER_BYTES)).from_address(start)
-    places = [place for place, value in enumerate(words) if value in targets]
-    if places:
-        size = end - start
-        _checked(_libc.mprotect(start, size, _PROT_READ | _PROT_WRITE), "mprotect")
-        for place in places:
-            words[place] = 0
-        _checked(_libc.mprotect(start, size, _PROT_READ), "mprotect")
-    return bool(places)
 
 
 def _checked(result: int, call: str) -> int:

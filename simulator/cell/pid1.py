@@ -15,7 +15,7 @@ import traceback
 from types import FrameType
 from typing import NoReturn
 
-from simulator.cell import crew, seal
+from simulator.cell import crew, kernel, seal
 from simulator.cell.frames import LENGTH, MAX_JOB_BYTES, CellReport, pack_report, unpack_job
 from simulator.cell.wire import read_exactly, write_all
 
@@ -41,15 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Do one job and return the exit code, which says nothing about the candidate."""
     options = _options(arguments)
     _end_if_idle_for(options.idle_seconds)
+    gc.disable()  # nothing here makes cycles but a scenario that ends; see trying
     crew.preload()
     worker_seal = seal.Seal(
         isolation=options.isolation,
         memory_bytes=options.memory_mb << 20,
         cpu_seconds=options.cpu_seconds,
+        clocks=kernel.find_clocks(),
     )
     notes = crew.Notes(read_exactly(0, LENGTH.size))  # nothing that a worker sees depends on it
     members = crew.fork_workers(notes, worker_seal)
-    gc.disable()  # from here on nothing makes cycles but a scenario that ends; see trying
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # rights are given up by each thread for itself
     trying = importlib.import_module("simulator.cell.trying")
     seal.shed_privileges(options.isolation)

@@ -33,6 +33,7 @@ class Seal:
     isolation: str
     memory_bytes: int
     cpu_seconds: int
+    clocks: kernel.Clocks | None
 
 
 def seal_worker(seal: Seal, uid: int) -> None:
@@ -40,8 +41,8 @@ def seal_worker(seal: Seal, uid: int) -> None:
 
     ``uid`` is its user id under ``full``.
     """
-    if seal.isolation != UNSEALED:
-        kernel.stop_clocks()
+    if seal.isolation != UNSEALED and seal.clocks is not None:
+        kernel.stop_clocks(seal.clocks)
     _offer_to_be_killed_first()
     _limit_resources(seal)
     os.umask(0o777)
