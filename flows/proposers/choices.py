@@ -12,8 +12,9 @@ from flows.settings.sections import HEADER_NAME, ModelConfig, ProposerConfig
 
 OPENAI_URL = "https://api.openai.com/v1"
 NO_KEY = "no-key"
-"""Sent to servers of one's own that ask for no key; the SDK insists on some text."""
+"""Sent to servers that ask for no key; the SDK insists on some text."""
 
+_KEY_QUERIES = ("key", "api_key", "api-key", "apikey", "token", "access_token", "sig")
 _KEY_HEADERS = ("authorization", "api-key", "x-api-key", "cookie", "proxy-authorization")
 
 Api = Literal["chat", "responses"]
@@ -110,6 +111,12 @@ def unusable(settings: ModelSettings, key: str) -> str | None:
         return (
             f"the API key in {settings.api_key_env} is empty or holds characters that cannot be "
             "sent in a header: set the variable to the bare key"
+        )
+    secret = next((name for name in settings.query if name.lower() in _KEY_QUERIES), None)
+    if secret is not None:
+        return (
+            f"the query {secret!r} of the model's address: no key is kept in a configuration: name "
+            "the header with proposer.key_header and the key's variable with proposer.api_key_env"
         )
     for name, value in settings.headers.items():
         if name.lower() in _KEY_HEADERS:

@@ -21,7 +21,7 @@ from flows.loopback import is_loopback
 MAX_REPLY_BYTES = 32_000_000
 """A streamed reply takes some 300 bytes for each token."""
 IDLE_SECONDS = 300.0
-"""A reply that has begun and then stands still for so long does not go on."""
+"""A reply that stops for this long after its beginning is given up."""
 
 CONNECT_SECONDS = 30.0
 """A server that has not accepted a connection by then is not there."""

@@ -1,4 +1,4 @@
-"""What a reply costs in dollars: by a price list of one's own, else by the published prices."""
+"""What a reply costs in dollars: by your own price list, else by the published prices."""
 
 import tomllib
 from collections.abc import Mapping

@@ -10,9 +10,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 ERROR_CHARS = 500
-"""Of what a server says, so much is read, shown and kept."""
+"""Characters of a server's message that are read, shown and kept."""
 MOST_FIELDS = 200
-"""Of the body of an error, so many fields are looked at."""
+"""Fields that are looked at in the body of an error."""
 
 FINAL = ("ok", "empty", "refused", "truncated")
 """Outcomes of a call in which the model answered: good or bad, the answer stands."""

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from sandbox.parsing import parse
 
 MAX_REPLY_CHARS = 200_000
-"""What a longer reply says after so much is not read, and not stored either."""
+"""The rest of a longer reply is neither read nor stored."""
 MAX_SOURCE_CHARS = 100_000
 MOST_OBJECTS = 30
 MOST_TAGS = 50

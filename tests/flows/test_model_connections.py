@@ -74,9 +74,12 @@ def test_what_is_sent_to_one_server_is_not_sent_to_another() -> None:
     assert (c.headers, c.extra_body, c.key_header) == ({}, {}, "api-key")
 
 
-def test_a_key_among_the_headers_is_refused() -> None:
+def test_a_key_among_the_headers_or_in_the_query_is_refused() -> None:
     for name in ("Authorization", "api-key", "Cookie"):
         assert "proposer.key_header" in refused("http://127.0.0.1:1/v1", headers={name: "secret"})
+    for url in ("http://127.0.0.1:1/v1?key=hidden", "http://127.0.0.1:1/v1?a=1&API-KEY=hidden"):
+        said = refused(url)
+        assert "proposer.key_header" in said and "hidden" not in said
 
 
 def test_a_server_without_a_responses_api_is_asked_for_a_chat_where_that_was_left_open() -> None:

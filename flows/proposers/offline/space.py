@@ -271,7 +271,7 @@ def _memory_sentences(genome: Genome) -> list[str]:
         said.append(f"Requests are learned from what was enough for {_KINDS[genome.kinds]}.")
     if genome.idle_share:
         said.append(
-            f"When hardly anything waits, a container gets {genome.idle_share:.0%} of the memory "
+            f"When almost nothing waits, a container gets {genome.idle_share:.0%} of the memory "
             "that is free."
         )
     return said
