@@ -4,7 +4,9 @@ import json
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.support.asking import SOURCE, StillClock, request
 from tests.support.peer_frameworks import python_with
 
 LITELLM = "litellm[proxy]==1.108.7"
+START_SECONDS = 600
 KEY = "sk-litellm-0123456789"
 REPLY = f"Queries first.\n\n```python\n{SOURCE}```\n"
 MODELS = {
@@ -50,13 +53,24 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
+    is_ready = threading.Event()
+    reader = threading.Thread(target=_read, args=(running.stdout, is_ready))
+    reader.start()
     try:
-        assert running.stdout is not None
-        assert any("Uvicorn running" in line for line in running.stdout), "the proxy did not start"
+        assert is_ready.wait(START_SECONDS), "the proxy did not start"
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         running.terminate()
         running.wait()
+        reader.join()
+
+
+def _read(output: IO[str], is_ready: threading.Event) -> None:
+    """Read all that the proxy prints, so that it never waits for a reader."""
+    with output:
+        for line in output:
+            if "Uvicorn running" in line:
+                is_ready.set()
 
 
 def outcome(gateway: str, model: str, key: str = KEY, api: str = "chat") -> tuple[str, list[str]]:
