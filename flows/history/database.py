@@ -116,11 +116,11 @@ def failure_of_reading(path: Path, problem: duckdb.Error) -> StoreError:
             return found
     text = str(problem)
     if "disabled by configuration" in text:
-        text += "; name a folder of files of yours, to read them, with --files DIR"
+        text += "\na query reads files only in a folder named with --files DIR, and writes none"
     elif "configuration has been locked" in text:
-        text += "; no setting can be changed"
+        text += "\nno setting can be changed"
     elif "read-only" in text:
-        text += " (to keep a result, use --format csv or parquet, or assay export)"
+        text += "\nthe history is read-only: to keep an answer, use --out FILE or assay export"
     return QueryError(text)
 
 

@@ -118,7 +118,7 @@ def test_no_statement_changes_a_file_or_the_history(home: Path) -> None:
 
 def test_what_would_change_the_history_is_refused_in_words(home: Path) -> None:
     for sql in ("DELETE FROM candidates", "CREATE TABLE mine (a INT)"):
-        with pytest.raises(QueryError, match=r"read-only .*--format csv or parquet"):
+        with pytest.raises(QueryError, match=r"the history is read-only: .* --out FILE"):
             query(home, sql)
 
 
@@ -126,7 +126,7 @@ def test_no_file_can_be_read_until_its_folder_is_named(home: Path) -> None:
     for sql in READING:
         with pytest.raises(QueryError, match=r"--files DIR|does not exist|disabled"):
             query(home, sql)
-    with pytest.raises(QueryError, match=r"to read them, with --files DIR"):
+    with pytest.raises(QueryError, match="only in a folder named with --files DIR"):
         query(home, "FROM read_csv('mine.csv')")
 
 
