@@ -57,7 +57,8 @@ def read_error(
         return Refusal(outcome="bad_request", then="change")
     if codes & WRONG_KEY_CODES or _WRONG_KEY.search(said):
         return Refusal(outcome="auth_error", then="stop", advice=KEY_ADVICE)
-    if codes & NO_MODEL_CODES or _NO_MODEL.search(said):
+    cools_down = status == 429 and wait is not None  # a gateway whose deployments all rest
+    if codes & NO_MODEL_CODES or (not cools_down and _NO_MODEL.search(said)):
         advice = " (check the model's name: --model or proposer.model)"
         return Refusal(outcome="bad_request", then="stop", advice=advice)
     return _by_status(status, said, codes, wait, api)

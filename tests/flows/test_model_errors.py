@@ -124,6 +124,14 @@ def test_a_rate_limit_is_waited_for_without_an_end_of_tries() -> None:
     assert "waiting 20 s for" in asked.notices[0]
 
 
+def test_a_gateway_whose_deployments_rest_is_waited_for() -> None:
+    said = {"message": "No deployments available for selected model, Try again in 5 seconds."}
+
+    found = read_error(429, {"error": said}, {}, NOW)
+
+    assert (found.outcome, found.then, found.wait_seconds) == ("rate_limited", "wait", 5)
+
+
 def test_a_rate_limit_that_names_no_time_is_asked_again_ever_later() -> None:
     for limited in (server.fails(429, "slow down"), server.rate_limited(0)):
         asked = ask(*[limited] * 5, server.policy(SOURCE))
