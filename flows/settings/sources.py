@@ -17,6 +17,7 @@ PREFIX = "ASSAY_"
 NESTING = "__"
 NOT_SETTINGS = (
     "HOME",
+    "FOLDER",
     "SETUP_DIR",
     "VENV",
     "OFFICIAL_IMAGE",

@@ -37,7 +37,13 @@ def test_lists_and_tables_are_written_as_in_toml() -> None:
 
 
 def test_what_is_no_setting_is_passed_over() -> None:
-    environment = {"ASSAY_HOME": "/h", "ASSAY_SEED": "", "PATH": "/bin", "ASSAY_SETUP_DIR": "d"}
+    environment = {
+        "ASSAY_HOME": "/h",
+        "ASSAY_SEED": "",
+        "PATH": "/bin",
+        "ASSAY_SETUP_DIR": "d",
+        "ASSAY_FOLDER": "/f",
+    }
 
     assert environment_settings({**environment, "ASSAY_EVALUATOR_SUITE": "smoke"}) == {}
 
