@@ -1,5 +1,12 @@
-"""The one door to the Docker engine: whatever it raises leaves here as one of our errors."""
+"""The one door to the Docker engine: which one it is, what it says of itself, and its requests.
 
+The engine is the one of DOCKER_HOST, else of DOCKER_CONTEXT, else of Docker's current context. The
+``docker`` command decides the same way, so that both speak to one engine. What the engine says of
+itself decides whether it can protect a cell. Whatever it raises leaves as one of our errors.
+"""
+
+import hashlib
+import json
 import os
 import socket
 import time
@@ -15,15 +22,246 @@ import docker.errors
 import requests.exceptions
 from docker.tls import TLSConfig
 
-from sandbox.engine_address import EngineAddress, engine_address
-from sandbox.engine_facts import EngineFacts, facts_from
 from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
+from simulator.cell.seccomp import ARCHITECTURES
 
+LOCAL = "unix:///var/run/docker.sock"
+SCHEMES = ("unix", "http+unix", "tcp", "http", "https")
+DEFAULT = "default"
+_START = "start the engine (on this machine: `make engine`) and check with `docker version`"
+_SSH = (
+    "forward its socket (ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock USER@HOST) and set "
+    "DOCKER_HOST=unix:///tmp/engine.sock"
+)
+OLDEST_RUNC = (1, 2, 8)
+"""Older releases have known races in how they mask paths; a cell gives no chance to use them."""
+DOCKER_ENGINE = "Engine"
+_SAME_KERNEL = ("runc", "crun", "io.containerd.runc.v2", "youki")
+"""Runtimes under which a container uses the machine's own kernel, and its filters."""
+_OTHER_NAMES = {"amd64": "x86_64"}
+"""Of machines: Docker speaks as the kernel does, Podman as Go does."""
 ANSWER_SECONDS = 15.0
 """How long an engine may take for its first answer; one that hangs is as good as none."""
 _GONE_POLL_SECONDS = 0.02
 _PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
 _BUILD = "run `make image` to build it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineAddress:
+    """Where an engine is, and who said so."""
+
+    host: str
+    named_by: str
+    """What chose it, as an error about it begins; nothing where nobody chose."""
+    remedy: str
+    """What to do where it does not answer."""
+    tls_folder: Path | None = None
+    """Holds ``ca.pem``, ``cert.pem`` and ``key.pem`` of a context, as far as it has them."""
+    verify_tls: bool = True
+
+
+def engine_address(environment: Mapping[str, str]) -> EngineAddress:
+    """Return the address of the engine that ``environment`` names; refuse one that is unusable."""
+    host = environment.get("DOCKER_HOST", "")
+    if host:
+        named = f"DOCKER_HOST={host}"
+        _require_scheme(host, named)
+        remedy = "start the engine that DOCKER_HOST names, or unset it to use the one chosen here"
+        return EngineAddress(host=host, named_by=named, remedy=remedy)
+    folder = _config_folder(environment)
+    name = environment.get("DOCKER_CONTEXT", "")
+    source = "DOCKER_CONTEXT" if name else str(folder / "config.json")
+    name = name or str(_read(folder / "config.json").get("currentContext") or DEFAULT)
+    if name == DEFAULT:
+        return EngineAddress(host=LOCAL, named_by="", remedy=_START)
+    return _of_context(name, source, folder / "contexts")
+
+
+def _of_context(name: str, source: str, folder: Path) -> EngineAddress:
+    identity = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    meta = folder / "meta" / identity / "meta.json"
+    choose = (
+        "unset DOCKER_CONTEXT, or set it to a context"
+        if source == "DOCKER_CONTEXT"
+        else "choose a context with `docker context use`"
+    )
+    remedy = f"{choose} that `docker context ls` lists"
+    if not meta.is_file():
+        problem = f"{source} names the Docker context {name!r}, and there is none of that name"
+        raise SandboxUnavailable(problem, remedy)
+    endpoints = _read(meta).get("Endpoints")
+    found = endpoints.get("docker") if isinstance(endpoints, dict) else None
+    endpoint: dict[str, Any] = found if isinstance(found, dict) else {}
+    host = endpoint.get("Host")
+    named = f"the Docker context {name!r}"
+    if not isinstance(host, str) or not host:
+        raise SandboxUnavailable(f"{named} ({meta}) has no address of an engine", remedy)
+    _require_scheme(host, named)
+    tls = folder / "tls" / identity / "docker"
+    return EngineAddress(
+        host=host,
+        named_by=f"{named}, {host}",
+        remedy=f"start the engine of that context, or {choose} that answers",
+        tls_folder=tls if tls.is_dir() else None,
+        verify_tls=not endpoint.get("SkipTLSVerify", False),
+    )
+
+
+def _require_scheme(host: str, named: str) -> None:
+    scheme, sign, _ = host.partition("://")
+    if sign and scheme not in SCHEMES:
+        other = "use an address that begins with unix:// or tcp://"
+        problem = f"{named}: an engine behind {scheme}:// cannot be used for cells"
+        raise SandboxUnavailable(problem, _SSH if scheme == "ssh" else other)
+
+
+def _config_folder(environment: Mapping[str, str]) -> Path:
+    given = environment.get("DOCKER_CONFIG")
+    return Path(given) if given else Path(environment.get("HOME") or Path.home()) / ".docker"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a file of Docker's says, nothing where there is none; never guess."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        found = error
+    if not isinstance(found, dict):
+        said = found.strerror if isinstance(found, OSError) else "it is no JSON object"
+        problem = f"{path}, which says where the Docker engine is, cannot be read ({said})"
+        raise SandboxUnavailable(problem, "repair or remove that file, or set DOCKER_HOST")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """The parts of an engine's answers that matter to a cell."""
+
+    name: str
+    """``Engine`` for Docker's own, else whatever answers in its place."""
+    server_version: str
+    os_type: str
+    architecture: str
+    kernel: str
+    cgroup_driver: str
+    cgroup_version: str
+    cpus: int
+    memory_limit: bool
+    swap_limit: bool
+    pids_limit: bool
+    cpuset: bool
+    security: tuple[str, ...]
+    """Names out of ``seccomp apparmor selinux userns rootless cgroupns``."""
+    runtimes: tuple[str, ...]
+    default_runtime: str
+    runc_version: str
+
+    @property
+    def rootless(self) -> bool:
+        """Whether the engine runs without root's rights."""
+        return "rootless" in self.security
+
+
+def facts_from(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFacts:
+    """Return the facts in the engine's answers to ``info`` and ``version``."""
+    components = {part.get("Name"): part for part in version.get("Components") or ()}
+    machine = str(info.get("Architecture", "unknown"))
+    return EngineFacts(
+        name=str(next(iter(components), DOCKER_ENGINE)),
+        server_version=str(version.get("Version", "unknown")),
+        os_type=str(info.get("OSType", "unknown")),
+        architecture=_OTHER_NAMES.get(machine, machine),
+        kernel=str(info.get("KernelVersion", "unknown")),
+        cgroup_driver=str(info.get("CgroupDriver", "unknown")),
+        cgroup_version=str(info.get("CgroupVersion", "1")),
+        cpus=int(info.get("NCPU", 0)),
+        memory_limit=bool(info.get("MemoryLimit")),
+        swap_limit=bool(info.get("SwapLimit")),
+        pids_limit=bool(info.get("PidsLimit")),
+        cpuset=bool(info.get("CPUSet")),
+        security=_security_names(info.get("SecurityOptions") or ()),
+        runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        default_runtime=str(info.get("DefaultRuntime", "unknown")),
+        runc_version=str(components.get("runc", {}).get("Version", "unknown")),
+    )
+
+
+def shortcomings(facts: EngineFacts, runtime: str | None = None) -> tuple[str, ...]:
+    """Return what the engine lacks that a cell cannot do without; each says what to do."""
+    found = []
+    if facts.os_type != "linux":
+        found.append(f"it runs {facts.os_type} containers; switch it to Linux containers")
+    if facts.architecture not in ARCHITECTURES:
+        known = ", ".join(sorted(ARCHITECTURES))
+        found.append(f"its machine is {facts.architecture!r}; cells are made for {known}")
+    if "seccomp" not in facts.security:
+        found.append("it cannot filter system calls; use a kernel and an engine with seccomp")
+    found += _missing_limits(facts)
+    if runtime is not None and runtime not in facts.runtimes:
+        known = ", ".join(facts.runtimes)
+        found.append(f"it has no runtime {runtime!r}; install it or choose one of {known}")
+    return tuple(found)
+
+
+def warnings_about(facts: EngineFacts, runtime: str | None = None) -> tuple[str, ...]:
+    """Return what is worth mending though cells hold without it, or has to be proven by trying."""
+    found = []
+    if facts.name != DOCKER_ENGINE:
+        found.append(f"{facts.name} answers in Docker's place; the canaries tell if its cells hold")
+    chosen = runtime or facts.default_runtime
+    if chosen not in (*_SAME_KERNEL, "unknown"):
+        found.append(
+            f"the runtime {chosen!r} puts a cell on a kernel of its own; every cell must prove its "
+            "filters there too, or is refused"
+        )
+    if facts.rootless and facts.cgroup_version == "1":
+        found.append("without root and on cgroup v1 limits are seldom kept; boot with cgroup v2")
+    if not facts.swap_limit:
+        found.append("swap is not limited; a policy's own address space still is")
+    version = _numbers(facts.runc_version)
+    if version and version < OLDEST_RUNC:
+        wanted = ".".join(str(number) for number in OLDEST_RUNC)
+        found.append(f"runc {facts.runc_version} is older than {wanted}; update it when you can")
+    if not facts.cpuset:
+        found.append("cells cannot be kept on one processor; timings will vary more")
+    return tuple(found)
+
+
+def _missing_limits(facts: EngineFacts) -> list[str]:
+    delegate = "delegate the cgroup controllers to it (see its rootless guide) or run it as root"
+    if facts.cgroup_driver == "none":
+        return [f"it has no cgroup driver, so it ignores every limit; {delegate}"]
+    found = []
+    if not facts.memory_limit:
+        found.append(f"it cannot limit memory; {delegate}")
+    if not facts.pids_limit:
+        found.append(f"it cannot limit processes; {delegate}")
+    return found
+
+
+def _security_names(options: Any) -> tuple[str, ...]:
+    """Return the names out of entries such as ``name=seccomp,profile=default``."""
+    names = []
+    for option in options:
+        first = str(option).split(",", 1)[0]
+        names.append(first.removeprefix("name="))
+    return tuple(names)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version such as ``1.1.5+ds1``; empty where there are none."""
+    numbers = []
+    for part in version.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

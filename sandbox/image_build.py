@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from sandbox.engine_address import engine_address
+from sandbox.daemon import engine_address
 from sandbox.errors import SandboxUnavailable
 from sandbox.image import (
     DOCKERFILE,

@@ -1,13 +1,20 @@
-"""A policy's source as text: what it must be, the name it goes by, its lines, what changed."""
+"""A policy's source, as text and as a tree: what it must be, its name, its lines, what changed."""
 
+import ast
 import difflib
 import hashlib
+import threading
+import warnings
 from collections import Counter
 
 from simulator.cell.cleantext import lines_of
 
 MAX_DIFF_STEPS = 20_000_000
 """Pairs of equal lines that a difference may look at, at worst: less than a second."""
+TRIES = 20
+"""How often a source is read before a failure of the interpreter itself is believed."""
+
+_reading = threading.Lock()
 
 
 def candidate_id(source: str) -> str:
@@ -49,3 +56,24 @@ def source_diff(before: str, after: str, old_name: str, new_name: str) -> str:
     if each_pass * min(len(old), len(new)) > MAX_DIFF_STEPS:
         return f"no difference is shown: {len(old):,} and {len(new):,} lines take too long"
     return "\n".join(difflib.unified_diff(old, new, old_name, new_name, lineterm=""))
+
+
+def parse(source: str, language: tuple[int, int] | None = None) -> ast.Module:
+    """Return the tree without a warning, or raise what ``ast.parse`` raises about the source.
+
+    Python 3.11 counts the depth of the trees that several threads make at a time in one place,
+    and then fails by chance with a SystemError. So one thread at a time makes one here; and as
+    libraries may be making another, a tree that failed so is made again.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return _parse(source, language)
+        except SystemError:
+            continue
+    return _parse(source, language)
+
+
+def _parse(source: str, language: tuple[int, int] | None) -> ast.Module:
+    with _reading, warnings.catch_warnings():  # warnings are settings of the whole process
+        warnings.simplefilter("ignore")
+        return ast.parse(source, "policy.py", feature_version=language)

@@ -39,7 +39,7 @@ engine_version() {
 }
 
 # An engine that the user named is the user's to start: nothing is installed in its place.
-# The order is that of the docker command and of sandbox/engine_address.py.
+# The order is that of the docker command and of sandbox/daemon.py.
 refuse_if_engine_was_named() {
     local config=${DOCKER_CONFIG:-${HOME:-}/.docker}/config.json name=DOCKER_HOST value other
     value=${DOCKER_HOST:-}

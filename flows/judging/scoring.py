@@ -14,7 +14,7 @@ from flows.judging.objectives import (
 )
 from flows.settings.sections import Objective
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
-from sandbox.parsing import parse
+from sandbox.source import parse
 
 PLAUSIBLE_SLACK = 1e-9
 """Relative room for rounding below the provable bound before a result counts as implausible."""

@@ -16,7 +16,7 @@ from itertools import islice
 
 from markdown_it import MarkdownIt
 
-from sandbox.parsing import parse
+from sandbox.source import parse
 
 MAX_REPLY_CHARS = 200_000
 """The rest of a longer reply is neither read nor stored."""

@@ -14,6 +14,7 @@ from simulator import __version__
 from simulator.cell.channel import Budget, Channel
 from simulator.cell.cleantext import clean_text
 from simulator.cell.crew import Member
+from simulator.cell.evidence import isolation_report, standing_of, worker_gaps
 from simulator.cell.frames import (
     NOT_TRIED,
     TIME_LIMITS,
@@ -23,7 +24,6 @@ from simulator.cell.frames import (
     not_tried_because,
 )
 from simulator.cell.sealed_policy import SealedPolicy
-from simulator.cell.standing import isolation_report, standing_of, worker_gaps
 from simulator.engine import Run, simulate
 from simulator.errors import Failure, PolicyFailure
 from simulator.scenario import Scenario

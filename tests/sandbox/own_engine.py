@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from sandbox.engine_address import engine_address
+from sandbox.daemon import engine_address
 
 MACHINES_ENGINE = engine_address(os.environ).host
 ANSWER_SECONDS = 240.0

@@ -15,7 +15,7 @@ from tests.support.cells import HONEST, ROOT, TIGHT, small_scenario
 SMALL = small_scenario()
 WEEK_SECONDS = 7 * 86_400.0
 SETTABLE = ("time.time(", "time.time_ns(", "datetime.now", "datetime.today", "CLOCK_REALTIME")
-READS_THE_TIME_OF_DAY = {"sandbox/owner.py"}
+READS_THE_TIME_OF_DAY = {"sandbox/reaper.py"}
 """For the deadline of cells whose owner runs on another machine."""
 
 

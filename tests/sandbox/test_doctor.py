@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from sandbox.canaries import canaries
-from sandbox.doctor import Check, Report, examine
+from sandbox.doctor import Check, Report, canaries, examine
 from sandbox.outcome import Evaluation, Outcome
 
 

@@ -21,8 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from sandbox.daemon import Daemon
-from sandbox.engine_address import LOCAL, engine_address
+from sandbox.daemon import LOCAL, Daemon, engine_address
 from sandbox.errors import SandboxUnavailable
 from tests.support.command import assay
 

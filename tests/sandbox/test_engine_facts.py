@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.engine_facts import EngineFacts, facts_from, shortcomings, warnings_about
+from sandbox.daemon import EngineFacts, facts_from, shortcomings, warnings_about
 
 INFO: dict[str, Any] = {
     "OSType": "linux",

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.hardening import ENTRYPOINT, LABEL, container_options
+from sandbox.hardening import ALLOWED_CALLS, ENTRYPOINT, LABEL, container_options, seccomp_profile
 from sandbox.limits import Limits
-from sandbox.seccomp import ALLOWED_CALLS, seccomp_profile
 from simulator.cell.seal import ONE_UID, SPLIT
 
 TOP_KEYS = {

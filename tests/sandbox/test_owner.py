@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sandbox.hardening import DEADLINE_LABEL, OWNER_LABEL
 from sandbox.hardening import UPTIME_DEADLINE_LABEL as UPTIME_LABEL
-from sandbox.owner import (
+from sandbox.reaper import (
     Now,
     Place,
     is_named_like_ours,

@@ -6,7 +6,7 @@ import gc
 import pytest
 
 from flows.threads import side_by_side
-from sandbox.parsing import parse
+from sandbox.source import parse
 from simulator.library import policy_names, policy_source
 
 

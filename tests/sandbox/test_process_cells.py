@@ -13,8 +13,7 @@ import pytest
 
 from sandbox.errors import CellFailed, SandboxUnavailable
 from sandbox.outcome import Outcome
-from sandbox.process_cell import ProcessCell
-from sandbox.process_cells import ProcessCells, environment
+from sandbox.process_cells import ProcessCell, ProcessCells, environment
 from sandbox.trial import Payload, Sandbox
 from tests.sandbox.callers import until
 from tests.support.cells import HONEST, ROOT, TIGHT, small_scenario, try_in_process

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from sandbox.processors import Processors
+from sandbox.provider import Processors
 
 
 def test_cells_at_work_beside_each_other_have_different_processors() -> None:

@@ -3,11 +3,10 @@
 import pytest
 
 from sandbox import doctor
+from sandbox.daemon import EngineFacts, facts_from, shortcomings, warnings_about
 from sandbox.doctor import examine
-from sandbox.engine_facts import EngineFacts, facts_from, shortcomings, warnings_about
-from sandbox.hardening import container_options
+from sandbox.hardening import container_options, seccomp_profile
 from sandbox.limits import Limits
-from sandbox.seccomp import seccomp_profile
 from simulator.cell.seal import SPLIT
 from tests.sandbox.recorded_engines import BAD, GOOD, OTHER_KERNELS, Answers, docker
 

@@ -3,8 +3,7 @@
 import pytest
 
 from sandbox.outcome import Outcome
-from sandbox.process_cell import ProcessCell
-from sandbox.process_cells import ProcessCells
+from sandbox.process_cells import ProcessCell, ProcessCells
 from sandbox.trial import Sandbox
 from tests.support.cells import HONEST, TIGHT, small_scenario
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.stream import OutputParts, TooMuchOutput
+from sandbox.docker_cells import OutputParts, TooMuchOutput
 
 PIECES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20)), max_size=10)
 
