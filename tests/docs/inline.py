@@ -39,7 +39,7 @@ IN_OTHER_TESTS = {
     "make image": "tests/docs/test_set_up_pages.py",
     "make venv": "tests/docs/test_set_up_pages.py",
     "assay demo": "tests/flows/test_experiment.py",
-    "assay doctor --": "tests/sandbox/test_doctor_command.py",
+    "assay doctor --": "tests/sandbox/test_doctor.py",
     "assay run --fresh-test": "tests/flows/test_fresh_test.py",
     "assay run --suite real.toml": "tests/flows/test_cli_traces_suite.py",
     "assay evaluate POLICY.py --suite real.toml": "tests/flows/test_cli_traces_suite.py",

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
+from sandbox import doctor
 from sandbox.daemon import EngineFacts, facts_from, shortcomings, warnings_about
+from sandbox.doctor import examine
+from sandbox.hardening import container_options, seccomp_profile
+from sandbox.limits import Limits
+from simulator.cell.seal import SPLIT
+from tests.sandbox.recorded_engines import BAD, GOOD, OTHER_KERNELS, Answers, docker
 
 INFO: dict[str, Any] = {
     "OSType": "linux",
@@ -86,3 +92,94 @@ def test_an_old_runc_is_worth_a_warning(version: str, warned: bool) -> None:
 
 def test_answers_without_any_fact_are_refused_not_crashed_on() -> None:
     assert len(shortcomings(facts_from({}, {}))) >= 4
+
+
+@pytest.mark.parametrize(("answers", "told"), GOOD.values(), ids=GOOD)
+def test_an_engine_that_can_hold_a_cell_is_taken_with_its_warnings(
+    answers: Answers, told: tuple[str, ...]
+) -> None:
+    facts = facts_from(*answers)
+
+    warnings = warnings_about(facts)
+
+    assert shortcomings(facts) == ()
+    assert len(warnings) == len(told)
+    assert all(part in warning for part, warning in zip(told, warnings, strict=True))
+
+
+@pytest.mark.parametrize(("answers", "told"), BAD.values(), ids=BAD)
+def test_an_engine_that_cannot_hold_a_cell_is_refused_and_told_why(
+    answers: Answers, told: str
+) -> None:
+    (found,) = shortcomings(facts_from(*answers))
+
+    assert told in found
+
+
+@pytest.mark.parametrize("runtime", OTHER_KERNELS)
+def test_a_runtime_with_a_kernel_of_its_own_is_used_by_name_and_must_prove_itself(
+    runtime: str,
+) -> None:
+    facts = facts_from(*docker(Runtimes={"runc": {}, **OTHER_KERNELS}))
+
+    (warning,) = warnings_about(facts, runtime)
+
+    assert shortcomings(facts, runtime) == ()
+    assert "every cell must prove its filters there too, or is refused" in warning
+    assert shortcomings(facts_from(*docker()), runtime) != ()
+
+
+@pytest.mark.parametrize(("answers", "_told"), GOOD.values(), ids=GOOD)
+def test_every_engine_gets_the_filter_of_its_own_machine(
+    answers: Answers, _told: tuple[str, ...]
+) -> None:
+    facts = facts_from(*answers)
+
+    (machine,) = seccomp_profile(facts.architecture)["architectures"]
+
+    assert machine == {"x86_64": "SCMP_ARCH_X86_64"}.get(facts.architecture, "SCMP_ARCH_AARCH64")
+
+
+def test_without_an_account_of_processors_a_cell_is_put_on_none() -> None:
+    options = container_options(
+        image_id="sha256:abc",
+        workers=1,
+        isolation=SPLIT,
+        limits=Limits(),
+        seccomp=seccomp_profile("aarch64"),
+        cpu=None,
+        labels={},
+    )
+
+    assert options["HostConfig"]["CpusetCpus"] == ""
+
+
+class RecordedDaemon:
+    """An engine that is only its answers."""
+
+    answers: Answers
+
+    def facts(self) -> EngineFacts:
+        return facts_from(*self.answers)
+
+    def image_id(self, name: str) -> str:
+        return "sha256:abc"
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(("answers", "told"), BAD.values(), ids=BAD)
+def test_the_doctor_says_what_such_an_engine_lacks(
+    answers: Answers, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = RecordedDaemon()
+    daemon.answers = answers
+    monkeypatch.setattr(doctor, "Daemon", lambda: daemon)
+
+    report = examine()
+
+    (failed,) = [check for check in report.checks if not check.ok]
+    assert failed.name == "engine protections"
+    assert told in failed.detail
+    assert failed.remedy

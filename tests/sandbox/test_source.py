@@ -1,5 +1,7 @@
-"""What can be a policy's source at all, and the name it goes by."""
+"""A policy's source as text and as a tree, from several threads at once."""
 
+import ast
+import gc
 import hashlib
 import sys
 import traceback
@@ -9,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.threads import side_by_side
 from sandbox.screen import screen
-from sandbox.source import candidate_id, malformed_because, source_diff, source_line
+from sandbox.source import candidate_id, malformed_because, parse, source_diff, source_line
+from simulator.library import policy_names, policy_source
 
 
 def test_a_candidate_is_named_by_the_hash_of_its_source() -> None:
@@ -82,3 +86,26 @@ def test_a_difference_that_would_take_too_long_is_not_made() -> None:
     shown = source_diff("\n".join(often), "\n".join(reversed(often)), "1/0", "2/0")
 
     assert shown == "no difference is shown: 3,000 and 3,000 lines take too long"
+
+
+def test_threads_that_make_trees_at_once_all_get_them() -> None:
+    sources = [policy_source(name) for name in policy_names()]
+    before = gc.get_threshold()
+    gc.set_threshold(50)  # a collection is where one thread gives way to another
+
+    def work(number: int) -> list[str]:
+        return [ast.dump(parse(source)) for source in sources[number % 3 :]]
+
+    try:
+        made = side_by_side(work, range(6))
+    finally:
+        gc.set_threshold(*before)
+
+    assert made[0] == made[3] == [ast.dump(ast.parse(source)) for source in sources]
+
+
+def test_what_is_wrong_with_a_source_is_raised_as_always() -> None:
+    with pytest.raises(SyntaxError):
+        parse("def step(:")
+    with pytest.raises(SyntaxError):
+        parse("type X = int", (3, 11))

@@ -1,8 +1,10 @@
 """The stock of ready cells: as many ahead as asked, single-use, none left over."""
 
 import threading
+from collections import deque
 
 from sandbox.errors import CellFailed
+from sandbox.provider import Processors
 from sandbox.stock import Stock
 
 
@@ -125,3 +127,19 @@ def test_with_nothing_ahead_no_cell_is_started_in_vain() -> None:
 
     shop.stock.close()
     assert len(shop.started) == 1
+
+
+def test_cells_at_work_beside_each_other_have_different_processors() -> None:
+    processors = Processors([4, 7])
+    waiting = deque(processors.take() for _ in range(2))
+
+    for _ in range(20):
+        at_work = {waiting.popleft(), waiting.popleft()}
+        waiting.extend([processors.take(), processors.take()])
+        assert at_work == {4, 7}
+
+
+def test_one_processor_is_enough() -> None:
+    processors = Processors([3])
+
+    assert [processors.take() for _ in range(3)] == [3, 3, 3]
