@@ -103,7 +103,7 @@ class ProposalRequest:
     chosen: tuple[SeenAttempt, ...] = ()
     """The parents that the strategy chose: none, one to ``vary``, two to ``combine``."""
     shorter: Callable[[int], Prompt | None] = _no_shorter
-    """Returns the prompt again, recorded, within so many tokens where that can be."""
+    """Returns and records a prompt of at most that many tokens, or None if that is impossible."""
     seconds_left: float | None = None
     """How long the search may still take; None is no bound."""
     notice: Callable[[str], None] = _ignored

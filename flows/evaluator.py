@@ -1,9 +1,9 @@
-"""Assay's cell and score for other frameworks: one call that takes a policy and never harms them.
+"""Assay's cell and score for other frameworks: one call evaluates a policy without risk to the caller.
 
-Each function serves the evaluator that one framework asks for; docs/evaluator.md shows how. The
-policy runs in Assay's cell alone, never in the process that calls. What a policy does wrong is in
-the answer; only a failure of ours raises. Scores are of train scenarios unless told otherwise, so
-that a result can still be checked on scenarios that the search has not seen.
+Each function is the evaluator that one framework expects; see docs/evaluator.md. The policy runs in
+Assay's cell, never in the calling process. A policy's failure is part of the answer; only a failure
+of Assay raises. Scores are on train scenarios by default, so a result can still be checked on
+scenarios that the search has not seen.
 """
 
 import json

@@ -125,7 +125,7 @@ def _private(config: SearchConfig) -> tuple[int | None, SearchConfig]:
 
 def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
     """Return the files of an ended experiment; write those that a kill prevented."""
-    assert ledger.experiment is not None, "what has ended has begun"
+    assert ledger.experiment is not None, "an ended search has an experiment row"
     spend = replace(ledger.spend(), seconds=wall_seconds(earlier))
     result = ledger.result(spend, already_done=True)
     if _left_its_files(ledger.experiment, earlier):

@@ -114,7 +114,7 @@ SHORT_SHA256 = 8
 
 
 def find_contenders(names: Sequence[str]) -> list[Contender]:
-    """Return the policies of these names, each under a label of its own."""
+    """Return the policies of these names, each with a unique label."""
     found = [find_contender(name) for name in names]
     labels = [each.label for each in found]
     return [

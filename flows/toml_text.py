@@ -38,7 +38,7 @@ def _plain(found: Any) -> Any:
 
 
 def _break_lines(found: Item) -> None:
-    """Put each value of a long list on a line of its own."""
+    """Put each value of a long list on its own line."""
     match found:
         case Table():
             for each in found.values():

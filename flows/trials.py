@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 
 def shares(things: Sequence[T], count: int) -> list[list[T]]:
-    """Return ``things`` in order in ``count`` parts of nearly equal length, one at the least."""
+    """Return ``things`` in order in ``count`` parts of nearly equal length, at least one."""
     ends = [len(things) * part // max(1, count) for part in range(max(1, count) + 1)]
     return [list(things[start:end]) for start, end in pairwise(ends)]
 
@@ -69,8 +69,8 @@ def shares(things: Sequence[T], count: int) -> list[list[T]]:
 def joined(trials: Sequence[Trial]) -> Trial:
     """Return the trials of one candidate as one; the cell's seconds are those of all cells.
 
-    What comes after a limit of time counts as not tried, as it would in one cell: the result does
-    not depend on how many cells there were, nor on which was done first.
+    Scenarios after a time limit count as not tried, as in one cell. The result does not depend on
+    the number of cells or on which finished first.
     """
     first = trials[0]
     if len(trials) == 1:
@@ -88,12 +88,12 @@ def joined(trials: Sequence[Trial]) -> Trial:
 
 
 RETRY_SECONDS = (1.0, 4.0)
-"""Waits before a hop whose failure is ours is begun again."""
+"""Seconds to wait before each retry of a hop whose failure is not the policy's."""
 OURS = (CellFailed, SandboxUnavailable)
 
 
 class Around(Protocol):
-    """Runs a hop that leaves this process; an orchestrator puts a task of its own around it."""
+    """Runs a hop that leaves this process; an orchestrator wraps it in a task."""
 
     def __call__(self, hop: str, label: str, call: Callable[[], T]) -> T:
         """Return the result of ``call``; retry a trial when the failure is not the policy's."""

@@ -225,8 +225,8 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
 def _find(home: Path, name: str, experiment: str | None) -> Found:
     where = find_experiment(home, experiment)
     if where is None:
-        told = f"no experiment {experiment!r}" if experiment else "no experiment yet"
-        raise UserError(f"there is {told} in {home}: start one with assay run")
+        missing = f"no experiment {experiment!r}" if experiment else "no experiment yet"
+        raise UserError(f"there is {missing} in {home}: start one with assay run")
     found = None
     place = PLACE.fullmatch(name)
     if name == "best":

@@ -249,13 +249,13 @@ def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
 
 
 def demo_config(home: Path, fresh: bool, cell: str = DOCKER) -> SearchConfig:
-    """Return the first demo that has not ended, by number; a fresh one has not even begun."""
+    """Return the first demo, by number, that has not ended or, if ``fresh``, not started."""
     settings = {**SETTINGS, "cell": cell}
     config = load_config(None, settings)
     for number in count(2):
         ledger = Ledger(recorded(home, experiment_id(config)))
-        begun = ledger.experiment is not None
-        if not begun or not (fresh or ended(ledger.experiment, ledger.tried(), config)):
+        started = ledger.experiment is not None
+        if not started or not (fresh or ended(ledger.experiment, ledger.tried(), config)):
             break
         changed = {"name": f"demo-{number}", "seed": SEED + number}
         config = load_config(None, {**settings, **changed})

@@ -187,7 +187,7 @@ def _described(
             raise UserError("--scenario and --split choose within a suite, not within a trace")
         return [_trace_scenario(path, params)]
     if params is not None:
-        raise UserError("--params goes with a trace file: a suite has parameters of its own")
+        raise UserError("--params goes with a trace file: a suite sets its own parameters")
     suite = load_suite(name)
     found = suite.scenarios if split is None else suite.split(split)
     if scenario is not None:
@@ -201,7 +201,7 @@ def _described(
 
 
 def _trace_scenario(path: Path, params: Path | None) -> Scenario:
-    """Return a trace on its cluster; without parameters its header and its arrivals tell some."""
+    """Return a trace on its cluster; without --params, parameters come from its header and arrivals."""
     if params is not None:
         return scenario_from_files(path, load_params(params))
     header = read_header(path) or {}

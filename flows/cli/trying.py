@@ -254,15 +254,15 @@ def _contenders(names: Sequence[str], paper: bool) -> list[Contender]:
 
 
 def _teller(contenders: int) -> Callable[[Contender, Trial], None]:
-    """Tell a person at a terminal what has been tried; say nothing into files and pipes."""
+    """Return a function that prints each tried policy on a terminal, and nothing elsewhere."""
     tried: list[str] = []
 
-    def tell(contender: Contender, trial: Trial) -> None:
+    def report(contender: Contender, trial: Trial) -> None:
         tried.append(contender.label)
         if sys.stderr.isatty():
             say(f"assay: {len(tried)} of {contenders}: {contender.label} {trial.outcome}")
 
-    return tell
+    return report
 
 
 def _comparison_json(comparison: Comparison, figures: Sequence[PaperFigure]) -> dict[str, Any]:

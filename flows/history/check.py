@@ -15,7 +15,7 @@ from flows.history.store import open_history, refreshed, repaired
 from flows.home import published_path
 
 MOST_NAMED = 10
-"""Of many problems of one kind so many are named, the others counted."""
+"""How many problems of one kind are named; the others are counted."""
 
 _SOURCES = """
 SELECT experiment_id || ' ' || iteration || '/' || slot AS place, contains(source, ?) AS redacted

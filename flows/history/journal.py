@@ -31,7 +31,7 @@ _READERS: dict[str, TypeAdapter[Any]] = {k.kind: TypeAdapter(k.row_type) for k i
 _COLUMNS = {kind.kind: frozenset(kind.columns) for kind in ROW_KINDS}
 _INT64_MAX = 2**63 - 1
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
-# What the fast parser lets pass or cannot tell apart, and the strict one refuses or repairs.
+# The fast parser accepts or confuses these values; the strict one refuses or repairs them.
 _DOUBTFUL = (b"NaN", b"Infinity")
 
 
@@ -41,19 +41,19 @@ _MOMENT = re.compile(rb'\{"v":\d+,"kind":"\w+","at":"([-+:.T0-9]+)"')
 
 
 class JournalError(UserError):
-    """The journal cannot be written: nothing may be reported as recorded from here on."""
+    """The journal cannot be written: nothing after this may be reported as recorded."""
 
 
 class JournalTooNewError(JournalError):
-    """A newer assay worked on the experiment; what it paid for would be paid for again."""
+    """A newer assay worked on the experiment; its unreadable replies would be paid for twice."""
 
 
 class Journal:
     """Appends rows to a new file under the home folder; several threads may share one journal.
 
-    Each process opens a file of its own, so that writers never wait for each other and a crash can
-    tear only the last line of one file. The secrets given, those of the environment and whatever
-    looks like a key are taken out of every text before it is written.
+    Each process opens its own file, so writers never wait for each other and a crash can damage
+    only the last line of one file. The given secrets, those of the environment and every string
+    that looks like a key are redacted before a text is written.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ def read_rows(
 
 
 def journal_files(home: Path, experiment_id: str | None = None) -> tuple[Path, ...]:
-    """All journal files, or one experiment's, in the order in which they were begun."""
+    """All journal files, or one experiment's, in the order of their start."""
     folder = journal_folder(home)
     names = sorted(folder.glob("*.jsonl"), key=_begun) if folder.is_dir() else []
     return tuple(p for p in names if experiment_id in (None, p.name.rsplit(".", 3)[0]))
@@ -265,8 +265,8 @@ def _create(folder: Path, experiment_id: str, moment: datetime) -> tuple[Path, i
     """A new file named by experiment, start time and process; its entry is on disk too."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     while True:
-        begun = moment.strftime("%Y%m%dT%H%M%S%f")
-        path = folder / f"{experiment_id}.{begun}.{os.getpid()}.jsonl"
+        started = moment.strftime("%Y%m%dT%H%M%S%f")
+        path = folder / f"{experiment_id}.{started}.{os.getpid()}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, flags, 0o644)

@@ -76,7 +76,7 @@ class CandidateRow:
     score: float | None
     """Geometric mean over scenarios of baseline / own weighted latency; higher is better."""
     improved: bool
-    """Promoted: it became the experiment's best, as ``standing`` tells."""
+    """Promoted: it became the experiment's best; see ``standing``."""
     problem: str | None
     problem_line: int | None
     duplicate_of: str | None
@@ -112,7 +112,7 @@ class EvaluationRow:
     slot: int
     scenario: str
     attempt: int
-    """0 is the scored try; higher numbers are repeats, as ``purpose`` tells."""
+    """0 is the scored try; higher numbers are repeats; see ``purpose``."""
     candidate: str
     split: str
     outcome: str

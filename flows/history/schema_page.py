@@ -43,7 +43,9 @@ def schema_page(home: Path) -> str:
     parts += [_section(name, comments[name], public[name]) for name in public if name in tables]
     parts.append("## Views\n")
     parts += [_section(name, comments[name], public[name]) for name in views]
-    parts.append("## Bookkeeping\n\nHow far the journals have been read, in a schema of its own.\n")
+    parts.append(
+        "## Bookkeeping\n\nHow far the journals have been read. These tables are in the schema `bookkeeping`.\n"
+    )
     for name, columns in _by_table(home, "bookkeeping").items():
         parts.append(_section(f"bookkeeping.{name}", comments[name], columns))
     return "\n".join(parts)

@@ -233,14 +233,14 @@ def _one_statement(connection: Connection, sql: str) -> Any:
 
 
 def _reading(connection: Connection, statement: Any) -> str:
-    """The statement as a query that cannot write where files can be reached.
+    """Return the statement as a subquery, which cannot write files.
 
-    A COPY may stand in a WITH, but DuckDB refuses that below the top of a query. A PIVOT is several
-    statements in one, each with a top of its own.
+    A WITH may contain a COPY, but DuckDB refuses that in a subquery. A PIVOT expands to several
+    statements, so it cannot be a subquery.
     """
     if not is_select(statement):
         raise QueryError(
-            "with --files, and into a Parquet file, only a SELECT is answered: write a PIVOT as "
+            "with --files, and into a Parquet file, only SELECT is allowed: write a PIVOT as "
             "SELECT ... FILTER (WHERE ...)"
         )
     asked = f"FROM (\n{text_of(statement)}\n)"

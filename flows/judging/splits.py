@@ -103,9 +103,9 @@ class FreshTest:
 
     seed: int = field(repr=False)
     patterns: "tuple[Pattern, ...]"
-    """The scenarios that can be drawn anew."""
+    """The scenarios that can be redrawn."""
     left_out: tuple[str, ...]
-    """The test scenarios of the suite that cannot be drawn anew, and why, in words."""
+    """The test scenarios of the suite that cannot be redrawn, each with the reason."""
 
     def draw(self) -> tuple[Scenario, ...]:
         return tuple(_drawn(each, self.seed) for each in self.patterns)
@@ -113,7 +113,7 @@ class FreshTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """A scenario whose workload came from a generator, which can draw another of its kind."""
+    """A scenario whose workload came from a generator, which can draw another of the same kind."""
 
     scenario: Scenario
     family: Family | None
@@ -125,7 +125,7 @@ def suite_splits(
 ) -> Splits:
     """Return all scenarios of a suite; refuse one without any to learn from.
 
-    With the seed ``fresh_test``, the final test is drawn anew: see ``FreshTest``.
+    With the seed ``fresh_test``, the test scenarios are redrawn: see ``FreshTest``.
     """
     found = load_suite(suite)
     test = _called(found.split(TEST), policy_calls)
@@ -168,14 +168,14 @@ def _fresh_test(suite: str, test: Sequence[Scenario], seed: int) -> FreshTest:
     if not patterns:
         why = "; ".join(left_out) or "it has no test scenarios"
         raise ConfigError(
-            f"guards.fresh_test: no test scenario of suite {suite} can be drawn anew: {why}; leave "
+            f"guards.fresh_test: no test scenario of suite {suite} can be redrawn: {why}; leave "
             "--fresh-test out, or choose another --suite"
         )
     return FreshTest(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out))
 
 
 def _pattern(scenario: Scenario, trace: Path | None) -> Pattern | None:
-    """Return how to draw a scenario anew, None unless a generator reproduces its workload."""
+    """Return how to redraw a scenario, or None unless a generator reproduces its workload."""
     if trace is None:
         return Pattern(scenario=scenario, family=None)
     header = _header(trace)

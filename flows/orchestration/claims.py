@@ -1,4 +1,4 @@
-"""Who works on what among processes that share a folder: locks that a dying process gives back."""
+"""Which process works on which policy of a folder: locks that end with their process."""
 
 import fcntl
 import json
@@ -15,12 +15,12 @@ DONE, BEGUN = "done", "begun"
 
 
 class Claim(Enum):
-    """What became of asking for a piece of work."""
+    """The result of a claim on a piece of work."""
 
     FRESH = "fresh"
-    """It is ours, and nobody has begun it before."""
+    """It is ours, and no process started it before."""
     LEFT = "left"
-    """It is ours, and somebody began it and died: what of it is recorded must be looked up."""
+    """It is ours; a process started it and died. Look up what it recorded."""
     DONE = "done"
     TAKEN = "taken"
     """Another process works on it."""

@@ -88,8 +88,8 @@ def evaluate_folder(
             image_id=trials.info().get("image_id"),
             flow_run_id=flow_run_id,
         )
-        begun = _experiment(home, identity) or _experiment_row(config, provenance)
-        journal.append(begun)
+        started = _experiment(home, identity) or _experiment_row(config, provenance)
+        journal.append(started)
         work = _Work(
             home=home,
             splits=Splits(train=tuple(scenarios)),
@@ -105,7 +105,7 @@ def evaluate_folder(
         work.through(pieces, config.slots)
         rows = _recorded(home, identity)
         done = [rows[each] for each in _ids(pieces) if each in rows]
-        ended = _ended(begun, len(done), len(work.lost))
+        ended = _ended(started, len(done), len(work.lost))
         journal.append(ended)
     return FolderResult(
         experiment_id=identity,
@@ -236,7 +236,7 @@ def _text(title: str, source: str) -> PolicyText:
 def _placed(
     contenders: Sequence[Contender], claims: Claims, known: Mapping[str, CandidateRow]
 ) -> list[_Piece]:
-    """Give baselines the slots of iteration 0 and every other policy an iteration of its own."""
+    """Give baselines the slots of iteration 0 and every other policy its own iteration."""
     others = [each.text.candidate for each in contenders if not each.baseline]
     numbers = claims.number(
         others, {sha256: row.iteration for sha256, row in known.items() if row.iteration > 0}
@@ -259,13 +259,13 @@ def _recorded(home: Path, experiment_id: str) -> dict[str, CandidateRow]:
 
 
 def _experiment(home: Path, experiment_id: str) -> ExperimentRow | None:
-    """Return the row of the experiment as it goes on, if it was begun before."""
+    """Return the row of a resumed experiment, None for a new one."""
     rows = [row for row in read_rows(home, experiment_id) if isinstance(row, ExperimentRow)]
     return replace(rows[-1], status=RUNNING, finished_at=None) if rows else None
 
 
 def _experiment_row(config: FolderConfig, provenance: Provenance) -> ExperimentRow:
-    """Return the row of an experiment that begins."""
+    """Return the row of a new experiment."""
     return ExperimentRow(
         experiment_id=provenance.experiment_id,
         name=config.name,
@@ -286,13 +286,13 @@ def _experiment_row(config: FolderConfig, provenance: Provenance) -> ExperimentR
     )
 
 
-def _ended(begun: ExperimentRow, tried: int, lost: int) -> ExperimentRow:
+def _ended(started: ExperimentRow, tried: int, lost: int) -> ExperimentRow:
     """Return the row of the experiment once every policy is tried or lost."""
-    detail = f"{tried} policies are tried"
+    detail = f"{tried} policies were tried"
     return replace(
-        begun,
+        started,
         status="finished_with_losses" if lost else "finished",
-        status_detail=f"{detail}; {lost} were lost, which the next run makes up for"
+        status_detail=f"{detail}; {lost} were lost and will be tried by the next run"
         if lost
         else detail,
         finished_at=stamp(SystemClock()),

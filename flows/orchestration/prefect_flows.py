@@ -74,7 +74,7 @@ def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
 
 
 def serve_deployments(deployments: Sequence[Deployment], limit: int | None) -> None:
-    """Register the deployments and run what is due in processes of this machine, until told."""
+    """Register the deployments and run what is due in local processes, until interrupted."""
     serve(*map(served, deployments), limit=limit, print_starting_message=False)
 
 
@@ -103,9 +103,9 @@ def served(deployment: Deployment) -> RunnerDeployment:
 
 @flow(name="search", flow_run_name="{config.name}", version=assay_version(), persist_result=False)
 def search(config: SearchConfig, dated: bool = False) -> State[Any]:
-    """Search for a policy; the same configuration again continues where it ended.
+    """Search for a policy; the same configuration resumes an interrupted search.
 
-    ``dated`` adds the scheduled day to the name, so that each day has a search of its own.
+    ``dated`` adds the scheduled day to the name, so that each day is a separate search.
     """
     if dated:
         day = flow_run.get_scheduled_start_time()

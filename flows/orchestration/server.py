@@ -1,9 +1,9 @@
-"""Prefect's server as a process of its own, for a machine that has none, and its settings.
+"""Prefect's local server, started as a child process when none is configured, and its settings.
 
-It is started as Prefect's documentation says, with ``prefect server start``. What keeps it from
-starting is said at once. Prefect reads ``.env``, ``prefect.toml`` and ``pyproject.toml`` of the
-current folder, which may be anybody's, so it is imported in a folder of ours, and its processes
-begin there.
+It is started with ``prefect server start``, as Prefect documents. A cause that keeps it from
+starting is reported at once. Prefect reads ``.env``, ``prefect.toml`` and ``pyproject.toml`` of the
+current folder, which may come from others. Prefect is therefore imported in a folder of ours, and
+its processes start there.
 """
 
 import importlib
@@ -33,7 +33,7 @@ from flows.settings.sections import RunnerConfig
 START_SECONDS = 300
 OUR_FOLDER = Path(__file__).resolve().parent / "empty"
 FOLDER = "ASSAY_FOLDER"
-"""The variable that tells the process of a run in which folder its flow works."""
+"""The variable that names the folder in which a run's flow works."""
 
 
 def prepare_prefect(
@@ -184,7 +184,7 @@ def running_server(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C at a terminal is for us: we tell it when to go
+        start_new_session=True,  # Ctrl-C goes to our process, which then ends it
     )
     log = _Log(process)
     with Tether(-process.pid):
@@ -264,7 +264,7 @@ def _await_health(process: "subprocess.Popen[bytes]", log: _Log, url: str, secon
 
 
 def _last_words(lines: list[str]) -> str:
-    """Return the end of a log: its last line that tells of an error, else its last one."""
+    """Return the last line of a log that names an error, else its last line."""
     said = [line.strip() for line in lines if any(c.isalpha() for c in line)]
     errors = [line for line in said if "rror" in line or "xception" in line]
     last = (errors or said)[-1:]

@@ -47,7 +47,7 @@ def around(config: Machinery) -> Around:
 
 
 def in_a_task(hop: str, label: str, call: Callable[[], T]) -> T:
-    """Run a hop as a Prefect task; a trial is begun again when its failure is ours."""
+    """Run a hop as a Prefect task; retry a trial when the failure is not the policy's."""
     wrapped = propose_candidate if hop == PROPOSE else try_candidate
     result: T = cast(Any, wrapped.with_options(task_run_name=f"{hop} {label}"))(call)
     return result
@@ -139,7 +139,7 @@ _TRYING = task(
     retry_delay_seconds=list(RETRY_SECONDS),
     retry_condition_fn=_is_ours,
 )
-"""Makes a function a task that is begun again when its failure is ours."""
+"""Makes a function a task that is retried when the failure is not the policy's."""
 
 
 @task(name=PROPOSE, cache_policy=NO_CACHE, persist_result=False)
@@ -190,7 +190,7 @@ def _sandbox(limits: Limits, cell: str) -> Sandbox:
 
 
 def _dask(config: RunnerConfig) -> tuple[Any, type[Exception]]:
-    """Return the task runner, and the error that tells that a worker died under its work."""
+    """Return the task runner, and the error it raises when a worker died during its task."""
     check_runner(config)
     from distributed.scheduler import KilledWorker
     from prefect_dask.task_runners import DaskTaskRunner

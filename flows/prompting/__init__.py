@@ -1,1 +1,1 @@
-"""What a model is told, from templates and measured facts."""
+"""Prompts for a model, from templates and measured facts."""

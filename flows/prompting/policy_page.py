@@ -1,4 +1,4 @@
-"""The page that tells what a policy can see and do, written from the code that implements it.
+"""The page about what a policy can see and do, written from the code that implements it.
 
 ``python -m flows.prompting.policy_page > docs/policy-contract.md`` writes the page that ships; the
 prompts show the same text to a model.
@@ -28,7 +28,7 @@ PARAMS = (
     "allow_memory_overcommit",
     "max_job_seconds",
 )
-"""The keys of ``s.params`` that tell a policy something about its scenario."""
+"""The keys of ``s.params`` that describe a policy's scenario."""
 
 OBJECTS: Mapping[str, tuple[type[Any], Mapping[str, str]]] = {
     "s": (
@@ -111,7 +111,7 @@ HEAD = """\
 
 A policy is one Python module that registers one init and one step function, as
 [the guide](policy-guide.md) shows. The decorators and names are those of Eudoxia: policies written
-for it run unmodified, with their imports or without. This page is also what a model is told.
+for it run unmodified, with their imports or without. Prompts show the same text to a model.
 """
 
 

@@ -200,7 +200,7 @@ class ModelClient:
     # Waiting.
 
     def _pause(self, talk: _Talk, answer: _Answer) -> None:
-        """Wait before a request that failed is repeated; lose the attempt after so many tries."""
+        """Wait before a failed request is retried; lose the attempt after ``settings.tries``."""
         talk.tries += 1
         if talk.tries >= self.settings.tries:
             tries = counted(talk.tries, "try", "tries")
@@ -390,7 +390,7 @@ def _decoded(text: str) -> object:
 
 
 def _doubled(rng: random.Random, tries: int) -> float:
-    """Return the seconds to wait after so many tries: twice as long each time, jittered."""
+    """Return the seconds to wait before the next try: exponential backoff with jitter."""
     doubled = FIRST_PAUSE_SECONDS * float(2 ** min(tries - 1, 16))
     return min(doubled, LONGEST_PAUSE_SECONDS) * (0.5 + rng.random() / 2)
 

@@ -67,8 +67,8 @@ def http_client(
 ) -> httpx2.Client:
     """Return a client for one server; refuse a proxy or certificates that cannot be used.
 
-    It follows no redirects, which would carry the key elsewhere, and each request has a
-    connection of its own, so that its deadline can end it.
+    It follows no redirects, which would carry the key elsewhere, and each request has
+    its own connection, so that its deadline can close it.
     """
     proxy = proxy_for(base_url, environment)
     try:

@@ -123,7 +123,7 @@ def recorded_settings(home: Path, wanted: str) -> dict[str, Any]:
 
 
 def _found(home: Path, wanted: str) -> list[str]:
-    """Return the ids that an id or a name stands for, in the order in which they were begun."""
+    """Return the ids that an id or a name stands for, in the order of their start."""
     known = list(dict.fromkeys(path.name.rsplit(".", 3)[0] for path in journal_files(home)))
     found = [wanted] if wanted in known else [each for each in known if _name(each) == wanted]
     if not found:

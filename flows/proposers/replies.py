@@ -234,7 +234,7 @@ def _why_not(text: str, blocks: Sequence[Block]) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
-    """Return a parser of fences, wherever they stand; indentation makes no code of its own."""
+    """Return a parser of fences at any depth; it does not treat indented text as code."""
     parser = MarkdownIt("zero", {"maxNesting": 10}).enable(["fence", "blockquote", "list"])
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
@@ -377,7 +377,7 @@ def _run(lines: Sequence[str], begin: int, reader: Reader) -> tuple[int, str]:
             break
         end = begin + min(wrong, end - begin) - 1
         while end > begin and (not lines[end].strip() or lines[end][:1] in " \t)]}"):
-            end -= 1  # the statement that is wrong may have begun before
+            end -= 1  # the wrong statement may have started on an earlier line
         if end <= begin:
             break
     return begin, ""

@@ -53,8 +53,8 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
     if slot_of(row) == best:
         kind = "best"
     same = f"same as {row.duplicate_of}" if row.duplicate_of else ""
-    told = "" if row.standing == "promoted" else row.standing_detail
-    problem = row.problem or told or same
+    reason = "" if row.standing == "promoted" else row.standing_detail
+    problem = row.problem or reason or same
     return TableRow(
         slot=slot_name(slot_of(row)),
         order=order,

@@ -129,9 +129,9 @@ def places(
     attempt, are paid for and are tried even when nothing new can be paid; those ``charged`` have
     used what was held for their call.
     """
-    begun = slots[: _room_for_all(budget, before, len(slots))]
+    allowed = slots[: _room_for_all(budget, before, len(slots))]
     paid = [slot for slot in slots if slot in replied]
-    new = [slot for slot in begun if slot not in recorded | replied]
+    new = [slot for slot in allowed if slot not in recorded | replied]
     while paid and len(paid) > tries_left(budget, now):
         paid.pop()
     # A budget may have become smaller since the iteration began.
@@ -143,7 +143,7 @@ def places(
     ):
         new.pop()
     left = calls_left(budget, before)
-    each, more = divmod(int(left), len(begun)) if begun and left < inf else (0, 0)
+    each, more = divmod(int(left), len(allowed)) if allowed and left < inf else (0, 0)
     return [
         Place(slot=slot, charges=None if left == inf else each + (slot < more))
         for slot in sorted([*paid, *new])

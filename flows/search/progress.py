@@ -10,10 +10,10 @@ from flows.settings.search import SearchConfig
 from flows.wording import counted
 
 LONGEST = 160
-"""Characters of a reason that fit behind an attempt."""
+"""Most characters of a reason shown with an attempt."""
 BARS = "▁▂▃▄▅▆▇█"
 NOT_PROMOTED = ("refused", "barred")
-"""Standings of what was better on train and is not the best all the same."""
+"""Standings of candidates that beat the best on train but were not promoted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +62,12 @@ def advance(progress: Progress, happening: Happening) -> Progress:
 
 
 def plain_line(progress: Progress, happening: Happening) -> str | None:
-    """Return the line that a log shows for ``happening``, None for nothing worth a line."""
+    """Return the line that a log shows for ``happening``, None if it gets no line."""
     match happening:
         case Began(config=config, experiment_id=experiment, resumed=resumed, earlier=earlier):
-            begun = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
+            verb = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
             return (
-                f"experiment {experiment} {begun}: suite {config.suite} "
+                f"experiment {experiment} {verb}: suite {config.suite} "
                 f"({happening.scenarios} scenarios), {config.budget.candidates} candidates from "
                 f"the {config.proposer.kind} proposer, {config.slots} at a time"
             )
@@ -180,8 +180,8 @@ def _seconds_each(progress: Progress) -> float | None:
 def _why(row: CandidateRow) -> str:
     same = f"same as {row.duplicate_of}" if row.duplicate_of is not None else ""
     if row.standing in NOT_PROMOTED and not row.standing_detail.startswith(f"the {same}"):
-        told = f"{row.standing}: {_brief(row.standing_detail)}"
-        return f"  ({told}; {same})" if same else f"  ({told})"
+        ruling = f"{row.standing}: {_brief(row.standing_detail)}"
+        return f"  ({ruling}; {same})" if same else f"  ({ruling})"
     if same:
         return f"  ({same})"
     if row.problem is None:

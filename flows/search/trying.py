@@ -154,9 +154,9 @@ def judge_again(attempt: Attempt, references: References) -> Attempt:
 def try_in_cells(
     session: Session, attempt: Attempt, hop: str, scenarios: Sequence[Scenario], cells: int = 1
 ) -> Trial:
-    """Return how a source did on ``scenarios``, shared out among up to so many cells.
+    """Return the trial of a source on ``scenarios``, distributed over up to ``cells`` cells.
 
-    What a cell was to try is begun again when the fault is ours.
+    A cell's share is retried when the failure is not the policy's.
     """
     source = attempt.source
     assert source is not None, "only what has a source is tried"

@@ -207,8 +207,8 @@ def _explain(error: ValidationError, file: str, origins: Mapping[str, Origin]) -
         if problem["type"] == "extra_forbidden":
             lines.append(f"{where}unknown key {key!r}{_suggestion(problem['loc'])}")
             continue
-        told = isinstance(problem["input"], dict) or key.endswith("api_key_env")  # maybe a key
-        given = "" if told else f", got {problem['input']!r}"
+        hidden = isinstance(problem["input"], dict) or key.endswith("api_key_env")  # maybe a key
+        given = "" if hidden else f", got {problem['input']!r}"
         lines.append(f"{where}{key or 'configuration'}: {_expectation(key, problem)}{given}")
     return "\n".join(lines)
 
@@ -298,7 +298,7 @@ def refuse_leaks(
 
 
 def _sends_key(proposer: ProposerConfig, model: ModelConfig | None) -> bool:
-    """Tell whether a model is sent any key; with a server of its own it needs a key of its own."""
+    """Return whether a model is sent a key; a model with its own server needs its own key."""
     own = model is not None and model.base_url not in (None, proposer.base_url)
     return not own or (model is not None and model.api_key_env is not None)
 

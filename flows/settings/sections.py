@@ -171,8 +171,7 @@ class GuardConfig(Section):
     test: bool = Field(True, description="try the best and the baselines on test, once, at the end")
     fresh_test: Secret[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(
         None,
-        description="seed from which the test scenarios are drawn anew; kept out of the history "
-        "until then",
+        description="seed for redrawing the test scenarios; kept out of the history until then",
     )
 
     @model_validator(mode="after")
@@ -185,7 +184,7 @@ class GuardConfig(Section):
 
 
 class BudgetConfig(Section):
-    """Where a search stops, whichever comes first; None is no limit of that kind."""
+    """Limits of a search; it stops at the first one reached. None is no limit."""
 
     candidates: int = Field(24, ge=1, le=1_000_000, description="attempts, baselines not counted")
     evaluations: int | None = Field(None, ge=1, description="candidate x scenario tries in cells")
@@ -195,7 +194,7 @@ class BudgetConfig(Section):
 
 
 class FeedbackConfig(Section):
-    """What a model is told about earlier attempts."""
+    """What prompts show of earlier attempts."""
 
     show: Literal["score", "diagnoses", "history"] = Field(
         "history", description="the last score only; with its diagnoses; with earlier attempts too"

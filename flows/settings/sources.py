@@ -30,7 +30,7 @@ OTHER_PREFIXES = ("EVALUATOR_",)
 DOTENV_FILE = ".env"
 MAX_DOTENV_BYTES = 1 << 20
 SDK_BASE_URL = "OPENAI_BASE_URL"
-"""Where the openai package sends a key unless it is told otherwise."""
+"""The variable that sets the openai package's default server."""
 NOT_IN_DOTENV = ("cell", "runner")
 """Settings that say where a policy's code runs: a file that came with a folder never does."""
 

@@ -124,6 +124,6 @@ def _compare(where: Path, header: Mapping[str, Any], found: Mapping[str, Any]) -
         if key in header and header[key] != value and not (key == "sha256" and problems):
             problems.append(
                 f"{where}: {key} is {show(header[key])}, but the trace has {value}; restore the "
-                "trace, or write its header anew if it was changed on purpose"
+                "trace, or rewrite its header if the change is intended"
             )
     return problems

@@ -53,7 +53,7 @@ def write_with_header(
 
 
 def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse a name for a new trace whose header would have no place of its own."""
+    """Refuse a name for a new trace if its header would overwrite another file."""
     if out.suffix != ".csv" or out.is_dir():
         raise UserError(
             f"--out is {str(out)!r}, expected a file name ending in .csv: the header is written "

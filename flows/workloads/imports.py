@@ -124,9 +124,7 @@ def _selection(chosen: Format, asked: Asked) -> Selection:
         if seconds is None:
             continue
         if chosen.clock_seconds is None:
-            raise UserError(
-                f"{chosen.name} has no clock of its own: leave out --start and --duration"
-            )
+            raise UserError(f"{chosen.name} records no times: leave out --start and --duration")
         if chosen.clock_seconds and seconds % chosen.clock_seconds:
             raise UserError(
                 f"{option} is {seconds:g}, expected a multiple of {chosen.clock_seconds}: "

@@ -37,7 +37,7 @@ class PoolSize:
 
 
 def scenario_mapping(scenario: Scenario) -> dict[str, Any]:
-    """Return what ``assay traces list`` tells of a scenario."""
+    """Return what ``assay traces list`` shows of a scenario."""
     params = scenario.params
     return {
         "name": scenario.name,

@@ -22,7 +22,7 @@ def test_what_is_recorded_is_not_tried_again(tmp_path: Path) -> None:
 
     assert (first.tried_here, second.tried_here) == (3, 1)
     assert [row.title for row in second.candidates] == ["naive", "a.py", "b.py", "c.py"]
-    assert (second.status, second.status_detail) == ("finished", "4 policies are tried")
+    assert (second.status, second.status_detail) == ("finished", "4 policies were tried")
     assert len(lines_of(tmp_path / "home", "candidate")) == 4
 
 

@@ -99,7 +99,7 @@ def test_a_suite_of_which_nothing_can_be_drawn_is_refused_in_words(tmp_path: Pat
         trace.write_text('source = "a guess"\nseed = 5\n', encoding="utf-8")
 
     with pytest.raises(
-        ConfigError, match=r"no test scenario of suite .* can be drawn anew: smoke-"
+        ConfigError, match=r"no test scenario of suite .* can be redrawn: smoke-"
     ):
         suite_splits(str(traces / "suites" / "smoke.toml"), fresh_test=SEED)
 
@@ -184,7 +184,7 @@ def test_the_flag_gives_the_same_as_the_configuration(tmp_path: Path) -> None:
     done = assay(*arguments, home=tmp_path)
 
     assert refused.returncode == 2
-    assert "can be drawn anew: small-2, whose trace small-2.csv no generator" in refused.stderr
+    assert "can be redrawn: small-2, whose trace small-2.csv no generator" in refused.stderr
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout.splitlines()[-1])
     assert ended["test"]["seed"] == 7

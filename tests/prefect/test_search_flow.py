@@ -113,7 +113,7 @@ def test_a_folder_is_tried_once_and_its_failures_are_results(
     (folder / "late.py").write_text(policy_source("naive") + "# late\n")
     second: Any = evaluate_policies(chosen, return_state=True)
 
-    assert (first.name, first.message) == ("Finished", "4 policies are tried")
+    assert (first.name, first.message) == ("Finished", "4 policies were tried")
     tried = first.result()
     assert tried.tried_here == 4
     assert {row.title: row.outcome for row in tried.candidates} == {

@@ -59,7 +59,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
 @click.option("--feedback", type=FEEDBACK, help="What prompts show of the past.  [history]")
 @click.option(
-    "--fresh-test", type=int, metavar="SEED", help="Draw the test scenarios anew from this seed."
+    "--fresh-test", type=int, metavar="SEED", help="Redraw the test scenarios from this seed."
 )
 @click.option(
     "--replay",

@@ -55,7 +55,7 @@ NEAREST: Mapping[str, Mapping[str, Value]] = {
 
 
 TRAILING_PART = 3
-"""One scenario in so many counts as one where a candidate trails."""
+"""The worst 1/``TRAILING_PART`` of the scenarios count as those where a candidate trails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
