@@ -1,4 +1,4 @@
-"""Assay's cell and score for other frameworks: one call evaluates a policy without risk to the caller.
+"""Assay's cell and score for other frameworks: one call evaluates a policy safely.
 
 Each function is the evaluator that one framework expects; see docs/evaluator.md. The policy runs in
 Assay's cell, never in the calling process. A policy's failure is part of the answer; only a failure

@@ -201,7 +201,7 @@ def _described(
 
 
 def _trace_scenario(path: Path, params: Path | None) -> Scenario:
-    """Return a trace on its cluster; without --params, parameters come from its header and arrivals."""
+    """Return a trace on its cluster; without --params, its header and arrivals set parameters."""
     if params is not None:
         return scenario_from_files(path, load_params(params))
     header = read_header(path) or {}
