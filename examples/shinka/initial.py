@@ -1,8 +1,8 @@
 """A policy to start from: urgent work first, small memory requests that grow after a kill.
 
-What waits is served in the order of priority, then of arrival. Each operator gets a container of
-its own, so that operators of one pipeline run side by side. Nothing tells how much memory an
-operator needs: it begins with little and asks for twice as much whenever it was killed.
+Waiting pipelines are served by priority, then by arrival. Each operator gets its own container, so
+operators of one pipeline can run in parallel. How much memory an operator needs is unknown: the
+first request is small, and each kill doubles it.
 """
 
 # EVOLVE-BLOCK-START

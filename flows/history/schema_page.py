@@ -44,7 +44,7 @@ def schema_page(home: Path) -> str:
     parts.append("## Views\n")
     parts += [_section(name, comments[name], public[name]) for name in views]
     parts.append(
-        "## Bookkeeping\n\nHow far the journals have been read. These tables are in the schema `bookkeeping`.\n"
+        "## Bookkeeping\n\nHow far the journals have been read, in the schema `bookkeeping`.\n"
     )
     for name, columns in _by_table(home, "bookkeeping").items():
         parts.append(_section(f"bookkeeping.{name}", comments[name], columns))

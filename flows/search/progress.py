@@ -68,7 +68,7 @@ def plain_line(progress: Progress, happening: Happening) -> str | None:
             verb = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
             return (
                 f"experiment {experiment} {verb}: suite {config.suite} "
-                f"({happening.scenarios} scenarios), {config.budget.candidates} candidates from "
+                f"({happening.scenarios} train scenarios), {config.budget.candidates} candidates from "
                 f"the {config.proposer.kind} proposer, {config.slots} at a time"
             )
         case Settled(row=row):

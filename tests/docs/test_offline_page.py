@@ -41,4 +41,4 @@ def test_the_command_of_the_page_runs_on_short_scenarios_for_a_few_candidates(
 
 def test_the_number_of_seeds_is_the_one_of_the_page() -> None:
     assert len(SEEDS) == 6
-    assert "begins with six seeds" in PAGE.read_text(encoding="utf-8")
+    assert "starts with six seeds" in PAGE.read_text(encoding="utf-8")

@@ -98,9 +98,7 @@ def test_a_suite_of_which_nothing_can_be_drawn_is_refused_in_words(tmp_path: Pat
     for trace in (traces / "smoke").glob("*-4.toml"):
         trace.write_text('source = "a guess"\nseed = 5\n', encoding="utf-8")
 
-    with pytest.raises(
-        ConfigError, match=r"no test scenario of suite .* can be redrawn: smoke-"
-    ):
+    with pytest.raises(ConfigError, match=r"no test scenario of suite .* can be redrawn: smoke-"):
         suite_splits(str(traces / "suites" / "smoke.toml"), fresh_test=SEED)
 
 
