@@ -68,8 +68,8 @@ def plain_line(progress: Progress, happening: Happening) -> str | None:
             verb = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
             return (
                 f"experiment {experiment} {verb}: suite {config.suite} "
-                f"({happening.scenarios} train scenarios), {config.budget.candidates} candidates from "
-                f"the {config.proposer.kind} proposer, {config.slots} at a time"
+                f"({happening.scenarios} train scenarios), {config.budget.candidates} candidates "
+                f"from the {config.proposer.kind} proposer, {config.slots} at a time"
             )
         case Settled(row=row):
             return attempt_line(row, progress.best)

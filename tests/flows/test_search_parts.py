@@ -120,8 +120,8 @@ def test_a_search_that_continues_shows_what_it_found_before() -> None:
 HAPPENINGS: list[tuple[Happening, str | None]] = [
     (
         Began(experiment_id="e-1", config=config(), scenarios=2, earlier=(row(0),), resumed=True),
-        "experiment e-1 continues after 1 attempt: suite smoke (2 train scenarios), 4 candidates from "
-        "the offline proposer, 1 at a time",
+        "experiment e-1 continues after 1 attempt: suite smoke (2 train scenarios), 4 candidates "
+        "from the offline proposer, 1 at a time",
     ),
     (Working(iteration=1, slot=0, hop="try", title="p"), None),
     (
