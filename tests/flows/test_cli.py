@@ -4,14 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows.cli.errors import leave_with
 from tests.support.command import NO_ENGINE, assay
+from tests.support.in_process import Done, command_at
 
 HEAVY = ("prefect", "duckdb", "docker", "openai", "numpy", "pydantic", "rich", "jinja2")
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Runs commands in this process, with an empty home folder and without an engine."""
+    return command_at(tmp_path / "home", monkeypatch, capsys)
 
 
 def test_help_imports_nothing_slow() -> None:
@@ -22,109 +32,108 @@ def test_help_imports_nothing_slow() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "command", ["evaluate", "run", "demo", "sql", "report", "export", "doctor", "reap"]
-)
-def test_every_command_has_help(tmp_path: Path, command: str) -> None:
-    done = assay(command, "--help", home=tmp_path)
+def test_every_command_has_help(here: Callable[..., Done]) -> None:
+    for command in ("evaluate", "run", "demo", "sql", "report", "export", "doctor", "reap"):
+        done = here(command, "--help")
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"Usage: assay {command}")
+        assert (done.code, done.err) == (0, ""), command
+        assert done.out.startswith(f"Usage: assay {command}"), command
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["fly"], "No such command 'fly'"),
-        (["run", "--colour", "red"], "No such option"),
-        (["run", "--candidates", "many"], "is not a valid integer"),
-        (["run", "--candidates", "0"], "budget.candidates: input should be greater than"),
-        (["run", "--suite", "nope"], "unknown suite"),
-        (["run", "--config", "missing.toml"], "missing.toml: cannot be read"),
-        (
-            ["run", "--proposer", "oracle"],
-            "proposer.kind: input should be 'offline', 'openai' or 'replay'",
-        ),
-        (["run", "--proposer", "openai"], "needs a model: set proposer.model or --model"),
-        (["run", "--proposer", "openai", "--model", "m"], "OPENAI_API_KEY holds no key"),
-        (["run", "--model", "m"], "--model has no effect with the offline proposer"),
-        (["evaluate", "nope.py"], "nope.py does not exist"),
-        (["evaluate", "."], "is a directory"),
-        (["evaluate", ""], "the name of the policy is empty"),
-        (["evaluate", "naive", "--suite", "smoke", "--trace", "t.csv"], "exclude each other"),
-        (["evaluate", "naive", "--trace", "missing.csv"], "missing.csv"),
-        (["evaluate", "naive", "--split", "exam"], "is not one of 'train', 'validation', 'test'"),
-        (["report"], "there is no experiment"),
-        (["report", "nope"], "experiment 'nope' is not in the history"),
-        (["sql", "selct 1"], "Parser Error: syntax error at or near"),
-        (["sql", "create table x(a int)"], "read-only"),
-        (["sql", "delete from candidates"], "read-only"),
-        (["sql", "select 1", "--format", "parquet"], "--out FILE"),
-    ],
-)
-def test_bad_input_is_one_message_and_exit_code_2(
-    tmp_path: Path, arguments: list[str], told: str
-) -> None:
-    done = assay(*arguments, home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+BAD_INPUT: list[tuple[list[str], str]] = [
+    (["fly"], "No such command 'fly'"),
+    (["run", "--colour", "red"], "No such option"),
+    (["run", "--candidates", "many"], "is not a valid integer"),
+    (["run", "--candidates", "0"], "budget.candidates: input should be greater than"),
+    (["run", "--suite", "nope"], "unknown suite"),
+    (["run", "--config", "missing.toml"], "missing.toml: cannot be read"),
+    (
+        ["run", "--proposer", "oracle"],
+        "proposer.kind: input should be 'offline', 'openai' or 'replay'",
+    ),
+    (["run", "--proposer", "openai"], "needs a model: set proposer.model or --model"),
+    (["run", "--model", "m"], "--model has no effect with the offline proposer"),
+    (["evaluate", "nope.py"], "nope.py does not exist"),
+    (["evaluate", "."], "is a directory"),
+    (["evaluate", ""], "the name of the policy is empty"),
+    (["evaluate", "naive", "--suite", "smoke", "--trace", "t.csv"], "exclude each other"),
+    (["evaluate", "naive", "--trace", "missing.csv"], "missing.csv"),
+    (["evaluate", "naive", "--split", "exam"], "is not one of 'train', 'validation', 'test'"),
+    (["report"], "there is no experiment"),
+    (["report", "nope"], "experiment 'nope' is not in the history"),
+    (["sql", "selct 1"], "Parser Error: syntax error at or near"),
+    (["sql", "create table x(a int)"], "read-only"),
+    (["sql", "delete from candidates"], "read-only"),
+    (["sql", "select 1", "--format", "parquet"], "--out FILE"),
+]
+
+
+def test_bad_input_is_one_message_and_exit_code_2(here: Callable[..., Done]) -> None:
+    for arguments, told in BAD_INPUT:
+        done = here(*arguments)
+
+        assert (done.code, told in done.err) == (2, True), (arguments, done.err)
+        assert "Traceback" not in done.err + done.out, arguments
+
+
+def test_a_model_whose_key_is_not_there_is_refused_by_the_name_of_the_key(tmp_path: Path) -> None:
+    done = assay("run", "--proposer", "openai", "--model", "m", home=tmp_path)
 
     assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    assert "OPENAI_API_KEY holds no key" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
+def test_a_file_that_is_no_text_is_malformed(tmp_path: Path, here: Callable[..., Done]) -> None:
+    policy = tmp_path / "policy.py"
+    for content, problem in (
         (b"", "the file is empty"),
         (b" \n\t\n", "the file is empty"),
         (b"\x7fELF\x02\x01\x01\x00\xff", "is not UTF-8 text"),
         (b"x = 1\n\0", "is NUL"),
-    ],
-)
-def test_a_file_that_is_no_text_is_malformed(tmp_path: Path, content: bytes, problem: str) -> None:
-    policy = tmp_path / "policy.py"
-    policy.write_bytes(content)
+    ):
+        policy.write_bytes(content)
 
-    done = assay("evaluate", policy, "--json", home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+        done = here("evaluate", policy, "--json")
 
-    answer = json.loads(done.stdout)
-    assert done.returncode == 3
-    assert (answer["outcome"], answer["cell"]) == ("malformed", None)
-    assert problem in answer["evaluations"][0]["error"]["message"]
+        answer = json.loads(done.out)
+        assert (done.code, answer["outcome"], answer["cell"]) == (3, "malformed", None)
+        assert problem in answer["evaluations"][0]["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "arguments", [["evaluate", "naive"], ["run"], ["run", "--direct"], ["doctor"], ["reap"]]
-)
 def test_without_an_engine_nothing_is_recorded_and_the_exit_code_is_4(
-    tmp_path: Path, arguments: list[str]
+    tmp_path: Path, here: Callable[..., Done]
 ) -> None:
-    done = assay(*arguments, home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+    for arguments in (["evaluate", "naive"], ["run", "--direct"], ["doctor"], ["reap"]):
+        done = here(*arguments)
 
-    assert done.returncode == 4
-    assert "Docker" in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
+        assert done.code == 4, arguments
+        assert "Docker" in done.err + done.out, arguments
+        assert "Traceback" not in done.err, arguments
+    through_prefect = assay("run", home=tmp_path / "home", DOCKER_HOST=NO_ENGINE)
+    assert through_prefect.returncode == 4
+    assert "Docker" in through_prefect.stderr and "Traceback" not in through_prefect.stderr
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
-def test_a_missing_engine_is_named_as_the_environment_names_it(tmp_path: Path) -> None:
-    done = assay("evaluate", "naive", home=tmp_path, DOCKER_HOST=NO_ENGINE)
+def test_a_missing_engine_is_named_as_the_environment_names_it(here: Callable[..., Done]) -> None:
+    done = here("evaluate", "naive")
 
-    assert f"no Docker engine answers (DOCKER_HOST={NO_ENGINE}, connecting: " in done.stderr
-    assert "unset it" in done.stderr
+    assert f"no Docker engine answers (DOCKER_HOST={NO_ENGINE}, connecting: " in done.err
+    assert "unset it" in done.err
 
 
-@pytest.mark.parametrize("command", ["run", "demo"])
 def test_a_home_that_cannot_be_a_folder_is_told_before_anything_starts(
-    tmp_path: Path, command: str
+    tmp_path: Path, here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "file"
     file.touch()
 
-    for home, told in [(file, "is not a folder"), (file / "below", "cannot be made")]:
-        done = assay(command, "--direct", home=home, DOCKER_HOST=NO_ENGINE)
+    for command in ("run", "demo"):
+        for home, told in [(file, "is not a folder"), (file / "below", "cannot be made")]:
+            monkeypatch.setenv("ASSAY_HOME", str(home))
+            done = here(command, "--direct")
 
-        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+            assert (done.code, told in done.err) == (2, True), done.err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["sql", "select 1"], ["traces", "list"]])
@@ -149,37 +158,39 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path, arguments: list[st
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_statement_may_begin_with_a_comment(tmp_path: Path) -> None:
-    done = assay("sql", "-- one\nselect 7 as n", "--format=csv", home=tmp_path)
+def test_a_statement_may_begin_with_a_comment(here: Callable[..., Done]) -> None:
+    done = here("sql", "-- one\nselect 7 as n", "--format=csv")
 
-    assert (done.returncode, done.stdout) == (0, "n\n7\n")
+    assert (done.code, done.out) == (0, "n\n7\n")
 
 
-def test_a_refused_policy_is_named_and_its_line_is_cut_and_made_harmless(tmp_path: Path) -> None:
+def test_a_refused_policy_is_named_and_its_line_is_cut_and_made_harmless(
+    tmp_path: Path, here: Callable[..., Done]
+) -> None:
     policy = tmp_path / "nested.py"
     policy.write_text(f'"\u202e"; x = {"(" * 6000}\n', encoding="utf-8")
 
-    done = assay("evaluate", policy, home=tmp_path / "home")
+    done = here("evaluate", policy, "--cell", "process")
 
-    title, told, line, _ = done.stdout.splitlines()
+    title, told, line, _ = done.out.splitlines()
     assert title.startswith("nested  ")
     assert told.startswith("line 1, column 2")
     assert (len(line), "\u202e" in line) == (120, False)
 
 
-def test_an_empty_history_answers_questions(tmp_path: Path) -> None:
-    done = assay("sql", "select count(*) as n from candidates", "--format", "json", home=tmp_path)
+def test_an_empty_history_answers_questions(here: Callable[..., Done]) -> None:
+    done = here("sql", "select count(*) as n from candidates", "--format", "json")
 
-    assert (done.returncode, json.loads(done.stdout)) == (0, [{"n": 0}])
+    assert (done.code, json.loads(done.out)) == (0, [{"n": 0}])
 
 
-def test_an_answer_can_go_to_a_file(tmp_path: Path) -> None:
+def test_an_answer_can_go_to_a_file(tmp_path: Path, here: Callable[..., Done]) -> None:
     for style in ("csv", "json", "table", "parquet"):
         out = tmp_path / f"answer.{style}"
 
-        done = assay("sql", "select 7 as n", "--format", style, "--out", out, home=tmp_path / "h")
+        done = here("sql", "select 7 as n", "--format", style, "--out", out)
 
-        assert (done.returncode, done.stdout) == (0, f"1 rows are in {out}\n")
+        assert (done.code, done.out) == (0, f"1 rows are in {out}\n")
         assert out.stat().st_size > 0
 
 

@@ -1,12 +1,16 @@
 """Runs the command line in this process: quicker than another one, for commands that only read."""
 
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from flows.cli.main import main
+from tests.support.command import NO_ENGINE
 
 WARNING = re.compile(r"^assay: WARNING: policies run without a container, .*\n", re.MULTILINE)
 
@@ -28,3 +32,15 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) ->
         main([str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return Done(code=left.value.code, out=printed.out, err=WARNING.sub("", printed.err))
+
+
+def command_at(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Return what runs commands with this home folder and no setting, key or engine of the user."""
+    for name in os.environ:
+        if name.startswith(("PREFECT_", "OPENAI_", "ASSAY_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ASSAY_HOME", str(home))
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    return partial(command, capsys)
