@@ -112,7 +112,7 @@ class ProposalRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A policy's source, or why there is none: ``problem`` is set when ``source`` is None."""
+    """A policy's source, or ``problem``, the reason why ``source`` is None."""
 
     source: str | None
     title: str

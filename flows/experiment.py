@@ -211,7 +211,7 @@ def _lock_file(home: Path, identity: str) -> Path:
         path.touch()
     except OSError as error:
         raise UserError(
-            f"the lock {path} cannot be made ({error.strerror}): free disk space or repair the "
+            f"cannot create the lock {path} ({error.strerror}): free disk space or repair the "
             "disk, then run the same command again"
         ) from None
     return path

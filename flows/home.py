@@ -25,7 +25,7 @@ def make_folder(path: Path) -> Path:
         raise UserError(f"{path} is not a folder: set ASSAY_HOME to one") from None
     except OSError as error:
         raise UserError(
-            f"the folder {path} cannot be made ({error.strerror}): set ASSAY_HOME to a folder "
+            f"cannot create the folder {path} ({error.strerror}): set ASSAY_HOME to a folder "
             "that can be written"
         ) from None
     if not os.access(path, os.W_OK | os.X_OK):

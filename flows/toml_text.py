@@ -11,7 +11,7 @@ WIDTH = 100
 
 
 def document(table: Mapping[str, Any]) -> str:
-    """Return a file: plain values first, then tables; what has no value is left out."""
+    """Return a TOML file: plain values first, then tables; keys without a value are omitted."""
     found = tomlkit.item(_plain(table))
     _break_lines(found)
     return str(found.as_string())

@@ -32,7 +32,7 @@ class Markdown(str):
 
 
 def markdown(template: str, *values: object) -> Markdown:
-    """Return our own ``template`` with each ``{}`` filled by a value that is shown as it is."""
+    """Return our own ``template`` with each ``{}`` replaced by a value, shown verbatim."""
     shown = (value if isinstance(value, Markdown) else _escaped(str(value)) for value in values)
     return Markdown(template.format(*shown))
 

@@ -1,4 +1,4 @@
-"""What a person sees of an error: one message, and the exit code that goes with it."""
+"""How an error is shown: one message and its exit code."""
 
 import io
 import os

@@ -201,7 +201,7 @@ WHERE experiment_id = ? AND iteration = ? AND slot = ? ORDER BY attempt
 
 
 def show_candidate(candidate: str, experiment: str | None, only: str | None, as_json: bool) -> int:
-    """Print one attempt; ``only`` a part of it, and its bare source where nobody watches."""
+    """Print one attempt, or the part ``only``; print the plain source outside a terminal."""
     home = home_folder()
     found = _find(home, candidate, experiment)
     known = _known(home, found)
@@ -291,7 +291,7 @@ def _head(attempt: dict[str, Any]) -> Iterator[str]:
 
 
 def _print_only(part: str, known: dict[str, Any]) -> None:
-    """Print one part, a text as it is; say on standard error when there is none."""
+    """Print one part, a text verbatim; report on standard error if it is missing."""
     place = _place(known["attempt"])
     text = _part(part, known)
     if part == "figures" and known["evaluations"]:

@@ -34,7 +34,7 @@ def show_policy(name: str) -> int:
     if known is None:
         raise UserError(
             f"unknown policy {name!r}, expected one of {', '.join(policy_names())}; "
-            "what a search found is shown by assay show"
+            "assay show prints a policy that a search found"
         )
     print_line(policy_source(known).rstrip("\n"))
     return 0
@@ -82,7 +82,7 @@ def init_folder(folder: Path) -> int:
     if there:
         raise UserError(
             f"{' and '.join(str(folder / name) for name in there)} would be overwritten: move "
-            "away what is there, or name another folder"
+            "them away, or name another folder"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def check(home: Path) -> CheckReport:
     except QueryError as problem:
         raise StoreError(
             f"{published_path(home)} cannot be compared with the journals: {problem}; type assay "
-            "db rebuild, which makes it again from the journals"
+            "db rebuild, which rebuilds it from the journals"
         ) from problem
 
 

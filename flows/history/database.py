@@ -45,7 +45,7 @@ class UnusableError(StoreError):
 
 @contextmanager
 def open_database(path: Path) -> Iterator[Connection]:
-    """A connection to a database of our own, which is made if it is not there; for writing."""
+    """A writing connection to a database of ours, created if missing."""
     try:
         with duckdb.connect(
             str(path), config={"storage_compatibility_version": STORAGE_VERSION}

@@ -232,7 +232,7 @@ def _compact(build: Path) -> None:
 
 
 def _published(home: Path, report: IngestReport) -> IngestReport:
-    """Publish the database unless the file that is there is the same already."""
+    """Publish the database unless the published file is already the same."""
     if report.lines == 0 and not report.rebuilt and _is_published(home):
         return report
     _publish(home)
@@ -259,7 +259,7 @@ def _publish(home: Path) -> None:
 
 
 def _leftovers(home: Path) -> tuple[Path, ...]:
-    """Files that a killed process or a rebuild left, for whoever holds the lock.
+    """Files that a killed process or a rebuild left; the caller holds the lock.
 
     Journals are never among them. Files of a running search are known by their age.
     """
@@ -411,7 +411,7 @@ def _merge(
     values: Iterable[Sequence[Any]],
     condition: str = "",
 ) -> None:
-    """Insert rows; one whose key is there replaces the old one where the condition holds."""
+    """Insert rows; a row with an existing key replaces the old one if the condition holds."""
     listed = ", ".join(columns)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT {listed} FROM {table} LIMIT 0"

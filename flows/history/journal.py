@@ -138,7 +138,7 @@ class Journal:
         if later.year > LAST_YEAR:
             raise JournalError(
                 f"a journal of {self._experiment_id} has a line of {self._last_at.isoformat()}, "
-                "and nothing can be recorded as later: give the search another name"
+                "so no later row can be recorded: give the search another name"
             )
         return later
 

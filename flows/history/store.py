@@ -226,7 +226,7 @@ def _one_statement(connection: Connection, sql: str) -> Any:
         raise QueryError("the query is empty: give one SQL statement, for example FROM leaderboard")
     if len(statements) > 1:
         raise QueryError(
-            f"these are {len(statements)} statements, and one answer is given: ask them one at a "
+            f"expected one statement, got {len(statements)}: run them one at a "
             "time, or join them with UNION ALL"
         )
     return statements[0]

@@ -36,7 +36,7 @@ class ComparisonRow:
     baseline: bool
     outcome: Outcome
     score: float | None
-    """1.0 is naive; a failed scenario keeps its charge; None when implausible: it never ranks."""
+    """1.0 is naive; a failed scenario counts with its charge; None if implausible: not ranked."""
     problem: str | None
     """Why it failed, or why its score cannot be believed; text that a policy may have written."""
     problem_line: int | None

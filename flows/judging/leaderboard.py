@@ -14,7 +14,7 @@ HEADERS = (
 ENOUGH = 8
 """With fewer scenarios a bootstrap covers less than its level: see docs/search.md."""
 EXPENDABLE = ("candidate", "made by", "outcome", "attempt", "standing")
-"""The columns that a narrow terminal goes without, the first ones first."""
+"""Columns that a narrow terminal omits, the first ones first."""
 
 
 def leaderboard(candidates: Sequence[CandidateRow], top: int = 10) -> list[tuple[str, ...]]:

@@ -196,7 +196,7 @@ def _makes(scenario: Scenario, workload: Workload) -> bool:
 
 
 def _header(trace: Path) -> Mapping[str, Any]:
-    """Return the header beside a trace, empty if there is none."""
+    """Return the header of a trace, empty without one."""
     try:
         return read_mapping(trace.with_suffix(".toml"))
     except InputError:

@@ -44,7 +44,7 @@ class Claims:
             noted |= {piece: first + place for place, piece in enumerate(fresh)}
             draft = path.with_suffix(".new")
             draft.write_text(json.dumps(noted), "ascii")
-            draft.replace(path)  # whoever is killed leaves all of the notes, old or new
+            draft.replace(path)  # a kill leaves either the old or the new notes, complete
         return {piece: noted[piece] for piece in pieces}
 
     @contextmanager

@@ -1,6 +1,6 @@
 """Tries every policy of a folder once, however many processes work on it and whichever of them die.
 
-Processes that share a home folder share the work: each takes a policy that nobody has, records
+Processes that share a home folder share the work: each claims a free policy, records
 what came of it, and takes the next; at the end each waits for those that others have. A policy
 whose process died is taken by another one.
 """
@@ -70,7 +70,7 @@ def evaluate_folder(
     settled: Settled = lambda row, percent: None,
     flow_run_id: str | None = None,
 ) -> FolderResult:
-    """Try what is not recorded yet and return how all policies of the folder did."""
+    """Try the policies that are not recorded yet and return the results of all."""
     check_baselines(config.baselines)
     contenders, passed_over = _contenders(config)
     scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
@@ -202,7 +202,7 @@ class _Work:
 
 
 def _contenders(config: FolderConfig) -> tuple[list[Contender], tuple[str, ...]]:
-    """Return the baselines and the folder's policies, each source once, and what is no policy."""
+    """Return the baselines and the folder's policies, each source once, and the skipped entries."""
     if not config.folder.is_dir():
         raise UserError(f"{config.folder} is not a folder: name one that holds policies, *.py")
     named = sorted(p for p in config.folder.glob("*.py") if not p.name.startswith("."))

@@ -55,7 +55,7 @@ def truthful(status: str, detail: str, data: Any) -> State[Any]:
 
 @contextmanager
 def marked(home: Path, run: str | None) -> Iterator[None]:
-    """Hold the mark of a flow run while the block runs; without a run there is none."""
+    """Lock the file of a flow run while the block runs; do nothing outside a run."""
     if run is None:
         yield
         return
@@ -63,7 +63,7 @@ def marked(home: Path, run: str | None) -> Iterator[None]:
     draft = path.with_suffix(DRAFT)
     with draft.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        draft.rename(path)  # nobody sees it before it is locked
+        draft.rename(path)  # other processes see it only when it is locked
         try:
             yield
         finally:

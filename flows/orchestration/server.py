@@ -154,7 +154,7 @@ PERMANENT = (
     ("is already in use", "its port was taken by another program", "try again"),
     ("address already in use", "its port was taken by another program", "try again"),
 )
-"""What its log says of a failure that no patience ends, what that means, and what to do."""
+"""Texts of the log for failures that waiting cannot fix, with the meaning and what to do."""
 
 
 @contextmanager
@@ -169,8 +169,8 @@ def running_server(
     """
     if port is not None and _is_taken(port):
         raise UserError(
-            f"port {port} is taken: choose another --port, or set PREFECT_API_URL if it is a "
-            "Prefect server that listens there"
+            f"port {port} is in use: choose another --port, or set PREFECT_API_URL if a "
+            "Prefect server listens there"
         )
     with_pages = port is not None
     port = port or free_port()
@@ -205,7 +205,7 @@ def free_port() -> int:
 
 
 def why_not(lines: list[str], environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return what a log says of a failure that no patience ends, and what to do about it."""
+    """Return the failure in a log that waiting cannot fix, and what to do about it."""
     own = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
     default = Path(environment.get("PREFECT_HOME") or "~/.prefect") / "prefect.db"
     database = f"the database of {own}" if environment.get(own) else str(default)

@@ -70,7 +70,7 @@ def refuse_changed_templates(config: SearchConfig, earlier: Iterable[Row]) -> No
         raise ConfigError(
             f"the prompt templates ({now.name}) have changed since this search began "
             f"({before.template_sha256[:8]}, now {now.sha256[:8]}): its candidates would answer "
-            "two wordings; give the search another --name"
+            "different prompts; give the search another --name"
         )
 
 

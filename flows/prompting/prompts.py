@@ -82,7 +82,7 @@ def render_prompt(
 def _fitted(parts: Sequence[Shown], written: Callable[[Sequence[Shown]], str], room: int) -> str:
     """Return the text of the worthiest parts that fit: the least worthy are left out first.
 
-    What was left out and still fits beside the others, being smaller, is put back.
+    Omitted parts that are small enough to fit are put back.
     """
     kept = list(parts)
     text = written(kept)

@@ -46,8 +46,8 @@ def load_templates(folder: Path | None) -> Templates:
     place = folder or SHIPPED
     if not place.is_dir():
         raise ConfigError(
-            f"feedback.prompts: {place} is not a folder: make one with "
-            f"`assay prompts copy {place}` and change what it holds"
+            f"feedback.prompts: {place} is not a folder: create it with "
+            f"`assay prompts copy {place}`, then change its templates"
         )
     texts = {path.name: _read(path) for path in sorted(place.glob(f"*{SUFFIX}"))}
     for name in (SYSTEM, USER):
@@ -70,7 +70,7 @@ class TemplateProblem(ValueError):
 
 
 def render_text(template: Path, /, **values: object) -> str:
-    """Return the text of a template; a name that the template uses and nobody gave is an error.
+    """Return the text of a template; an undefined name in it is an error.
 
     Nothing is escaped: the text is for a file or a model, never for a browser.
     """
@@ -97,7 +97,7 @@ def render_own(texts: Mapping[str, str], name: str, values: Mapping[str, object]
 
 
 def check_names(texts: Mapping[str, str], name: str, known: Iterable[str]) -> None:
-    """Refuse a template that uses a name which nobody gives, in a branch not taken too."""
+    """Refuse a template that uses an undefined name, also in a branch that is not taken."""
     environment, allowed = _own(texts), sorted(known)
     try:
         tree = environment.parse(texts[name], name, name)

@@ -80,7 +80,7 @@ def keys_of(config: ProposerConfig, environment: Mapping[str, str]) -> dict[str,
         elif is_openai(each.base_url) and each.api_key_env is None:
             raise ConfigError(
                 f"model {each.model!r} at {each.address} needs a key: name the variable that holds "
-                "it with api_key_env beside the model"
+                "it with the model's api_key_env"
             )
         elif is_openai(each.base_url):
             raise ConfigError(

@@ -80,7 +80,7 @@ class _Gate:
 
     opens_at: float = 0.0
     limited_since: float | None = None
-    """When the server first asked for patience, without an answer since."""
+    """When the server first asked to wait, without an answer since."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -311,7 +311,7 @@ class ModelClient:
         return answer
 
     def _send(self, body: Body) -> _Answer:
-        """Make one request; every failure becomes an answer with words of our own.
+        """Make one request; every failure becomes an answer with our own message.
 
         An exception of the SDK may carry the request's headers, so none of them leaves this method.
         """

@@ -281,7 +281,7 @@ class _WatchedStream(httpx2.SyncByteStream):
 
 
 class _Watch:
-    """Shuts a connection down when it has taken too long; whoever reads from it then wakes up."""
+    """Shuts a connection down at its deadline, which ends a blocked read."""
 
     def __init__(self, seconds: float) -> None:
         self.expired = False

@@ -272,7 +272,7 @@ def _said(body: object) -> float | None:
 
 
 def _until_reset(named: Mapping[str, Any], now: datetime) -> float | None:
-    """Return when what is used up is there again; the nearest when nothing says what is."""
+    """Return when the exhausted limit resets; the earliest reset if the limit is unknown."""
     resets: dict[str, float] = {}
     used_up = []
     for kind in ("", *(f"-{each}" for each in _RESETS)):

@@ -113,7 +113,7 @@ class Reader:
         self._times = MOST_PARSED
 
     def tree(self, text: str) -> ast.Module | None:
-        """Return the tree of a source, or None of what is none, or too long, or too much."""
+        """Return the tree of a source; None if it is not Python, too long or too costly."""
         self.error_line = None
         if len(text) > self._most_chars or self._times <= 0 or self._chars < len(text):
             return None
@@ -308,7 +308,7 @@ def _is_cut(block: Block) -> bool:
 
 
 def _patched(block: Block) -> str | None:
-    """Return what a diff leads to; None of what is no diff, or one that leaves out lines."""
+    """Return the result of a diff; None if it is not a diff or omits lines."""
     lines = [line for line in block.text.split("\n") if line.strip()]
     looks = any(line.startswith("+") for line in lines) and all(
         line.startswith(("+", "-", " ", "@@", "\\")) for line in lines
@@ -503,7 +503,7 @@ def policy_in(pieces: Sequence[Piece], reader: Reader) -> Found | None:
     """Return the policy that the pieces make, None where no piece registers a step function.
 
     Pieces that are called Python count before the others, those with both registrations before
-    a pair that has them together, what is Python before what is not, later pieces before earlier
+    a pair that has them together, valid Python first, later pieces before earlier
     ones: a model that corrects itself ends with what it means. Pieces without a registration are
     put before it where they define a name that it lacks.
     """

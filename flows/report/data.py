@@ -112,7 +112,7 @@ class ReportData:
         return self.scenarios[:MAX_DRAWN_SCENARIOS]
 
     def shared(self, rows: Sequence[CandidateRow]) -> tuple[ScenarioRow, ...]:
-        """The scenarios on which all of ``rows`` were tried, however they fared."""
+        """The scenarios on which all of ``rows`` were tried, failed or not."""
         slots = [slot_of(row) for row in rows]
         return tuple(
             scenario
@@ -188,7 +188,7 @@ def load(home: Path, experiment_id: str) -> ReportData:
 
 
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
-    """The attempt to show beside the baselines, which is none itself.
+    """The attempt to compare with the baselines; never a baseline.
 
     It is the last that was promoted. Without one it is the best that failed nowhere; what was
     barred, and what beats every baseline and was not ruled on, may be too good to be true; what

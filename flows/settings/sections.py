@@ -140,7 +140,7 @@ class ProposerConfig(Section):
         if "kind" not in self.model_fields_set and self.idle():
             raise ValueError(
                 f"{self.idle()[0]} has no effect while kind is not set, which means offline: set "
-                "kind to openai or replay, or to offline if that is meant"
+                "kind to openai or replay, or to offline"
             )
         return self
 
@@ -202,7 +202,7 @@ class FeedbackConfig(Section):
     attempts: int = Field(8, ge=0, description="the last attempts shown with their diagnoses")
     best: int = Field(3, ge=0, description="the best attempts shown with their source")
     prompt_tokens: int = Field(24_000, ge=2_000, description="bound on the prompt, 4 chars a token")
-    prompts: Path | None = Field(None, description="folder with templates of one's own")
+    prompts: Path | None = Field(None, description="folder with your own templates")
 
 
 class RunnerConfig(Section):
@@ -210,7 +210,7 @@ class RunnerConfig(Section):
 
     kind: Literal["threads", "dask"] = Field("threads", description="dask is an extra to install")
     address: str | None = Field(None, description="a cluster that runs already")
-    workers: int = Field(2, ge=1, le=1024, description="processes of a cluster of one's own")
+    workers: int = Field(2, ge=1, le=1024, description="processes of a local cluster")
 
 
 class TrialConfig(Section):

@@ -128,7 +128,7 @@ def _selection(chosen: Format, asked: Asked) -> Selection:
         if chosen.clock_seconds and seconds % chosen.clock_seconds:
             raise UserError(
                 f"{option} is {seconds:g}, expected a multiple of {chosen.clock_seconds}: "
-                f"{chosen.name} counts by the minute"
+                f"the times of {chosen.name} are in whole minutes"
             )
     return Selection(
         begin_seconds=asked.start_seconds,

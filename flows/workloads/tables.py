@@ -16,7 +16,7 @@ SUITE_HEADERS = (
     "scenario", "split", "family", "pipelines", "operators", "seconds", "pools", "cpus", "GB",
 )  # fmt: skip
 SUITE_EXPENDABLE = ("family", "seconds", "operators", "pools", "GB", "cpus")
-"""What a narrow terminal goes without, the first ones first."""
+"""Columns that a narrow terminal omits, the first ones first."""
 GLANCE_HEADERS = (
     "scenario", "arrivals", "operators", "GB p50", "GB max", "path s p50", "path s max",
     "cpu load", "memory",

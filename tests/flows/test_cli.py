@@ -129,7 +129,7 @@ def test_a_home_that_cannot_be_a_folder_is_told_before_anything_starts(
     file.touch()
 
     for command in ("run", "demo"):
-        for home, told in [(file, "is not a folder"), (file / "below", "cannot be made")]:
+        for home, told in [(file, "is not a folder"), (file / "below", "cannot create the folder")]:
             monkeypatch.setenv("ASSAY_HOME", str(home))
             done = here(command, "--direct")
 

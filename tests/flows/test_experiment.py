@@ -59,7 +59,7 @@ def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (experiment_folder(tmp_path, experiment_id(config))).mkdir(parents=True)
     (experiment_folder(tmp_path, experiment_id(config)) / "lock").symlink_to("/nowhere/at/all")
 
-    with pytest.raises(UserError, match=r"the lock .* cannot be made \(No such file"):
+    with pytest.raises(UserError, match=r"cannot create the lock .* \(No such file"):
         run_experiment(config, tmp_path, ignore)
 
 

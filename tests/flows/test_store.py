@@ -182,7 +182,7 @@ def test_values_of_a_query_can_be_given_apart(tmp_path: Path) -> None:
 
 def test_of_several_statements_none_is_passed_over_in_silence(tmp_path: Path) -> None:
     for sql in ("SELECT 1; SELECT 2", "SET threads = 1; FROM candidates"):
-        with pytest.raises(QueryError, match="these are 2 statements, and one answer is given"):
+        with pytest.raises(QueryError, match="expected one statement, got 2"):
             query(tmp_path, sql)
 
 

@@ -65,9 +65,9 @@ def db() -> None:
     """Check, rebuild or shrink the history's database; the journals are its source.
 
     \b
-      assay db check        is every row as the journals say?
-      assay db rebuild      make the database again from the journals
-      assay db vacuum       free the room that changes and killed processes left
+      assay db check        compare every row with the journals
+      assay db rebuild      rebuild the database from the journals
+      assay db vacuum       free unused space
     """
 
 
@@ -76,8 +76,8 @@ def db() -> None:
 def db_check(**options: Any) -> int:
     """Compare every row with the journals.
 
-    Also named: damaged lines, lines of a newer assay, sources whose sha256 is another. Exit code 2
-    says that something is wrong.
+    Damaged lines, lines of a newer assay and sources with a wrong sha256 are named too. Exit code 2
+    means that a problem was found.
 
     \b
       assay db check
@@ -90,7 +90,7 @@ def db_check(**options: Any) -> int:
 @db.command("rebuild")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def db_rebuild(**options: Any) -> int:
-    """Make the database again from the journals.
+    """Rebuild the database from the journals.
 
     The old one is kept as old-build.duckdb in the home folder.
 
@@ -105,7 +105,7 @@ def db_rebuild(**options: Any) -> int:
 @db.command("vacuum")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def db_vacuum(**options: Any) -> int:
-    """Write the database without the gaps of old changes.
+    """Free unused space in the database.
 
     Files that killed processes and rebuilds left are removed; journals are never touched.
 

@@ -55,7 +55,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option("--api", metavar="KIND", help="auto, chat or responses.")
 @click.option("--api-key-env", metavar="NAME", help="Variable with the key.  [OPENAI_API_KEY]")
 @click.option("--timeout", type=float, help="Seconds for one request to a model.  [700]")
-@click.option("--prices", type=FILE, metavar="TOML", help="Prices of models that are not known.")
+@click.option("--prices", type=FILE, metavar="TOML", help="Prices for unknown models.")
 @click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
 @click.option("--feedback", type=FEEDBACK, help="What prompts show of the past.  [history]")
 @click.option(
@@ -74,7 +74,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     metavar="KEY=VALUE",
     help="Any key of the configuration, as guards.gap_percent=20.",
 )
-@click.option("--direct", is_flag=True, help="The same search without Prefect.")
+@click.option("--direct", is_flag=True, help="Run without Prefect.")
 @click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the result only.")
@@ -117,7 +117,7 @@ def demo(**options: Any) -> int:
 
 @click.command(short_help="Search every night on this machine.")
 @click.option("--config", type=FILE, metavar="TOML", help="The search to run each night.")
-@click.option("--cron", metavar="TEXT", help="When, in UTC, as cron has it.  [default: 0 2 * * *]")
+@click.option("--cron", metavar="TEXT", help="Schedule in UTC, cron syntax.  [default: 0 2 * * *]")
 @click.option(
     "--limit", type=click.IntRange(1), default=2, show_default=True, help="Parallel runs."
 )

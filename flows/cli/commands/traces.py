@@ -99,20 +99,30 @@ def traces_formats(**options: Any) -> int:
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
-@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of all draws.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of all random draws.")
 @click.option(
-    "--start", type=float, metavar="S", help="Second to begin at.  [default: the first job]"
+    "--start", type=float, metavar="S", help="First second of the window.  [default: the first job]"
 )
-@click.option("--duration", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="Length of the window in seconds.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N arrivals.")
 @click.option(
     "--sample", type=SHARES, default=1.0, metavar="SHARE", help="Share of the jobs, drawn by seed."
 )
-@click.option("--ticks-per-second", type=click.IntRange(1, 1_000_000), metavar="N", help="Clock.")
-@click.option("--assume", multiple=True, metavar="KEY=VALUE", help="A figure the data lacks.")
+@click.option(
+    "--ticks-per-second",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Ticks per simulated second.",
+)
+@click.option("--assume", multiple=True, metavar="KEY=VALUE", help="Value that the data lacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_import(**options: Any) -> int:
-    """Make a trace from FILEs of a public data set; the header has every assumption and count.
+    """Make a trace from FILEs of a public data set; its header records all assumptions.
 
     Files may be packed as .gz, .xz, .bz2, .zip or .tar, with one file in it.
 
@@ -129,11 +139,17 @@ def traces_import(**options: Any) -> int:
 @traces.command("suite", short_help="Make a suite of traces.")
 @click.argument("traces", nargs=-1, required=True, type=FILE, metavar="TRACE.csv...")
 @click.option("--out", type=FILE, required=True, metavar="TOML", help="The suite to write.")
-@click.option("--params", type=FILE, metavar="FILE", help="Its cluster, TOML or JSON.")
-@click.option("--windows", type=click.IntRange(1), default=1, metavar="N", help="Cut each trace.")
+@click.option("--params", type=FILE, metavar="FILE", help="Cluster of the suite, TOML or JSON.")
+@click.option(
+    "--windows",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Cut each trace into N windows.",
+)
 @click.option("--validation", type=PARTS, default=0.25, show_default=True, help="Share of it.")
 @click.option("--test", type=PARTS, default=0.25, show_default=True, help="Share of it.")
-@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Of the splits.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of the splits.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def traces_suite(**options: Any) -> int:
     """Make a suite of traces: each, or each of its windows, is a scenario with a split.

@@ -31,7 +31,7 @@ PARTS = click.Choice(["train", "validation", "test", "all"])
 @click.option("--trace", type=FILE, metavar="CSV", help="One trace file instead of a suite.")
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
-@click.option("--policy-calls", type=CALLS, help="When to call it, if not as the suite says.")
+@click.option("--policy-calls", type=CALLS, help="When to call the policy; overrides the suite.")
 @click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(**options: Any) -> int:
@@ -73,9 +73,9 @@ def evaluate(**options: Any) -> int:
     type=OBJECTIVES,
     default="weighted_latency",
     show_default=True,
-    help="What the score is made of.",
+    help="Objective of the score.",
 )
-@click.option("--policy-calls", type=CALLS, help="When to call them, if not as the suite says.")
+@click.option("--policy-calls", type=CALLS, help="When to call the policies; overrides the suite.")
 @click.option(
     "--slots",
     type=click.IntRange(1, 64),
@@ -91,7 +91,7 @@ def compare(**options: Any) -> int:
 
     Each POLICY is a file, a library policy's name, the beginning of a candidate's sha256, or an
     experiment, which stands for its best policy. Others are measured against the first; a single
-    one against naive. A policy that fails keeps what it is charged for it.
+    one against naive. A failed scenario counts with its penalty.
 
     \b
       assay compare my_policy.py right-size
@@ -108,7 +108,7 @@ def compare(**options: Any) -> int:
 def init(**options: Any) -> int:
     """Write a commented configuration and a policy to start from into FOLDER, or here.
 
-    Nothing is overwritten. Every key of the configuration is there with its default and meaning.
+    Nothing is overwritten. The configuration lists every key with its default and meaning.
 
     \b
       assay init

@@ -103,7 +103,7 @@ def test_a_folder_without_templates_is_refused_with_what_to_do(folder: Path) -> 
 
     with pytest.raises(ConfigError, match=r"has no system\.md\.j2: copy the shipped one"):
         check_prompts(config(folder), SCENARIOS)
-    with pytest.raises(ConfigError, match=r"is not a folder: make one with `assay prompts copy"):
+    with pytest.raises(ConfigError, match=r"is not a folder: create it with `assay prompts copy"):
         check_prompts(config(folder / "nowhere"), SCENARIOS)
 
 
