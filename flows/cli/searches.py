@@ -279,7 +279,7 @@ def serve_command(config: Path | None, cron: str | None, limit: int, port: int) 
         url = orchestrate.server_url()
         for each in deployments:
             print_line(f"{each.flow}/{each.name:12} {each.when}")
-        print_line(f"results: {home}   pages: {url.removesuffix('/api')}   Ctrl-C ends this")
+        print_line(f"results: {home}   UI: {url.removesuffix('/api')}   Ctrl-C ends this")
         orchestrate.serve_deployments(deployments, limit)
     return 0
 

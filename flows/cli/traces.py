@@ -157,7 +157,7 @@ def write_suite(
     print_table(title, SUITE_HEADERS, suite_rows(made.suite), SUITE_EXPENDABLE)
     for note in made.notes:
         print_line(f"  {note}")
-    print_line(f"what it asks of the cluster: assay traces describe {out}")
+    print_line(f"to see its load: assay traces describe {out}")
     print_line(f"to try a policy on it: assay evaluate POLICY.py --suite {out}")
     return 0
 

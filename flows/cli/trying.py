@@ -65,7 +65,7 @@ def _scenarios(
     if trace is not None or params is not None:
         scenario = trace_scenario(trace, params, calls)
         if params is None:
-            say(f"assay: no --params, so the default ones hold: {_cluster(scenario.params)}")
+            say(f"assay: no --params given, using the defaults: {_cluster(scenario.params)}")
         return (scenario,)
     return suite_scenarios(suite or "smoke", split, calls)
 
@@ -122,11 +122,11 @@ def repeat_of(trial: Trial) -> dict[str, Any] | None:
         return None
     same: bool | None = None
     if Outcome.OK not in (first.outcome, again[0].outcome) or again[0].outcome is Outcome.NOT_TRIED:
-        message = "not made, as the policy reached a limit or failed"
+        message = "skipped, because the policy reached a limit or failed"
     elif (first.outcome, first.decision_sha256) == (again[0].outcome, again[0].decision_sha256):
         same, message = True, "the same decisions in another cell"
     else:
-        same, message = False, "other decisions in another cell: the score cannot be repeated"
+        same, message = False, "different decisions in another cell: the score cannot be repeated"
     return {"scenario": first.scenario, "same": same, "message": message}
 
 

@@ -141,7 +141,7 @@ def _sources(connection: Connection, notes: list[str]) -> Iterator[str]:
     redacted = sum(1 for _, hidden in found if hidden)
     if redacted:
         notes.append(
-            f"{redacted} sources had a secret taken out: they no longer have the sha256 that "
+            f"{redacted} sources had a secret redacted: they no longer have the sha256 that "
             "names them"
         )
     wrong = [place for place, hidden in found if not hidden]

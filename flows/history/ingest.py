@@ -192,7 +192,7 @@ def _rebuilt(home: Path, damage: UnusableError | None) -> IngestReport:
         if damage is not None and published.exists():  # which may be whole
             shutil.copyfile(published, published.with_name(f"old-{published.name}"))
             kept += f" and old-{published.name}"
-        notes.append(f"rows of journals that are gone are only in {kept} now: {', '.join(gone)}")
+        notes.append(f"rows of deleted journals are now only in {kept}: {', '.join(gone)}")
     for path in (build, build.with_name(build.name + ".wal")):
         if path.exists():
             path.replace(path.with_name(f"old-{path.name}"))
@@ -338,7 +338,7 @@ def _store_new_lines(home: Path, connection: Connection) -> IngestReport:
     positions = read_positions(connection)
     sizes = {path.name: path.stat().st_size for path in journal_files(home)}
     notes = [
-        f"{name} is shorter than it was: rows that it lost stay in the history until a rebuild"
+        f"{name} was truncated: its lost rows stay in the history until a rebuild"
         for name, size in sizes.items()
         if size < positions.get(name, 0)
     ]
@@ -349,7 +349,7 @@ def _store_new_lines(home: Path, connection: Connection) -> IngestReport:
         skipped += batch.skipped
         unknown |= batch.unknown_fields
     if unknown:
-        notes.append(f"fields of a newer assay were left out: {', '.join(sorted(unknown))}")
+        notes.append(f"fields of a newer assay were ignored: {', '.join(sorted(unknown))}")
     if skipped:
         notes.append(
             f"{len(skipped)} journal lines gave no row and stay where they are; first: {skipped[0]}"

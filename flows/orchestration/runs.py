@@ -83,7 +83,7 @@ def forget(home: Path, run: str) -> None:
 
 def _call_crashed(run: str) -> None:
     """End a run whose process was killed, which otherwise runs for ever and keeps others away."""
-    message = "its process died without a word; what it had recorded is kept and continued"
+    message = "its process died; its recorded attempts are kept and will be resumed"
     with get_client(sync_client=True) as client:
         try:
             found = client.read_flow_run(run)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def _call_crashed(run: str) -> None:
             return
         if found.state is not None and not found.state.is_final():
             client.set_flow_run_state(run, Crashed(message=message), force=True)
-            get_run_logger().warning(f"flow run {found.name} is called crashed: {message}")
+            get_run_logger().warning(f"flow run {found.name} is marked crashed: {message}")
 
 
 def _folder(home: Path) -> Path:

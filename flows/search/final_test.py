@@ -82,7 +82,7 @@ def conclusion(
     if test.seed is not None:
         detail |= {"seed": test.seed}
     if best.row.iteration == 0:
-        best_there = f"on {test.words} the best is {bar.row.title}, score {bar.score:.3f}"
+        best_there = f"the best on {test.words} is {bar.row.title}, score {bar.score:.3f}"
         return f"{stays(best.row.title)}; {best_there}", detail
     own, other = best.scored, bar.scored
     interval = paired_interval(

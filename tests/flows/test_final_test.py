@@ -66,8 +66,8 @@ def test_without_a_promotion_the_best_baseline_stays_the_best() -> None:
     result, journal, _ = run("latency = 60")
 
     assert result.verdict.startswith(
-        "no candidate was significantly better: the baseline naive remains the best; on the test "
-        "scenarios of the suite the best is naive"
+        "no candidate was significantly better: the baseline naive remains the best; the best on "
+        "the test scenarios of the suite is naive"
     )
     assert len(touches(journal)) == 1
 

@@ -98,7 +98,7 @@ def test_a_journal_that_is_gone_is_missed_before_and_by_a_rebuild(tmp_path: Path
 
     assert "1 rows are in no journal any more: a rebuild would lose them" in found.problems[0]
     assert report.notes == (
-        f"rows of journals that are gone are only in old-build.duckdb now: {path.name}",
+        f"rows of deleted journals are now only in old-build.duckdb: {path.name}",
     )
 
 
@@ -144,7 +144,7 @@ def test_a_source_with_another_sha256_is_a_problem_unless_a_secret_was_taken_out
     report = check(tmp_path)
 
     assert report.problems == ("candidate night 1/0: its source has another sha256",)
-    assert "1 sources had a secret taken out" in report.notes[0]
+    assert "1 sources had a secret redacted" in report.notes[0]
 
 
 def test_a_damaged_published_file_is_rebuilt_and_noted(tmp_path: Path) -> None:

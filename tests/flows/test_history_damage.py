@@ -103,7 +103,7 @@ def test_fields_of_a_newer_version_are_left_out_and_named(tmp_path: Path) -> Non
 
     report = ingest(tmp_path)
 
-    assert report.notes == ("fields of a newer assay were left out: candidate.mood",)
+    assert report.notes == ("fields of a newer assay were ignored: candidate.mood",)
     assert count(tmp_path) == 1
 
 
