@@ -429,7 +429,7 @@ def test_what_was_whole_of_a_history_whose_journals_are_gone_is_kept_aside(home:
 
     report = ingest(home)
 
-    assert "are only in old-build.duckdb and old-history.duckdb now" in report.notes[1]
+    assert "are now only in old-build.duckdb and old-history.duckdb" in report.notes[1]
     with duckdb.connect(str(home / "old-history.duckdb"), read_only=True) as kept:
         assert kept.execute(COUNT).fetchall() == [(ROWS, ROWS, ROWS)]
 
