@@ -145,10 +145,10 @@ def test_a_comparison_leaves_intervals_and_a_verdict(
 
     state = compare_policies(chosen, return_state=True)
 
-    assert "priority against naive" in str(state.message)
+    assert "priority is significantly better than naive" in str(state.message)
     shown = artifacts(server, str(state.state_details.flow_run_id))
     [table] = [each["data"] for each in shown if each["key"] == "comparison"]
-    assert "% interval" in table
+    assert "% confidence interval" in table
 
 
 def test_bad_parameters_are_refused_before_anything_runs(server: Machine) -> None:

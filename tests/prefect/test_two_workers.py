@@ -107,10 +107,12 @@ def held(folder: Path, claims: list[str]) -> Iterator[None]:
 def users_of(path: Path) -> int:
     """Return how many other processes have a file open."""
     users = set()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):
-            if link.readlink() == path:
-                users.add(link.parts[2])
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # the process has ended
+            for link in (process / "fd").iterdir():
+                with suppress(OSError):  # it has closed this file
+                    if link.readlink() == path:
+                        users.add(process.name)
     return len(users - {str(os.getpid())})
 
 
