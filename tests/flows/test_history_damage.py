@@ -228,6 +228,7 @@ def test_a_database_that_another_program_holds_is_explained(tmp_path: Path) -> N
 READ_ONLY = """
 import os, sys
 from pathlib import Path
+import filelock  # now: another user may not be able to read the files of this interpreter
 from flows.history.store import query
 if os.getuid() == 0:
     os.setgid(65534)
