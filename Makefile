@@ -9,7 +9,7 @@ export DO_NOT_TRACK ?= 1
 # How many processes share the tests; 0 runs them one after another.
 TEST_PROCESSES ?= 2
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
-WITHOUT_CELLS := "not docker and not prefect and not browser and not cells and not nightly"
+QUICK := "not docker and not prefect and not browser and not slow and not nightly"
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,13 +51,13 @@ test-all: setup browser model  ## The same and the nightly tests: every attack i
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine, server or cell
 	@scripts/check.sh
-	$(PYTEST) -m $(WITHOUT_CELLS)
+	$(PYTEST) -m $(QUICK)
 
 durations: setup browser  ## The tests of `make test` with the slowest 20 and the total per folder
 	$(PYTEST) -m "not nightly" --durations=20 --durations-min=1
 
 coverage: venv  ## What the tests of `make check` reach, as a table and in build/coverage
-	$(PYTEST) -m $(WITHOUT_CELLS) \
+	$(PYTEST) -m $(QUICK) \
 		--cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up

@@ -9,25 +9,36 @@ from hypothesis import HealthCheck, settings
 PREFECT = "tests/prefect"
 ATTACKS = "tests/attacks/test_attacks.py"
 CELLS = ("docker-full", "docker-one-uid", "process")
-RUN_CELLS = (
+SLOW = (
     "tests/sandbox/test_blame",
+    "tests/sandbox/test_engine_address",
     "tests/sandbox/test_clocks",
     "tests/sandbox/test_determinism",
     "tests/sandbox/test_doctor",
     "tests/sandbox/test_process_cells",
     "tests/simulator/cell/test_channel",
     "tests/simulator/cell/test_pid1",
+    "tests/flows/test_bench_search",
+    "tests/flows/test_claims",
+    "tests/flows/test_completion",
+    "tests/flows/test_config_trust",
     "tests/flows/test_cut_at_the_end",
+    "tests/flows/test_fresh_test",
     "tests/flows/test_kills",
+    "tests/flows/test_model_away",
+    "tests/flows/test_model_cuts",
     "tests/flows/test_recordings",
     "tests/flows/test_resume_model",
     "tests/flows/test_run_on_terminal",
+    "tests/flows/test_search_cheats",
+    "tests/flows/test_store_load",
+    "tests/docs/test_history_page",
     "tests/docs/test_offline_page",
     "tests/docs/test_prompts_page",
     "tests/docs/test_search_page",
     "tests/docs/test_sql_cookbook",
 )
-"""Beginnings of files whose tests start embedded cells, or whole searches in them."""
+"""Beginnings of files whose tests start embedded cells, whole searches or many programs."""
 LONGEST_FIRST = (PREFECT, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
 
 # The same examples in every run, and no example is too slow on a machine that pauses for a while.
@@ -41,8 +52,8 @@ settings.load_profile("repeatable")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest groups, so that no process is left alone with one at the end."""
     for item in items:
-        if item.nodeid.startswith(RUN_CELLS):
-            item.add_marker(pytest.mark.cells)
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=lambda item: rank(item.nodeid))
 

@@ -99,7 +99,7 @@ def judged(case: Case, code: object, out: str, err: str) -> str:
     return "" if found == (case.outcome, case.outcome, case.line, True) else str((found, error))
 
 
-@pytest.mark.cells
+@pytest.mark.slow
 def test_each_file_has_its_outcome(
     tmp_path: Path, scenario: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,7 +128,7 @@ def test_in_a_container_it_is_the_same_and_no_cell_is_left(
     assert done.cells == ()
 
 
-@pytest.mark.cells
+@pytest.mark.slow
 def test_the_fiftieth_call_is_on_tick_49(
     tmp_path: Path, scenario: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,7 +142,7 @@ def test_the_fiftieth_call_is_on_tick_49(
     assert "    s.calls == 50 and 1 / 0\n" in done.out
 
 
-@pytest.mark.cells
+@pytest.mark.slow
 def test_what_editors_do_to_a_file_does_not_matter(
     tmp_path: Path, scenario: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

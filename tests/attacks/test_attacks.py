@@ -50,7 +50,7 @@ SETUPS: dict[str, dict[str, Any]] = {
 def marks(setup: str, attack: Attack | None = None) -> list[pytest.MarkDecorator]:
     """Return what a test of this set-up needs, and whether it is one for the night."""
     if setup == "process":
-        return [pytest.mark.cells]
+        return [pytest.mark.slow]
     always = setup == "docker-full" and attack in ON_THE_CONTAINER
     return [pytest.mark.docker] if always else [pytest.mark.docker, pytest.mark.nightly]
 

@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.cells
+@pytest.mark.slow
 def test_policies_are_ranked_and_a_broken_one_keeps_its_charge(
     home: Path, tmp_path: Path, suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_good_policy_has_the_whole_answer(tmp_path: Path, suite: Path) -> None
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.cells
+@pytest.mark.slow
 def test_a_person_sees_a_table_and_the_offending_line(
     tmp_path: Path, suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,7 +85,7 @@ def test_a_person_sees_a_table_and_the_offending_line(
     assert done.out.rstrip().splitlines()[-1].startswith("outcome: policy_error   score: ")
 
 
-@pytest.mark.cells
+@pytest.mark.slow
 def test_a_trace_and_parameters_can_stand_for_a_suite(
     tmp_path: Path, suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ SPIN_WHEN_SLOW = HONEST.replace(
     "    pool, assignments", "    while s.params['duration'] == 9: pass\n    pool, assignments"
 )
 
-pytestmark = pytest.mark.cells
+pytestmark = pytest.mark.slow
 
 
 class CountedCells(ProcessCells):
