@@ -245,7 +245,7 @@ def _exhausted(reason: str) -> Stop:
 
 def _also_held(spend: Spend) -> str:
     held = spend.uncounted_calls
-    return f", as may {held} calls whose tokens are unknown" if held else ""
+    return f"; the same is reserved for {counted(held, 'call')} of unknown tokens" if held else ""
 
 
 def _calls_by_tokens(budget: BudgetConfig, spend: Spend) -> float:

@@ -88,7 +88,7 @@ ENDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"tokens": 1000},
         {"tokens": 100, "largest_call_tokens": 100, "uncounted_calls": 9},
-        "as may 9 calls whose tokens are unknown",
+        "the same is reserved for 9 calls of unknown tokens",
     ),
     ({"dollars": 1.0}, {"dollars": 0.8, "largest_call_dollars": 0.3}, "$0.8000 of $1 are used"),
 ]

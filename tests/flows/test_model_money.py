@@ -71,7 +71,7 @@ def test_a_server_that_tells_no_tokens_cannot_make_a_budget_endless(tmp_path: Pa
 
     assert done.result is not None and done.result.status == "budget_exhausted"
     assert len(done.calls) == 3
-    assert "tokens are unknown" in done.result.status_detail
+    assert "3 calls of unknown tokens" in done.result.status_detail
 
 
 def test_a_budget_that_allows_no_call_makes_none(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_whatever_may_have_been_charged_holds_as_much_as_a_call_can_cost(
 
     assert len(running.requests) == 1
     assert done.result is not None and done.result.status == "budget_exhausted"
-    assert "as may 1 whose tokens are unknown" in done.result.status_detail
+    assert "the same is reserved for 1 call of unknown tokens" in done.result.status_detail
     assert "1 call may have been charged; the amount is unknown" in summary_lines(
         done.result.spend, 0
     )
