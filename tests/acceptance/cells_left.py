@@ -59,6 +59,8 @@ def cells_of(pid: int) -> tuple[str, ...]:
     daemon = Daemon()
     try:
         listed = daemon.containers_with(OWNER_LABEL)
+        ours = [one.id for one in listed if one.labels[OWNER_LABEL].startswith(f"{pid}:")]
+        # An engine lists a container for a moment after it says that there is none of that id.
+        return tuple(each for each in ours if daemon.exists(each))
     finally:
         daemon.close()
-    return tuple(one.id for one in listed if one.labels[OWNER_LABEL].startswith(f"{pid}:"))
