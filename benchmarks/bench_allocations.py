@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.measure import missed, sized
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
 from simulator.scenario import Scenario

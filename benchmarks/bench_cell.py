@@ -15,11 +15,11 @@ from benchmarks.measure import missed, sized
 from sandbox.image import image_tag
 from sandbox.limits import Limits
 from sandbox.trial import Payload, Sandbox
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.scenario_codec import encode_scenario
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
 from simulator.scenario import Scenario
-from simulator.scenario_codec import encode_scenario
 from simulator.suites import load_suite
 
 POLICIES = sized(("naive", "priority"), ("naive",))

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.measure import least_cpu_seconds, missed, sized
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.tracefile import read_trace, write_trace
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
-from simulator.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import load_suite
-from simulator.tracefile import read_trace, write_trace
 from tests.oracle.ticks import simulate_by_ticks
 
 POLICIES = ("naive", "priority", "overbook")

@@ -23,10 +23,10 @@ from benchmarks.growth_workloads import (
     with_runners,
 )
 from benchmarks.measure import least_of_each, missed, sized
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Segment, Workload
 from simulator.local_policy import LocalPolicy
-from simulator.params import Params
-from simulator.workload import Segment, Workload
 
 Case = tuple[str, Workload, Params]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import LEAST, sized
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
 from simulator.errors import PolicyFailure
 from simulator.library import policy_names, policy_source
 from simulator.local_policy import LocalPolicy

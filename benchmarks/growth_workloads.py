@@ -5,11 +5,11 @@ import time
 import tracemalloc
 from dataclasses import replace
 
-from simulator.engine import ReadMemory, simulate
+from simulator.domains.pipelines.engine import ReadMemory, simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
 from simulator.local_policy import LocalPolicy
 from simulator.messages import Decision, Observation, Setup
-from simulator.params import Params
-from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
 PACKER = """
 from collections import deque

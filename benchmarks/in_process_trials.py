@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.scenario_codec import decode_scenario
 from simulator.errors import PolicyFailure
 from simulator.local_policy import LocalPolicy
 from simulator.scenario import Scenario
-from simulator.scenario_codec import decode_scenario
 
 NO_CELL = CellInfo(image_id="none", runtime="in-process", isolation="none", seconds=0.0)
 

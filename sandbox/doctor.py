@@ -17,10 +17,10 @@ from sandbox.outcome import Evaluation, Outcome
 from sandbox.process_cells import ProcessCells
 from sandbox.provider import DOCKER
 from sandbox.trial import Payload, Sandbox
-from simulator.params import Params
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario_codec import encode_scenario, scenario_sha256
+from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
 from simulator.scenario import Scenario
-from simulator.scenario_codec import encode_scenario, scenario_sha256
-from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
 _SCHEDULER = """
 @register_scheduler_init(key="canary")

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from simulator.engine import Run, simulate
+from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.params import POLICY_CALLS, TRACE_DRAWS, load_params
+from simulator.domains.pipelines.tracefile import write_trace
 from simulator.errors import InputError, PolicyFailure
-from simulator.generate import generate_workload
 from simulator.library import policy_names, policy_source
 from simulator.local_policy import LocalPolicy
-from simulator.params import POLICY_CALLS, TRACE_DRAWS, load_params
 from simulator.suites import scenario_from_files
 from simulator.textfile import read_text, show
-from simulator.tracefile import write_trace
 
 MAX_POLICY_BYTES = 1 << 20
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from simulator.containers import Container, Pool
-from simulator.states import NEVER
+from simulator.domains.pipelines.containers import Container, Pool
+from simulator.domains.pipelines.states import NEVER
 
 AFTER_ALL = 1 << 62
 """Order of entries that only make a pool go through its tick, after all containers."""

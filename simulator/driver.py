@@ -10,11 +10,16 @@ from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any, Never
 
-from simulator.contract_names import Registry, Step, contract_names, policy_builtins
+from simulator.domains.pipelines.contract_names import (
+    Registry,
+    Step,
+    contract_names,
+    policy_builtins,
+)
+from simulator.domains.pipelines.mirror import Mirror
+from simulator.domains.pipelines.policy_api import Assignment, Priority, Suspend
 from simulator.errors import Failure, PolicyFailure
 from simulator.messages import Decision, MemoryReading, NewAssignment, Number, Observation, Setup
-from simulator.mirror import Mirror
-from simulator.policy_api import Assignment, Priority, Suspend
 
 ReadMemory = Callable[[int], MemoryReading]
 

@@ -7,7 +7,7 @@ from simulator.errors import InputError
 
 def policy_names() -> list[str]:
     """Return the names of all library policies, as they register themselves."""
-    folder = files("simulator") / "policies"
+    folder = files("simulator.domains.pipelines") / "policies"
     names = [entry.name[:-3] for entry in folder.iterdir() if entry.name.endswith(".py")]
     return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
 
@@ -17,5 +17,5 @@ def policy_source(name: str) -> str:
     known = policy_names()
     if name.replace("_", "-") not in known:
         raise InputError(f"unknown policy {name!r}, expected one of {', '.join(known)}")
-    path = files("simulator") / "policies" / f"{name.replace('-', '_')}.py"
+    path = files("simulator.domains.pipelines") / "policies" / f"{name.replace('-', '_')}.py"
     return path.read_text(encoding="utf-8")

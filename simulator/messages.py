@@ -58,7 +58,7 @@ class NewContainer(msgspec.Struct, array_like=True, frozen=True):
 class Observation(msgspec.Struct, array_like=True, frozen=True):
     """What became visible since the last observation, as of the end of tick ``tick - 1``.
 
-    ``op_states``: (operator number, number of its state in ``simulator.states``), without the step
+    ``op_states``: (operator number, number of its state, see ``states``), without the step
     to ASSIGNED, which the policy's side makes itself; ``moves``: (container number, ``suspending``
     or ``suspended``); ``suspendable``: (container number, can be suspended now);
     ``results``: (container number, None | "OOM" | "timeout") in order of emission;

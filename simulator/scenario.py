@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from simulator.params import Params
-from simulator.workload import Workload
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Workload
 
 SPLITS = ("train", "validation", "test")
 

@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.params import Params, read_mapping
+from simulator.domains.pipelines.scenario_codec import (
+    decode_scenario,
+    encode_scenario,
+    scenario_sha256,
+)
+from simulator.domains.pipelines.tracefile import (
+    MAX_TRACE_BYTES,
+    parse_trace,
+    read_trace,
+    render_trace,
+)
+from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError, TraceError
-from simulator.generate import generate_workload
-from simulator.params import Params, read_mapping
 from simulator.scenario import SPLITS, Scenario
-from simulator.scenario_codec import decode_scenario, encode_scenario, scenario_sha256
 from simulator.textfile import read_text, show
-from simulator.tracefile import MAX_TRACE_BYTES, parse_trace, read_trace, render_trace
-from simulator.workload import Workload
 
 __all__ = [
     "Suite",

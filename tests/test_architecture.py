@@ -30,7 +30,12 @@ FLOORS = {
         "evaluator evaluator_cells",
         "cli",
     ),
-    "simulator": ("", "cell importers", "__main__"),
+    "simulator": (
+        "agenda domains driver errors exact_sums library local_policy messages scenario suites "
+        "textfile",
+        "cell",
+        "__main__",
+    ),
 }
 """The rooms of a package, from the lowest floor up; the unnamed room is every file without one."""
 SIMULATOR_MAY_USE = {"numpy", "msgspec"}
@@ -50,7 +55,7 @@ def files() -> dict[str, Path]:
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
         for path in found
-        if path.parent != ROOT / "simulator" / "policies"
+        if path.parent != ROOT / "simulator" / "domains" / "pipelines" / "policies"
     }
 
 

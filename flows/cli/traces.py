@@ -25,12 +25,12 @@ from flows.workloads.tables import (
     scenario_mapping,
     suite_rows,
 )
-from simulator.generate import generate_workload
-from simulator.params import Params, load_params
+from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.params import Params, load_params
+from simulator.domains.pipelines.suite_builder import LICENCE
+from simulator.domains.pipelines.tracefile import read_trace
 from simulator.scenario import Scenario
-from simulator.suite_builder import LICENCE
 from simulator.suites import load_suite, scenario_from_files, suite_names
-from simulator.tracefile import read_trace
 
 
 def list_traces(as_json: bool) -> int:
@@ -79,7 +79,7 @@ def generate_trace(params: Path, draws: str | None, out: Path, as_json: bool) ->
         chosen = replace(chosen, trace_draws=draws)
     check_out(out, [params])
     header = {
-        "source": f"simulator.generate, draws {chosen.trace_draws}",
+        "source": f"simulator.domains.pipelines.generate, draws {chosen.trace_draws}",
         "licence": LICENCE,
         "seed": chosen.random_seed,
         "window_seconds": chosen.duration,

@@ -29,7 +29,7 @@ from flows.settings.sections import Objective
 from flows.wording import counted
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
-from simulator.params import Params
+from simulator.domains.pipelines.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import encode_scenario
 

@@ -10,19 +10,19 @@ from typing import Any
 from flows.errors import ConfigError, UserError
 from flows.judging.objectives import Reference, make_reference
 from sandbox.outcome import Evaluation, Outcome
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.families import generate_family
+from simulator.domains.pipelines.families_table import FAMILIES, SHIFTED, Family
+from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.params import Params, load_params, read_mapping
+from simulator.domains.pipelines.scenario_codec import scenario_sha256
+from simulator.domains.pipelines.tracefile import parse_trace, render_trace
+from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError
-from simulator.families import generate_family
-from simulator.families_table import FAMILIES, SHIFTED, Family
-from simulator.generate import generate_workload
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
-from simulator.params import Params, load_params, read_mapping
 from simulator.scenario import Scenario
-from simulator.scenario_codec import scenario_sha256
 from simulator.suites import load_suite, scenario_from_files, suite_names, traces_folder
-from simulator.tracefile import parse_trace, render_trace
-from simulator.workload import Workload
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 AUDIT_CALLS = "every_tick"

@@ -10,8 +10,8 @@ from typing import Any
 from flows.attempt import SeenAttempt
 from flows.untrusted import prompt_fence, prompt_line
 from sandbox.outcome import Evaluation
-from simulator.objectives import WEIGHTS as WEIGHTS_OF_PRIORITIES
-from simulator.stats import CLASSES
+from simulator.domains.pipelines.objectives import WEIGHTS as WEIGHTS_OF_PRIORITIES
+from simulator.domains.pipelines.stats import CLASSES
 
 WEIGHTS = {name: WEIGHTS_OF_PRIORITIES[priority] for priority, name in CLASSES.items()}
 """Weight of each class of pipelines in the objective, most urgent first."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.prompting.templates import render_text
-from simulator import policy_api as api
-from simulator.contract_names import Registry, contract_names
-from simulator.decisions import LEAST_CPUS
-from simulator.params import POLICY_CALLS
-from simulator.plans import SCAN_GB_PER_SECOND
+from simulator.domains.pipelines import policy_api as api
+from simulator.domains.pipelines.contract_names import Registry, contract_names
+from simulator.domains.pipelines.decisions import LEAST_CPUS
+from simulator.domains.pipelines.params import POLICY_CALLS
+from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
 
 TEMPLATE = Path(__file__).with_name("policy_page.md.j2")
 

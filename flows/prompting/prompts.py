@@ -16,10 +16,10 @@ from flows.settings.search import SearchConfig
 from flows.settings.sections import FeedbackConfig
 from flows.untrusted import for_prompt, prompt_code, prompt_line
 from simulator.cell.allowed import STANDARD_MODULES
-from simulator.params import Params
-from simulator.plans import SCAN_GB_PER_SECOND
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
+from simulator.domains.pipelines.workload import Workload
 from simulator.scenario import Scenario
-from simulator.workload import Workload
 
 CHARS_PER_TOKEN = 4
 """A rough average for English and Python; tokenizers differ."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.workloads.header import count_operators, header_path, read_header, text_sha256
+from simulator.domains.pipelines.params import read_mapping
+from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, parse_trace
 from simulator.errors import InputError, TraceError
-from simulator.params import read_mapping
 from simulator.scenario import Scenario
 from simulator.suites import load_suite, suite_names, traces_folder
 from simulator.textfile import read_text, show
-from simulator.tracefile import MAX_TRACE_BYTES, parse_trace
 
 TEXT_KEYS = ("source", "licence", "sha256")
 DEFAULT_TICKS_PER_SECOND = 1000

@@ -7,11 +7,11 @@ from typing import Any
 
 from flows import toml_text
 from flows.errors import UserError
+from simulator.domains.pipelines.params import read_mapping
+from simulator.domains.pipelines.tracefile import parse_trace, render_trace
+from simulator.domains.pipelines.workload import Workload
 from simulator.errors import TraceError
-from simulator.params import read_mapping
 from simulator.textfile import write_text
-from simulator.tracefile import parse_trace, render_trace
-from simulator.workload import Workload
 
 Header = Mapping[str, Any]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import UserError
-from simulator.importers.alibaba_2018 import import_alibaba_2018
-from simulator.importers.azure_2019 import import_azure_2019
-from simulator.importers.azure_2021 import import_azure_2021
-from simulator.importers.records import Imported, Selection
-from simulator.importers.swf import import_swf
-from simulator.importers.wfcommons import import_wfcommons
+from simulator.domains.pipelines.importers.alibaba_2018 import import_alibaba_2018
+from simulator.domains.pipelines.importers.azure_2019 import import_azure_2019
+from simulator.domains.pipelines.importers.azure_2021 import import_azure_2021
+from simulator.domains.pipelines.importers.records import Imported, Selection
+from simulator.domains.pipelines.importers.swf import import_swf
+from simulator.domains.pipelines.importers.wfcommons import import_wfcommons
+from simulator.domains.pipelines.tracefile import MAX_TRACE_NUMBER
 from simulator.textfile import show
-from simulator.tracefile import MAX_TRACE_NUMBER
 
 MINUTE = 60
 

@@ -17,14 +17,14 @@ from flows.workloads.header import (
     text_sha256,
     write_with_header,
 )
-from simulator.describe import critical_path_seconds
+from simulator.domains.pipelines.describe import critical_path_seconds
+from simulator.domains.pipelines.params import Params, read_mapping
+from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, read_trace
+from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError, TraceError
-from simulator.params import Params, read_mapping
 from simulator.scenario import SPLITS
 from simulator.suites import MAX_SCENARIOS, Suite, load_suite
 from simulator.textfile import read_text, write_text
-from simulator.tracefile import MAX_TRACE_BYTES, read_trace
-from simulator.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from simulator.describe import BARS, Description, describe, operator_seconds, render_description
-from simulator.estimator import peak_memory_gb
-from simulator.params import Params
+from simulator.domains.pipelines.describe import (
+    BARS,
+    Description,
+    describe,
+    operator_seconds,
+    render_description,
+)
+from simulator.domains.pipelines.estimator import peak_memory_gb
+from simulator.domains.pipelines.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import Suite
 

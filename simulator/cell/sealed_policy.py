@@ -26,7 +26,7 @@ ADMITTED = ("load_error", "policy_error", "invalid_decision", "memory_limit")
 
 
 class SealedPolicy:
-    """Stands where an in-process policy stands; see ``simulator.engine.Policy``."""
+    """Stands where an in-process policy stands; see ``Policy`` of the engine."""
 
     def __init__(self, source: str, channel: Channel, limits: CellLimits) -> None:
         self._source = source

@@ -24,10 +24,10 @@ from simulator.cell.frames import (
     not_tried_because,
 )
 from simulator.cell.sealed_policy import SealedPolicy
-from simulator.engine import Run, simulate
+from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domains.pipelines.scenario_codec import decode_scenario
 from simulator.errors import Failure, PolicyFailure
 from simulator.scenario import Scenario
-from simulator.scenario_codec import decode_scenario
 
 _ALARM_GRACE_SECONDS = 5.0
 _SOON_SECONDS = 1e-3

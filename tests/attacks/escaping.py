@@ -72,7 +72,10 @@ ESCAPING: tuple[Attack, ...] = (
     hidden("replace-the-program", "held(lambda: os.execv('/bin/sh', ['sh', '-c', 'id']))"),
     hidden("run-a-shell", "held(lambda: os.system('id') == 0 and 1)", says="done: False"),
     hidden("write-to-the-root", "held(lambda: open('/owned', 'w'))"),
-    hidden("write-over-the-simulator", "held(lambda: open('/opt/assay/simulator/engine.py', 'w'))"),
+    hidden(
+        "write-over-the-simulator",
+        "held(lambda: open('/opt/assay/simulator/domains/pipelines/engine.py', 'w'))",
+    ),
     hidden("write-to-the-console-of-pid-1", "held(lambda: open('/proc/1/fd/1', 'w'))"),
     hidden("turn-the-handle-of-the-kernel", "held(lambda: open('/proc/sysrq-trigger', 'w'))"),
     hidden("change-the-core-pattern", "held(lambda: open('/proc/sys/kernel/core_pattern', 'w'))"),

@@ -110,7 +110,7 @@ FORGING: tuple[Attack, ...] = (
     hidden(
         "poison-the-table-of-modules",
         """
-        for name in ("simulator.errors", "json", "typing", "simulator.workload"):
+        for name in ("simulator.errors", "json", "typing", "simulator.domains.pipelines.workload"):
             sys.modules[name] = None
         """,
         says="",

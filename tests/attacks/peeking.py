@@ -17,11 +17,12 @@ PEEKING: tuple[Attack, ...] = (
         found = set()
         for thing in gc.get_objects():
             kind = type(thing).__module__ + "." + type(thing).__name__
-            if kind.startswith(("simulator.workload", "simulator.scenario", "simulator.engine")):
+            if kind.startswith(("simulator.domains", "simulator.scenario")):
                 found.add(kind)
         found |= {n for n in sys.modules if n in (
-            "simulator.engine", "simulator.scenario_codec", "simulator.cell.trying",
-            "simulator.jobs", "numpy")}
+            "simulator.domains.pipelines.engine", "simulator.domains.pipelines.scenario_codec",
+            "simulator.cell.trying",
+            "simulator.domains.pipelines.jobs", "numpy")}
         print("found", sorted(found))
         """,
         says="found []",
@@ -50,9 +51,10 @@ PEEKING: tuple[Attack, ...] = (
     hidden(
         "read-the-source-of-the-engine",
         """
-        lines = sys.modules["linecache"].getlines("/opt/assay/simulator/engine.py")
+        engine = "/opt/assay/simulator/domains/pipelines/engine.py"
+        lines = sys.modules["linecache"].getlines(engine)
         print("lines", len(lines))
-        held(lambda: sys.modules["importlib"].import_module("simulator.engine"))
+        held(lambda: sys.modules["importlib"].import_module("simulator.domains.pipelines.engine"))
         """,
         says="lines 0\nheld: ",
     ),

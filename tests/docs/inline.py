@@ -27,7 +27,7 @@ TYPED: Mapping[str, str] = {
     "python -m flows.history.schema_page > docs/history-schema.md": "",
     "python -m flows.prompting.policy_page": "",
     "python -m simulator trace --params ...": "",
-    "python -m simulator.suite_builder traces": "",
+    "python -m simulator.domains.pipelines.suite_builder traces": "",
 }
 """Each command between backticks that a test types, with what it adds to make it short."""
 

@@ -21,7 +21,9 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
     """Also the ones with a model, at the address where one is here."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    source = (ROOT / "simulator" / "policies" / "naive.py").read_text(encoding="utf-8")
+    source = (ROOT / "simulator" / "domains" / "pipelines" / "policies" / "naive.py").read_text(
+        encoding="utf-8"
+    )
     usual, with_a_model = blocks(README, "sh")[1:]
 
     output = type_in(usual.take(), tmp_path)

@@ -12,7 +12,7 @@ from flows.judging.scoring import geometric_mean
 from flows.settings.page import config_toml
 from flows.settings.search import SearchConfig, load_config
 from sandbox.screen import screen
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
 from simulator.suites import load_suite

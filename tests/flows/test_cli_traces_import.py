@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.tracefile import read_trace
+from simulator.domains.pipelines.workload import Workload
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
-from simulator.params import Params
 from simulator.suites import scenario_from_files
-from simulator.tracefile import read_trace
-from simulator.workload import Workload
 from tests.support.import_files import SAMPLES, azure_2019_day, swf_log, wfcommons_instance
 from tests.support.in_process import Done, command
 

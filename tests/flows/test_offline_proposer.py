@@ -15,10 +15,10 @@ from flows.proposers.offline.proposer import OfflineProposer
 from flows.proposers.offline.space import emit, random_genome
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
-from simulator.engine import Run, simulate
+from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domains.pipelines.params import Params
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
-from simulator.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import load_suite
 from tests.support.attempts import evaluation

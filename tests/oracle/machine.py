@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.workload import Segment
+from simulator.domains.pipelines.workload import Segment
 from tests.oracle.names import Assignment, ExecutionResult, Operator, OperatorState, Suspend
 
 GB_PER_SECOND = 20

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.params import Params
-from simulator.workload import Workload, iteration_order
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Workload, iteration_order
 from tests.oracle.machine import InvalidDecisionError, Pool, compensated_sum
 from tests.oracle.names import (
     Assignment,

@@ -10,7 +10,9 @@ from simulator.cell.allowed import STANDARD_MODULES
 from simulator.driver import PolicyDriver
 
 CORPUS = sorted((Path(__file__).parent / "screen_corpus").glob("*.txt"))
-POLICIES = sorted((Path(__file__).parents[2] / "simulator" / "policies").glob("*.py"))
+POLICIES = sorted(
+    (Path(__file__).parents[2] / "simulator" / "domains" / "pipelines" / "policies").glob("*.py")
+)
 
 HOSTILE = [
     ("import os", "import", 'import of "os"'),
@@ -18,7 +20,11 @@ HOSTILE = [
     ("from subprocess import run", "import", 'import of "subprocess"'),
     ("import collections, socket", "import", 'import of "socket"'),
     ("from . import engine", "import", "import of"),
-    ("from simulator.engine import simulate", "import", 'import of "simulator.engine"'),
+    (
+        "from simulator.domains.pipelines.engine import simulate",
+        "import",
+        'import of "simulator.domains.pipelines.engine"',
+    ),
     ("from math import *", "import", "name what you need"),
     ("import random\nrandom._os.system('id')", "import", '"random._os"'),
     ("import random as r\nr._os", "import", '"random._os"'),

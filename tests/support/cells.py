@@ -9,10 +9,10 @@ from pathlib import Path
 from sandbox.limits import Limits
 from sandbox.trial import Payload
 from simulator.cell.frames import LENGTH, CellLimits, CellReport, Job, pack_job, unpack_report
-from simulator.params import Params
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario_codec import encode_scenario, scenario_sha256
+from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
 from simulator.scenario import Scenario
-from simulator.scenario_codec import encode_scenario, scenario_sha256
-from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 NONCE = b"0123456789abcdef" * 2

@@ -13,10 +13,10 @@ from flows.trials import Machinery, Trials
 from sandbox.provider import Ended, Setting
 from sandbox.trial import Sandbox
 from simulator.cell.frames import LENGTH, CellReport, Job, Tried, pack_report, unpack_job
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.scenario_codec import decode_scenario
 from simulator.errors import PolicyFailure
 from simulator.local_policy import LocalPolicy
-from simulator.scenario_codec import decode_scenario
 
 
 @contextmanager

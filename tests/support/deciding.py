@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.engine import Run, simulate
+from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
 from simulator.messages import Decision, MemoryReading, Observation, Setup
-from simulator.params import Params
-from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """Small workloads and policies for tests of the engine, and a policy that keeps what it is told."""
 
-from simulator.engine import ReadMemory, Run, simulate
+from simulator.domains.pipelines.engine import ReadMemory, Run, simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
 from simulator.local_policy import LocalPolicy
 from simulator.messages import Decision, Observation, Setup
-from simulator.params import Params
-from simulator.workload import Operator, Pipeline, Priority, Segment, Workload
 
 HEAD = """
 @register_scheduler_init(key="test")

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from simulator.domains.pipelines.params import Params
 from simulator.library import policy_names, policy_source
-from simulator.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import scenario_from_files
 

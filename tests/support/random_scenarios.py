@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
-from simulator.params import Params
-from simulator.workload import (
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import (
     SCALINGS,
     CpuScaling,
     Operator,

@@ -13,9 +13,9 @@ from flows.search.session import Services
 from flows.settings.search import SearchConfig, load_config
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
-from simulator.params import Params
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Workload
 from simulator.scenario import Scenario
-from simulator.workload import Workload
 
 DURATION = 100
 CELL = CellInfo(image_id="sha256:fake", runtime="fake", isolation="none", seconds=0.5)

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simulator.generate import generate_workload
-from simulator.params import Params
-from simulator.tracefile import write_trace
+from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.tracefile import write_trace
 
 PARAMS: dict[str, Any] = {
     "duration": 40,

@@ -8,8 +8,8 @@ from flows.prompting.diagnoses import diagnose
 from flows.untrusted import prompt_code, prompt_fence, prompt_line, prompt_text
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
 from sandbox.source import source_line
+from simulator.domains.pipelines.workload import Pipeline, Priority
 from simulator.errors import PolicyFailure
-from simulator.workload import Pipeline, Priority
 from tests.support.attempts import attempt, baseline, evaluation, failure
 from tests.support.engine_cases import pipeline, policy_of, run, work
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from flows.prompting.policy_page import LEFT_OUT, OBJECTS, PARAMS, members, policy_page
-from simulator import policy_api as api
-from simulator.contract_names import Registry, contract_names
-from simulator.engine import make_setup
+from simulator.domains.pipelines import policy_api as api
+from simulator.domains.pipelines.contract_names import Registry, contract_names
+from simulator.domains.pipelines.engine import make_setup
+from simulator.domains.pipelines.mirror import Mirror
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.states import COMPLETED, FAILED
 from simulator.messages import NewOperator, NewPipeline, Observation, Setup
-from simulator.mirror import Mirror
-from simulator.params import Params
-from simulator.states import COMPLETED, FAILED
 from tests.support.engine_cases import pipeline, run, work
 
 SETUP = Setup(

@@ -13,13 +13,13 @@ from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from flows.prompting.templates import load_templates
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
-from simulator.engine import simulate
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Workload
 from simulator.library import policy_source
 from simulator.local_policy import LocalPolicy
-from simulator.params import Params
 from simulator.scenario import Scenario
 from simulator.suites import load_suite
-from simulator.workload import Workload
 from tests.support.attempts import attempt, baseline, evaluation, failure
 from tests.support.engine_cases import pipeline, work
 

@@ -1,0 +1,1 @@
+"""The domains that come with Assay: one folder for each."""

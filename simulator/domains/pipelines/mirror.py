@@ -1,0 +1,201 @@
+"""The policy's side of the simulation: turns observations into the objects a policy reads."""
+
+from collections.abc import Callable
+
+from simulator.domains.pipelines.policy_cluster import (
+    Clock,
+    Container,
+    Executor,
+    ResourcePool,
+    Scheduler,
+    Wake,
+)
+from simulator.domains.pipelines.policy_requests import Assignment, ExecutionResult
+from simulator.domains.pipelines.policy_values import Priority
+from simulator.domains.pipelines.policy_work import DAG, Operator, Pipeline, PipelineRuntimeStatus
+from simulator.domains.pipelines.states import COMPLETED
+from simulator.messages import MemoryReading, NewPipeline, Observation, Setup
+
+SCAN_GB_PER_SECOND = 20
+
+ReadMemory = Callable[[int], MemoryReading]
+
+
+class Mirror:
+    """A copy of what is visible of the cluster. Nothing in the engine depends on it."""
+
+    def __init__(self, setup: Setup, algo_name: str) -> None:
+        self.clock = Clock(setup.ticks_per_second)
+        self.memory = MemoryMirror(self.clock)
+        pools = [
+            ResourcePool(
+                index,
+                setup.cpus_per_pool,
+                setup.ram_gb_per_pool,
+                self.memory.pool_gb,
+                self.memory.container_gb,
+            )
+            for index in range(setup.num_pools)
+        ]
+        self.wake = Wake(self.clock)
+        executor, params = Executor(pools), dict(setup.params)
+        self.scheduler = Scheduler(executor, self.clock, params, algo_name, self.wake)
+        self.returned: list[tuple[Assignment, int]] = []
+        """The assignments of the last decision with their pools: containers are made of them."""
+        self._pools = pools
+        self._max_job_ticks = setup.max_job_ticks
+        self._operators: list[Operator | None] = []
+        """By number; None while the operators of a pipeline have not been asked for."""
+        self._num_pipelines = 0
+        self._containers: dict[int, Container] = {}
+        self._successful: list[PipelineRuntimeStatus] = []
+
+    def apply(
+        self, observation: Observation, read_memory: ReadMemory
+    ) -> tuple[list[ExecutionResult], list[Pipeline]]:
+        """Bring the mirror up to date; return the results and the pipelines for the policy."""
+        self.clock.tick = observation.tick
+        self.memory.open(self._pools, self._containers, read_memory)
+        for made in observation.containers:
+            assignment, index = self.returned[made.assignment]
+            pool = self._pools[index]
+            container = Container(made.number, assignment, pool, self.clock)
+            self._containers[made.number] = container
+            pool.active_containers.append(container)
+        for number, state in observation.op_states:
+            operator = self._operators[number]
+            assert operator is not None, "only what was assigned changes its state"
+            status = operator.pipeline.runtime_status()
+            status._move(operator, state)
+            last = state == COMPLETED and status.is_pipeline_successful()
+            if last and status.finish_tick is None:
+                self._successful.append(status)
+        for number, place in observation.moves:
+            self._move(self._containers[number], place)
+        for number, can_suspend in observation.suspendable:
+            self._containers[number]._can_suspend = can_suspend
+        for index, cpus, ram_gb in observation.pools:
+            self._pools[index].avail_cpu_pool = cpus
+            self._pools[index].avail_ram_pool = ram_gb
+        results = [self._end(number, error) for number, error in observation.results]
+        if results:
+            for status in self._successful:
+                status.finish_tick = observation.tick - 1
+            self._successful.clear()
+        return results, [self._arrive(pipeline) for pipeline in observation.arrivals]
+
+    def operator_number(self, operator: object) -> int | None:
+        """Return the number of an operator of this simulation, None for anything else."""
+        if isinstance(operator, Operator):
+            number = operator._number
+            if number < len(self._operators) and self._operators[number] is operator:
+                return number
+        return None
+
+    def _move(self, container: Container, place: str) -> None:
+        pool = container.pool
+        if place == "suspending":
+            container._last_tick = self.clock.tick - 2
+            pool.active_containers.remove(container)
+            pool.suspending_containers.append(container)
+        else:
+            pool.suspending_containers.remove(container)
+            pool.suspended_containers.append(container)
+
+    def _end(self, number: int, error: str | None) -> ExecutionResult:
+        container = self._containers.pop(number)
+        container._ended = True
+        container._can_suspend = False
+        container._last_tick = self.clock.tick - 1
+        container.error = error
+        container.pool.active_containers.remove(container)
+        request = container.assignment
+        return ExecutionResult(
+            request.ops,
+            request.cpu,
+            request.ram,
+            request.priority,
+            container.pool.pool_id,
+            container.container_id,
+            error,
+        )
+
+    def _arrive(self, arrival: NewPipeline) -> Pipeline:
+        first = len(self._operators)
+        self._operators += [None] * len(arrival.operators)
+        self._num_pipelines += 1
+        number, priority = self._num_pipelines - 1, Priority(arrival.priority)
+        return Pipeline(number, arrival.id, priority, self, (arrival, first))
+
+    def unfold(
+        self, pipeline: Pipeline, folded: tuple[NewPipeline, int]
+    ) -> tuple[DAG, PipelineRuntimeStatus]:
+        """Make the operators of a pipeline, numbered from where they arrived."""
+        arrival, first = folded
+        operators: list[Operator] = []
+        for new in arrival.operators:
+            number = first + len(operators)
+            operator = Operator(number, f"{arrival.id}/{new.id}", pipeline, new.estimate_gb)
+            if new.parents:
+                operator._wait_for([operators[parent] for parent in new.parents])
+            operators.append(operator)
+        self._operators[first : first + len(operators)] = operators
+        values = DAG(tuple(operators))
+        clock, limit = self.clock, self._max_job_ticks
+        return values, PipelineRuntimeStatus(pipeline, values, arrival.arrival_tick, clock, limit)
+
+
+class MemoryMirror:
+    """Memory in use, asked for when a policy first reads it and then carried along quiet ticks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tick_seconds = 1.0 / clock.ticks_per_second
+        self._pools: list[ResourcePool] = []
+        self._known: dict[int, Container] = {}
+        self._read: ReadMemory | None = None
+        self._tick = -1
+        self._consumed: list[float] = []
+        self._containers: dict[int, float] = {}
+        self._growing: list[tuple[int, int, int]] = []
+        """(pool, container, its next tick of growth), in the order of the account."""
+
+    def open(
+        self, pools: list[ResourcePool], known: dict[int, Container], read: ReadMemory
+    ) -> None:
+        """Begin an observation: what was read before is out of date."""
+        self._pools, self._known, self._read = pools, known, read
+
+    def pool_gb(self, index: int) -> float:
+        """Return the memory in use in a pool at the end of the tick before."""
+        self._bring_forward()
+        return self._consumed[index]
+
+    def container_gb(self, number: int) -> float:
+        """Return the memory in use in a container at the end of the tick before."""
+        self._bring_forward()
+        return self._containers.get(number, 0.0)
+
+    def _bring_forward(self) -> None:
+        tick = self._clock.tick
+        if self._read is not None:
+            reading = self._read(tick)
+            self._read = None
+            self._tick = tick
+            self._consumed = list(reading.consumed)
+            self._containers = dict(reading.containers)
+            pool_of = {number: each.pool.pool_id for number, each in self._known.items()}
+            self._growing = [(pool_of[number], number, next_) for number, next_ in reading.growing]
+        for _ in range(tick - self._tick):
+            self._grow()
+        self._tick = tick
+
+    def _grow(self) -> None:
+        """Add one quiet tick with the very additions that the engine makes."""
+        grown: list[tuple[int, int, int]] = []
+        for pool, number, place in self._growing:
+            gb = ((place + 1) * self._tick_seconds) * SCAN_GB_PER_SECOND
+            self._consumed[pool] += gb - self._containers[number]
+            self._containers[number] = gb
+            grown.append((pool, number, place + 1))
+        self._growing = grown
