@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.in_process_trials import InProcessTrials
 from benchmarks.measure import LEAST, sized
 from benchmarks.search_curves import Curve, drawing, table, write_csv
+from flows import assay_version
 from flows.clock import SystemClock
 from flows.history.records import CandidateRow, Row
 from flows.judging.splits import suite_splits
@@ -25,7 +26,6 @@ from flows.search.loop import run_search
 from flows.search.session import Services
 from flows.search.watching import SearchResult
 from flows.settings.search import SearchConfig, load_config
-from flows.version import assay_version
 from sandbox.image import source_hash
 
 STRATEGIES = sized(("refine", "best_of_n", "evolve"), ("refine",))

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows import assay_version
 from flows.attempt import Proposer
 from flows.clock import SystemClock, stamp
 from flows.errors import AlreadyRunning, ConfigError, UserError
@@ -26,7 +27,6 @@ from flows.search.watching import SearchResult, Watch
 from flows.settings.search import SearchConfig, experiment_id
 from flows.settings.sources import variables_here
 from flows.trials import Around, OpenTrials, in_this_process
-from flows.version import assay_version
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
 

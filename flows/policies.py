@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from flows.errors import ConfigError, UserError
-from flows.history.lookup import Found, find_best, find_candidate, find_experiment
+from flows.history.store import Found, find_best, find_candidate, find_experiment
 from flows.home import home_folder
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.source import candidate_id

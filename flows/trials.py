@@ -1,7 +1,9 @@
-"""Where trials happen: in cells of this process, unless an orchestrator sends them elsewhere."""
+"""Where trials happen: side by side in cells of this process, or where an orchestrator says."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
@@ -13,6 +15,10 @@ from sandbox.limits import Limits
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
 from sandbox.verdict import without_what_follows_a_limit
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Machinery(Protocol):
@@ -55,9 +61,6 @@ def in_this_process(config: Machinery) -> Iterator[Trials]:
     """Try policies in cells that this process starts."""
     with Sandbox(limits=config.limits, slots=config.slots, ready=True, cell=config.cell) as sandbox:
         yield sandbox
-
-
-T = TypeVar("T")
 
 
 def shares(things: Sequence[T], count: int) -> list[list[T]]:
@@ -126,3 +129,34 @@ class Evaluator(Protocol):
     def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
         """Return how the policy did; raise a SandboxError when that could not be found out."""
         ...
+
+
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return ``function`` of each item, in order; raise the first failure once all have ended.
+
+    A single item is worked on in this thread. Threads are daemons: an interrupted caller does not
+    wait for them.
+    """
+    if len(items) == 1:
+        return [function(items[0])]
+    results: dict[int, Result] = {}
+    failures: dict[int, BaseException] = {}
+
+    def work(position: int) -> None:
+        try:
+            results[position] = function(items[position])
+        except BaseException as error:
+            failures[position] = error
+
+    contexts = [copy_context() for _ in items]
+    threads = [
+        threading.Thread(target=context.run, args=(work, position), daemon=True)
+        for position, context in enumerate(contexts)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[min(failures)]
+    return [results[position] for position in range(len(items))]

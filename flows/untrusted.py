@@ -3,6 +3,8 @@
 Where nothing but text is shown (a terminal, a log, a prompt, a page, a table of values) the door to
 that place cleans whatever passes. Where markup is mixed with text (Markdown), the door takes the
 type ``Markdown``, which only a cleaner makes: mypy refuses a plain text.
+
+Our own words need no cleaner; those that go with a number come from ``counted``.
 """
 
 import re
@@ -110,6 +112,11 @@ def for_csv(text: str) -> str:
 def for_json(document: str) -> str:
     """Return a JSON document with hidden characters written as JSON escapes: nothing is lost."""
     return UNSEEN.sub(lambda found: _json_escape(found[0]), document)
+
+
+def counted(amount: int, noun: str, plural: str | None = None) -> str:
+    """Return ``1 candidate``, ``2 candidates``, ``1,200 candidates``."""
+    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
 
 
 def _seen(line: str) -> str:

@@ -15,7 +15,7 @@ PACKAGES = ("simulator", "sandbox", "flows")
 """From the lowest to the highest."""
 FLOORS = {
     "flows": (
-        "errors clock home loopback version wording toml_text text untrusted threads",
+        "errors clock home loopback toml_text untrusted",
         "settings",
         "history",
         "policies trials",
@@ -27,7 +27,7 @@ FLOORS = {
         "report workloads",
         "experiment",
         "orchestration",
-        "evaluator evaluator_cells",
+        "evaluator",
         "cli",
     ),
     "simulator": (

@@ -13,8 +13,20 @@ from flows.cli.terminal import print_exactly, print_line, print_table, screen_wi
 from flows.errors import UserError
 from flows.history.check import CheckReport, check
 from flows.history.export import export_parquet, render_table, text_table
-from flows.history.lookup import PLACE, Found, find_at, find_best, find_candidate, find_experiment
-from flows.history.store import IngestReport, Table, copy_to_parquet, query, rebuild, vacuum
+from flows.history.store import (
+    PLACE,
+    Found,
+    IngestReport,
+    Table,
+    copy_to_parquet,
+    find_at,
+    find_best,
+    find_candidate,
+    find_experiment,
+    query,
+    rebuild,
+    vacuum,
+)
 from flows.home import home_folder, journal_folder
 from flows.report.page import write_report
 from sandbox.source import source_diff

@@ -5,7 +5,7 @@ import json
 from flows.cli.errors import NO_SANDBOX, say
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
-from flows.wording import counted
+from flows.untrusted import counted
 from sandbox.doctor import examine
 from sandbox.limits import Limits
 from sandbox.process_cells import ProcessCells

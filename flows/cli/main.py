@@ -6,10 +6,10 @@ import sys
 
 import click
 
+from flows import assay_version
 from flows.cli.commands import history, machine, searching, traces, trying
 from flows.loopback import never_proxy_loopback
 from flows.settings.sources import read_dotenv
-from flows.version import assay_version
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

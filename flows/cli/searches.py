@@ -39,7 +39,7 @@ from flows.search.ledger import Ledger, recorded
 from flows.search.watching import Notice, SearchResult, Watch
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from flows.settings.sources import assignments, read_dotenv
-from flows.wording import counted
+from flows.untrusted import counted
 from sandbox.provider import DOCKER
 
 Search = Callable[[SearchConfig, Path, Watch], Finished]

@@ -26,7 +26,7 @@ from flows.policies import (
     read_policy,
 )
 from flows.settings.sections import Objective
-from flows.wording import counted
+from flows.untrusted import counted
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
 from simulator.domains.pipelines.params import Params

@@ -13,12 +13,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
+from flows import assay_version
 from flows.errors import UserError
 from flows.history.ingest import INGEST_WAIT_SECONDS, SCHEMA_VERSION
 from flows.history.records import ROW_KINDS
 from flows.history.store import Table, copy_tables, refreshed
 from flows.untrusted import for_csv, for_json, on_one_line
-from flows.version import assay_version
 
 Format = Literal["table", "json", "csv"]
 

@@ -9,8 +9,7 @@ from flows.judging.scoring import Verdict, judge
 from flows.judging.splits import naive_references
 from flows.policies import Contender, never_tried
 from flows.settings.sections import Objective
-from flows.threads import side_by_side
-from flows.trials import Evaluator
+from flows.trials import Evaluator, side_by_side
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload
 from simulator.scenario import Scenario

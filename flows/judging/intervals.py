@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.wording import counted
+from flows.untrusted import counted
 
 DEFAULT_LEVEL = 0.95
 DEFAULT_RESAMPLES = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from flows.history.records import CandidateRow, EventRow, Key, format_key, key_of
 from flows.judging.guards import BARRED
 from flows.judging.intervals import Interval
-from flows.wording import counted
+from flows.untrusted import counted
 
 HEADERS = (
     "rank", "train", "validation", "standing", "outcome", "attempt", "made by", "candidate",

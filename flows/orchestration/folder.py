@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from flows import assay_version
 from flows.attempt import Attempt, Proposal, baseline_proposals
 from flows.clock import SystemClock, stamp
 from flows.errors import UserError
@@ -24,9 +25,7 @@ from flows.policies import Contender, PolicyText, check_baselines, read_policy
 from flows.search.rows import Provenance, candidate_row, evaluation_rows, scenario_row, tries_of
 from flows.search.watching import ignore
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
-from flows.threads import side_by_side
-from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently
-from flows.version import assay_version
+from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.image import source_hash
 from sandbox.outcome import Trial

@@ -20,6 +20,7 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.states import Completed
 from prefect.types.entrypoint import EntrypointType
 
+from flows import assay_version
 from flows.errors import ConfigError
 from flows.experiment import Finished, run_experiment
 from flows.history.export import export_parquet
@@ -41,7 +42,6 @@ from flows.policies import find_contenders
 from flows.search.watching import Happening, Watch, ignore
 from flows.settings.search import SearchConfig, with_sdk_address
 from flows.settings.sections import CompareConfig, FolderConfig
-from flows.version import assay_version
 from sandbox.errors import SandboxUnavailable
 from sandbox.reaper import reap
 

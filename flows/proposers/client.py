@@ -37,7 +37,7 @@ from flows.proposers.connection import (
 from flows.proposers.prices import PriceList, may_be_charged
 from flows.proposers.refusals import Then, complaint, is_too_long, read_error
 from flows.proposers.replies import MAX_REPLY_CHARS
-from flows.wording import counted
+from flows.untrusted import counted
 
 MOST_COMPLAINTS = 8
 """Requests that a server may refuse over their parameters before the attempt is given up."""

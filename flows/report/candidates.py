@@ -7,8 +7,7 @@ from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
 from flows.report.data import ReportData, Slot, parent_rows, slot_name, slot_of
 from flows.report.text import clip, number, one_line, score_text
-from flows.untrusted import for_page
-from flows.wording import counted
+from flows.untrusted import counted, for_page
 from sandbox.source import source_diff, source_line
 from simulator.cell.cleantext import lines_of
 

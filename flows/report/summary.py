@@ -17,7 +17,7 @@ from flows.report.text import (
     score_text,
     seconds_text,
 )
-from flows.wording import counted
+from flows.untrusted import counted
 from sandbox.source import source_line
 
 STATUS_WORDS = {

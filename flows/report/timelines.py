@@ -11,7 +11,7 @@ from flows.report.compare import Contender, Panel, metrics_of
 from flows.report.data import ReportData
 from flows.report.svg import Scale, element, line_path, picture, text, x_axis, y_axis
 from flows.report.text import number, one_line
-from flows.wording import counted
+from flows.untrusted import counted
 
 MAX_POINTS = 150
 WIDTH, HEIGHT = 350, 150

@@ -18,7 +18,7 @@ from flows.proposers.choices import ModelSettings, model_settings
 from flows.proposers.prices import MILLION, PriceList, is_unpriced, may_be_charged, price_list
 from flows.settings.search import SearchConfig
 from flows.settings.sections import BudgetConfig
-from flows.wording import counted
+from flows.untrusted import counted
 
 START_KINDS = ("started", "resumed")
 UNREACHED = "connection_error"

@@ -18,7 +18,7 @@ from flows.search.rows import evaluation_rows, scored_tries
 from flows.search.session import Session
 from flows.search.trying import try_in_cells
 from flows.settings.sections import GuardConfig
-from flows.threads import side_by_side
+from flows.trials import side_by_side
 from sandbox.outcome import Outcome, Trial
 
 SEED_KEY = (-1, 0)

@@ -31,8 +31,7 @@ from flows.search.trying import (
 )
 from flows.search.watching import SearchResult, Watch, Working, ignore
 from flows.settings.search import SearchConfig
-from flows.threads import side_by_side
-from flows.trials import Around, patiently
+from flows.trials import Around, patiently, side_by_side
 
 
 def run_search(

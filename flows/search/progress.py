@@ -7,7 +7,7 @@ from flows.history.records import CandidateRow
 from flows.search.budget import Spend
 from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
 from flows.settings.search import SearchConfig
-from flows.wording import counted
+from flows.untrusted import counted
 
 LONGEST = 160
 """Most characters of a reason shown with an attempt."""

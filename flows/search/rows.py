@@ -20,7 +20,7 @@ from flows.judging.guards import PROMOTED, Ruling
 from flows.judging.scoring import Judged, Verdict
 from flows.judging.splits import Splits
 from flows.settings.search import SearchConfig, config_sha256, experiment_id
-from flows.wording import counted
+from flows.untrusted import counted
 from sandbox.outcome import CellInfo, Evaluation, Trial
 from simulator.scenario import Scenario
 

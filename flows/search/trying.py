@@ -19,8 +19,7 @@ from flows.judging.splits import AUDIT_CALLS, with_policy_calls
 from flows.search.ledger import Ledger
 from flows.search.session import Session
 from flows.search.watching import Working
-from flows.threads import side_by_side
-from flows.trials import joined, shares
+from flows.trials import joined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
 from simulator.scenario import Scenario

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.policies import starter_policy
-from flows.evaluator_cells import PREFIX, EvaluatorSettings
+from flows.evaluator import PREFIX, EvaluatorSettings
 from tests.docs.pages import DOCS, ROOT, blocks, follow, follows, type_in, typed
 
 EVALUATOR = DOCS / "evaluator.md"

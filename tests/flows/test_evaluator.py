@@ -13,13 +13,14 @@ from flows.cli.policies import starter_policy
 from flows.errors import ConfigError, UserError
 from flows.evaluator import (
     EvaluatorSettings,
+    close_all,
     evaluate,
     evaluate_program,
     evaluate_text,
     scenario_names,
+    workbench,
     write_results,
 )
-from flows.evaluator_cells import close_all, workbench
 from sandbox.daemon import Daemon
 from sandbox.hardening import OWNER_LABEL
 from tests.support.small_suite import write_suite

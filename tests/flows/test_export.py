@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from flows import assay_version
 from flows.history.export import ExportError, export_parquet, records, render_table, text_table
 from flows.history.ingest import SCHEMA_VERSION
 from flows.history.store import QueryError, Table, copy_to_parquet, query
-from flows.version import assay_version
 from tests.support.history_rows import candidate, one_of_each, remember
 
 

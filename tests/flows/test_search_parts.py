@@ -20,7 +20,7 @@ from flows.search.progress import (
     time_left_seconds,
 )
 from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
-from flows.threads import side_by_side
+from flows.trials import side_by_side
 from flows.untrusted import for_log
 from tests.support.search_fakes import config
 

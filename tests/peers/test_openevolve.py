@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.evaluator import EvaluatorSettings, evaluate
-from flows.evaluator_cells import close_all
+from flows.evaluator import EvaluatorSettings, close_all, evaluate
 from tests.docs.pages import DOCS, blocks, follows
 from tests.support.model_server import ModelServer, says
 from tests.support.peer_frameworks import OPENEVOLVE, ROOT, python_with

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.threads import side_by_side
+from flows.trials import side_by_side
 from sandbox.screen import screen
 from sandbox.source import candidate_id, malformed_because, parse, source_diff, source_line
 from simulator.library import policy_names, policy_source
