@@ -210,23 +210,27 @@ def warnings_about(facts: EngineFacts, runtime: str | None = None) -> tuple[str,
     """Return what is worth mending though cells hold without it, or has to be proven by trying."""
     found = []
     if facts.name != DOCKER_ENGINE:
-        found.append(f"{facts.name} answers in Docker's place; the canaries tell if its cells hold")
+        found.append(
+            f"{facts.name} is not Docker; only the canaries show whether its cells are safe"
+        )
     chosen = runtime or facts.default_runtime
     if chosen not in (*_SAME_KERNEL, "unknown"):
         found.append(
-            f"the runtime {chosen!r} puts a cell on a kernel of its own; every cell must prove its "
-            "filters there too, or is refused"
+            f"the runtime {chosen!r} gives a cell its own kernel; a trial whose cell cannot prove "
+            "its system call filters is refused"
         )
     if facts.rootless and facts.cgroup_version == "1":
-        found.append("without root and on cgroup v1 limits are seldom kept; boot with cgroup v2")
+        found.append("rootless engines seldom enforce limits on cgroup v1; boot with cgroup v2")
     if not facts.swap_limit:
-        found.append("swap is not limited; a policy's own address space still is")
+        found.append("swap is not limited; each policy's address space still is")
     version = _numbers(facts.runc_version)
     if version and version < OLDEST_RUNC:
         wanted = ".".join(str(number) for number in OLDEST_RUNC)
-        found.append(f"runc {facts.runc_version} is older than {wanted}; update it when you can")
+        found.append(
+            f"runc {facts.runc_version} is older than {wanted}, which fixes holes; update it"
+        )
     if not facts.cpuset:
-        found.append("cells cannot be kept on one processor; timings will vary more")
+        found.append("cells cannot be pinned to one processor; timings will vary more")
     return tuple(found)
 
 

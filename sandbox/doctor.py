@@ -1,6 +1,6 @@
-"""Examines whether this machine can hold a cell: engine, image, and canaries in a real cell.
+"""Checks whether this machine can run untrusted policies: engine, image, and canaries.
 
-Canaries are small hostile policies that show, through the ordinary path, whether a cell holds.
+A canary is a small hostile policy that a real cell must stop, run the same way as any candidate.
 """
 
 import platform
@@ -17,6 +17,8 @@ from sandbox.outcome import Evaluation, Outcome
 from sandbox.process_cells import ProcessCells
 from sandbox.provider import DOCKER
 from sandbox.trial import Payload, Sandbox
+from simulator.cell.kernel import CAP_KILL
+from simulator.cell.seal import ONE_UID, SPLIT
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.scenario_codec import encode_scenario, scenario_sha256
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
@@ -41,67 +43,73 @@ def attempt():
 try:
     attempt()
 except BaseException as error:
-    print("held:", type(error).__name__)
+    print("blocked:", type(error).__name__)
 else:
-    print("done")
+    print("not blocked")
 """
 
-_HELD = "held: "
 _CANARY_LIMITS = Limits(
     call_cpu_seconds=1.0, policy_cpu_seconds=2.0, wall_seconds=30.0, memory_mb=64, idle_seconds=60
 )
-_REPORT_A_HOLE = "do not run untrusted policies here; see docs/security.md"
+_USERS = {
+    SPLIT: "each policy has a user id of its own",
+    ONE_UID: "policies share the simulator's user id",
+}
+_CAPABILITIES = {"0x0": "no capabilities", f"{1 << CAP_KILL:#x}": "capability KILL only"}
+_UNSAFE = "do not run untrusted policies here; see docs/security.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """One thing that must not be possible: what is tried, and how the attempt must end."""
+    """One thing that a cell must stop, and the evidence that it did."""
 
     name: str
+    attempt: str
+    """What the policy tries, such as "a network connection"."""
     source: str
     outcome: Outcome = Outcome.OK
-    held_by: tuple[str, ...] = ()
-    """The exceptions that show that the attempt was refused; empty where the outcome shows it."""
+    error: str = ""
+    """The exception that the policy must get; empty where the outcome alone is the evidence."""
 
-    def is_contained(self, evaluation: Evaluation) -> bool:
+    def is_blocked(self, evaluation: Evaluation) -> bool:
         """Tell whether the attempt ended as it must."""
         if evaluation.outcome is not self.outcome:
             return False
-        if not self.held_by:
-            return True
-        said = evaluation.prints.strip()
-        return said in [f"{_HELD}{name}" for name in self.held_by]
+        return not self.error or evaluation.prints.strip() == f"blocked: {self.error}"
 
 
 def canaries() -> tuple[Canary, ...]:
-    """Return the canaries of ``assay doctor``, one for each promise that can be tried quickly."""
-    refused = ("PermissionError",)
-    tried = {
-        "network": "socket.socket().connect(('192.0.2.1', 80))",
-        "unix-socket": "socket.socketpair()",
-        "fork": "os.fork()",
-        "exec": "os.execv('/bin/true', ['true'])",
-        "read-file": "open('/etc/passwd').read()",
-        "write-file": "open('/canary', 'w').write('x')",
-        "signal": "os.kill(1, 9)",
-        "sleep": "__import__('time').sleep(1)",
-        "clock": "__import__('time').clock_gettime(0)",
+    """Return the canaries of ``assay doctor``: the promises that can be tried within seconds."""
+    refused = {
+        "network": ("a network connection", "socket.socket().connect(('192.0.2.1', 80))"),
+        "unix-socket": ("a Unix socket", "socket.socketpair()"),
+        "fork": ("a child process", "os.fork()"),
+        "exec": ("another program", "os.execv('/bin/true', ['true'])"),
+        "read-file": ("reading /etc/passwd", "open('/etc/passwd').read()"),
+        "write-file": ("creating a file", "open('/canary', 'w').write('x')"),
+        "signal": ("killing process 1", "os.kill(1, 9)"),
+        "sleep": ("sleeping for 1 s", "__import__('time').sleep(1)"),
+        "clock": ("reading the clock", "__import__('time').clock_gettime(0)"),
     }
-    found = [
-        Canary(name=name, source=_ATTEMPT.format(attempt=act) + _SCHEDULER, held_by=refused)
-        for name, act in tried.items()
-    ]
     hoard = "kept = [bytearray(1 << 20) for _ in range(1 << 20)]"
-    found.append(
+    return (
+        *(
+            _raising(name, attempt, code, "PermissionError")
+            for name, (attempt, code) in refused.items()
+        ),
+        _raising("memory", "allocating 1 TiB", hoard, "MemoryError"),
         Canary(
-            name="memory",
-            source=_ATTEMPT.format(attempt=hoard) + _SCHEDULER,
-            held_by=("MemoryError",),
-        )
+            name="cpu",
+            attempt="an endless loop",
+            source="while True: pass\n" + _SCHEDULER,
+            outcome=Outcome.CALL_TIMEOUT,
+        ),
     )
-    endless = "while True: pass\n" + _SCHEDULER
-    found.append(Canary(name="cpu", source=endless, outcome=Outcome.CALL_TIMEOUT))
-    return tuple(found)
+
+
+def _raising(name: str, attempt: str, code: str, error: str) -> Canary:
+    source = _ATTEMPT.format(attempt=code) + _SCHEDULER
+    return Canary(name=name, attempt=attempt, source=source, error=error)
 
 
 def canary_scenario() -> Payload:
@@ -129,7 +137,7 @@ def canary_scenario() -> Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at; ``remedy`` says what to do where it is not well."""
+    """One check; ``remedy`` says what to do where it failed."""
 
     name: str
     ok: bool
@@ -145,7 +153,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether cells hold on this machine."""
+        """Whether untrusted policies can run on this machine."""
         return all(check.ok for check in self.checks)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -156,10 +164,10 @@ class Report:
 def examine(
     limits: Limits = _CANARY_LIMITS, cell: str = DOCKER, runtime: str | None = None
 ) -> Report:
-    """Look at everything a kind of cell relies on; a check that others need ends the examination.
+    """Check everything that a kind of cell relies on; canaries run only where all else is ok.
 
-    Whether embedded cells could be had is told in any case, and decides only where they are asked.
-    A ``runtime`` is one of the engine's, in place of the one that it uses by itself.
+    Embedded cells are always reported, but fail the report only where ``cell`` asks for them.
+    ``runtime`` replaces the engine's default container runtime.
     """
     checks = [_machine()]
     try:
@@ -191,42 +199,45 @@ def _engine(facts: EngineFacts, runtime: str | None) -> Iterator[Check]:
     name = "Docker Engine" if facts.name == DOCKER_ENGINE else facts.name
     described = f"{name} {facts.server_version}, kernel {facts.kernel}"
     chosen = runtime or facts.default_runtime
-    yield Check(name="engine", ok=True, detail=f"{described}, runtime {chosen}")
-    rights = "rootless" if facts.rootless else "root"
-    cgroups = f"cgroup v{facts.cgroup_version}, driver {facts.cgroup_driver}, {rights}"
+    yield Check(name="engine", ok=True, detail=f"{described}, container runtime {chosen}")
+    user = "rootless" if facts.rootless else "runs as root"
     lacking = shortcomings(facts, runtime)
     yield Check(
         name="engine protections",
         ok=not lacking,
-        detail="; ".join(lacking) or f"{cgroups}, security {', '.join(facts.security)}",
-        remedy="use an engine that has what is missing" if lacking else "",
+        detail="; ".join(lacking)
+        or "can limit memory and processes, can filter system calls "
+        f"({user}, cgroup v{facts.cgroup_version}, cgroup driver {facts.cgroup_driver}, "
+        f"security features {', '.join(facts.security)})",
+        remedy="fix the engine or use another (DOCKER_HOST)" if lacking else "",
     )
     for warning in warnings_about(facts, runtime):
         yield Check(name="engine advice", ok=True, detail=warning)
 
 
 def _image(daemon: Daemon) -> Check:
+    tag = image_tag()
     try:
-        return Check(
-            name="image", ok=True, detail=f"{image_tag()} is {daemon.image_id(image_tag())}"
-        )
+        image_id = daemon.image_id(tag)
     except SandboxError as error:
         return _failed("image", error)
+    detail = f"{tag} is the image of this version ({image_id.removeprefix('sha256:')[:12]})"
+    return Check(name="image", ok=True, detail=detail)
 
 
 def _embedded(limits: Limits, *, needed: bool) -> Check:
-    """Tell which isolation a cell without a container would have here."""
+    """Report how a cell without a container would be isolated here."""
     try:
         setting = ProcessCells(limits).open()
     except SandboxError as error:
         if needed:
             return _failed("embedded cell", error)
-        return Check(name="embedded cell", ok=True, detail=f"not here: {error.problem}")
-    return Check(
-        name="embedded cell",
-        ok=True,
-        detail=f"--cell process would be {setting.isolation}; {'; '.join(setting.warnings)}",
-    )
+        detail = f"--cell process, for machines without Docker: {error.problem}"
+        return Check(name="embedded cell", ok=True, detail=detail)
+    users = _USERS[setting.isolation.split("/")[1]]
+    found = "; ".join((users, *setting.warnings))
+    detail = f"--cell process runs here without Docker, as {setting.isolation}: {found}"
+    return Check(name="embedded cell", ok=True, detail=detail)
 
 
 def _in_cells(limits: Limits, cell: str, runtime: str | None) -> Iterator[Check]:
@@ -239,39 +250,62 @@ def _in_cells(limits: Limits, cell: str, runtime: str | None) -> Iterator[Check]
         yield _protections(facts)
         yield _addresses(facts)
         if trial.cell is not None:
-            yield Check(name="cell", ok=True, detail=f"a trial took {trial.cell.seconds:.2f} s")
+            took = f"running a policy on one scenario took {trial.cell.seconds:.2f} s"
+            yield Check(name="cell", ok=True, detail=took)
 
 
 def _try_canary(sandbox: Sandbox, canary: Canary, scenario: Payload) -> Check:
     (evaluation,) = sandbox.try_unscreened(canary.source, [scenario]).evaluations
-    held = canary.is_contained(evaluation)
-    said = evaluation.prints.strip() or (evaluation.problem.message if evaluation.problem else "")
-    return Check(
-        name=f"canary {canary.name}",
-        ok=held,
-        detail=f"{evaluation.outcome}: {said}"[:200],
-        remedy="" if held else _REPORT_A_HOLE,
-    )
+    return canary_check(canary, evaluation)
+
+
+def canary_check(canary: Canary, evaluation: Evaluation) -> Check:
+    """Return what a canary showed, in a sentence."""
+    message = evaluation.problem.message if evaluation.problem else ""
+    if canary.is_blocked(evaluation):
+        detail, remedy = f"blocked: {canary.attempt} ({canary.error or evaluation.outcome})", ""
+    else:
+        wanted = canary.error or f"outcome {canary.outcome}"
+        found = f"outcome {evaluation.outcome}, {evaluation.prints.strip() or message!r}"
+        detail = f"not blocked: {canary.attempt} (expected {wanted}; got {found})"
+        remedy = _UNSAFE
+    ok = not remedy
+    return Check(name=f"canary {canary.name}", ok=ok, detail=detail[:200], remedy=remedy)
 
 
 def _protections(facts: Any) -> Check:
-    """Report what the kernel says; a cell that is weaker than asked is refused before this."""
-    shown = (
-        "worker_seccomp worker_filters no_new_privs worker_uid trusted_uid worker_capabilities "
-        "trusted_capabilities read_only_root own_pid_namespace interfaces"
-    ).split()
-    told = ", ".join(f"{name}={facts.get(name)}" for name in shown)
+    """Report what the kernel says of a cell; a cell weaker than asked never gets this far."""
+    policy, simulator = (
+        f"user {facts.get(f'{who}_uid')}, {_capabilities(facts.get(f'{who}_capabilities'))}"
+        for who in ("worker", "trusted")
+    )
+    root = "read-only" if facts.get("read_only_root") else "writable"
+    processes = "own" if facts.get("own_pid_namespace") else "the machine's"
+    told = (
+        f"policy: {policy}, seccomp filters {facts.get('worker_filters')}; "
+        f"simulator: {simulator}; both: no_new_privs {facts.get('no_new_privs')}, "
+        f"{root} root file system, {processes} process table, "
+        f"network interfaces {', '.join(facts.get('interfaces', ()))}"
+    )
     return Check(name="protections in force", ok=bool(facts), detail=told)
 
 
+def _capabilities(mask: Any) -> str:
+    return _CAPABILITIES.get(mask, f"capabilities {mask}")
+
+
 def _addresses(facts: Any) -> Check:
-    """Tell whether addresses in memory are the same in every cell; a policy may lean on them."""
+    """Report whether memory addresses are the same in every cell; a policy may depend on them."""
     if facts.get("fixed_addresses"):
-        return Check(name="addresses", ok=True, detail="the same in every cell")
-    told = "differ from cell to cell here; a policy that depends on them fails when it is repeated"
-    return Check(name="addresses", ok=True, detail=told)
+        detail = "memory addresses are the same in every cell"
+    else:
+        detail = (
+            "memory addresses differ from cell to cell; "
+            "a policy that depends on them fails as nondeterministic"
+        )
+    return Check(name="addresses", ok=True, detail=detail)
 
 
 def _failed(name: str, error: SandboxError) -> Check:
-    remedy = error.remedy or "try again, and see docs/security.md"
+    remedy = error.remedy or "try again; see docs/security.md"
     return Check(name=name, ok=False, detail=error.problem, remedy=remedy)

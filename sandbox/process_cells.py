@@ -32,11 +32,11 @@ _CHUNK = 1 << 16
 _PROGRAM = ("-s", "-P", "-m", "simulator.cell.enclosure")
 _WEAKER = "name the isolation one-uid, run as root, or use --cell docker"
 _NOT_GIVEN = {
-    "net": "its own network",
-    "pid": "its own process table",
+    "net": "a network of their own",
+    "pid": "a process table of their own",
     "mount": "a read-only view of the files",
 }
-_MEMORY = "no limit on the memory of a cell as a whole, only on each policy's address space"
+_MEMORY = "memory is limited for each policy, not for the whole cell"
 
 
 class ProcessCell:
@@ -234,7 +234,7 @@ class ProcessCells:
             image="none",
             image_id=f"installed:{source_hash()[:12]}",
             isolation="/".join([PROCESS, self._isolation, *(f"no-{wall}" for wall in lacking)]),
-            warnings=(_MEMORY, *(f"this kernel gives no cell {_NOT_GIVEN[w]}" for w in lacking)),
+            warnings=(_MEMORY, *(f"cells here lack {_NOT_GIVEN[w]}" for w in lacking)),
         )
 
     def start(self, workers: int) -> ProcessCell:

@@ -79,19 +79,19 @@ GOOD: dict[str, tuple[Answers, tuple[str, ...]]] = {
     "docker 28 without root, all limits delegated": (docker(SecurityOptions=ROOTLESS), ()),
     "docker 28 without root, cpuset not delegated": (
         docker(SecurityOptions=ROOTLESS, CPUSet=False),
-        ("cannot be kept on one processor",),
+        ("cannot be pinned to one processor",),
     ),
     "docker 28 with users remapped": (docker(SecurityOptions=REMAPPED), ()),
     "docker 28 without an account of swap": (docker(SwapLimit=False), ("swap is not limited",)),
     "docker desktop on arm": (docker(Architecture="aarch64", SecurityOptions=DESKTOP), ()),
     "docker with gvisor as its own choice": (
         docker(Runtimes={"runc": {}, **OTHER_KERNELS}, DefaultRuntime="runsc"),
-        ("'runsc' puts a cell on a kernel of its own",),
+        ("'runsc' gives a cell its own kernel",),
     ),
-    "podman without root": (podman(), ("Podman Engine answers in Docker's place",)),
+    "podman without root": (podman(), ("Podman Engine is not Docker",)),
     "podman as root on arm": (
         podman(Architecture="arm64", SecurityOptions=["name=seccomp,profile=default"]),
-        ("Podman Engine answers in Docker's place",),
+        ("Podman Engine is not Docker",),
     ),
 }
 """By kind: what it answers, and what each of our warnings about it says, in order."""

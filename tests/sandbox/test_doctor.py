@@ -1,11 +1,11 @@
-"""The doctor: well on a machine that holds cells, and not well where anything is missing."""
+"""``assay doctor`` passes on a machine that can run cells and fails where anything is missing."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from sandbox.doctor import Check, Report, canaries, examine
+from sandbox.doctor import Canary, Check, Report, canaries, canary_check, examine
 from sandbox.outcome import Evaluation, Outcome
 from tests.support.command import assay
 
@@ -17,7 +17,7 @@ def report(request: pytest.FixtureRequest) -> Report:
     return examine(cell=request.param)
 
 
-def test_this_machine_holds_its_cells(report: Report) -> None:
+def test_every_check_passes_on_this_machine(report: Report) -> None:
     assert report.ok, [check for check in report.checks if not check.ok]
     names = [check.name for check in report.checks]
     assert [f"canary {canary.name}" for canary in canaries()] == [
@@ -38,31 +38,49 @@ def test_without_an_engine_the_doctor_says_what_to_do(monkeypatch: pytest.Monkey
     assert bad.remedy
 
 
-def test_the_doctor_names_the_isolation_that_an_embedded_cell_would_have(report: Report) -> None:
+def test_the_report_says_how_an_embedded_cell_would_be_isolated(report: Report) -> None:
     (told,) = [check for check in report.checks if check.name == "embedded cell"]
 
-    assert told.detail.startswith("--cell process would be process/")
-    assert "no limit on the memory of a cell as a whole" in told.detail
+    assert told.detail.startswith("--cell process runs here without Docker, as process/")
+    assert "memory is limited for each policy, not for the whole cell" in told.detail
 
 
-def test_one_bad_check_is_enough_to_be_unwell() -> None:
+def test_one_failed_check_fails_the_report() -> None:
     good, bad = (Check(name="x", ok=ok, detail="y") for ok in (True, False))
 
     assert Report(checks=(good, good)).ok
     assert not Report(checks=(good, bad)).ok
 
 
-def test_a_canary_that_got_through_is_not_contained() -> None:
+def _fork() -> Canary:
     (fork,) = [canary for canary in canaries() if canary.name == "fork"]
+    return fork
 
-    def said(prints: str, outcome: Outcome = Outcome.OK) -> Evaluation:
-        return Evaluation(scenario="canary", outcome=outcome, prints=prints)
 
-    assert fork.is_contained(said("held: PermissionError\n"))
-    assert not fork.is_contained(said("done\n"))
-    assert not fork.is_contained(said("held: NameError\n"))
-    assert not fork.is_contained(said("held: PermissionError\n", Outcome.WORKER_DIED))
-    assert not fork.is_contained(said(""))
+def _ended(prints: str, outcome: Outcome = Outcome.OK) -> Evaluation:
+    return Evaluation(scenario="canary", outcome=outcome, prints=prints)
+
+
+def test_a_canary_is_blocked_only_by_the_expected_error_and_outcome() -> None:
+    fork = _fork()
+
+    assert fork.is_blocked(_ended("blocked: PermissionError\n"))
+    assert not fork.is_blocked(_ended("not blocked\n"))
+    assert not fork.is_blocked(_ended("blocked: NameError\n"))
+    assert not fork.is_blocked(_ended("blocked: PermissionError\n", Outcome.WORKER_DIED))
+    assert not fork.is_blocked(_ended(""))
+
+
+def test_a_canary_says_in_a_sentence_whether_it_was_blocked() -> None:
+    good = canary_check(_fork(), _ended("blocked: PermissionError\n"))
+    bad = canary_check(_fork(), _ended("not blocked\n"))
+
+    assert (good.ok, good.detail) == (True, "blocked: a child process (PermissionError)")
+    assert (bad.ok, bad.detail) == (
+        False,
+        "not blocked: a child process (expected PermissionError; got outcome ok, 'not blocked')",
+    )
+    assert bad.remedy == "do not run untrusted policies here; see docs/security.md"
 
 
 def test_embedded_cells_can_be_examined_without_an_engine(tmp_path: Path) -> None:
@@ -75,7 +93,7 @@ def test_embedded_cells_can_be_examined_without_an_engine(tmp_path: Path) -> Non
 
 
 @pytest.mark.docker
-def test_a_runtime_that_the_engine_does_not_have_is_told(tmp_path: Path) -> None:
+def test_a_runtime_that_the_engine_does_not_have_is_an_error(tmp_path: Path) -> None:
     done = assay("doctor", "--runtime", "kata", home=tmp_path)
 
     assert done.returncode == 4
@@ -83,7 +101,7 @@ def test_a_runtime_that_the_engine_does_not_have_is_told(tmp_path: Path) -> None
     assert "do not run untrusted policies here: see the failed checks above" in done.stdout
 
 
-def test_a_runtime_for_embedded_cells_is_a_mistake(tmp_path: Path) -> None:
+def test_a_runtime_cannot_be_named_for_embedded_cells(tmp_path: Path) -> None:
     done = assay("doctor", "--cell", "process", "--runtime", "kata", home=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")

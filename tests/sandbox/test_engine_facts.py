@@ -125,7 +125,7 @@ def test_a_runtime_with_a_kernel_of_its_own_is_used_by_name_and_must_prove_itsel
     (warning,) = warnings_about(facts, runtime)
 
     assert shortcomings(facts, runtime) == ()
-    assert "every cell must prove its filters there too, or is refused" in warning
+    assert "whose cell cannot prove its system call filters is refused" in warning
     assert shortcomings(facts_from(*docker()), runtime) != ()
 
 
