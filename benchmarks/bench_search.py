@@ -23,8 +23,8 @@ from flows.history.records import CandidateRow, Row
 from flows.judging.splits import suite_splits
 from flows.proposers.offline.proposer import OfflineProposer
 from flows.search.loop import run_search
+from flows.search.progress import SearchResult
 from flows.search.session import Services
-from flows.search.watching import SearchResult
 from flows.settings.search import SearchConfig, load_config
 from sandbox.image import source_hash
 

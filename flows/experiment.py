@@ -22,8 +22,8 @@ from flows.report.page import write_report
 from flows.search.budget import wall_seconds
 from flows.search.ledger import Ledger, recorded
 from flows.search.loop import run_search
+from flows.search.progress import SearchResult, Watch
 from flows.search.session import Services
-from flows.search.watching import SearchResult, Watch
 from flows.settings.search import SearchConfig, experiment_id
 from flows.settings.sources import variables_here
 from flows.trials import Around, OpenTrials, in_this_process

@@ -36,7 +36,7 @@ from flows.prompting.templates import load_templates
 from flows.proposers.replay import recorded_settings
 from flows.search.budget import preflight_lines, summary_lines
 from flows.search.ledger import Ledger, recorded
-from flows.search.watching import Notice, SearchResult, Watch
+from flows.search.progress import Notice, SearchResult, Watch
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from flows.settings.sources import assignments, read_dotenv
 from flows.untrusted import counted

@@ -18,7 +18,13 @@ from flows.history.records import CandidateRow, format_key
 from flows.search.budget import Spend
 from flows.search.progress import (
     NOT_PROMOTED,
+    Began,
+    Happening,
+    Lost,
+    Notice,
     Progress,
+    Settled,
+    Working,
     advance,
     attempt_line,
     best_text,
@@ -30,7 +36,6 @@ from flows.search.progress import (
     time_left_seconds,
     time_text,
 )
-from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
 from flows.untrusted import for_log
 
 CURVE = "best so far"

@@ -20,8 +20,7 @@ from flows.judging.comparison import Comparison, ComparisonRow
 from flows.judging.intervals import Interval
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.orchestration.folder import FolderResult
-from flows.search.progress import Progress, advance, plain_line
-from flows.search.watching import Began, Happening, Settled
+from flows.search.progress import Began, Happening, Progress, Settled, advance, plain_line
 from flows.untrusted import Markdown, for_log, markdown, markdown_lines
 
 SHORT_SHA256 = 12

@@ -22,8 +22,14 @@ from flows.judging.scoring import judge
 from flows.judging.splits import Splits, naive_references, suite_scenarios
 from flows.orchestration.claims import Claim, Claims
 from flows.policies import Contender, PolicyText, check_baselines, read_policy
-from flows.search.rows import Provenance, candidate_row, evaluation_rows, scenario_row, tries_of
-from flows.search.watching import ignore
+from flows.search.progress import ignore
+from flows.search.recording import (
+    candidate_row,
+    evaluation_rows,
+    scenario_row,
+    tries_of,
+)
+from flows.search.session import Provenance
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently, side_by_side
 from sandbox.errors import CellFailed

@@ -39,7 +39,7 @@ from flows.orchestration.folder import evaluate_folder
 from flows.orchestration.runs import alive, end_quietly, server_url, truthful
 from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
 from flows.policies import find_contenders
-from flows.search.watching import Happening, Watch, ignore
+from flows.search.progress import Happening, Watch, ignore
 from flows.settings.search import SearchConfig, with_sdk_address
 from flows.settings.sections import CompareConfig, FolderConfig
 from sandbox.errors import SandboxUnavailable

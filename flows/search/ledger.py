@@ -29,7 +29,7 @@ from flows.judging.scoring import behaviour, normalised_sha256
 from flows.judging.splits import TEST, TRAIN
 from flows.proposers.refusals import FINAL
 from flows.search.budget import Spend, spent_with
-from flows.search.watching import SearchResult
+from flows.search.progress import SearchResult
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
 from sandbox.source import source_line
 

@@ -8,14 +8,13 @@ from typing import Any, Protocol, TypeVar
 from flows.attempt import Proposer
 from flows.clock import Clock, stamp
 from flows.errors import ConfigError
-from flows.history.records import EventRow, Key, LlmCallRow, Row
+from flows.history.records import RUNNING, EventRow, ExperimentRow, Key, LlmCallRow, Row
 from flows.judging.scoring import References
 from flows.judging.splits import TEST, TRAIN, VALIDATION, Splits, is_fresh
 from flows.search.budget import Spend, reserve_of, tries_expected, wall_seconds
 from flows.search.ledger import Ledger
-from flows.search.rows import Provenance, experiment_row
+from flows.search.progress import Began, Notice, Watch
 from flows.search.strategies import make_strategy
-from flows.search.watching import Began, Notice, Watch
 from flows.settings.search import SearchConfig, config_sha256, experiment_id
 from flows.trials import Around, Evaluator, at_once
 from sandbox.trial import Payload
@@ -46,6 +45,18 @@ class Services:
     image_id: str | None = None
     earlier: tuple[Row, ...] = ()
     """What earlier runs of this experiment recorded."""
+    flow_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The origin of a row: versions, image, configuration."""
+
+    experiment_id: str
+    config_sha256: str
+    assay_version: str
+    simulator_version: str
+    image_id: str | None
     flow_run_id: str | None = None
 
 
@@ -238,3 +249,27 @@ class Session:
                 f"({', '.join(changed)}): its scores would not be comparable; give the search "
                 "another --name"
             )
+
+
+def experiment_row(
+    config: SearchConfig, provenance: Provenance, model: str | None, created_at: str
+) -> ExperimentRow:
+    """Return the row of an experiment that begins."""
+    return ExperimentRow(
+        experiment_id=experiment_id(config),
+        name=config.name,
+        created_at=created_at,
+        status=RUNNING,
+        seed=config.seed,
+        suite=config.suite,
+        objective=config.objective,
+        proposer=config.proposer.kind,
+        strategy=config.strategy,
+        model=model,
+        config=config.model_dump(mode="json", exclude={"guards": {"fresh_test"}}),
+        config_sha256=config_sha256(config),
+        assay_version=provenance.assay_version,
+        simulator_version=provenance.simulator_version,
+        image_id=provenance.image_id,
+        flow_run_id=provenance.flow_run_id,
+    )

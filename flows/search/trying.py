@@ -17,8 +17,8 @@ from flows.judging.scoring import (
 )
 from flows.judging.splits import AUDIT_CALLS, with_policy_calls
 from flows.search.ledger import Ledger
+from flows.search.progress import Working
 from flows.search.session import Session
-from flows.search.watching import Working
 from flows.trials import joined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial

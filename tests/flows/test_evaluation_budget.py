@@ -10,7 +10,7 @@ from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, Ro
 from flows.judging.splits import Splits
 from flows.search.budget import most_tries
 from flows.search.loop import run_search
-from flows.search.watching import Happening, Notice, SearchResult
+from flows.search.progress import Happening, Notice, SearchResult
 from tests.support.search_fakes import (
     SPLITS,
     FakeJournal,

@@ -7,7 +7,7 @@ from typing import Any
 from flows.cli.watching import ended_line, event_lines, interrupted_line
 from flows.experiment import Finished
 from flows.search.budget import Spend
-from flows.search.watching import Began, Lost, Notice, SearchResult, Settled, Working
+from flows.search.progress import Began, Lost, Notice, SearchResult, Settled, Working
 from flows.settings.search import SearchConfig
 from tests.support.guarded_rows import guarded_rows
 

@@ -15,7 +15,7 @@ from flows.home import experiment_folder
 from flows.orchestration.server import prepare_prefect, uses_a_server
 from flows.proposers.choices import keys_of
 from flows.search.loop import run_search
-from flows.search.watching import ignore
+from flows.search.progress import ignore
 from flows.settings.search import experiment_id, load_config
 from tests.support.command import assay
 from tests.support.search_fakes import FakeProposer, better_each_time, services

@@ -15,7 +15,7 @@ from flows.experiment import Finished, run_experiment
 from flows.history.journal import read_rows
 from flows.history.records import EvaluationRow, EventRow, ExperimentRow
 from flows.judging.splits import suite_splits
-from flows.search.watching import ignore
+from flows.search.progress import ignore
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from sandbox.outcome import Trial
 from sandbox.trial import Payload

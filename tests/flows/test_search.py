@@ -11,7 +11,7 @@ from flows.history.records import CandidateRow, EvaluationRow, EventRow, Experim
 from flows.judging import guards
 from flows.search import trying
 from flows.search.loop import run_search
-from flows.search.watching import Happening, Settled
+from flows.search.progress import Happening, Settled
 from tests.support.search_fakes import (
     SPLITS,
     FakeClock,

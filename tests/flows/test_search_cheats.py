@@ -9,7 +9,7 @@ from flows.experiment import Finished, run_experiment
 from flows.history.journal import read_rows
 from flows.history.records import CandidateRow, EventRow
 from flows.judging.splits import Splits, suite_splits
-from flows.search.watching import ignore
+from flows.search.progress import ignore
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from tests.support import model_server as behaves
 from tests.support.cheats import GAMER, HONEST, beginning, knows

@@ -7,8 +7,7 @@ import pytest
 
 from flows.history.records import CandidateRow, EvaluationRow, EventRow
 from flows.search.loop import run_search
-from flows.search.progress import attempt_line
-from flows.search.watching import SearchResult
+from flows.search.progress import SearchResult, attempt_line
 from sandbox.errors import CellFailed
 from tests.support.search_fakes import (
     SPLITS,

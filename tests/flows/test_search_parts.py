@@ -10,7 +10,13 @@ from flows.history.records import CandidateRow
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.search.budget import Spend
 from flows.search.progress import (
+    Began,
+    Happening,
+    Lost,
+    Notice,
     Progress,
+    Settled,
+    Working,
     advance,
     later,
     plain_line,
@@ -19,7 +25,6 @@ from flows.search.progress import (
     spend_text,
     time_left_seconds,
 )
-from flows.search.watching import Began, Happening, Lost, Notice, Settled, Working
 from flows.trials import side_by_side
 from flows.untrusted import for_log
 from tests.support.search_fakes import config

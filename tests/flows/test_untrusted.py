@@ -21,7 +21,7 @@ from flows.history.store import Table
 from flows.orchestration.artifacts import Pages, PrefectPages
 from flows.prompting.prompts import render_prompt
 from flows.report.text import json_for_script
-from flows.search.watching import Lost
+from flows.search.progress import Lost
 from flows.settings.search import SearchConfig
 from flows.untrusted import Markdown, for_log, for_page, markdown
 from simulator.cell.cleantext import UNSEEN

@@ -8,7 +8,7 @@ import pytest
 
 from flows.orchestration.deployments import shipped
 from flows.search.loop import run_search
-from flows.search.watching import SearchResult
+from flows.search.progress import SearchResult
 from flows.settings.sections import CompareConfig, FolderConfig
 from sandbox.errors import CellFailed
 from simulator.library import policy_source

@@ -10,7 +10,7 @@ from flows.attempt import Proposer
 from flows.history.records import CandidateRow, LlmCallRow, PromptRow, Row
 from flows.proposers.model import OpenAiProposer
 from flows.search.loop import run_search
-from flows.search.watching import SearchResult
+from flows.search.progress import SearchResult
 from flows.settings.search import SearchConfig
 from tests.support.model_server import Behaviour, Received, Sent, says
 from tests.support.search_fakes import FakeJournal, FakeSandbox, config, services

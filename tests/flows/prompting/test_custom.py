@@ -8,7 +8,7 @@ from flows.errors import ConfigError, UserError
 from flows.prompting.custom import check_prompts, copy_templates, refuse_changed_templates
 from flows.prompting.prompts import render_prompt
 from flows.prompting.templates import SYSTEM, USER, load_templates
-from flows.search.rows import prompt_row
+from flows.search.recording import prompt_row
 from flows.settings.search import SearchConfig
 from tests.flows.prompting.test_prompts import PAST, SCENARIOS
 from tests.support.in_process import command
