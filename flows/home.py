@@ -1,5 +1,6 @@
 """Where the history lives: the home folder, the names of the files inside it, and locks on them."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from flows.errors import UserError
 
 DEFAULT_HOME = ".assay"
+FOREVER = math.inf
 RETRY_SECONDS = 0.02
 """How long to wait before a lock that another holds is tried again."""
 
@@ -78,3 +80,11 @@ def hold(path: Path, wait_seconds: float) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a living process holds the lock on a file, which must exist."""
+    from filelock import lock_descriptor
+
+    with path.open() as file:
+        return not lock_descriptor(file.fileno(), blocking=False)

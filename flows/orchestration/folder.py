@@ -5,8 +5,11 @@ what came of it, and takes the next; at the end each waits for those that others
 whose process died is taken by another one.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +19,10 @@ from flows.clock import SystemClock, stamp
 from flows.errors import UserError
 from flows.history.journal import Journal, read_rows
 from flows.history.records import RUNNING, CandidateRow, ExperimentRow, Key, Row
-from flows.home import experiment_folder
+from flows.home import FOREVER, experiment_folder, hold, make_folder
 from flows.judging.comparison import scenario_payloads, try_contender
 from flows.judging.scoring import judge
 from flows.judging.splits import Splits, naive_references, suite_scenarios
-from flows.orchestration.claims import Claim, Claims
 from flows.policies import Contender, PolicyText, check_baselines, read_policy
 from flows.search.progress import ignore
 from flows.search.recording import (
@@ -36,6 +38,7 @@ from sandbox.errors import CellFailed
 from sandbox.image import source_hash
 from sandbox.outcome import Trial
 
+DONE, BEGUN = "done", "begun"
 KIND = "folder"
 """What such an experiment says its proposer, strategy and, of its policies, origin are."""
 
@@ -121,6 +124,64 @@ def evaluate_folder(
         passed_over=passed_over,
         tried_here=work.tried,
     )
+
+
+class Claim(Enum):
+    """The result of a claim on a piece of work."""
+
+    FRESH = "fresh"
+    """It is ours, and no process started it before."""
+    LEFT = "left"
+    """It is ours; a process started it and died. Look up what it recorded."""
+    DONE = "done"
+    TAKEN = "taken"
+    """Another process works on it."""
+
+
+class Claims:
+    """Claims in one folder; processes on several machines may share it if they share its locks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_folder(folder)
+
+    def number(self, pieces: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
+        """Return a number above 0 for each piece: the known one, the noted one, or the next."""
+        path = self._folder / "numbers"
+        with hold(self._folder / "numbers.lock", FOREVER):
+            before = json.loads(path.read_text("ascii") or "{}") if path.exists() else {}
+            noted: dict[str, int] = {**before, **known}
+            fresh = [piece for piece in dict.fromkeys(pieces) if piece not in noted]
+            first = max(noted.values(), default=0) + 1
+            noted |= {piece: first + place for place, piece in enumerate(fresh)}
+            draft = path.with_suffix(".new")
+            draft.write_text(json.dumps(noted), "ascii")
+            draft.replace(path)  # a kill leaves either the old or the new notes, complete
+        return {piece: noted[piece] for piece in pieces}
+
+    @contextmanager
+    def claim(self, piece: str, *, wait: bool) -> Iterator[Claim]:
+        """Hold a piece of work while the block runs, unless it is done or another has it."""
+        path = self._folder / piece
+        with hold(path, FOREVER if wait else 0) as ours:
+            if not ours:
+                yield Claim.TAKEN
+                return
+            noted = path.read_text("ascii")
+            if noted == DONE:
+                yield Claim.DONE
+                return
+            self._note(piece, BEGUN)
+            yield Claim.LEFT if noted else Claim.FRESH
+
+    def done(self, piece: str) -> None:
+        """Note that a piece that is held is recorded."""
+        self._note(piece, DONE)
+
+    def _note(self, piece: str, text: str) -> None:
+        """Write into the locked file itself; at no moment is it empty again."""
+        with (self._folder / piece).open("r+", encoding="ascii") as file:
+            file.write(text)
+            file.truncate()
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,6 @@
 """Flow runs from without: their marks of life, how their process ends, and states that are true."""
 
 import atexit
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,7 +15,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Crashed
 
-from flows.home import make_folder
+from flows.home import hold, is_held, make_folder
 from flows.orchestration.server import drop_stderr, go_to_work
 
 DRAFT = ".new"
@@ -61,8 +60,7 @@ def marked(home: Path, run: str | None) -> Iterator[None]:
         return
     path = _folder(home) / run
     draft = path.with_suffix(DRAFT)
-    with draft.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with hold(draft, 0):
         draft.rename(path)  # other processes see it only when it is locked
         try:
             yield
@@ -100,8 +98,6 @@ def _folder(home: Path) -> Path:
 
 def _is_free(path: Path) -> bool:
     try:
-        with path.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # locked, or gone by now
+        return not is_held(path)
+    except FileNotFoundError:  # it ended by now
         return False
-    return True

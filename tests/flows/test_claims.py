@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration.claims import Claim, Claims
+from flows.orchestration.folder import Claim, Claims
 from flows.orchestration.runs import abandoned, forget, marked
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -18,7 +18,7 @@ from flows.cli.terminal import print_line, print_prose, print_table
 from flows.cli.watching import event_lines, watching
 from flows.history.export import render_table
 from flows.history.store import Table
-from flows.orchestration.artifacts import Pages, PrefectPages
+from flows.orchestration.prefect_flows import Pages, PrefectPages
 from flows.prompting.prompts import render_prompt
 from flows.report.text import json_for_script
 from flows.search.progress import Lost
