@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
+# Programs start many times here: without compiled modules each start of Prefect takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 # How many processes share the tests; 0 runs them one after another.
 TEST_PROCESSES ?= 2
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)

@@ -5,6 +5,7 @@ cell must have all of it. There is no limit on the cell as a whole, only on each
 a cell's first process is the end of all that it started.
 """
 
+import compileall
 import contextlib
 import json
 import os
@@ -219,6 +220,7 @@ class ProcessCells:
     def open(self) -> Setting:
         """Find out which walls the kernel grants this user."""
         _require_linux()
+        _compile_the_simulator()
         granted = _probe(self._limits.start_seconds)
         if not self._walls_named:
             self._walls = tuple(granted["walls"])
@@ -269,6 +271,12 @@ def _require_linux() -> None:
         known = ", ".join(sorted(ARCHITECTURES))
         problem = f"an embedded cell needs Linux on one of {known}, this is {system} on {machine}"
         raise SandboxUnavailable(problem, "use --cell docker")
+
+
+def _compile_the_simulator() -> None:
+    """Compile once what every cell imports; cells themselves write no file."""
+    if not sys.dont_write_bytecode:
+        compileall.compile_dir(package_root() / "simulator", quiet=2)
 
 
 def _probe(patience_seconds: float) -> dict[str, Any]:

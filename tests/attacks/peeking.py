@@ -17,7 +17,10 @@ PEEKING: tuple[Attack, ...] = (
         found = set()
         for thing in gc.get_objects():
             kind = type(thing).__module__ + "." + type(thing).__name__
-            if kind.startswith(("simulator.domains", "simulator.scenario")):
+            if kind.startswith((
+                "simulator.domains.pipelines.workload", "simulator.domains.pipelines.engine",
+                "simulator.scenario",
+            )):
                 found.add(kind)
         found |= {n for n in sys.modules if n in (
             "simulator.domains.pipelines.engine", "simulator.domains.pipelines.scenario_codec",

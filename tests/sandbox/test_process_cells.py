@@ -1,6 +1,7 @@
 """Embedded cells: the same trials without a container, and no process left of any of them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,6 +196,20 @@ def test_a_killed_caller_leaves_no_process(doing: str) -> None:
     caller.communicate()
 
     assert until(lambda: not any(session_of(one) for one in started))
+
+
+def test_what_every_cell_imports_is_compiled_once_and_not_in_each_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "simulator", tmp_path / "simulator")
+    monkeypatch.setattr("sandbox.process_cells.package_root", lambda: tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    shutil.rmtree(tmp_path / "simulator" / "cell" / "__pycache__", ignore_errors=True)
+
+    ProcessCells(TIGHT).open()
+
+    compiled = {path.name.partition(".")[0] for path in tmp_path.rglob("simulator/cell/**/*.pyc")}
+    assert compiled == {path.stem for path in (tmp_path / "simulator" / "cell").glob("*.py")}
 
 
 def test_two_threads_may_try_at_once(sandbox: Sandbox) -> None:
