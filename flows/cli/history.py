@@ -1,47 +1,67 @@
 """``assay sql``, ``export``, ``db``, ``report`` and ``show``: questions to the history."""
 
+from __future__ import annotations
+
 import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
 
 from flows.cli.errors import BAD_INPUT, say
+from flows.cli.options import FILE, FOLDER, complete_experiments
 from flows.cli.terminal import print_exactly, print_line, print_table, screen_width
 from flows.errors import UserError
-from flows.history.check import CheckReport, check
-from flows.history.export import export_parquet, render_table, text_table
-from flows.history.store import (
-    PLACE,
-    Found,
-    IngestReport,
-    Table,
-    copy_to_parquet,
-    find_at,
-    find_best,
-    find_candidate,
-    find_experiment,
-    query,
-    rebuild,
-    vacuum,
-)
 from flows.home import home_folder, journal_folder
-from flows.report.page import write_report
-from sandbox.source import source_diff
 
-NAMED = 6
-"""Columns that are named of those that do not fit."""
+if TYPE_CHECKING:
+    from flows.history.check import CheckReport
+    from flows.history.store import Found, IngestReport, Table
 
 
+class _Statement(click.Command):
+    """A command whose argument may begin with a comment in SQL, which looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {a}" if _begins_with_comment(a) else a for a in args])
+
+
+def _begins_with_comment(argument: str) -> bool:
+    return argument.startswith("-- ") or (argument.startswith("--") and "\n" in argument)
+
+
+@click.command("sql", cls=_Statement)
+@click.argument("statement")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv", "parquet"]),
+    default="table",
+    show_default=True,
+    help="Format of the answer.",
+)
+@click.option("--out", type=FILE, metavar="FILE", help="Write to this file instead.")
+@click.option("--files", type=FOLDER, metavar="DIR", help="Let the query read the files in DIR.")
 def run_sql(
     statement: str,
     style: Literal["table", "json", "csv", "parquet"],
     out: Path | None,
     files: Path | None,
 ) -> int:
-    """Print the answer to ``statement``, or write it to a file."""
+    """Query the history in SQL, read-only.
+
+    \b
+      assay sql "from leaderboard limit 10"
+      assay sql "select outcome, count(*) from evaluations group by 1"
+      assay sql "from read_csv('data/mine.csv')" --files data
+    """
+    from flows.history.export import render_table
+    from flows.history.store import query
+
     if style == "parquet":
         return _write_parquet(statement, out, files)
     table = query(home_folder(), statement, files=files)
@@ -62,18 +82,16 @@ def run_sql(
     return 0
 
 
-def make_report(experiment: str | None, out: Path | None) -> int:
-    """Write the page of one experiment, the newest of its name or of all, and print its path."""
-    home = home_folder()
-    experiment = find_experiment(home, experiment) or experiment
-    if experiment is None:
-        raise UserError(f"there is no experiment in {home} yet: start one with assay run")
-    print_line(str(write_report(home, experiment, out)))
-    return 0
-
-
+@click.command("export")
+@click.argument("folder", type=FOLDER)
 def export_history(folder: Path) -> int:
-    """Write every table as a Parquet file."""
+    """Write the history's tables to FOLDER as Parquet files.
+
+    \b
+      assay export parquet-files
+    """
+    from flows.history.export import export_parquet
+
     exported = export_parquet(home_folder(), folder)
     for note in exported.notes:
         _tell(note)
@@ -81,34 +99,50 @@ def export_history(folder: Path) -> int:
     return 0
 
 
-def _tell(note: str) -> None:
-    say(f"assay: {note}")
+@click.group(short_help="Check, rebuild or shrink the history's database.")
+def db() -> None:
+    """Check, rebuild or shrink the history's database; the journals are its source.
+
+    \b
+      assay db check        compare every row with the journals
+      assay db rebuild      rebuild the database from the journals
+      assay db vacuum       free unused space
+    """
 
 
-def _print_fitting(table: Table) -> None:
-    text, count = text_table(table, screen_width())
-    print_line(text)
-    left = table.columns[count:]
-    if left:
-        how_many = f"{len(left)} more column{'s do' if left[1:] else ' does'}"
-        print_line(
-            f"{how_many} not fit here: {', '.join(left[:NAMED])}"
-            f"{', ...' if left[NAMED:] else ''}; name those that you want, or add --format json"
-        )
+@db.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check_database(as_json: bool) -> int:
+    """Compare every row with the journals.
+
+    Damaged lines, lines of a newer assay and sources with a wrong sha256 are named too. Exit code 2
+    means that a problem was found.
+
+    \b
+      assay db check
+    """
+    from flows.history.check import check
+
+    report = check(home_folder())
+    if as_json:
+        print_line(json.dumps(report.to_mapping()))
+    else:
+        _show(report)
+    return 0 if report.ok else BAD_INPUT
 
 
-def _write_parquet(statement: str, out: Path | None, files: Path | None) -> int:
-    if out is None:
-        raise UserError("a Parquet file is binary: say where to write it with --out FILE")
-    copied = copy_to_parquet(home_folder(), statement, out, files)
-    for note in copied.notes:
-        _tell(note)
-    print_line(f"{copied.rows[out]} rows are in {out}")
-    return 0
-
-
+@db.command("rebuild")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rebuild_database(as_json: bool) -> int:
-    """Rebuild the database from the journals and print how many lines were read."""
+    """Rebuild the database from the journals.
+
+    The old one is kept as old-build.duckdb in the home folder.
+
+    \b
+      assay db rebuild
+    """
+    from flows.history.store import rebuild
+
     home = _home_with_history()
     began = time.monotonic()
     report = rebuild(home)
@@ -124,18 +158,18 @@ def rebuild_database(as_json: bool) -> int:
     return 0
 
 
-def check_database(as_json: bool) -> int:
-    """Compare the database with the journals; return 2 when anything is wrong."""
-    report = check(home_folder())
-    if as_json:
-        print_line(json.dumps(report.to_mapping()))
-    else:
-        _show(report)
-    return 0 if report.ok else BAD_INPUT
-
-
+@db.command("vacuum")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def vacuum_database(as_json: bool) -> int:
-    """Compact the database, remove left-over files, and print the size before and after."""
+    """Free unused space in the database.
+
+    Files that killed processes and rebuilds left are removed; journals are never touched.
+
+    \b
+      assay db vacuum
+    """
+    from flows.history.store import vacuum
+
     report = vacuum(_home_with_history())
     if as_json:
         print_line(json.dumps(asdict(report)))
@@ -148,6 +182,105 @@ def vacuum_database(as_json: bool) -> int:
     print_line(
         f"the database took {before:.1f} MB and takes {after:.1f} MB; journals are untouched"
     )
+    return 0
+
+
+@click.command("report", short_help="Write one HTML page about an experiment.")
+@click.argument("experiment", required=False, shell_complete=complete_experiments)
+@click.option("--out", type=FILE, metavar="HTML", help="Where to write the page.")
+def make_report(experiment: str | None, out: Path | None) -> int:
+    """Write one HTML page about an EXPERIMENT, its name or id; the newest if none is given.
+
+    \b
+      assay report
+      assay report demo --out demo.html
+    """
+    from flows.history.store import find_experiment
+    from flows.report.page import write_report
+
+    home = home_folder()
+    experiment = find_experiment(home, experiment) or experiment
+    if experiment is None:
+        raise UserError(f"there is no experiment in {home} yet: start one with assay run")
+    print_line(str(write_report(home, experiment, out)))
+    return 0
+
+
+@click.command("show", short_help="Show an attempt: figures, source, diff, prompt, reply.")
+@click.argument("candidate")
+@click.option(
+    "--experiment",
+    metavar="NAME|ID",
+    shell_complete=complete_experiments,
+    help="Experiment to look in.  [default: the newest]",
+)
+@click.option(
+    "--only",
+    type=click.Choice(["source", "diff", "figures", "prompt", "reply"]),
+    help="Show this part only.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show_candidate(candidate: str, experiment: str | None, only: str | None, as_json: bool) -> int:
+    """Show an attempt: figures, source, diff to its parents, prompt and reply.
+
+    CANDIDATE is the beginning of a sha256, a place such as 3/0, or the word best.
+
+    \b
+      assay show best
+      assay show 12/0 --experiment night
+      assay show 3fa9c1d2 --only source > mine.py
+    """
+    home = home_folder()
+    found = _find(home, candidate, experiment)
+    known = _known(home, found)
+    if as_json:
+        print_line(json.dumps(known, default=str))
+        return 0
+    if only is not None:
+        _print_only(only, known)
+        return 0
+    for line in (*_head(known["attempt"]), *(f"verdict: {each}" for each in known["tests"])):
+        print_line(line)
+    _print_figures("", known["evaluations"])
+    for title in ("source", "diff", "prompt", "reply"):
+        text = _part(title, known)
+        if text.strip():
+            print_line(f"\n--- {title} ---")
+            print_line(text.rstrip("\n"))
+    return 0
+
+
+NAMED = 6
+"""Columns that are named of those that do not fit."""
+
+
+def _tell(note: str) -> None:
+    say(f"assay: {note}")
+
+
+def _print_fitting(table: Table) -> None:
+    from flows.history.export import text_table
+
+    text, count = text_table(table, screen_width())
+    print_line(text)
+    left = table.columns[count:]
+    if left:
+        how_many = f"{len(left)} more column{'s do' if left[1:] else ' does'}"
+        print_line(
+            f"{how_many} not fit here: {', '.join(left[:NAMED])}"
+            f"{', ...' if left[NAMED:] else ''}; name those that you want, or add --format json"
+        )
+
+
+def _write_parquet(statement: str, out: Path | None, files: Path | None) -> int:
+    from flows.history.store import copy_to_parquet
+
+    if out is None:
+        raise UserError("a Parquet file is binary: say where to write it with --out FILE")
+    copied = copy_to_parquet(home_folder(), statement, out, files)
+    for note in copied.notes:
+        _tell(note)
+    print_line(f"{copied.rows[out]} rows are in {out}")
     return 0
 
 
@@ -188,7 +321,6 @@ def _show(report: CheckReport) -> None:
 
 
 PARTS = ("source", "diff", "figures", "prompt", "reply")
-
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
@@ -212,29 +344,9 @@ WHERE experiment_id = ? AND iteration = ? AND slot = ? ORDER BY attempt
 """
 
 
-def show_candidate(candidate: str, experiment: str | None, only: str | None, as_json: bool) -> int:
-    """Print one attempt, or the part ``only``; print the plain source outside a terminal."""
-    home = home_folder()
-    found = _find(home, candidate, experiment)
-    known = _known(home, found)
-    if as_json:
-        print_line(json.dumps(known, default=str))
-        return 0
-    if only is not None:
-        _print_only(only, known)
-        return 0
-    for line in (*_head(known["attempt"]), *(f"verdict: {each}" for each in known["tests"])):
-        print_line(line)
-    _print_figures("", known["evaluations"])
-    for title in ("source", "diff", "prompt", "reply"):
-        text = _part(title, known)
-        if text.strip():
-            print_line(f"\n--- {title} ---")
-            print_line(text.rstrip("\n"))
-    return 0
-
-
 def _find(home: Path, name: str, experiment: str | None) -> Found:
+    from flows.history.store import PLACE, find_at, find_best, find_candidate, find_experiment
+
     where = find_experiment(home, experiment)
     if where is None:
         missing = f"no experiment {experiment!r}" if experiment else "no experiment yet"
@@ -276,6 +388,8 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
 
 
 def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+    from flows.history.store import query
+
     table = query(home, sql, params)
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
@@ -353,6 +467,8 @@ def _part(name: str, known: dict[str, Any]) -> str:
 
 
 def _diff(attempt: dict[str, Any], parent: dict[str, Any]) -> str:
+    from sandbox.source import source_diff
+
     old_name = f"{parent['candidate'][:12]} ({parent['iteration']}/{parent['slot']})"
     new_name = f"{(attempt['candidate'] or '')[:12]} ({attempt['iteration']}/{attempt['slot']})"
     return source_diff(parent["source"], attempt["source"] or "", old_name, new_name)

@@ -1,20 +1,43 @@
-"""``assay doctor`` and ``assay reap``: the machine on which cells run."""
+"""``assay doctor``, ``reap`` and ``completion``: the machine on which cells run."""
+
+from __future__ import annotations
 
 import json
 
+import click
+from click.shell_completion import get_completion_class
+
 from flows.cli.errors import NO_SANDBOX, say
+from flows.cli.options import CELLS
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 from flows.untrusted import counted
-from sandbox.doctor import examine
-from sandbox.limits import Limits
-from sandbox.process_cells import ProcessCells
 from sandbox.provider import DOCKER
-from sandbox.reaper import reap
+
+VARIABLE = "_ASSAY_COMPLETE"
 
 
+@click.command("doctor", short_help="Check that hostile policies are contained here.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--cell",
+    type=CELLS,
+    default="docker",
+    show_default=True,
+    help="Kind of cell to check.",
+)
+@click.option(
+    "--runtime", metavar="NAME", help="Container runtime to check.  [default: the engine's]"
+)
 def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
-    """Print every check; return 0 only if all of them are well."""
+    """Check the engine, the image, and that hostile policies are contained.
+
+    \b
+      assay doctor
+      assay doctor --cell process --json
+    """
+    from sandbox.doctor import examine
+
     if runtime is not None and cell != DOCKER:
         raise UserError(f"--runtime {runtime} is for --cell docker: leave one of them out")
     report = examine(cell=cell, runtime=runtime)
@@ -34,8 +57,17 @@ def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
     return 0 if report.ok else NO_SANDBOX
 
 
+@click.command("reap")
+@click.option("--all", "everything", is_flag=True, help="Also remove cells that are in use.")
 def reap_cells(everything: bool) -> int:
-    """Remove stray cells and print how many there were."""
+    """Remove locked containers that a dead process left behind.
+
+    \b
+      assay reap
+      assay reap --all
+    """
+    from sandbox.reaper import reap
+
     reaped = reap(everything=everything)
     for each in reaped.skipped:
         say(f"assay: {each}")
@@ -43,8 +75,28 @@ def reap_cells(everything: bool) -> int:
     return 0
 
 
+@click.command("completion", short_help="Print a completion script for a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def print_completion(context: click.Context, shell: str) -> int:
+    """Print a script with which a shell completes commands, options and names.
+
+    \b
+      eval "$(assay completion bash)"     once, or as a line of ~/.bashrc
+      eval "$(assay completion zsh)"      once, or as a line of ~/.zshrc
+      assay completion fish | source      once, or in ~/.config/fish/config.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None, "click knows the three shells"
+    click.echo(found(context.find_root().command, {}, "assay", VARIABLE).source())
+    return 0
+
+
 def check_cell(kind: str) -> None:
     """Refuse an embedded cell where the machine has none; warn of what every one of them lacks."""
+    from sandbox.limits import Limits
+    from sandbox.process_cells import ProcessCells
+
     if kind == DOCKER:
         return
     setting = ProcessCells(Limits()).open()

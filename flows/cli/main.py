@@ -1,4 +1,4 @@
-"""The command line: its entry point, its exit codes, and the commands of ``flows.cli.commands``."""
+"""The command line: its entry point, its exit codes, and its commands."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import sys
 import click
 
 from flows import assay_version
-from flows.cli.commands import history, machine, searching, traces, trying
+from flows.cli import history, machine, policies, searches, traces, trying
 from flows.loopback import never_proxy_loopback
 from flows.settings.sources import read_dotenv
 
@@ -58,9 +58,10 @@ def assay() -> None:
 
 
 for _command in (
-    *(trying.evaluate, trying.compare, trying.policies, trying.init),
-    *(searching.run, searching.demo, searching.serve, searching.prompts),
-    *(history.report, history.show, history.sql, history.export, history.db),
-    *(traces.traces, machine.doctor, machine.reap, machine.completion),
+    *(trying.evaluate_policy, trying.compare_policies, policies.policies, policies.init_folder),
+    *(searches.run_command, searches.run_demo, searches.serve_command, searches.prompts),
+    *(history.make_report, history.show_candidate, history.run_sql, history.export_history),
+    *(history.db, traces.traces),
+    *(machine.examine_machine, machine.reap_cells, machine.print_completion),
 ):
     assay.add_command(_command)

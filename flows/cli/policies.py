@@ -1,5 +1,7 @@
 """``assay policies`` and ``assay init``: the library's policies, and files to start from."""
 
+from __future__ import annotations
+
 import ast
 import json
 import os
@@ -7,19 +9,76 @@ from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 
+import click
+
 from flows.cli.errors import POLICY_FAILED
+from flows.cli.options import (
+    FOLDER,
+    complete_library_policies,
+    complete_policies,
+)
 from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
-from flows.policies import library_name, read_policy
-from flows.settings.page import config_toml
-from sandbox.limits import Limits
-from sandbox.screen import screen
-from sandbox.source import malformed_because
-from simulator.library import policy_names, policy_source
 
 
+@click.command("init", short_help="Write a configuration and a policy to start from.")
+@click.argument("folder", type=FOLDER, default=Path())
+def init_folder(folder: Path) -> int:
+    """Write a commented configuration and a policy to start from into FOLDER, or here.
+
+    Nothing is overwritten. The configuration lists every key with its default and meaning.
+
+    \b
+      assay init
+      assay init night-search
+    """
+    from flows.settings.page import config_toml
+
+    contents = {CONFIG: config_toml(), POLICY: starter_policy()}
+    there = [name for name in contents if os.path.lexists(folder / name)]
+    if there:
+        raise UserError(
+            f"{' and '.join(str(folder / name) for name in there)} would be overwritten: move "
+            "them away, or name another folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in contents.items():
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+    print_line(f"{folder / CONFIG}: the configuration of a search, every key with its meaning")
+    print_line(f"{folder / POLICY}: a policy to start from")
+    config, policy = quote(str(folder / CONFIG)), quote(str(folder / POLICY))
+    print_line("next:")
+    print_line(f"  assay evaluate {policy}")
+    print_line(f"  assay compare {policy} priority")
+    print_line(f"  assay run --config {config}")
+    return 0
+
+
+@click.group(short_help="List and show the library's policies; check your own.")
+def policies() -> None:
+    """Look at the policies of the library, and check one of your own without running it.
+
+    \b
+      assay policies list
+      assay policies show right-size > mine.py
+      assay policies check mine.py
+    """
+
+
+@policies.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_policies(as_json: bool) -> int:
-    """Print each library policy with the first line of what it says of itself."""
+    """List the policies of the library, one line each.
+
+    \b
+      assay policies list
+    """
+    from simulator.library import policy_names
+
     found = [{"name": name, "about": _about(name)} for name in policy_names()]
     if as_json:
         print_line(json.dumps({"policies": found}))
@@ -28,8 +87,17 @@ def list_policies(as_json: bool) -> int:
     return 0
 
 
+@policies.command("show")
+@click.argument("name", shell_complete=complete_library_policies)
 def show_policy(name: str) -> int:
-    """Print the source of a library policy, as it is."""
+    """Print the source of the library policy NAME.
+
+    \b
+      assay policies show right-size
+    """
+    from flows.policies import library_name
+    from simulator.library import policy_names, policy_source
+
     known = library_name(name)
     if known is None:
         raise UserError(
@@ -40,8 +108,22 @@ def show_policy(name: str) -> int:
     return 0
 
 
+@policies.command("check", short_help="Check a policy file without running it.")
+@click.argument("policy", metavar="FILE", shell_complete=complete_policies)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check_policy(policy: str, as_json: bool) -> int:
-    """Print everything that the screen refuses in a policy; nothing of it is run."""
+    """Check FILE without running it; list what the screen refuses, with lines and columns.
+
+    Exit code 3: something is refused.
+
+    \b
+      assay policies check my_policy.py
+    """
+    from flows.policies import read_policy
+    from sandbox.limits import Limits
+    from sandbox.screen import screen
+    from sandbox.source import malformed_because
+
     text = read_policy(policy)
     problem = text.problem
     if text.source is not None:
@@ -67,38 +149,14 @@ def check_policy(policy: str, as_json: bool) -> int:
 
 def _about(name: str) -> str:
     """Return the first line of a policy's docstring, without the full stop."""
+    from simulator.library import policy_source
+
     words = ast.get_docstring(ast.parse(policy_source(name))) or name
     return words.splitlines()[0].rstrip(".")
 
 
 CONFIG, POLICY = "assay.toml", "my_policy.py"
 STARTER = Path(__file__).resolve().parent / "starter" / "my_policy.txt"
-
-
-def init_folder(folder: Path) -> int:
-    """Write both files into ``folder``; refuse to overwrite anything."""
-    contents = {CONFIG: config_toml(), POLICY: starter_policy()}
-    there = [name for name in contents if os.path.lexists(folder / name)]
-    if there:
-        raise UserError(
-            f"{' and '.join(str(folder / name) for name in there)} would be overwritten: move "
-            "them away, or name another folder"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in contents.items():
-            with (folder / name).open("x", encoding="utf-8") as file:
-                file.write(text)
-    except OSError as error:
-        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
-    print_line(f"{folder / CONFIG}: the configuration of a search, every key with its meaning")
-    print_line(f"{folder / POLICY}: a policy to start from")
-    config, policy = quote(str(folder / CONFIG)), quote(str(folder / POLICY))
-    print_line("next:")
-    print_line(f"  assay evaluate {policy}")
-    print_line(f"  assay compare {policy} priority")
-    print_line(f"  assay run --config {config}")
-    return 0
 
 
 def starter_policy() -> str:

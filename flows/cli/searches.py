@@ -1,5 +1,7 @@
 """``assay run``, ``demo``, ``serve`` and ``prompts``: searches, and how they end."""
 
+from __future__ import annotations
+
 import atexit
 import os
 import shlex
@@ -8,41 +10,284 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from flows.cli.errors import INTERRUPTED, LOST, say
 from flows.cli.machine import check_cell
-from flows.cli.terminal import print_line, print_prose, print_table
-from flows.cli.watching import ended_line, interrupted_line, promotions, watching
-from flows.errors import ConfigError, OrchestratorUnavailable
-from flows.experiment import Finished, ended, is_done, preflight, run_experiment
-from flows.home import home_folder, make_folder
-from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
-from flows.judging.splits import suite_scenarios
-from flows.orchestration.deployments import CRON, not_cron, shipped
-from flows.orchestration.server import (
-    START_SECONDS,
-    check_runner,
-    drop_stderr,
-    import_flows,
-    prepare_prefect,
-    running_server,
-    runs_begin_elsewhere,
-    uses_a_server,
+from flows.cli.options import (
+    CELLS,
+    FILE,
+    FOLDER,
+    OBJECTIVES,
+    complete_experiments,
+    complete_library_policies,
+    complete_suites,
 )
-from flows.prompting.custom import check_prompts, copy_templates
-from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
-from flows.prompting.templates import load_templates
-from flows.proposers.replay import recorded_settings
-from flows.search.budget import preflight_lines, summary_lines
-from flows.search.ledger import Ledger, recorded
-from flows.search.progress import Notice, SearchResult, Watch
-from flows.settings.search import SearchConfig, experiment_id, load_config
+from flows.cli.terminal import print_line, print_prose, print_table
+from flows.errors import ConfigError, OrchestratorUnavailable
+from flows.home import home_folder, make_folder
+from flows.orchestration.deployments import CRON, not_cron, shipped
 from flows.settings.sources import assignments, read_dotenv
 from flows.untrusted import counted
 from sandbox.provider import DOCKER
 
-Search = Callable[[SearchConfig, Path, Watch], Finished]
+if TYPE_CHECKING:
+    from flows.experiment import Finished
+    from flows.search.progress import SearchResult, Watch
+    from flows.settings.search import SearchConfig
+
+    Search = Callable[[SearchConfig, Path, Watch], Finished]
+
+STRATEGIES = click.Choice(["refine", "best_of_n", "evolve"])
+FEEDBACK = click.Choice(["score", "diagnoses", "history"])
+
+
+@click.command("run", short_help="Search for a policy, or continue an interrupted search.")
+@click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
+@click.option("--name", help="Name of the experiment.  [default: search]")
+@click.option(
+    "--suite",
+    metavar="NAME|FILE",
+    shell_complete=complete_suites,
+    help="Scenarios.  [default: smoke]",
+)
+@click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
+@click.option("--objective", type=OBJECTIVES, help="What to optimise.  [default: weighted_latency]")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="POLICY",
+    shell_complete=complete_library_policies,
+    help="A library policy to compare with; may be repeated.",
+)
+@click.option("--candidates", type=int, metavar="N", help="Candidates to try.  [default: 24]")
+@click.option(
+    "--evaluations",
+    type=int,
+    metavar="N",
+    help="Limit on trials in cells.",
+)
+@click.option("--minutes", type=float, help="Time limit.")
+@click.option("--dollars", type=float, help="Limit on the cost of a model.")
+@click.option("--tokens", type=int, help="Limit on a model's tokens.")
+@click.option("--seed", type=int, help="Seed of every random choice.  [default: 0]")
+@click.option("--slots", type=int, metavar="N", help="Candidates in parallel.  [default: 1]")
+@click.option("--proposer", metavar="KIND", help="offline (no key needed), openai or replay.")
+@click.option("--base-url", metavar="URL", help="Any OpenAI-compatible server.")
+@click.option("--model", help="Model to ask at that server.")
+@click.option("--api", metavar="KIND", help="auto, chat or responses.")
+@click.option("--api-key-env", metavar="NAME", help="Variable with the key.  [OPENAI_API_KEY]")
+@click.option("--timeout", type=float, help="Seconds for one request to a model.  [700]")
+@click.option("--prices", type=FILE, metavar="TOML", help="Prices for unknown models.")
+@click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
+@click.option("--feedback", type=FEEDBACK, help="What prompts show of the past.  [history]")
+@click.option(
+    "--fresh-test", type=int, metavar="SEED", help="Redraw the test scenarios from this seed."
+)
+@click.option(
+    "--replay",
+    metavar="EXPERIMENT",
+    shell_complete=complete_experiments,
+    help="Try the candidates of that experiment again.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any key of the configuration, as guards.gap_percent=20.",
+)
+@click.option("--direct", is_flag=True, help="Run without Prefect.")
+@click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
+@click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
+@click.option("-q", "--quiet", is_flag=True, help="Show the result only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
+def run_command(
+    config: Path | None,
+    direct: bool,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+    settings: Sequence[str],
+    **flags: Any,
+) -> int:
+    """Search for a policy; the same command again continues an interrupted search.
+
+    A setting comes from the file, from a variable like ASSAY_PROPOSER__MODEL, or from a flag; the
+    later one wins.
+
+    \b
+      assay run --candidates 100 --slots 2
+      assay run --config search.toml --set evolve.population=20
+      assay run --proposer openai --model gpt-5-mini --dollars 2
+      assay run --proposer openai --base-url http://127.0.0.1:8000/v1 --model any
+      assay run --replay search-1a2b3c4d --name again
+    """
+    from flows.cli.watching import ended_line
+    from flows.proposers.replay import recorded_settings
+    from flows.settings.search import load_config
+
+    replayed = flags.get("replay") if config is None else None
+    recorded = recorded_settings(home_folder(), replayed) if replayed else {}
+    given = {**recorded, **assignments(settings), **overrides(flags)}
+    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ, read_dotenv())
+    check_cell(chosen.cell)
+    _refuse_idle_prompts(chosen, flags.get("prompts"))
+    finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
+    if as_json:
+        print_line(ended_line(finished))
+    else:
+        print_end(finished)
+    return LOST if finished.result.cut_short or _tried_nothing(finished.result) else 0
+
+
+@click.command("demo", short_help="Run a short search, from nothing to a report.")
+@click.option("--fresh", is_flag=True, help="Start a new demo even if one was interrupted.")
+@click.option("--direct", is_flag=True, help="Without Prefect.")
+@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
+def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
+    """Run a short search with the offline proposer, from nothing to a report.
+
+    A demo that was interrupted continues; otherwise a new one starts.
+
+    \b
+      assay demo --direct
+    """
+    check_cell(cell)
+    config = demo_config(home_folder(), fresh, cell)
+    where = "a locked container" if cell == DOCKER else "an embedded cell"
+    print_line(
+        f"{config.budget.candidates} policies from the offline proposer, each tried in {where}"
+    )
+    print_end(_search(config, direct, verbose))
+    return 0
+
+
+@click.command("serve", short_help="Search every night on this machine.")
+@click.option("--config", type=FILE, metavar="TOML", help="The search to run each night.")
+@click.option("--cron", metavar="TEXT", help="Schedule in UTC, cron syntax.  [default: 0 2 * * *]")
+@click.option(
+    "--limit", type=click.IntRange(1), default=2, show_default=True, help="Parallel runs."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=4200,
+    show_default=True,
+    help="Port of the server that is started.",
+)
+def serve_command(config: Path | None, cron: str | None, limit: int, port: int) -> int:
+    """Run a search every night and maintenance every hour on this machine, until interrupted.
+
+    Starts Prefect's server unless PREFECT_API_URL names one, and runs what is scheduled or
+    requested there. No work pool or worker is needed.
+
+    \b
+      assay serve
+      assay serve --config search.toml --cron "30 1 * * 1-5"
+    """
+    from flows.orchestration.server import import_flows, prepare_prefect, runs_begin_elsewhere
+    from flows.settings.search import load_config
+
+    nightly = load_config(config, {}).model_dump(mode="json") if config is not None else None
+    if len((cron or CRON).split()) != CRON_FIELDS:  # before a server is started for nothing
+        raise ConfigError(not_cron(cron or CRON))
+    deployments = shipped(nightly, cron or CRON)
+    home = make_folder(home_folder())
+    prepare_prefect(home, os.environ, verbose=True)
+    with _server(port), runs_begin_elsewhere(os.environ):
+        os.environ["ASSAY_HOME"] = str(home)  # for the processes of the runs
+        orchestrate = import_flows()
+        url = orchestrate.server_url()
+        for each in deployments:
+            print_line(f"{each.flow}/{each.name:12} {each.when}")
+        print_line(f"results: {home}   UI: {url.removesuffix('/api')}   Ctrl-C ends this")
+        orchestrate.serve_deployments(deployments, limit)
+    return 0
+
+
+@click.group()
+def prompts() -> None:
+    """Read, copy and check the texts that a model is sent.
+
+    \b
+      assay prompts show
+      assay prompts copy my-prompts
+      assay prompts check my-prompts
+      assay run --prompts my-prompts --proposer openai --model gpt-5-mini
+    """
+
+
+@prompts.command("copy", short_help="Copy the shipped templates into a folder.")
+@click.argument("folder", type=FOLDER)
+def copy_prompts(folder: Path) -> int:
+    """Copy the shipped templates into FOLDER; change them and use them with --prompts.
+
+    \b
+      assay prompts copy my-prompts
+    """
+    from flows.prompting.custom import copy_templates
+
+    for path in copy_templates(folder):
+        print_line(str(path))
+    print_line(f"change them, then: assay prompts check {folder}; assay run --prompts {folder} ...")
+    return 0
+
+
+@prompts.command("check", short_help="Check the templates of a folder.")
+@click.argument("folder", type=FOLDER)
+@click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
+def check_folder(folder: Path, config: Path | None) -> int:
+    """Render the templates in FOLDER with sample histories; report errors with their lines.
+
+    \b
+      assay prompts check my-prompts
+    """
+    from flows.judging.splits import suite_scenarios
+    from flows.prompting.custom import check_prompts
+    from flows.prompting.templates import load_templates
+
+    chosen = _config(config, {"feedback.prompts": folder})
+    check_prompts(chosen, suite_scenarios(chosen.suite, "train", chosen.policy_calls))
+    templates = load_templates(folder)
+    names = ", ".join(templates.texts)
+    print_line(f"{folder}: {names} can be used; template_sha256 {templates.sha256}")
+    return 0
+
+
+@prompts.command("show")
+@click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
+@click.option("--suite", metavar="NAME|FILE", help="Suite of scenarios.  [default: smoke]")
+@click.option("--prompts", "folder", type=FOLDER, metavar="DIR", help="Templates of your own.")
+def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> int:
+    """Print the first prompt of a search.
+
+    \b
+      assay prompts show
+    """
+    from flows.judging.splits import suite_scenarios
+    from flows.prompting.custom import check_prompts
+    from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
+
+    flags = {"suite": suite, "feedback.prompts": folder}
+    chosen = _config(config, {key: value for key, value in flags.items() if value is not None})
+    scenarios = suite_scenarios(chosen.suite, "train", chosen.policy_calls)
+    check_prompts(chosen, scenarios)
+    prompt = render_prompt(config=chosen, scenarios=scenarios, attempts=())
+    tokens = (len(prompt.system) + len(prompt.user)) // CHARS_PER_TOKEN
+    print_line(f"=== system ===\n{prompt.system}")
+    print_line(f"=== user ===\n{prompt.user}")
+    print_line(
+        f"=== about {tokens} of {chosen.feedback.prompt_tokens} tokens; a search adds the "
+        "figures of the baselines and what was tried ==="
+    )
+    return 0
+
+
 QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
 KEYS = {
@@ -71,30 +316,6 @@ KEYS = {
     "feedback": "feedback.show",
     "fresh_test": "guards.fresh_test",
 }
-
-
-def run_command(
-    config: Path | None,
-    direct: bool,
-    verbose: bool,
-    quiet: bool,
-    as_json: bool,
-    settings: Sequence[str],
-    **flags: Any,
-) -> int:
-    """Run the search that file, environment and flags describe; return the exit code."""
-    replayed = flags.get("replay") if config is None else None
-    recorded = recorded_settings(home_folder(), replayed) if replayed else {}
-    given = {**recorded, **assignments(settings), **overrides(flags)}
-    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ, read_dotenv())
-    check_cell(chosen.cell)
-    _refuse_idle_prompts(chosen, flags.get("prompts"))
-    finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
-    if as_json:
-        print_line(ended_line(finished))
-    else:
-        print_end(finished)
-    return LOST if finished.result.cut_short or _tried_nothing(finished.result) else 0
 
 
 def overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,9 +347,16 @@ def run_shown(
     verbose: bool = False,
     quiet: bool = False,
     as_json: bool = False,
-    patience_seconds: int = START_SECONDS,
+    patience_seconds: int | None = None,
 ) -> Finished:
     """Run the search with its progress on the terminal; say how to go on when it is interrupted."""
+    from flows.cli.watching import interrupted_line, watching
+    from flows.experiment import is_done, preflight, run_experiment
+    from flows.orchestration.server import START_SECONDS, check_runner, drop_stderr
+    from flows.search.budget import preflight_lines
+    from flows.search.progress import Notice
+    from flows.settings.search import experiment_id
+
     home = make_folder(home_folder())
     done = is_done(config, home)
     try:
@@ -137,7 +365,8 @@ def run_shown(
         else:
             check_runner(config.runner)
             preflight(config)
-            search = _through_prefect(home, verbose, quiet or as_json, patience_seconds)
+            patience = patience_seconds or START_SECONDS
+            search = _through_prefect(home, verbose, quiet or as_json, patience)
         with watching(quiet, as_json) as watch:
             for line in preflight_lines(config) if not done else ():
                 watch(Notice(message=line))
@@ -156,6 +385,10 @@ def run_shown(
 
 def print_end(finished: Finished) -> None:
     """Print how the search ended: leaderboard, files, a question to try."""
+    from flows.cli.watching import promotions
+    from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
+    from flows.search.budget import summary_lines
+
     result = finished.result
     title = f"leaderboard of {result.experiment_id}"
     print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
@@ -175,6 +408,14 @@ def print_end(finished: Finished) -> None:
 
 def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: int) -> Search:
     """Return what runs a search as a flow; a server is started for it unless the user has one."""
+    from flows.experiment import Finished
+    from flows.orchestration.server import (
+        import_flows,
+        prepare_prefect,
+        running_server,
+        uses_a_server,
+    )
+
     prepare_prefect(home, os.environ, verbose=verbose)
     if not uses_a_server(os.environ):
         if not quiet:
@@ -220,21 +461,8 @@ def _short(path: Path | None) -> str:
 
 PATIENCE_SECONDS = 75
 """How long a demo waits for Prefect's server before it runs without it."""
-
 SEED = 7
 SETTINGS = {"name": "demo", "suite": "smoke", "seed": SEED, "slots": 2, "budget.candidates": 24}
-
-
-def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
-    """Search with the offline proposer; an interrupted demo goes on unless ``fresh``."""
-    check_cell(cell)
-    config = demo_config(home_folder(), fresh, cell)
-    where = "a locked container" if cell == DOCKER else "an embedded cell"
-    print_line(
-        f"{config.budget.candidates} policies from the offline proposer, each tried in {where}"
-    )
-    print_end(_search(config, direct, verbose))
-    return 0
 
 
 def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
@@ -250,6 +478,10 @@ def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
 
 def demo_config(home: Path, fresh: bool, cell: str = DOCKER) -> SearchConfig:
     """Return the first demo, by number, that has not ended or, if ``fresh``, not started."""
+    from flows.experiment import ended
+    from flows.search.ledger import Ledger, recorded
+    from flows.settings.search import experiment_id, load_config
+
     settings = {**SETTINGS, "cell": cell}
     config = load_config(None, settings)
     for number in count(2):
@@ -265,28 +497,11 @@ def demo_config(home: Path, fresh: bool, cell: str = DOCKER) -> SearchConfig:
 CRON_FIELDS = 5
 
 
-def serve_command(config: Path | None, cron: str | None, limit: int, port: int) -> int:
-    """Serve until interrupted; a search for each night may be named."""
-    nightly = load_config(config, {}).model_dump(mode="json") if config is not None else None
-    if len((cron or CRON).split()) != CRON_FIELDS:  # before a server is started for nothing
-        raise ConfigError(not_cron(cron or CRON))
-    deployments = shipped(nightly, cron or CRON)
-    home = make_folder(home_folder())
-    prepare_prefect(home, os.environ, verbose=True)
-    with _server(port), runs_begin_elsewhere(os.environ):
-        os.environ["ASSAY_HOME"] = str(home)  # for the processes of the runs
-        orchestrate = import_flows()
-        url = orchestrate.server_url()
-        for each in deployments:
-            print_line(f"{each.flow}/{each.name:12} {each.when}")
-        print_line(f"results: {home}   UI: {url.removesuffix('/api')}   Ctrl-C ends this")
-        orchestrate.serve_deployments(deployments, limit)
-    return 0
-
-
 @contextmanager
 def _server(port: int) -> Iterator[None]:
     """Use the server that the user has, else start one for as long as this lasts."""
+    from flows.orchestration.server import START_SECONDS, running_server, uses_a_server
+
     if uses_a_server(os.environ):
         yield
         return
@@ -296,40 +511,7 @@ def _server(port: int) -> Iterator[None]:
         yield
 
 
-def copy_prompts(folder: Path) -> int:
-    """Copy the shipped templates and say what to do with them."""
-    for path in copy_templates(folder):
-        print_line(str(path))
-    print_line(f"change them, then: assay prompts check {folder}; assay run --prompts {folder} ...")
-    return 0
-
-
-def check_folder(folder: Path, config: Path | None) -> int:
-    """Try the templates in a folder and print the hash by which the history knows them."""
-    chosen = _config(config, {"feedback.prompts": folder})
-    check_prompts(chosen, suite_scenarios(chosen.suite, "train", chosen.policy_calls))
-    templates = load_templates(folder)
-    names = ", ".join(templates.texts)
-    print_line(f"{folder}: {names} can be used; template_sha256 {templates.sha256}")
-    return 0
-
-
-def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> int:
-    """Print the two texts of the first prompt and their length."""
-    flags = {"suite": suite, "feedback.prompts": folder}
-    chosen = _config(config, {key: value for key, value in flags.items() if value is not None})
-    scenarios = suite_scenarios(chosen.suite, "train", chosen.policy_calls)
-    check_prompts(chosen, scenarios)
-    prompt = render_prompt(config=chosen, scenarios=scenarios, attempts=())
-    tokens = (len(prompt.system) + len(prompt.user)) // CHARS_PER_TOKEN
-    print_line(f"=== system ===\n{prompt.system}")
-    print_line(f"=== user ===\n{prompt.user}")
-    print_line(
-        f"=== about {tokens} of {chosen.feedback.prompt_tokens} tokens; a search adds the "
-        "figures of the baselines and what was tried ==="
-    )
-    return 0
-
-
 def _config(path: Path | None, overrides: dict[str, Any]) -> SearchConfig:
+    from flows.settings.search import load_config
+
     return load_config(path, overrides, os.environ, read_dotenv())

@@ -4,14 +4,12 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from textwrap import fill
-from typing import Literal
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Literal
 
 from flows.untrusted import for_log, for_terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FILE_WIDTH = 120
 INDENT = "    "
@@ -47,6 +45,10 @@ def print_table(
     expendable: Sequence[str] = (),
 ) -> None:
     """Print a table, columns of numbers to the right and whole, without what does not fit."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         title=Text(for_log(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
@@ -83,7 +85,9 @@ def screen_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else FILE_WIDTH
 
 
-def console() -> Console:
+def console() -> "Console":
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else FILE_WIDTH
     return Console(width=width, highlight=False, soft_wrap=False)
 

@@ -1,40 +1,52 @@
 """``assay traces``: list, describe, generate, check and import workloads."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from flows.cli.errors import BAD_INPUT, say
+from flows.cli.options import FILE, SPLITS
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
-from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND, Checked, check_file, shipped_files
-from flows.workloads.header import check_out, header_path, read_header, write_with_header
-from flows.workloads.imports import FORMATS, Asked, assumption_defaults, find_format, run_import
-from flows.workloads.suites import SuiteWishes, make_suite
-from flows.workloads.tables import (
-    GLANCE_EXPENDABLE,
-    GLANCE_HEADERS,
-    SUITE_EXPENDABLE,
-    SUITE_HEADERS,
-    description_mapping,
-    description_text,
-    glance_rows,
-    scenario_mapping,
-    suite_rows,
-)
-from simulator.domains.pipelines.generate import generate_workload
-from simulator.domains.pipelines.params import Params, load_params
-from simulator.domains.pipelines.suite_builder import LICENCE
-from simulator.domains.pipelines.tracefile import read_trace
-from simulator.scenario import Scenario
-from simulator.suites import load_suite, scenario_from_files, suite_names
+
+if TYPE_CHECKING:
+    from flows.workloads.checks import Checked
+    from simulator.scenario import Scenario
+
+SEEDS = click.IntRange(0, 2**64 - 1)
+PARTS = click.FloatRange(0, 1)
+SHARES = click.FloatRange(0, 1, min_open=True)
 
 
+@click.group(short_help="List, describe, make, check and import workloads.")
+def traces() -> None:
+    """List, describe, make and check workloads, and import them from public data.
+
+    \b
+      assay traces list
+      assay traces describe mixed --split train
+      assay traces import swf LOG.swf --duration 3600 --out traces/log.csv
+    """
+
+
+@traces.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_traces(as_json: bool) -> int:
-    """Print every suite with its scenarios."""
+    """List the suites and their scenarios.
+
+    \b
+      assay traces list
+    """
+    from flows.workloads.tables import SUITE_EXPENDABLE, SUITE_HEADERS, scenario_mapping, suite_rows
+    from simulator.suites import load_suite, suite_names
+
     suites = [load_suite(name) for name in suite_names()]
     if as_json:
         mapping = [
@@ -53,10 +65,28 @@ def list_traces(as_json: bool) -> int:
     return 0
 
 
+@traces.command("describe", short_help="Describe a workload and its load.")
+@click.argument("name", metavar="SUITE|TRACE.csv")
+@click.option("--scenario", metavar="NAME", help="One scenario of the suite, in full.")
+@click.option("--split", type=SPLITS, help="Part of the suite.  [default: all of it]")
+@click.option("--params", type=FILE, metavar="FILE", help="Cluster of a trace, TOML or JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def describe_traces(
     name: str, scenario: str | None, split: str | None, params: Path | None, as_json: bool
 ) -> int:
-    """Print what a suite, one of its scenarios or a trace file asks of a cluster."""
+    """Describe a workload: arrivals, operators, critical paths, offered load.
+
+    \b
+      assay traces describe mixed --scenario mixed-wide-101
+    """
+    from flows.workloads.tables import (
+        GLANCE_EXPENDABLE,
+        GLANCE_HEADERS,
+        description_mapping,
+        description_text,
+        glance_rows,
+    )
+
     chosen = _described(name, scenario, split, params)
     if as_json:
         described = [description_mapping(each) for each in chosen]
@@ -72,8 +102,22 @@ def describe_traces(
     return 0
 
 
+@traces.command("generate")
+@click.option("--params", type=FILE, required=True, metavar="FILE", help="TOML or JSON.")
+@click.option("--draws", type=click.Choice(["v1", "v2"]), help="Order of the random draws.")
+@click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def generate_trace(params: Path, draws: str | None, out: Path, as_json: bool) -> int:
-    """Write the generator's workload for a parameter file, and its header."""
+    """Write a generated trace, and its header beside it.
+
+    \b
+      assay traces generate --params params.toml --out mine.csv
+    """
+    from flows.workloads.header import check_out, write_with_header
+    from simulator.domains.pipelines.generate import generate_workload
+    from simulator.domains.pipelines.params import load_params
+    from simulator.domains.pipelines.suite_builder import LICENCE
+
     chosen = load_params(params)
     if draws is not None:
         chosen = replace(chosen, trace_draws=draws)
@@ -89,8 +133,17 @@ def generate_trace(params: Path, draws: str | None, out: Path, as_json: bool) ->
     return _report(out, write_with_header(workload, out, chosen.ticks_per_second, header), as_json)
 
 
+@traces.command("check", short_help="Check traces, headers and checksums.")
+@click.argument("files", nargs=-1, metavar="[TRACE.csv|HEADER.toml|SUITE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check_traces(files: Sequence[str], as_json: bool) -> int:
-    """Print what is wrong with traces, headers and suites; everything shipped if none is named."""
+    """Check traces, headers and checksums; everything shipped if none is named.
+
+    \b
+      assay traces check mine.csv
+    """
+    from flows.workloads.checks import check_file, shipped_files
+
     checked = [check_file(name) for name in files or shipped_files()]
     if as_json:
         found = [{**asdict(each), "ok": each.ok} for each in checked]
@@ -101,6 +154,56 @@ def check_traces(files: Sequence[str], as_json: bool) -> int:
     return 0 if all(each.ok for each in checked) else BAD_INPUT
 
 
+@traces.command("formats", short_help="List the formats that can be imported.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_formats(as_json: bool) -> int:
+    """List the formats that can be imported, with their files and assumed figures.
+
+    \b
+      assay traces formats --json
+    """
+    from flows.workloads.imports import FORMATS, assumption_defaults
+
+    if as_json:
+        found = {
+            name: {"files": each.files, "assume": assumption_defaults(each)}
+            for name, each in FORMATS.items()
+        }
+        print_line(json.dumps({"formats": found}))
+        return 0
+    for name, each in FORMATS.items():
+        print_line(f"{name:13} {each.files}")
+        for key, value in assumption_defaults(each).items():
+            print_line(f"{'':13}   --assume {key}={value:g}")
+    return 0
+
+
+@traces.command("import", short_help="Make a trace from public data.")
+@click.argument("format_name", metavar="FORMAT")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of all random draws.")
+@click.option(
+    "--start", type=float, metavar="S", help="First second of the window.  [default: the first job]"
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="Length of the window in seconds.",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N arrivals.")
+@click.option(
+    "--sample", type=SHARES, default=1.0, metavar="SHARE", help="Share of the jobs, drawn by seed."
+)
+@click.option(
+    "--ticks-per-second",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Ticks per simulated second.",
+)
+@click.option("--assume", multiple=True, metavar="KEY=VALUE", help="Value that the data lacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def import_trace(
     format_name: str,
     files: Sequence[Path],
@@ -114,7 +217,18 @@ def import_trace(
     assume: Sequence[str],
     as_json: bool,
 ) -> int:
-    """Write a trace made from public data, and the header with every assumption and count."""
+    """Make a trace from FILEs of a public data set; its header records all assumptions.
+
+    Files may be packed as .gz, .xz, .bz2, .zip or .tar, with one file in it.
+
+    \b
+      assay traces formats
+      assay traces import azure-2021 invocations.txt.gz --out day.csv
+      assay traces import alibaba-2018 batch_task.tar.gz --limit 500 --out a.csv
+    """
+    from flows.workloads.header import check_out, write_with_header
+    from flows.workloads.imports import Asked, find_format, run_import
+
     for option, seconds in (("--start", start), ("--duration", duration)):
         if seconds is not None and not math.isfinite(seconds):
             raise UserError(f"{option} is {seconds}, expected a number of seconds")
@@ -133,6 +247,21 @@ def import_trace(
     return _report(out, write_with_header(workload, out, rate, result.header), as_json)
 
 
+@traces.command("suite", short_help="Make a suite of traces.")
+@click.argument("traces", nargs=-1, required=True, type=FILE, metavar="TRACE.csv...")
+@click.option("--out", type=FILE, required=True, metavar="TOML", help="The suite to write.")
+@click.option("--params", type=FILE, metavar="FILE", help="Cluster of the suite, TOML or JSON.")
+@click.option(
+    "--windows",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Cut each trace into N windows.",
+)
+@click.option("--validation", type=PARTS, default=0.25, show_default=True, help="Share of it.")
+@click.option("--test", type=PARTS, default=0.25, show_default=True, help="Share of it.")
+@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of the splits.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def write_suite(
     traces: Sequence[Path],
     out: Path,
@@ -143,7 +272,19 @@ def write_suite(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Write a suite made of traces, and print its scenarios."""
+    """Make a suite of traces: each, or each of its windows, is a scenario with a split.
+
+    Windows of a trace are written beside the suite. A scenario lasts as long as its window,
+    or as the duration in --params.
+
+    \b
+      assay traces suite a.csv b.csv c.csv --params cluster.toml --out abc.toml
+      assay traces suite log.csv --windows 12 --seed 1 --out log-suite.toml
+      assay evaluate naive --suite log-suite.toml --split validation
+    """
+    from flows.workloads.suites import SuiteWishes, make_suite
+    from flows.workloads.tables import SUITE_EXPENDABLE, SUITE_HEADERS, scenario_mapping, suite_rows
+
     wishes = SuiteWishes(
         windows=windows, validation=validation, test=test, seed=seed, params=params
     )
@@ -162,25 +303,11 @@ def write_suite(
     return 0
 
 
-def list_formats(as_json: bool) -> int:
-    """Print the formats that can be imported, with the figures that ``--assume`` changes."""
-    if as_json:
-        found = {
-            name: {"files": each.files, "assume": assumption_defaults(each)}
-            for name, each in FORMATS.items()
-        }
-        print_line(json.dumps({"formats": found}))
-        return 0
-    for name, each in FORMATS.items():
-        print_line(f"{name:13} {each.files}")
-        for key, value in assumption_defaults(each).items():
-            print_line(f"{'':13}   --assume {key}={value:g}")
-    return 0
-
-
 def _described(
     name: str, scenario: str | None, split: str | None, params: Path | None
 ) -> Sequence[Scenario]:
+    from simulator.suites import load_suite
+
     path = Path(name)
     if path.suffix == ".csv":
         if scenario is not None or split is not None:
@@ -202,6 +329,12 @@ def _described(
 
 def _trace_scenario(path: Path, params: Path | None) -> Scenario:
     """Return a trace on its cluster; without --params, its header and arrivals set parameters."""
+    from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND
+    from flows.workloads.header import header_path, read_header
+    from simulator.domains.pipelines.params import Params, load_params
+    from simulator.domains.pipelines.tracefile import read_trace
+    from simulator.suites import scenario_from_files
+
     if params is not None:
         return scenario_from_files(path, load_params(params))
     header = read_header(path) or {}
@@ -219,6 +352,8 @@ def _trace_scenario(path: Path, params: Path | None) -> Scenario:
 
 
 def _report(out: Path, header: dict[str, Any], as_json: bool) -> int:
+    from flows.workloads.header import header_path
+
     if as_json:
         print_line(json.dumps({"trace": str(out), "header": header}))
         return 0

@@ -1,39 +1,60 @@
 """``assay evaluate`` and ``assay compare``: policies on scenarios, and what came of it."""
 
+from __future__ import annotations
+
 import json
 import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from flows.cli.errors import POLICY_FAILED, say
 from flows.cli.machine import check_cell
+from flows.cli.options import (
+    CALLS,
+    CELLS,
+    FILE,
+    OBJECTIVES,
+    SPLITS,
+    complete_policies,
+    complete_suites,
+)
 from flows.cli.terminal import excerpt, print_line, print_table, screen_width
 from flows.errors import UserError
-from flows.judging.comparison import Comparison, ComparisonRow, Measure, compare
-from flows.judging.intervals import Interval
-from flows.judging.paper import PAPER_SUITE, PaperFigure, paper_figures, paper_lines
-from flows.judging.scoring import Judged, Verdict, judge
-from flows.judging.splits import ALL_SPLITS, naive_references, suite_scenarios, trace_scenario
-from flows.policies import (
-    Contender,
-    PolicyText,
-    find_contenders,
-    library_contender,
-    never_tried,
-    read_policy,
-)
-from flows.settings.sections import Objective
 from flows.untrusted import counted
-from sandbox.outcome import Outcome, Trial
-from sandbox.trial import Payload, Sandbox
-from simulator.domains.pipelines.params import Params
-from simulator.scenario import Scenario
-from simulator.suites import encode_scenario
+
+if TYPE_CHECKING:
+    from flows.judging.comparison import Comparison, ComparisonRow
+    from flows.judging.intervals import Interval
+    from flows.judging.paper import PaperFigure
+    from flows.judging.scoring import Judged, Verdict
+    from flows.policies import Contender, PolicyText
+    from flows.settings.sections import Objective
+    from sandbox.outcome import Trial
+    from simulator.domains.pipelines.params import Params
+    from simulator.scenario import Scenario
+
+PARTS = click.Choice(["train", "validation", "test", "all"])
 
 
+@click.command("evaluate", short_help="Try one policy in a locked container.")
+@click.argument("policy", shell_complete=complete_policies)
+@click.option(
+    "--suite",
+    metavar="NAME|FILE",
+    shell_complete=complete_suites,
+    help="Suite of scenarios.  [default: smoke]",
+)
+@click.option("--trace", type=FILE, metavar="CSV", help="One trace file instead of a suite.")
+@click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
+@click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
+@click.option("--policy-calls", type=CALLS, help="When to call the policy; overrides the suite.")
+@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate_policy(
     policy: str,
     suite: str | None,
@@ -44,7 +65,20 @@ def evaluate_policy(
     cell: str,
     as_json: bool,
 ) -> int:
-    """Print how ``policy`` did; return the exit code."""
+    """Try one POLICY, a file or a library policy's name, in a locked container.
+
+    The score is naive's weighted latency over the policy's own, as a geometric mean over the
+    scenarios: 1.0 is naive, higher is better. Exit code 3 says that the policy failed.
+
+    \b
+      assay evaluate my_policy.py
+      assay evaluate priority --suite paper --json
+    """
+    from flows.judging.scoring import judge
+    from flows.judging.splits import naive_references
+    from flows.policies import read_policy
+    from sandbox.outcome import Outcome
+
     check_cell(cell)
     scenarios = _scenarios(suite, trace, params, split, policy_calls)
     text = read_policy(policy)
@@ -57,9 +91,94 @@ def evaluate_policy(
     return 0 if verdict.outcome is Outcome.OK else POLICY_FAILED
 
 
+@click.command("compare", short_help="Compare policies, with confidence intervals and a verdict.")
+@click.argument(
+    "policies",
+    nargs=-1,
+    required=True,
+    metavar="POLICY...",
+    shell_complete=complete_policies,
+)
+@click.option(
+    "--suite",
+    default="smoke",
+    show_default=True,
+    metavar="NAME|FILE",
+    shell_complete=complete_suites,
+    help="Suite of scenarios.",
+)
+@click.option(
+    "--split", type=PARTS, help="Part of the suite.  [default: validation; paper: all of it]"
+)
+@click.option(
+    "--objective",
+    type=OBJECTIVES,
+    default="weighted_latency",
+    show_default=True,
+    help="Objective of the score.",
+)
+@click.option("--policy-calls", type=CALLS, help="When to call the policies; overrides the suite.")
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Policies in parallel.",
+)
+@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def compare_policies(
+    policies: Sequence[str],
+    suite: str,
+    split: str | None,
+    objective: Objective,
+    policy_calls: str | None,
+    slots: int,
+    cell: str,
+    as_json: bool,
+) -> int:
+    """Compare policies on the same scenarios, with confidence intervals and a verdict.
+
+    Each POLICY is a file, a library policy's name, the beginning of a candidate's sha256, or an
+    experiment, which stands for its best policy. Others are measured against the first; a single
+    one against naive. A failed scenario counts with its penalty.
+
+    \b
+      assay compare my_policy.py right-size
+      assay compare 3fa9c1d2 naive priority --suite mixed --slots 2
+      assay compare my_policy.py naive --suite paper    beside the paper's figure
+    """
+    from flows.judging.comparison import Measure, compare
+    from flows.judging.paper import PAPER_SUITE, paper_figures, paper_lines
+    from flows.judging.splits import ALL_SPLITS, suite_scenarios
+    from sandbox.trial import Sandbox
+
+    check_cell(cell)
+    paper = suite == PAPER_SUITE
+    split = split or (ALL_SPLITS if paper else "validation")
+    contenders = _contenders(policies, paper)
+    scenarios = suite_scenarios(suite, split, policy_calls)
+    measure = Measure(objective=objective)
+    with Sandbox(slots=slots, ready=len(contenders) > slots, cell=cell) as sandbox:
+        comparison = compare(contenders, scenarios, sandbox, measure, _teller(len(contenders)))
+    tried = {row.label: row.evaluations for row in comparison.rows}
+    figures = paper_figures(tried) if paper else []
+    if as_json:
+        answer = {"suite": suite, "split": split, "objective": objective}
+        print_line(json.dumps(answer | _comparison_json(comparison, figures), allow_nan=False))
+    else:
+        _print_comparison(comparison, f"{suite}, {split}, {objective}")
+        for line in paper_lines(figures):
+            print_line(line)
+    return 0
+
+
 def _scenarios(
     suite: str | None, trace: Path | None, params: Path | None, split: str, calls: str | None
 ) -> tuple[Scenario, ...]:
+    from flows.judging.splits import suite_scenarios, trace_scenario
+
     if suite is not None and (trace is not None or params is not None):
         raise UserError("--suite and --trace/--params exclude each other: give one of them")
     if trace is not None or params is not None:
@@ -80,6 +199,10 @@ def _cluster(params: Params) -> str:
 
 def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
     """Try the policy; the first scenario comes twice, to see whether it can be repeated."""
+    from flows.policies import never_tried
+    from sandbox.trial import Payload, Sandbox
+    from simulator.suites import encode_scenario
+
     if text.source is None:
         return never_tried(text, [each.name for each in scenarios])
     payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
@@ -116,6 +239,8 @@ def repeat_of(trial: Trial) -> dict[str, Any] | None:
 
     ``same`` is None where it was not tried again: a policy that failed is not repeated.
     """
+    from sandbox.outcome import Outcome
+
     first, *others = trial.evaluations
     again = [each for each in others if each.scenario == first.scenario]
     if not again:
@@ -212,39 +337,10 @@ NAIVE = "naive"
 LABEL_WIDTH = 16
 
 
-def compare_policies(
-    policies: Sequence[str],
-    suite: str,
-    split: str | None,
-    objective: Objective,
-    policy_calls: str | None,
-    slots: int,
-    cell: str,
-    as_json: bool,
-) -> int:
-    """Print how the policies did against each other; return the exit code."""
-    check_cell(cell)
-    paper = suite == PAPER_SUITE
-    split = split or (ALL_SPLITS if paper else "validation")
-    contenders = _contenders(policies, paper)
-    scenarios = suite_scenarios(suite, split, policy_calls)
-    measure = Measure(objective=objective)
-    with Sandbox(slots=slots, ready=len(contenders) > slots, cell=cell) as sandbox:
-        comparison = compare(contenders, scenarios, sandbox, measure, _teller(len(contenders)))
-    tried = {row.label: row.evaluations for row in comparison.rows}
-    figures = paper_figures(tried) if paper else []
-    if as_json:
-        answer = {"suite": suite, "split": split, "objective": objective}
-        print_line(json.dumps(answer | _comparison_json(comparison, figures), allow_nan=False))
-    else:
-        _print_comparison(comparison, f"{suite}, {split}, {objective}")
-        for line in paper_lines(figures):
-            print_line(line)
-    return 0
-
-
 def _contenders(names: Sequence[str], paper: bool) -> list[Contender]:
     """Add naive where there is nothing else to compare with, or where the paper has it."""
+    from flows.policies import find_contenders, library_contender
+
     found = find_contenders(names)
     naive = library_contender(NAIVE)
     named = naive in found

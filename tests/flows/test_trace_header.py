@@ -63,7 +63,7 @@ def test_no_header_breaks_a_check_or_a_description(
 
     checked = check_file(str(trace))
     try:
-        code = describe_traces(str(trace), None, None, None, False)
+        code = describe_traces.main([str(trace)], standalone_mode=False)
     except InputError as error:
         code = 2 if str(error).startswith(str(trace.with_suffix(".toml"))) else 1
 
