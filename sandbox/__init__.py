@@ -1,1 +1,1 @@
-"""Runs one candidate safely: the screen, the locked cell, and what became of it."""
+"""Runs one candidate safely: the screen, the cell, and the verdict on what the cell returned."""

@@ -1,8 +1,8 @@
-"""The one door to the Docker engine: which one it is, what it says of itself, and its requests.
+"""The only module that talks to the Docker engine: its address, its abilities, its requests.
 
-The engine is the one of DOCKER_HOST, else of DOCKER_CONTEXT, else of Docker's current context. The
-``docker`` command decides the same way, so that both speak to one engine. What the engine says of
-itself decides whether it can protect a cell. Whatever it raises leaves as one of our errors.
+The engine is that of DOCKER_HOST, else of DOCKER_CONTEXT, else of Docker's current context, as for
+the ``docker`` command. What the engine reports about itself decides whether it can protect a cell.
+Whatever the client library raises becomes a SandboxError.
 """
 
 import hashlib
@@ -34,40 +34,40 @@ _SSH = (
     "DOCKER_HOST=unix:///tmp/engine.sock"
 )
 OLDEST_RUNC = (1, 2, 8)
-"""Older releases have known races in how they mask paths; a cell gives no chance to use them."""
+"""Older releases have races in how they mask paths; a cell gives no chance to exploit them."""
 DOCKER_ENGINE = "Engine"
 _SAME_KERNEL = ("runc", "crun", "io.containerd.runc.v2", "youki")
-"""Runtimes under which a container uses the machine's own kernel, and its filters."""
+"""Runtimes under which a container uses the machine's own kernel and its system call filters."""
 _OTHER_NAMES = {"amd64": "x86_64"}
-"""Of machines: Docker speaks as the kernel does, Podman as Go does."""
+"""Podman uses Go's names of machines, Docker the kernel's."""
 ANSWER_SECONDS = 15.0
-"""How long an engine may take for its first answer; one that hangs is as good as none."""
-_GONE_POLL_SECONDS = 0.02
+"""Timeout for the first answer; an engine that hangs counts as unavailable."""
+_REMOVAL_POLL_SECONDS = 0.02
 _PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
 _BUILD = "run `make image` to build it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineAddress:
-    """Where an engine is, and who said so."""
+    """Where an engine is, and which setting named it."""
 
     host: str
     named_by: str
-    """What chose it, as an error about it begins; nothing where nobody chose."""
+    """The setting that named it, to begin an error with; empty for the default address."""
     remedy: str
-    """What to do where it does not answer."""
+    """What to do when it does not answer."""
     tls_folder: Path | None = None
     """Holds ``ca.pem``, ``cert.pem`` and ``key.pem`` of a context, as far as it has them."""
     verify_tls: bool = True
 
 
 def engine_address(environment: Mapping[str, str]) -> EngineAddress:
-    """Return the address of the engine that ``environment`` names; refuse one that is unusable."""
+    """Return the address of the engine that ``environment`` names; raise if it is unusable."""
     host = environment.get("DOCKER_HOST", "")
     if host:
         named = f"DOCKER_HOST={host}"
         _require_scheme(host, named)
-        remedy = "start the engine that DOCKER_HOST names, or unset it to use the one chosen here"
+        remedy = "start the engine that DOCKER_HOST names, or unset it to use the default one"
         return EngineAddress(host=host, named_by=named, remedy=remedy)
     folder = _config_folder(environment)
     name = environment.get("DOCKER_CONTEXT", "")
@@ -88,7 +88,7 @@ def _of_context(name: str, source: str, folder: Path) -> EngineAddress:
     )
     remedy = f"{choose} that `docker context ls` lists"
     if not meta.is_file():
-        problem = f"{source} names the Docker context {name!r}, and there is none of that name"
+        problem = f"{source} names the Docker context {name!r}, which does not exist"
         raise SandboxUnavailable(problem, remedy)
     endpoints = _read(meta).get("Endpoints")
     found = endpoints.get("docker") if isinstance(endpoints, dict) else None
@@ -96,7 +96,7 @@ def _of_context(name: str, source: str, folder: Path) -> EngineAddress:
     host = endpoint.get("Host")
     named = f"the Docker context {name!r}"
     if not isinstance(host, str) or not host:
-        raise SandboxUnavailable(f"{named} ({meta}) has no address of an engine", remedy)
+        raise SandboxUnavailable(f"{named} ({meta}) has no engine address", remedy)
     _require_scheme(host, named)
     tls = folder / "tls" / identity / "docker"
     return EngineAddress(
@@ -122,7 +122,7 @@ def _config_folder(environment: Mapping[str, str]) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what a file of Docker's says, nothing where there is none; never guess."""
+    """Return what a file of Docker's holds, nothing if it is missing; raise if it is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         found = error
     if not isinstance(found, dict):
-        said = found.strerror if isinstance(found, OSError) else "it is no JSON object"
+        said = found.strerror if isinstance(found, OSError) else "it is not a JSON object"
         problem = f"{path}, which says where the Docker engine is, cannot be read ({said})"
         raise SandboxUnavailable(problem, "repair or remove that file, or set DOCKER_HOST")
     return found
@@ -138,10 +138,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """The parts of an engine's answers that matter to a cell."""
+    """The parts of an engine's answers that cells depend on."""
 
     name: str
-    """``Engine`` for Docker's own, else whatever answers in its place."""
+    """``Engine`` for Docker, else the name of whatever answers in its place."""
     server_version: str
     os_type: str
     architecture: str
@@ -154,7 +154,7 @@ class EngineFacts:
     pids_limit: bool
     cpuset: bool
     security: tuple[str, ...]
-    """Names out of ``seccomp apparmor selinux userns rootless cgroupns``."""
+    """Some of ``seccomp apparmor selinux userns rootless cgroupns``."""
     runtimes: tuple[str, ...]
     default_runtime: str
     runc_version: str
@@ -190,7 +190,7 @@ def facts_from(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineFac
 
 
 def shortcomings(facts: EngineFacts, runtime: str | None = None) -> tuple[str, ...]:
-    """Return what the engine lacks that a cell cannot do without; each says what to do."""
+    """Return what the engine lacks and every cell needs; each text says what to do."""
     found = []
     if facts.os_type != "linux":
         found.append(f"it runs {facts.os_type} containers; switch it to Linux containers")
@@ -207,7 +207,7 @@ def shortcomings(facts: EngineFacts, runtime: str | None = None) -> tuple[str, .
 
 
 def warnings_about(facts: EngineFacts, runtime: str | None = None) -> tuple[str, ...]:
-    """Return what is worth mending though cells hold without it, or has to be proven by trying."""
+    """Return what should be fixed but does not endanger cells, or what only a trial can show."""
     found = []
     if facts.name != DOCKER_ENGINE:
         found.append(
@@ -247,7 +247,7 @@ def _missing_limits(facts: EngineFacts) -> list[str]:
 
 
 def _security_names(options: Any) -> tuple[str, ...]:
-    """Return the names out of entries such as ``name=seccomp,profile=default``."""
+    """Return the names in entries such as ``name=seccomp,profile=default``."""
     names = []
     for option in options:
         first = str(option).split(",", 1)[0]
@@ -290,12 +290,12 @@ class Daemon:
             self._api = _client(timeout_seconds, self._address)
 
     def facts(self) -> EngineFacts:
-        """Return what the engine says of itself."""
+        """Return what the engine reports about itself."""
         with self._our_errors("asking the engine about itself"):
             return facts_from(self._api.info(), self._api.version())
 
     def image_id(self, name: str) -> str:
-        """Return the id of the image ``name``; raise ImageMissing where the engine has none."""
+        """Return the id of the image ``name``; raise ImageMissing if there is none."""
         with self._our_errors("looking for the image"):
             try:
                 return str(self._api.inspect_image(name)["Id"])
@@ -304,12 +304,12 @@ class Daemon:
                 raise ImageMissing(problem, _BUILD) from None
 
     def create(self, name: str, options: Mapping[str, Any]) -> None:
-        """Create a container; by its name it can be removed even when the answer gets lost."""
+        """Create a container; ``name`` identifies it even if the engine's answer is lost."""
         with self._our_errors("creating a cell"):
             try:
                 self._api.create_container_from_config(dict(options), name=name)
             except docker.errors.ImageNotFound:
-                problem = f"the image {options.get('Image')} has gone"
+                problem = f"the image {options.get('Image')} was removed"
                 raise ImageMissing(problem, _BUILD) from None
 
     def attach(self, container: str) -> socket.socket:
@@ -318,7 +318,7 @@ class Daemon:
         with self._our_errors("attaching to a cell"):
             stream = self._api.attach_socket(container, params=wanted)
         raw = getattr(stream, "_sock", stream)
-        # The HTTP objects that own the connection must live as long as the socket does.
+        # The HTTP objects that own the connection must outlive the socket.
         return _OwnedSocket(raw, stream)  # type: ignore[return-value]
 
     def start(self, container: str) -> None:
@@ -336,17 +336,17 @@ class Daemon:
             return True
 
     def ran_out_of_memory(self, container: str) -> bool:
-        """Tell whether the engine saw the kernel kill something in a container for its memory."""
+        """Tell whether the engine reports an out-of-memory kill in a container."""
         seen = {"container": container, "event": "oom"}
         with self._our_errors("asking for events"):
-            # The engine's own clock: ours may be another machine's, or may just have been set.
+            # The engine's clock: it may run on another machine, or ours may just have been set.
             now = datetime.fromisoformat(self._api.info()["SystemTime"])
             until = int(now.timestamp()) + 1
             events = self._api.events(since=1, until=until, filters=seen, decode=True)
             return len(list(events)) > 0
 
     def remove(self, container: str) -> None:
-        """Kill and remove a container; it is no error if that has happened or is under way."""
+        """Kill and remove a container; no error if it is gone or being removed already."""
         with self._our_errors("removing a cell"):
             try:
                 self._api.remove_container(container, force=True, v=True)
@@ -356,20 +356,20 @@ class Daemon:
                 if error.status_code != requests.codes.conflict:
                     raise
 
-    def remove_for_good(self, container: str, patience_seconds: float) -> bool:
-        """Remove a container and wait for its end; tell whether it is gone."""
-        deadline = time.monotonic() + patience_seconds
+    def remove_for_good(self, container: str, timeout_seconds: float) -> bool:
+        """Remove a container, wait until it is gone, and tell whether it is."""
+        deadline = time.monotonic() + timeout_seconds
         self.remove(container)
         while (there := self.exists(container)) and time.monotonic() < deadline:
-            time.sleep(_GONE_POLL_SECONDS)
+            time.sleep(_REMOVAL_POLL_SECONDS)
             self.remove(container)
         self.drop_idle_connections()
         return not there
 
     def drop_idle_connections(self) -> None:
-        """Close connections that wait for more: the library keeps one for each address, for ever.
+        """Close idle connections: the library keeps one per URL, and each container has its own.
 
-        Each container has addresses of its own, so after a few trials hundreds would be open.
+        Otherwise hundreds would be open after a few trials.
         """
         self._api.close()
 
@@ -393,7 +393,7 @@ class Daemon:
 
     @contextmanager
     def _our_errors(self, doing: str) -> Iterator[None]:
-        """Turn whatever the client library raises into one of our errors, with a remedy."""
+        """Turn whatever the client library raises into a SandboxError with a remedy."""
         try:
             yield
         except docker.errors.APIError as error:
@@ -412,7 +412,7 @@ class Daemon:
 
 
 class _OwnedSocket:
-    """A socket together with the objects that would close it when they are collected."""
+    """A socket and the objects that would close it when they are garbage collected."""
 
     def __init__(self, raw: Any, owner: Any) -> None:
         self._raw = raw
@@ -422,44 +422,44 @@ class _OwnedSocket:
         return getattr(self._raw, name)
 
     def close(self) -> None:
-        """Close the connection, through the response that owns it where there is one."""
+        """Close the connection, through the response that owns it if there is one."""
         response = getattr(self._owner, "_response", None)
         if response is not None:
-            # Not the response itself: that would give the spent connection back, to be kept.
+            # Closing the response itself would return the used connection to the pool.
             response.raw.close()
         self._raw.close()
 
 
 def _client(timeout_seconds: float, address: EngineAddress) -> docker.APIClient:
-    """Return a client of the version that the engine tells, which it has to do soon."""
+    """Return a client for the engine's API version; the engine must name it within a timeout."""
     given = _arguments(address)
-    _require_door(address.host)
+    _require_socket(address.host)
     oldest = docker.constants.MINIMUM_DOCKER_API_VERSION
     with docker.APIClient(timeout=ANSWER_SECONDS, version=oldest, **given) as first:
         first.trust_env = False
-        agreed = _version_told_by(first)
+        agreed = _api_version(first)
     client = docker.APIClient(timeout=timeout_seconds, version=agreed, **given)
-    client.trust_env = False  # its certificates are the engine's, whatever REQUESTS_CA_BUNDLE says
+    client.trust_env = False  # use the engine's certificates, whatever REQUESTS_CA_BUNDLE says
     return client
 
 
-def _version_told_by(client: docker.APIClient) -> str:
-    """Return the version of the API; whatever is wrong with the answer, no engine gave it."""
+def _api_version(client: docker.APIClient) -> str:
+    """Return the API version; any bad answer means that this is not a Docker engine."""
     try:
         return str(client.version(api_version=False)["ApiVersion"])
     except Exception as error:
-        raise docker.errors.DockerException(f"it tells no version: {error}") from error
+        raise docker.errors.DockerException(f"it does not name its API version: {error}") from error
 
 
-def _require_door(address: str) -> None:
-    """Raise where there is no socket; the library would leave one open for each such failure."""
+def _require_socket(address: str) -> None:
+    """Raise if the socket does not exist; the library would leak an open one per failure."""
     scheme, _, path = address.rpartition("://")
     if scheme in ("unix", "http+unix"):
         Path("/" + path.lstrip("/")).stat()
 
 
 def _arguments(address: EngineAddress) -> dict[str, Any]:
-    """Return how the library is told of an engine, with the keys that go with its address."""
+    """Return the client library's arguments for an engine, with its TLS keys."""
     if address.tls_folder is None:
         given = docker.utils.kwargs_from_env() if os.environ.get("DOCKER_HOST") else {}
         return {**given, "base_url": address.host}
@@ -471,7 +471,7 @@ def _arguments(address: EngineAddress) -> dict[str, Any]:
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """Return the operating system's error behind ``error``, or ``error`` where there is none."""
+    """Return the operating system's error behind ``error``, or ``error`` if there is none."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, OSError) and link.strerror:

@@ -1,7 +1,4 @@
-"""Cells in locked Docker containers: the kind that untrusted policies are scored in.
-
-A container is one cell, good for one job. Its output comes in frames, which are taken apart here.
-"""
+"""Cells in Docker containers, the default kind. A container is one cell and runs one job."""
 
 import contextlib
 import logging
@@ -17,7 +14,7 @@ from sandbox.errors import CellFailed, SandboxError, SandboxUnavailable
 from sandbox.hardening import container_options, seccomp_profile
 from sandbox.image import image_tag
 from sandbox.limits import Limits
-from sandbox.provider import DOCKER, Ended, Processors, Setting, ours_among
+from sandbox.provider import DOCKER, Ended, Processors, Setting, usable_processors
 from sandbox.reaper import NAME_PREFIX, labels_for, reap
 from sandbox.verdict import container_protections
 from simulator.cell.frames import LENGTH
@@ -29,11 +26,14 @@ _log = logging.getLogger(__name__)
 
 
 class TooMuchOutput(Exception):
-    """A container wrote more than it may."""
+    """A container wrote more than its limit."""
 
 
 class OutputParts:
-    """Collects both streams, whose frames may be cut anywhere, up to a total of ``max_bytes``."""
+    """Splits the engine's multiplexed output into stdout and stderr, up to ``max_bytes`` in total.
+
+    Frames may be cut anywhere.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._left = max_bytes
@@ -44,7 +44,7 @@ class OutputParts:
         self.stderr = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take in the next bytes from the engine."""
+        """Add the next bytes from the engine."""
         self._left -= len(data)
         if self._left < 0:
             raise TooMuchOutput
@@ -74,10 +74,10 @@ class OutputParts:
 
 
 class Cell:
-    """A container whose workers wait behind their seals; good for one job.
+    """A started container whose sealed workers wait for one job.
 
-    ``engine`` returns the connection of the thread that calls; ``release`` is called at the end,
-    and told whether the container is known to be gone.
+    ``engine`` returns the calling thread's connection. ``release`` is called at the end, with
+    whether the container is known to be gone.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class Cell:
         options: Mapping[str, Any],
         workers: int,
         *,
-        patience_seconds: float,
+        timeout_seconds: float,
         release: Callable[[bool], None],
     ) -> None:
-        """Create, attach to and start the container; leave nothing behind where that fails."""
+        """Create, attach to and start the container; remove it if any of these fails."""
         self.workers = workers
         self._started_at = time.monotonic()
         self._engine = engine
-        self._patience_seconds = patience_seconds
+        self._timeout_seconds = timeout_seconds
         self._release = release
         self._container = name
         daemon = engine()
@@ -102,19 +102,19 @@ class Cell:
             daemon.create(name, options)
             self._stream = daemon.attach(name)
             daemon.start(name)
-            self._send(LENGTH.pack(workers), time.monotonic() + patience_seconds)
+            self._send(LENGTH.pack(workers), time.monotonic() + timeout_seconds)
             daemon.drop_idle_connections()
         except BaseException:
-            self._give_up()
+            self._remove_failed_start()
             raise
 
     @property
     def age_seconds(self) -> float:
-        """How long ago the cell was started."""
+        """Seconds since the start."""
         return time.monotonic() - self._started_at
 
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
-        """Hand in the job and wait for the end of the output, but not beyond ``deadline``."""
+        """Send the job and wait for the end of the output, until ``deadline`` at most."""
         output = OutputParts(max_output_bytes)
         overdue = flooded = False
         try:
@@ -125,7 +125,7 @@ class Cell:
         except TooMuchOutput:
             flooded = True
         except OSError:
-            _log.info("the connection to a cell broke")  # what came before is judged by itself
+            _log.info("the connection to a cell broke")  # the output so far is judged
         return Ended(
             stdout=bytes(output.stdout),
             stderr=output.stderr.decode("utf-8", "replace"),
@@ -138,53 +138,53 @@ class Cell:
         """Kill and remove the container, and wait until the engine no longer knows it."""
         gone = False
         try:
-            gone = self._remove(self._patience_seconds)
+            gone = self._remove(self._timeout_seconds)
         finally:
             self._release(gone)
         if not gone:
             raise CellFailed(
-                f"the container {self._container} does not go away",
+                f"the container {self._container} could not be removed",
                 "look at `docker ps -a --filter label=assay`, then run `assay reap`",
             )
 
-    def _give_up(self) -> None:
-        """Remove what there is of a container that could not be started, if that can be done."""
+    def _remove_failed_start(self) -> None:
+        """Try to remove a container that could not be started."""
         gone = False
         try:
             gone = self._remove(0.0)
         except SandboxError:
-            _log.info("the engine does not say what became of %s", self._container)
+            _log.info("whether the engine removed %s is unknown", self._container)
         finally:
             self._release(gone)
 
     def _was_killed_for_memory(self) -> bool:
-        """Tell whether the engine says that the kernel killed something here for its memory."""
+        """Tell whether the engine reports an out-of-memory kill in this cell."""
         return self._engine().ran_out_of_memory(self._container)
 
-    def _remove(self, patience_seconds: float) -> bool:
-        """Tell whether the container is gone."""
+    def _remove(self, timeout_seconds: float) -> bool:
+        """Remove the container and tell whether it is gone."""
         stream = getattr(self, "_stream", None)
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-        return self._engine().remove_for_good(self._container, patience_seconds)
+        return self._engine().remove_for_good(self._container, timeout_seconds)
 
     def _send(self, data: bytes, deadline: float) -> None:
-        self._stream.settimeout(_left(deadline))
-        # A cell that ended early says why on its way out, so a broken pipe is not the end.
+        self._stream.settimeout(_seconds_left(deadline))
+        # A cell that ended early says why in its output, so a broken pipe is no error yet.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._stream.sendall(data)
 
     def _collect(self, output: OutputParts, deadline: float) -> None:
         while True:
-            self._stream.settimeout(_left(deadline))
+            self._stream.settimeout(_seconds_left(deadline))
             data = self._stream.recv(_CHUNK)
             if not data:
                 return
             output.feed(data)
 
 
-def _left(deadline: float) -> float:
+def _seconds_left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
@@ -192,10 +192,9 @@ def _left(deadline: float) -> float:
 
 
 class DockerCells:
-    """Starts containers; each thread talks to the engine on a connection of its own.
+    """Starts containers; each thread has its own connection to the engine.
 
-    A container of which the engine did not say that it is gone is remembered, and removed as soon
-    as the engine answers again: with the next start, or at the end.
+    Containers whose removal the engine did not confirm are removed at the next start or on close.
     """
 
     def __init__(
@@ -222,11 +221,11 @@ class DockerCells:
         lacking = shortcomings(facts, self._runtime)
         if lacking:
             problem = f"this Docker engine cannot hold a cell: {'; '.join(lacking)}"
-            raise SandboxUnavailable(problem, "`assay doctor` tells more")
+            raise SandboxUnavailable(problem, "see `assay doctor`")
         self._image_id = daemon.image_id(self._image_name)
         self._seccomp = seccomp_profile(facts.architecture)
         self._pinned = facts.cpuset
-        self._processors = Processors(ours_among(facts.cpus))
+        self._processors = Processors(usable_processors(facts.cpus))
         left_alone = reap(daemon).skipped
         return Setting(
             engine=facts.server_version,
@@ -259,25 +258,27 @@ class DockerCells:
             name,
             options,
             workers,
-            patience_seconds=self._limits.start_seconds,
+            timeout_seconds=self._limits.start_seconds,
             release=self._released(name),
         )
 
     def protections(self) -> Mapping[str, Any]:
-        """Return what a container gives beside the seal, and the seal as asked for."""
+        """Return the protections that every cell must report: the container's and the seal's."""
         return container_protections(self._isolation)
 
     def close(self) -> None:
-        """Remove what was left, as far as the engine answers, and give up all connections to it.
+        """Remove all remaining containers, as far as the engine answers, and close the connections.
 
-        An interrupt may have come before anybody held a container that was just started.
+        An interrupt may have left a container that was just started without an owner.
         """
         with self._lock:
             self._strays |= dict.fromkeys(self._begun, time.monotonic())
         self._remove_strays(at_last=True)
         if self._strays:
             names = ", ".join(sorted(self._strays))
-            _log.warning("the engine does not answer for %s: run `assay reap` later", names)
+            _log.warning(
+                "the engine did not confirm the removal of %s: run `assay reap` later", names
+            )
         for daemon in self._daemons:
             daemon.close()
 
@@ -291,7 +292,7 @@ class DockerCells:
         return release
 
     def _remove_strays(self, *, at_last: bool) -> None:
-        """Try to remove each; one that may still be on its way into being is kept in mind."""
+        """Try to remove each; keep those that the engine may still be creating."""
         patience = self._limits.start_seconds
         with self._lock:
             strays = dict(self._strays)

@@ -1,8 +1,8 @@
-"""What can go wrong on our side of the wall: raised, retried, never scored against a policy."""
+"""Errors that are not the policy's fault: raised, retried, never scored."""
 
 
 class SandboxError(RuntimeError):
-    """A fault of the sandbox or of the machine: what is wrong, and what to do about it."""
+    """A fault of the sandbox or the machine, with a remedy."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem}: {remedy}" if remedy else problem)
@@ -11,7 +11,7 @@ class SandboxError(RuntimeError):
 
 
 class SandboxUnavailable(SandboxError):
-    """No Docker engine answers, or it cannot give the protection that a cell needs."""
+    """No Docker engine answers, or it cannot protect a cell."""
 
 
 class ImageMissing(SandboxUnavailable):
@@ -19,4 +19,4 @@ class ImageMissing(SandboxUnavailable):
 
 
 class CellFailed(SandboxError):
-    """A cell did not do its job, through no proven fault of the policy; trying again may help."""
+    """A cell failed without proof that the policy caused it; a retry may help."""

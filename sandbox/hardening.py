@@ -1,9 +1,9 @@
-"""Builds the options of a cell's container: one pure function, so that one test vouches for all.
+"""Builds the options of a cell's container in one pure function, which one test checks in full.
 
-The filter of system calls is an allow-list for the native machine only, and the outer of two. It
-must admit what it takes to start Python, fork workers and load the simulator; each worker then
-installs a far narrower one of its own. No sockets, no new namespaces, no mounts, no tracing, no
-io_uring, no memory files, no foreign calling conventions.
+The system call filter is an allow-list for the native machine only. It admits what PID 1 needs to
+start Python, fork workers and load the simulator; each worker then installs a far narrower one. It
+admits no sockets but Unix pairs, no namespaces, mounts, tracing, io_uring or memory files, and no
+other calling conventions.
 """
 
 import json
@@ -67,10 +67,10 @@ ALLOWED_CALLS = tuple(
 )
 
 _NEW_NAMESPACES = 0x7E020000
-"""CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET: none may be asked for."""
+"""CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET: all refused."""
 _AF_UNIX = 1
 _ASK = 0xFFFFFFFF
-"""What personality(2) is given to ask for the present one."""
+"""The argument with which personality(2) only returns the current value."""
 _EPERM = 1
 _ENOSYS = 38
 
@@ -86,7 +86,7 @@ def container_options(
     labels: Mapping[str, str],
     runtime: str | None = None,
 ) -> dict[str, Any]:
-    """Return the body of the request that creates a cell's container, in the engine's own words."""
+    """Return the body of the engine API's request that creates a cell's container."""
     return {
         "Image": image_id,
         "Entrypoint": list(ENTRYPOINT),
@@ -103,7 +103,7 @@ def container_options(
         "OpenStdin": True,
         "StdinOnce": True,  # the engine closes stdin when the caller is gone
         "Tty": False,
-        "StopSignal": "SIGKILL",  # so that an engine that shuts down need not wait for it
+        "StopSignal": "SIGKILL",  # so that an engine that shuts down does not wait for it
         "HostConfig": _host_options(workers, isolation, limits, seccomp, cpu, runtime),
     }
 
@@ -133,8 +133,8 @@ def _host_options(
         "OomScoreAdj": 500,
         "Ulimits": _ulimits(workers),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
-        "AutoRemove": True,  # so that nothing stays when the caller is killed
-        "Init": False,  # PID 1 must be the simulator: its end is the end of all others
+        "AutoRemove": True,  # so that nothing is left when the caller is killed
+        "Init": False,  # PID 1 must be the simulator: when it ends, the kernel ends the workers
     }
     if runtime is not None:
         options["Runtime"] = runtime
@@ -153,7 +153,7 @@ def _ulimits(workers: int) -> list[dict[str, Any]]:
 
 
 def trusted_arguments(isolation: str, limits: Limits) -> list[str]:
-    """Return the arguments of the trusted process, in whatever kind of cell it runs."""
+    """Return the arguments of the trusted process, the same in both kinds of cell."""
     given = {
         "--isolation": isolation,
         "--memory-mb": limits.memory_mb,
@@ -164,7 +164,7 @@ def trusted_arguments(isolation: str, limits: Limits) -> list[str]:
 
 
 def seccomp_profile(architecture: str) -> dict[str, Any]:
-    """Return the filter for an engine's machine, in the form that the engine takes."""
+    """Return the system call filter for ``architecture``, in the engine's format."""
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": _EPERM,
@@ -175,7 +175,7 @@ def seccomp_profile(architecture: str) -> dict[str, Any]:
             _allow_if("socketpair", "SCMP_CMP_EQ", _AF_UNIX, 0),
             _allow_if("personality", "SCMP_CMP_EQ", ADDR_NO_RANDOMIZE, 0),
             _allow_if("personality", "SCMP_CMP_EQ", _ASK, 0),
-            # The C library falls back to clone, whose flags can be seen.
+            # The C library then falls back to clone, whose flags a filter can check.
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
         ],
     }

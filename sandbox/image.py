@@ -1,4 +1,4 @@
-"""Names the cell's image by what goes into it, so that no simulator runs from an old image."""
+"""Names the cell's image by a hash of its content, so that no outdated image is used."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ _LEFT_OUT = frozenset({"__pycache__", "_traces"})
 
 
 def image_tag(root: Path | None = None) -> str:
-    """The tag under which the image of this simulator is looked for and built."""
+    """The tag of this simulator's image."""
     return f"{REPOSITORY}:{source_hash(root)[:12]}"
 
 
 def source_hash(root: Path | None = None) -> str:
-    """The sha256 over everything of ours in the image: simulator, recipe and locked wheels.
+    """The sha256 of our files in the image: simulator, Dockerfile and lock file of the wheels.
 
-    `root` is the folder that holds the `simulator` package; without it, the one this package is
-    in. A checkout and an installed package of the same version give the same hash.
+    `root` is the folder that holds the `simulator` package, by default this package's. A checkout
+    and an installed package of the same version give the same hash.
     """
     root = package_root() if root is None else root
     digest = hashlib.sha256()
@@ -49,7 +49,7 @@ def simulator_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def recipe_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """The Dockerfile and the lock file of the image, which a wheel carries inside this package."""
+    """The image's Dockerfile and lock file; an installed package has them in `sandbox/_image`."""
     for name in (DOCKERFILE, WHEELS_LOCK):
         beside = root / name
         yield name, beside if beside.is_file() else root / "sandbox" / "_image" / name

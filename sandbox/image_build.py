@@ -1,4 +1,4 @@
-"""Builds the cell's image, unless it is there: `python -m sandbox.image_build --base IMAGE`.
+"""Builds the cell's image unless it exists: `python -m sandbox.image_build --base IMAGE`.
 
 The build containers have no network. The host's pip fetches the wheels for the platform and the
 Python of the base image, checked against the hashes of `requirements-image.lock`; they are unpacked
@@ -33,7 +33,7 @@ OFFICIAL_BASE = "python:3.11-slim-bookworm"
 EXIT_UNAVAILABLE = 4
 EXIT_INTERRUPTED = 130
 
-# Wheels for glibc 2.17 up to the one of Debian 12; pip takes the best of those that exist.
+# Wheels for glibc 2.17 up to that of Debian 12; pip takes the newest that exists.
 _GLIBC_MINORS = (36, 35, 34, 31, 28, 27, 26, 24, 17)
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _WHAT_PYTHON = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -44,7 +44,7 @@ class BuildError(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Builds the image unless it is there; the exit code says how it went."""
+    """Builds the image unless it exists; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.image_build", description=__doc__)
     shown = "(default: %(default)s)"
     parser.add_argument("--base", default=OFFICIAL_BASE, help=f"image with Python 3.11 {shown}")
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _require_engine() -> None:
     try:
-        engine_address(os.environ)  # the docker command goes there too
+        engine_address(os.environ)  # the docker command uses the same one
     except SandboxUnavailable as error:
         raise BuildError(str(error)) from error
     answer = _run("docker", "version", "--format", "{{.Server.Version}}", check=False)
@@ -81,7 +81,7 @@ def _require_engine() -> None:
 def build_image(base: str, work: Path, root: Path | None = None, *, latest: bool = True) -> str:
     """Builds the image of the simulator under `root` on `base` and returns its tag.
 
-    The wheels are kept in `work`. With `latest` the image is tagged as the newest one, too.
+    The wheels are cached in `work`. With `latest` the image also gets the tag `latest`.
     """
     root = package_root() if root is None else root
     work.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def build_image(base: str, work: Path, root: Path | None = None, *, latest: bool
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, context / name)
         shutil.copytree(_site(context / WHEELS_LOCK, machine, python, work), context / "site")
-        # Hashed from the copy: a file that changes meanwhile must not lend its name to this image.
+        # Hashed from the copy, as the original files may change meanwhile.
         source = source_hash(context)
         tags = [image_tag(context), *([f"{REPOSITORY}:latest"] if latest else [])]
         _docker_build(context, base, source, tags)
@@ -100,14 +100,14 @@ def build_image(base: str, work: Path, root: Path | None = None, *, latest: bool
 
 
 def _platform_of(base: str) -> tuple[str, str]:
-    """The machine and the Python (as "3.11") of the base image, which is pulled if need be."""
+    """The machine and the Python version ("3.11") of the base image, which is pulled if missing."""
     inspect = ("docker", "image", "inspect", "--format", "{{.Architecture}}", base)
     if _run(*inspect, check=False).returncode != 0:
         pulled = _run("docker", "pull", base, check=False)
         if pulled.returncode != 0:
             reason = _last_line(pulled.stderr)
             raise BuildError(
-                f"base image {base!r} is not there and cannot be pulled ({reason}); "
+                f"base image {base!r} does not exist here and cannot be pulled ({reason}); "
                 "'make base' makes one from Debian's packages, then name it with --base"
             )
     machine = _run(*inspect).stdout.strip()
@@ -149,7 +149,7 @@ def _site(lock: Path, machine: str, python: str, work: Path) -> Path:
 
 
 def _docker_build(context: Path, base: str, source: str, tags: list[str]) -> None:
-    """Runs `docker build`: the classic builder, which sees local bases, or BuildKit without it."""
+    """Runs `docker build` with the classic builder, which sees local bases, else with BuildKit."""
     command = [
         *("docker", "build", "--quiet", "--network", "none", "--file", str(context / DOCKERFILE)),
         *("--build-arg", f"BASE={base}", "--build-arg", f"SOURCE={source}"),
@@ -169,7 +169,7 @@ def _docker_build(context: Path, base: str, source: str, tags: list[str]) -> Non
 def _run(
     *command: str, check: bool = True, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command and catches its output; raises BuildError when it is missing or fails."""
+    """Runs a command and captures its output; raises BuildError when it is missing or fails."""
     try:
         done = subprocess.run(
             command,

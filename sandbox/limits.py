@@ -1,4 +1,4 @@
-"""Every limit of a cell in one place, those of the policy and those of the container around it."""
+"""Every limit of a cell: those of the policy and those of the container around it."""
 
 import math
 
@@ -10,57 +10,57 @@ MB = 1 << 20
 
 
 class Limits(BaseModel):
-    """Limits of one cell: up to ``idle_seconds`` kept inside it, the rest kept by the host."""
+    """Limits of one cell: enforced inside it up to ``idle_seconds``, the rest by the host."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     policy_cpu_seconds: float = Field(default=20.0, gt=0, le=86_400)
-    """What the policy may use on one scenario."""
+    """CPU seconds of the policy in one scenario."""
     call_cpu_seconds: float = Field(default=5.0, gt=0, le=86_400)
-    """What a single call of the policy may use."""
+    """CPU seconds of one call of the policy."""
     simulator_cpu_seconds: float = Field(default=30.0, gt=0, le=86_400)
-    """What the simulator may use to carry out the policy's decisions on one scenario."""
+    """CPU seconds of the simulator to carry out the policy's decisions in one scenario."""
     blocked_seconds: float = Field(default=5.0, gt=0, le=86_400)
-    """How long it may sleep in the middle of its calls, over all scenarios of a trial."""
+    """Seconds that the policy may sleep during its calls, over all scenarios of a trial."""
     wall_seconds: float = Field(default=180.0, gt=0, le=86_400)
-    """What one scenario may take by the clock, for a machine that is busy."""
+    """Wall-clock seconds of one scenario; generous, for a busy machine."""
     candidate_cpu_seconds: float = Field(default=120.0, gt=0, le=864_000)
-    """What policy and simulator together may use over all scenarios of a trial."""
+    """CPU seconds of policy and simulator together, over all scenarios of a trial."""
     candidate_wall_seconds: float = Field(default=600.0, gt=0, le=864_000)
-    """What all scenarios of a trial may take by the clock."""
+    """Wall-clock seconds over all scenarios of a trial."""
     memory_mb: int = Field(default=256, ge=32, le=65_536)
-    """What the policy's process may hold."""
+    """Memory of the policy's process in MB."""
     message_bytes: int = Field(default=1 << 20, ge=1 << 10, le=1 << 28)
     """The largest message between simulator and policy."""
     print_bytes: int = Field(default=1 << 16, ge=0, le=1 << 24)
-    """What is kept of a policy's prints."""
+    """Bytes of a policy's prints that are kept."""
     failure_text_chars: int = Field(default=2000, ge=100, le=100_000)
-    """What is kept of a policy's error message."""
+    """Characters of a policy's error message that are kept."""
     decisions_per_call: int = Field(default=10_000, ge=1)
     """Suspensions and assignments in one decision."""
     idle_seconds: float = Field(default=600.0, gt=0, le=86_400)
-    """How long a cell that was started ahead waits for work."""
+    """How long a cell that was started ahead waits for a job."""
 
     source_bytes: int = Field(default=64_000, ge=1)
-    """The largest source that is looked at."""
+    """The largest source that is accepted."""
     trusted_memory_mb: int = Field(default=512, ge=64)
     """Memory of the container beyond the policy's: the simulator and the waiting workers."""
     spare_pids: int = Field(default=16, ge=4)
     """Processes of the container beyond its workers: PID 1, and the engine's helper at start."""
     start_seconds: float = Field(default=60.0, gt=0)
-    """How long a container may take to start, and again to go."""
+    """How long a container may take to start, and as long again to be removed."""
     scenario_grace_seconds: float = Field(default=20.0, ge=0)
-    """How much longer than ``wall_seconds`` the host waits for each scenario before it gives up."""
+    """Seconds beyond ``wall_seconds`` that the host waits for each scenario."""
     report_bytes: int = Field(default=16 * MB, ge=MB)
-    """The largest output of a cell that the host takes in, for each scenario."""
+    """The largest output of a cell that the host accepts, per scenario."""
 
     def for_cell(self) -> CellLimits:
-        """Return the limits that are kept inside the cell."""
+        """Return the limits that the cell enforces."""
         return CellLimits(**self.model_dump(include=set(CellLimits.__dataclass_fields__)))
 
     @property
     def whole_cpu_seconds(self) -> int:
-        """The policy's CPU limit in whole seconds, as the kernel counts them."""
+        """The policy's CPU limit, rounded up to whole seconds for the kernel."""
         return math.ceil(self.policy_cpu_seconds)
 
     @property
@@ -69,10 +69,10 @@ class Limits(BaseModel):
         return (self.memory_mb + self.trusted_memory_mb) * MB
 
     def job_seconds(self, scenarios: int) -> float:
-        """How long the host waits for the report on ``scenarios`` scenarios."""
+        """How long the host waits for a report on ``scenarios`` scenarios."""
         wall = min(scenarios * self.wall_seconds, self.candidate_wall_seconds)
         return wall + scenarios * self.scenario_grace_seconds + self.start_seconds
 
     def lifetime_seconds(self, scenarios: int) -> float:
-        """The longest that a cell can live, from its creation."""
+        """The longest time between a cell's creation and its removal."""
         return self.idle_seconds + self.job_seconds(scenarios) + 2 * self.start_seconds

@@ -1,4 +1,4 @@
-"""What can become of a candidate: outcomes are values, stored, scored and shown to the proposer."""
+"""The results of a trial. A policy's failures are values: stored, scored, shown to the model."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """How an evaluation ended. Everything but ``ok`` is the policy's failure, never ours."""
+    """How an evaluation ended. Everything except ``ok`` is the policy's failure, never ours."""
 
     OK = "ok"
     MALFORMED = "malformed"
@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     WORKER_DIED = "worker_died"
     NONDETERMINISTIC = "nondeterministic"
     NOT_TRIED = "not_tried"
-    """An earlier scenario of the trial reached a limit of time, as this one might."""
+    """The policy reached a time limit in an earlier scenario of the trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellInfo:
-    """Where an evaluation ran, for the record."""
+    """Where an evaluation ran."""
 
     image_id: str
     runtime: str
@@ -75,7 +75,7 @@ class CellInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One candidate on all scenarios of a list, in their order; no scenario is ever left out."""
+    """One candidate on a list of scenarios: one evaluation for each, in their order."""
 
     candidate: str
     """sha256 of the source, in hex."""
@@ -84,4 +84,4 @@ class Trial:
     evaluations: tuple[Evaluation, ...]
     findings: tuple[Finding, ...] = ()
     cell: CellInfo | None = None
-    """None when the screen refused the source, so that no cell was needed."""
+    """None if the source was refused before a cell was needed."""

@@ -1,8 +1,8 @@
-"""Cells without a container, for machines without Docker: the same processes, the same seal.
+"""Embedded cells, for machines without Docker: the same processes and seal, without a container.
 
-What the kernel grants this user is found out once, when the cells are opened; from then on every
-cell must have all of it. There is no limit on the cell as a whole, only on each worker. The end of
-a cell's first process is the end of all that it started.
+Opening finds out which protections the kernel grants this user; from then on every cell must have
+them all. Limits hold for each worker, not for the whole cell. When a cell's first process ends, all
+processes that it started end.
 """
 
 import compileall
@@ -22,7 +22,7 @@ from sandbox.errors import CellFailed, SandboxUnavailable
 from sandbox.hardening import ENVIRONMENT, trusted_arguments
 from sandbox.image import package_root, source_hash
 from sandbox.limits import Limits
-from sandbox.provider import PROCESS, Ended, Processors, Setting, ours_among
+from sandbox.provider import PROCESS, Ended, Processors, Setting, usable_processors
 from sandbox.verdict import process_protections
 from simulator.cell import kernel
 from simulator.cell.frames import LENGTH
@@ -31,17 +31,17 @@ from simulator.cell.seccomp import ARCHITECTURES
 
 _CHUNK = 1 << 16
 _PROGRAM = ("-s", "-P", "-m", "simulator.cell.enclosure")
-_WEAKER = "name the isolation one-uid, run as root, or use --cell docker"
-_NOT_GIVEN = {
+_WEAKER_REMEDY = "name the isolation one-uid, run as root, or use --cell docker"
+_WALL_NAMES = {
     "net": "a network of their own",
     "pid": "a process table of their own",
     "mount": "a read-only view of the files",
 }
-_MEMORY = "memory is limited for each policy, not for the whole cell"
+_MEMORY_WARNING = "memory is limited for each policy, not for the whole cell"
 
 
 class ProcessCell:
-    """A started enclosure; the end of its standard input ends it, should the caller be killed."""
+    """A started embedded cell; it ends when its standard input closes, as when the caller dies."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class ProcessCell:
         workers: int,
         cpu: int,
         *,
-        patience_seconds: float,
+        timeout_seconds: float,
     ) -> None:
         self.workers = workers
-        self._patience_seconds = patience_seconds
+        self._timeout_seconds = timeout_seconds
         self._started_at = time.monotonic()
         try:
-            with _this_thread_as_the_cell(cpu):
+            with _thread_settings_for_a_cell(cpu):
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
@@ -64,9 +64,9 @@ class ProcessCell:
                     stderr=subprocess.PIPE,
                     env=dict(environment),
                     cwd="/",
-                    start_new_session=True,  # the terminal's Ctrl-C is for the caller alone
+                    start_new_session=True,  # the terminal's Ctrl-C must reach the caller only
                 )
-            with contextlib.suppress(BrokenPipeError):  # it ended early, and says why
+            with contextlib.suppress(BrokenPipeError):  # it ended early, and says why in its output
                 os.write(self._pipes()[0].fileno(), LENGTH.pack(workers))
         except OSError as error:
             problem = f"an embedded cell could not be started ({error.strerror or error})"
@@ -74,50 +74,50 @@ class ProcessCell:
 
     @property
     def age_seconds(self) -> float:
-        """How long ago the cell was started."""
+        """Seconds since the start."""
         return time.monotonic() - self._started_at
 
     @property
     def pid(self) -> int:
-        """The process whose end means that nothing of the cell is left."""
+        """The process that ends last: after it, no process of the cell is left."""
         return self._process.pid
 
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
-        """Hand in the job and wait for the end of the output, but not beyond ``deadline``."""
+        """Send the job and wait for the end of the output, until ``deadline`` at most."""
         stdin, stdout, stderr = self._pipes()
-        talk = _Talk(stdin, job, stdout, stderr)
-        while talk.open and talk.taken <= max_output_bytes:
+        exchange = _Exchange(stdin, job, stdout, stderr)
+        while exchange.open and exchange.taken <= max_output_bytes:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            talk.go_on(left)
-        flooded = talk.taken > max_output_bytes
+            exchange.step(left)
+        flooded = exchange.taken > max_output_bytes
         return Ended(
-            stdout=bytes(talk.stdout),
-            stderr=talk.stderr.decode("utf-8", "replace"),
-            overdue=talk.open and not flooded,
+            stdout=bytes(exchange.stdout),
+            stderr=exchange.stderr.decode("utf-8", "replace"),
+            overdue=exchange.open and not flooded,
             flooded=flooded,
         )
 
     def destroy(self) -> None:
-        """Tell the enclosure to end all; end its whole process group where it does not listen."""
+        """Ask the cell to end with SIGTERM; kill its process group if it does not."""
         for pipe in self._pipes():
             with contextlib.suppress(OSError):
                 pipe.close()
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(self._patience_seconds)
+            self._process.wait(self._timeout_seconds)
         except subprocess.TimeoutExpired:
-            self._end_by_force()
+            self._kill_group()
 
-    def _end_by_force(self) -> None:
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         try:
-            self._process.wait(self._patience_seconds)
+            self._process.wait(self._timeout_seconds)
         except subprocess.TimeoutExpired:
-            problem = f"the embedded cell {self._process.pid} does not go away"
-            raise CellFailed(problem, "look at it with `ps`, and end its group") from None
+            problem = f"the embedded cell {self._process.pid} could not be ended"
+            raise CellFailed(problem, "look at it with `ps`, and kill its process group") from None
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
         process = self._process
@@ -128,10 +128,10 @@ class ProcessCell:
 
 
 @contextlib.contextmanager
-def _this_thread_as_the_cell(cpu: int) -> Iterator[None]:
-    """Give this thread the one processor and the fixed addresses that what it starts inherits.
+def _thread_settings_for_a_cell(cpu: int) -> Iterator[None]:
+    """Pin this thread and fix its addresses while it starts a cell, which inherits both.
 
-    As arguments of the cell they would be seen by its policy, and differ from cell to cell.
+    As arguments they would be visible to the policy, and differ from cell to cell.
     """
     processors, fixed = os.sched_getaffinity(0), kernel.addresses_are_fixed()
     os.sched_setaffinity(0, {cpu})
@@ -144,8 +144,8 @@ def _this_thread_as_the_cell(cpu: int) -> Iterator[None]:
             kernel.randomise_addresses()
 
 
-class _Talk:
-    """Writes the job and takes in both streams as they are ready, so that no side waits."""
+class _Exchange:
+    """Writes the job and reads both output streams at the same time, so that no side blocks."""
 
     def __init__(self, stdin: IO[bytes], job: bytes, stdout: IO[bytes], stderr: IO[bytes]) -> None:
         self.stdout = bytearray()
@@ -164,17 +164,17 @@ class _Talk:
 
     @property
     def taken(self) -> int:
-        """How many bytes came so far."""
+        """Bytes received so far."""
         return len(self.stdout) + len(self.stderr)
 
     @property
     def open(self) -> bool:
-        """Whether more may come; the job's own pipe stays open until the cell is destroyed."""
+        """Whether more output may come; the pipe of the job stays open until ``destroy``."""
         return bool(self._outputs)
 
-    def go_on(self, patience_seconds: float) -> None:
-        """Do what can be done now, or within ``patience_seconds``."""
-        for key, _ in self._ready.select(patience_seconds):
+    def step(self, timeout_seconds: float) -> None:
+        """Wait for a pipe to be ready, at most ``timeout_seconds``, and read or write."""
+        for key, _ in self._ready.select(timeout_seconds):
             if key.fd in self._outputs:
                 self._take(key.fd)
             else:
@@ -193,15 +193,15 @@ class _Talk:
         try:
             self._job = self._job[os.write(fd, self._job[:_CHUNK]) :]
         except (BrokenPipeError, ConnectionResetError):
-            self._job = self._job[:0]  # it ended early, and says why on its way out
+            self._job = self._job[:0]  # it ended early, and says why in its output
         if not self._job:
             self._ready.unregister(fd)
 
 
 class ProcessCells:
-    """Starts embedded cells, with the strongest that can be had here of what is not named.
+    """Starts embedded cells with the strongest isolation and walls that this machine grants.
 
-    ``isolation`` and ``walls`` may name less; asked for more than there is, opening fails.
+    ``isolation`` and ``walls`` may name weaker ones; naming unavailable ones fails when opened.
     """
 
     def __init__(
@@ -215,10 +215,10 @@ class ProcessCells:
         self._named = isolation is not None
         self._walls = tuple(walls or ())
         self._walls_named = walls is not None
-        self._processors = Processors(ours_among(1 << 16))
+        self._processors = Processors(usable_processors(1 << 16))
 
     def open(self) -> Setting:
-        """Find out which walls the kernel grants this user."""
+        """Find out which protections the kernel grants this user."""
         _require_linux()
         _compile_the_simulator()
         granted = _probe(self._limits.start_seconds)
@@ -226,17 +226,17 @@ class ProcessCells:
             self._walls = tuple(granted["walls"])
         if self._isolation == SPLIT and not granted["split"]:
             if self._named:
-                problem = "an embedded cell cannot give policies users of their own here"
-                raise SandboxUnavailable(problem, _WEAKER)
+                problem = "an embedded cell cannot give policies their own user ids here"
+                raise SandboxUnavailable(problem, _WEAKER_REMEDY)
             self._isolation = ONE_UID
-        lacking = [wall for wall in _NOT_GIVEN if wall not in self._walls]
+        lacking = [wall for wall in _WALL_NAMES if wall not in self._walls]
         return Setting(
             engine="none",
             runtime=f"{platform.python_implementation()} {platform.python_version()}",
             image="none",
             image_id=f"installed:{source_hash()[:12]}",
             isolation="/".join([PROCESS, self._isolation, *(f"no-{wall}" for wall in lacking)]),
-            warnings=(_MEMORY, *(f"cells here lack {_NOT_GIVEN[w]}" for w in lacking)),
+            warnings=(_MEMORY_WARNING, *(f"cells here lack {_WALL_NAMES[w]}" for w in lacking)),
         )
 
     def start(self, workers: int) -> ProcessCell:
@@ -249,19 +249,19 @@ class ProcessCells:
             environment(),
             workers,
             cpu,
-            patience_seconds=self._limits.start_seconds,
+            timeout_seconds=self._limits.start_seconds,
         )
 
     def protections(self) -> Mapping[str, Any]:
-        """Return the seal as asked for, and every wall that was found at the opening."""
+        """Return the protections that every cell must report: the seal's and those found."""
         return process_protections(self._isolation, self._walls)
 
     def close(self) -> None:
-        """Nothing is held open between cells."""
+        """Do nothing: nothing stays open between cells."""
 
 
 def environment() -> dict[str, str]:
-    """Return all that a cell sees of the environment: nothing of the caller's."""
+    """Return a cell's whole environment; nothing of the caller's is in it."""
     return {**ENVIRONMENT, "PYTHONPATH": str(package_root())}
 
 
@@ -279,7 +279,7 @@ def _compile_the_simulator() -> None:
         compileall.compile_dir(package_root() / "simulator", quiet=2)
 
 
-def _probe(patience_seconds: float) -> dict[str, Any]:
+def _probe(timeout_seconds: float) -> dict[str, Any]:
     try:
         told = subprocess.run(
             _command(["--probe"]),
@@ -287,7 +287,7 @@ def _probe(patience_seconds: float) -> dict[str, Any]:
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=patience_seconds,
+            timeout=timeout_seconds,
             check=True,
         ).stdout
         granted: dict[str, Any] = json.loads(told)

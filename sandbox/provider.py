@@ -1,7 +1,4 @@
-"""What a kind of cell must offer: to be opened, to start cells, and to say what they can give.
-
-Both kinds take the processors of their cells in turn, so that cells disturb each other little.
-"""
+"""The interface of both kinds of cells, and the turns in which cells get processors."""
 
 import os
 import threading
@@ -17,76 +14,76 @@ KINDS = (DOCKER, PROCESS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What a cell left behind, before anyone has judged it."""
+    """A cell's output, not yet judged."""
 
     stdout: bytes
     stderr: str
     overdue: bool = False
     """The host's deadline passed before the cell was done."""
     flooded: bool = False
-    """More came than the host takes in."""
+    """The output exceeded the host's limit."""
     out_of_memory: bool = False
-    """The kernel killed something in the cell for its memory."""
+    """The engine reported an out-of-memory kill in the cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Where the cells of one provider run, for the record."""
+    """Where the cells of a provider run."""
 
     engine: str
     runtime: str
     image: str
     image_id: str
     isolation: str
-    """The kind of cell and how far its policy is shut in, as in ``docker/full``."""
+    """The kind of cell and its isolation, such as ``docker/full``."""
     warnings: tuple[str, ...] = ()
 
 
 class Handle(Protocol):
-    """A started cell whose workers wait behind their seals; good for one job."""
+    """A started cell whose sealed workers wait for one job."""
 
     @property
     def workers(self) -> int:
-        """How many scenarios it can try at the most."""
+        """The number of scenarios that it can run."""
 
     @property
     def age_seconds(self) -> float:
-        """How long ago it was started."""
+        """Seconds since the start."""
 
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
-        """Hand in the job and wait for the end of the output, but not beyond ``deadline``."""
+        """Send the job and wait for the end of the output, until ``deadline`` at most."""
 
     def destroy(self) -> None:
-        """End the cell, whatever it is doing, and wait until nothing of it is left."""
+        """End the cell, busy or not, and wait until nothing of it is left."""
 
 
 class Provider(Protocol):
-    """Starts cells of one kind; safe to use from several threads once it is open."""
+    """Starts cells of one kind; once open, safe to use from several threads."""
 
     def open(self) -> Setting:
-        """Find out what can be had here; raise SandboxUnavailable where that is not enough."""
+        """Check what this machine offers; raise SandboxUnavailable if it is not enough."""
 
     def start(self, workers: int) -> Handle:
-        """Return a cell for up to ``workers`` scenarios; raise SandboxError where none is had."""
+        """Return a cell for up to ``workers`` scenarios; raise SandboxError if it fails."""
 
     def protections(self) -> Mapping[str, Any]:
-        """Return what every cell's report must say was in force, or the report is refused."""
+        """Return the protections that a cell's report must show, or it is refused."""
 
     def close(self) -> None:
-        """Give up whatever was opened."""
+        """Close whatever was opened."""
 
 
 class Processors:
-    """Gives cells the processors in turn.
+    """Assigns processors to cells in turn.
 
-    Those that wait are taken in the order in which they were started, so that cells at work beside
-    each other have different ones. By the number of cells on each, all that work could come to be
-    on one processor and all that wait on another.
+    Waiting cells are used in the order of their start, so cells that work at the same time are on
+    different processors. Assigning by the number of cells on each could put all cells that work on
+    one processor and all that wait on another.
     """
 
     def __init__(self, numbers: Iterable[int]) -> None:
         ours = list(numbers)
-        first = os.getpid() % max(1, len(ours))  # or all callers would begin with the same one
+        first = os.getpid() % max(1, len(ours))  # so that not all callers begin with the same one
         self._turns = cycle(ours[first:] + ours[:first])
         self._lock = threading.Lock()
 
@@ -96,7 +93,7 @@ class Processors:
             return next(self._turns)
 
 
-def ours_among(count: int) -> list[int]:
-    """Return the processors that cells may be put on: ours, where the first ``count`` have them."""
+def usable_processors(count: int) -> list[int]:
+    """Return the processors for cells: those of this process that are among the first ``count``."""
     ours = sorted(os.sched_getaffinity(0) & set(range(count)))
     return ours or list(range(max(1, count)))

@@ -1,8 +1,7 @@
 """Removes cells that a dead caller left behind, and touches no other container.
 
-Each cell has its owner and its deadline as labels. A deadline is written down twice: by the clock
-that people and time servers set, for other machines and other boots, and by the one that only ever
-runs, which decides on the machine of the owner.
+Each cell has labels with its owner and its deadline. The deadline is stored twice: in seconds since
+boot, which decides on the owner's machine, and in wall-clock time for other machines and boots.
 """
 
 import os
@@ -26,7 +25,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaped:
-    """The ids of the cells that were removed, and why others were not."""
+    """The ids of removed cells, and why others were not removed."""
 
     removed: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -35,8 +34,8 @@ class Reaped:
 def reap(daemon: Daemon | None = None, *, everything: bool = False) -> Reaped:
     """Remove stale cells, or with ``everything`` all of them.
 
-    A container is one of our cells by its name, its label and its owner, all three. Where the
-    labels are malformed it is skipped, and said so.
+    A container is a cell of ours only if its name, label and owner all say so. One with malformed
+    labels is skipped and reported.
     """
     if daemon is not None:
         return _reap(daemon, everything)
@@ -69,7 +68,7 @@ def _left_alone(name: str, why: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One boot of a machine and one process namespace: where process numbers have meaning."""
+    """A boot of a machine and a process namespace, which give a process id its meaning."""
 
     boot_id: str
     pid_namespace: str
@@ -84,7 +83,7 @@ class Now:
 
 
 def labels_for(lifetime_seconds: float) -> dict[str, str]:
-    """Return the labels of a cell that this process starts now."""
+    """Return the labels of a cell that this process is starting."""
     place, now = this_place(), this_moment()
     pid = os.getpid()
     owner = f"{pid}:{started_at(pid)}:{place.boot_id}:{place.pid_namespace}"
@@ -96,12 +95,12 @@ def labels_for(lifetime_seconds: float) -> dict[str, str]:
 
 
 def is_named_like_ours(name: str) -> bool:
-    """Tell whether a container has such a name as ``DockerCells`` gives."""
+    """Tell whether a container's name has the form that ``DockerCells`` gives."""
     return _NAME.fullmatch(name) is not None
 
 
 def malformed(labels: Mapping[str, str]) -> str | None:
-    """Return what is wrong with labels that none of our processes wrote, None for good ones."""
+    """Return what is wrong with a container's labels, or None if Assay could have written them."""
     for label, form in (
         (OWNER_LABEL, _OWNER),
         (DEADLINE_LABEL, _MOMENT),
@@ -122,9 +121,9 @@ def is_stale(
     place: Place,
     start_of: Callable[[int], str | None],
 ) -> bool:
-    """Tell whether a cell's owner is known to be gone, or its deadline has passed.
+    """Tell whether a cell's owner is known to be gone or its deadline has passed.
 
-    The labels are well-formed.
+    ``labels`` must be well-formed.
     """
     pid, start, *where = labels[OWNER_LABEL].split(":")
     since_boot = labels.get(UPTIME_DEADLINE_LABEL)
@@ -133,7 +132,7 @@ def is_stale(
     else:
         overdue = int(labels[DEADLINE_LABEL]) < now.wall
     if where != [place.boot_id, place.pid_namespace]:
-        return overdue  # an owner elsewhere cannot be looked up, so only the deadline counts
+        return overdue  # the owner cannot be looked up from here, so only the deadline counts
     return overdue or start_of(int(pid)) != start
 
 
@@ -150,7 +149,7 @@ def this_place() -> Place:
 
 
 def started_at(pid: int) -> str | None:
-    """Return when a process started, in clock ticks since boot, or None where it is gone."""
+    """Return when a process started, in clock ticks since boot, or None if it is gone."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

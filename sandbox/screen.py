@@ -1,8 +1,8 @@
 # ruff: noqa: N802, N815 - the names of the visit methods are those of the syntax nodes
-"""Looks a policy over before a cell is paid for: a second wall, never the wall.
+"""Checks a policy's source before a cell is started; no promise of security relies on it.
 
-RestrictedPython decides what of the language is out of bounds; what ordinary scheduling code needs
-is let in again. Nothing is run, and the tree that RestrictedPython rewrites is thrown away.
+RestrictedPython decides which constructs are refused, except those that ordinary scheduling code
+needs. Nothing is run, and the tree that RestrictedPython rewrites is discarded.
 """
 
 import ast
@@ -42,13 +42,13 @@ METHODS = frozenset(
     radd repr reversed rmul round rsub rtruediv setitem slots str sub truediv
     """.split()
 )
-"""Reserved names that a class of a policy may define or call."""
+"""Reserved names that a policy's classes may define and its code may call."""
 
 FORMATTERS = ("format", "format_map")
 GETTERS = ("getattr", "setattr", "delattr", "hasattr", "attrgetter", "methodcaller")
-"""They take attribute names as text, which is looked at where it is written out."""
+"""They take attribute names as text, which is checked where it is a literal."""
 
-_KEPT_BACK = {
+_NOT_PUBLIC = {
     "types": {"CodeType", "FunctionType", "LambdaType", "FrameType", "TracebackType", "CellType"},
     "string": {"Formatter"},
     "logging": {"config", "handlers", "FileHandler"},
@@ -57,26 +57,26 @@ _KEPT_BACK = {
 
 
 def screen(source: str) -> tuple[Finding, ...]:
-    """Return all that a policy may not use, in the order of its lines; nothing means it passes."""
+    """Return everything that is not allowed, by line; an empty result means that it passes."""
     try:
         tree = parse(source, LANGUAGE)
     except SyntaxError as error:
         return _with_source([_syntax_finding(error)], source)
     except (RecursionError, MemoryError, ValueError):
-        return (_whole("the source is too deeply nested"),)
+        return (_finding_on_file("the source is too deeply nested"),)
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
-        return (_whole(f"the source has more than {MAX_NODES} syntax nodes"),)
+        return (_finding_on_file(f"the source has more than {MAX_NODES} syntax nodes"),)
     checker = _Checker(_bound_names(tree))
     try:
         checker.visit(tree)
     except RecursionError:
-        return (_whole("the source is too deeply nested"),)
+        return (_finding_on_file("the source is too deeply nested"),)
     found = sorted(checker.findings, key=lambda one: (one.line, one.column))
     return _with_source(found[:MAX_FINDINGS], source)
 
 
 class _Checker(RestrictingNodeTransformer):
-    """RestrictedPython's refusals, less those of ordinary code, plus rules on imports and names."""
+    """RestrictedPython's rules, without those on ordinary code, plus rules on imports and names."""
 
     def __init__(self, bound: frozenset[str]) -> None:
         super().__init__()
@@ -85,20 +85,20 @@ class _Checker(RestrictingNodeTransformer):
         self._modules: dict[str, str] = {}
 
     def error(self, node: ast.AST, info: str) -> None:
-        self._find(node, "construct", info)
+        self._report(node, "construct", info)
 
     def not_allowed(self, node: ast.AST) -> None:
-        self._find(node, "construct", f"{type(node).__name__} is not allowed in a policy")
+        self._report(node, "construct", f"{type(node).__name__} is not allowed in a policy")
 
     def check_name(
         self, node: ast.AST, name: str | None, allow_magic_methods: bool = False
     ) -> None:
         if name is not None and is_dunder(name) and name not in METHODS | MODULE_DUNDERS:
-            self._find(node, "name", f'the name "{name}" is reserved')
+            self._report(node, "name", f'the name "{name}" is reserved')
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in UNAVAILABLE_BUILTINS - self._bound:
-            self._find(node, "name", f'"{node.id}" is not available to a policy')
+            self._report(node, "name", f'"{node.id}" is not available to a policy')
         else:
             self.check_name(node, node.id)
         return node
@@ -107,7 +107,7 @@ class _Checker(RestrictingNodeTransformer):
         self._check_attribute(node, node.attr)
         if isinstance(node.value, ast.Name) and node.value.id in self._modules:
             self._check_public(node, self._modules[node.value.id], node.attr)
-        return self._inside(node)
+        return self._allow(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         called = node.func
@@ -119,14 +119,14 @@ class _Checker(RestrictingNodeTransformer):
         if name in FORMATTERS and isinstance(called, ast.Attribute):
             for text in _texts([called.value]):
                 if ".__" in text or "[__" in text:
-                    self._find(node, "attribute", "a format text may not reach reserved attributes")
-        return self._inside(node)
+                    self._report(node, "attribute", "a format text may not reach reserved names")
+        return self._allow(node)
 
     def visit_Import(self, node: ast.Import) -> ast.AST:
         for alias in node.names:
             refusal = import_refused_because(alias.name)
             if refusal is not None:
-                self._find(node, "import", refusal)
+                self._report(node, "import", refusal)
             elif alias.asname is not None:
                 self._modules[alias.asname] = alias.name
             else:
@@ -138,11 +138,11 @@ class _Checker(RestrictingNodeTransformer):
         module = "." * node.level + (node.module or "")
         refusal = import_refused_because(module)
         if refusal is not None:
-            self._find(node, "import", refusal)
+            self._report(node, "import", refusal)
             return node
         for alias in node.names:
             if alias.name == "*":
-                self._find(node, "import", '"*" imports are not allowed; name what you need')
+                self._report(node, "import", '"*" imports are not allowed; name what you need')
             else:
                 self._check_public(node, module, alias.name)
         return node
@@ -151,38 +151,38 @@ class _Checker(RestrictingNodeTransformer):
         self.check_name(node, node.name)
         for keyword in node.keywords:
             if keyword.arg == "metaclass":
-                self._find(node, "construct", "metaclasses are not allowed in a policy")
-        return self._inside(node)
+                self._report(node, "construct", "metaclasses are not allowed in a policy")
+        return self._allow(node)
 
-    def _inside(self, node: ast.AST) -> ast.AST:
-        """Look at what a node holds, and let the node itself pass as it is."""
+    def _allow(self, node: ast.AST) -> ast.AST:
+        """Accept the node itself and check its children."""
         contents: ast.AST = self.node_contents_visit(node)
         return contents
 
-    visit_Assign = visit_AugAssign = visit_AnnAssign = visit_Nonlocal = visit_Delete = _inside
-    visit_For = visit_With = visit_Subscript = visit_comprehension = visit_NamedExpr = _inside
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Starred = _inside
-    visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _inside
-    visit_MatchSequence = visit_MatchMapping = visit_MatchClass = visit_MatchStar = _inside
-    visit_MatchAs = visit_MatchOr = visit_Try = visit_ExceptHandler = _inside
+    visit_Assign = visit_AugAssign = visit_AnnAssign = visit_Nonlocal = visit_Delete = _allow
+    visit_For = visit_With = visit_Subscript = visit_comprehension = visit_NamedExpr = _allow
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Starred = _allow
+    visit_Match = visit_match_case = visit_MatchValue = visit_MatchSingleton = _allow
+    visit_MatchSequence = visit_MatchMapping = visit_MatchClass = visit_MatchStar = _allow
+    visit_MatchAs = visit_MatchOr = visit_Try = visit_ExceptHandler = _allow
 
     def _check_attribute(self, node: ast.AST, name: str) -> None:
         allowed = METHODS | READABLE_DUNDERS
         if (is_dunder(name) and name not in allowed) or name in INSPECT_ATTRIBUTES:
-            self._find(node, "attribute", f'the attribute "{name}" is not allowed')
+            self._report(node, "attribute", f'the attribute "{name}" is not allowed')
 
     def _check_public(self, node: ast.AST, module: str, name: str) -> None:
         public = public_names(module)
         if public is not None and name not in public:
-            self._find(node, "import", f'"{module}.{name}" is not for policies to use')
+            self._report(node, "import", f'"{module}.{name}" is not available to a policy')
 
-    def _find(self, node: ast.AST, code: str, message: str) -> None:
+    def _report(self, node: ast.AST, code: str, message: str) -> None:
         line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
         self.findings.append(Finding(line=line, column=column, code=code, message=message))
 
 
 def _bound_names(tree: ast.AST) -> frozenset[str]:
-    """Return every name that the source gives a meaning of its own, anywhere."""
+    """Return every name that the source assigns or defines, anywhere."""
     bound = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -205,7 +205,7 @@ def _texts(nodes: list[ast.expr]) -> list[str]:
     return [value for value in constants if isinstance(value, str)]
 
 
-def _whole(message: str) -> Finding:
+def _finding_on_file(message: str) -> Finding:
     return Finding(line=0, column=0, code="size", message=message)
 
 
@@ -217,7 +217,7 @@ def _with_source(found: list[Finding], source: str) -> tuple[Finding, ...]:
 
 @cache
 def public_names(module: str) -> frozenset[str] | None:
-    """Return what a policy may take from ``module``; None where the policy API itself decides."""
+    """Return the names that a policy may use from ``module``; None if the policy API decides."""
     if module not in STANDARD_MODULES:
         return None
     loaded = importlib.import_module(module)
@@ -229,7 +229,7 @@ def public_names(module: str) -> frozenset[str] | None:
         for other in STANDARD_MODULES
         if other.startswith(f"{module}.")
     }
-    return (frozenset(declared) | children) - _KEPT_BACK.get(module, set())
+    return (frozenset(declared) | children) - _NOT_PUBLIC.get(module, set())
 
 
 def is_dunder(name: str) -> bool:

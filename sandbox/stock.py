@@ -1,4 +1,4 @@
-"""Keeps cells started ahead, and clears used ones away, so that neither is waited for."""
+"""Starts cells ahead and removes used ones in the background, so that no trial waits for either."""
 
 import logging
 import threading
@@ -12,9 +12,9 @@ _log = logging.getLogger(__name__)
 
 
 class Stock:
-    """Gives out cells; up to ``ahead`` of the kind last given out are started in the background.
+    """Hands out cells; keeps up to ``ahead`` waiting, of the size last handed out.
 
-    A cell that waits for more scenarios than are asked for serves as well as a new one.
+    A waiting cell with more workers than needed is used too.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Stock:
         self._closed = False
 
     def prepare(self, workers: int) -> None:
-        """Start cells for ``workers`` scenarios until enough of them wait."""
+        """Start cells for ``workers`` scenarios in the background until ``ahead`` of them wait."""
         with self._lock:
             unfit = [future for kind, future in self._waiting if kind != workers]
             self._waiting = [(kind, future) for kind, future in self._waiting if kind == workers]
@@ -46,7 +46,7 @@ class Stock:
             self._throw_away(future)
 
     def take(self, workers: int) -> tuple[Handle, bool]:
-        """Return a cell for at least ``workers`` scenarios and whether it was started ahead."""
+        """Return a cell for at least ``workers`` scenarios, and whether it was started ahead."""
         cell = self._take_waiting(workers)
         if cell is not None:
             self.prepare(cell.workers)
@@ -56,17 +56,17 @@ class Stock:
         return cell, False
 
     def give_back(self, cell: Handle) -> None:
-        """Have a used cell killed and removed, without waiting for it while helpers can be had."""
+        """Remove a used cell in the background, or now if the interpreter is shutting down."""
         try:
             future = self._helpers.submit(self._clear, cell)
-        except RuntimeError:  # the interpreter is at its end and takes no more work for threads
+        except RuntimeError:  # a closing interpreter accepts no work for threads
             self._clear(cell)
             return
         with self._lock:
             self._clearing = {one for one in self._clearing if not one.done()} | {future}
 
     def settle(self) -> None:
-        """Wait until every used cell is gone and those ahead are started."""
+        """Wait until every used cell is gone and those ahead have started."""
         with self._lock:
             clearing = set(self._clearing)
             starting = [future for _, future in self._waiting]
@@ -114,5 +114,5 @@ class Stock:
         except SandboxError as error:
             _log.warning("%s", error)
         except Exception:
-            _log.exception("a used cell could not be cleared away")
+            _log.exception("a used cell could not be removed")
             raise

@@ -1,4 +1,4 @@
-"""Tries a candidate on scenarios in a locked cell: the one call that everything else needs."""
+"""Runs a candidate on scenarios in a cell: the entry point of this package."""
 
 import secrets
 import threading
@@ -24,7 +24,7 @@ from simulator.cell.seal import SEALED, SPLIT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """A scenario as the sandbox knows it: a name, and bytes that only the simulator understands."""
+    """A scenario as the sandbox sees it: a name, and bytes that only the simulator understands."""
 
     name: str
     data: bytes
@@ -33,13 +33,13 @@ class Payload:
 class Sandbox:
     """Tries candidates in cells; a context manager, safe to use from ``slots`` threads at once.
 
-    A scenario that a trial holds more than once is tried again in another cell, where a policy
-    finds exactly what it found the first time: it cannot tell which of the two counts.
+    A scenario that occurs twice in a trial is tried again in another cell. Both cells look the same
+    to a policy, so it cannot tell the repeat from the first try.
 
-    With ``ready``, cells are started ahead for as many scenarios as the last trial had. The
-    ``isolation`` may be weakened by name to ``one-uid``; it is never weaker than asked for. The
-    ``cell`` is a Docker container unless a ``process`` is named; without a named isolation that
-    gives the strongest that this machine grants, and every result says which that was.
+    With ``ready``, cells are started ahead for as many scenarios as the last trial had.
+    ``isolation`` may name the weaker ``one-uid``; a cell is never weaker than requested. ``cell``
+    is ``docker`` or ``process``; ``process`` without an ``isolation`` uses the strongest that this
+    machine grants. Every result records the isolation that it had.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Sandbox:
         )
 
     def __enter__(self) -> Self:
-        """Find out what can be had here, and refuse what cannot protect."""
+        """Open the provider; raise SandboxUnavailable if this machine cannot protect a cell."""
         try:
             self._setting = self._cells.open()
         except BaseException:
@@ -91,7 +91,7 @@ class Sandbox:
         self._cells.close()
 
     def info(self) -> dict[str, Any]:
-        """Return what trials run on, for the record."""
+        """Return the engine, image, isolation and limits of all trials, for the record."""
         return {
             "engine": self._setting.engine,
             "runtime": self._setting.runtime,
@@ -104,15 +104,15 @@ class Sandbox:
         }
 
     def prepare(self, scenarios: int) -> None:
-        """Start cells for trials on ``scenarios`` scenarios now, in the background."""
+        """Start cells for trials on ``scenarios`` scenarios in the background."""
         self._stock.prepare(scenarios)
 
     def settle(self) -> None:
-        """Wait until the cells of finished trials are gone and those ahead are started."""
+        """Wait until the cells of finished trials are gone and those ahead have started."""
         self._stock.settle()
 
     def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
-        """Return how the policy did on every scenario; raise SandboxError where we are at fault."""
+        """Return the result on every scenario; raise SandboxError if the fault is ours."""
         problem = malformed_because(source, self.limits.source_bytes)
         if problem is not None:
             return _refused(source, scenarios, Outcome.MALFORMED, Problem(message=problem), ())
@@ -122,13 +122,13 @@ class Sandbox:
         return self.try_unscreened(source, scenarios)
 
     def try_unscreened(self, source: str, scenarios: Sequence[Payload]) -> Trial:
-        """Do as ``try_policy`` does without the screen, which is no part of the wall."""
+        """Do as ``try_policy`` does, without the screen; no promise of security relies on it."""
         return self.try_with_facts(source, scenarios)[0]
 
     def try_with_facts(
         self, source: str, scenarios: Sequence[Payload]
     ) -> tuple[Trial, Mapping[str, Any]]:
-        """Do as ``try_unscreened`` does, and return the protections that were in force as well."""
+        """Do as ``try_unscreened`` does, and also return the protections that were in force."""
         if not scenarios:
             raise ValueError("a trial needs at least one scenario, got none")
         started = time.monotonic()
@@ -162,7 +162,7 @@ class Sandbox:
         except CellFailed:
             if not ready:
                 raise
-        # It may have died while it waited, for instance with the engine: a fresh one decides.
+        # It may have died while it waited, for instance with the engine: retry in a fresh one.
         return self._try_in(self._cells.start(workers), source, scenarios)
 
     def _try_in(
@@ -239,7 +239,7 @@ def _repeats(scenarios: Sequence[Payload]) -> list[Payload]:
 
 
 def _is_tried_again(scenario: Payload, known: Mapping[Payload, Evaluation]) -> bool:
-    """Tell whether a repeat is tried: a failure stands, and no limit of time is met twice."""
+    """Tell whether to run a repeat: not after a failure, nor after a time limit anywhere."""
     if any(each.outcome in TIME_LIMITS for each in known.values()):
         return False
     return known[scenario].outcome is Outcome.OK

@@ -1,4 +1,4 @@
-"""Turns what a cell left behind into evaluations or into an error of ours, by evidence alone."""
+"""Turns a cell's output into evaluations, or into an error of ours, by evidence alone."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -17,12 +17,12 @@ from simulator.cell.frames import (
 )
 from simulator.cell.seal import SPLIT
 
-_TAIL_CHARS = 500
+_STDERR_TAIL_CHARS = 500
 _FILTER = 2
-_FOUND_ON_THE_HOST = frozenset(
+_ONLY_ON_THE_HOST = frozenset(
     {Outcome.MALFORMED, Outcome.REJECTED, Outcome.NONDETERMINISTIC},
 )
-OUTCOMES_OF_A_CELL = frozenset(Outcome) - _FOUND_ON_THE_HOST
+OUTCOMES_OF_A_CELL = frozenset(Outcome) - _ONLY_ON_THE_HOST
 
 
 def judge(
@@ -33,10 +33,10 @@ def judge(
     protections: Mapping[str, Any],
     source: str,
 ) -> tuple[CellReport | None, tuple[Evaluation, ...]]:
-    """Return the report and an evaluation of each scenario; raise CellFailed where it is our fault.
+    """Return the report and an evaluation of each scenario; raise CellFailed if the fault is ours.
 
-    Without an authentic report only one thing is ever held against a policy: that the kernel killed
-    the cell for its memory. With one, the cell must have had all ``protections``.
+    Without an authentic report, a policy is charged only if the cell was killed for its memory.
+    With one, the cell must have had all ``protections``.
     """
     try:
         report = unpack_report(ended.stdout, nonce)
@@ -44,7 +44,7 @@ def judge(
         return None, _without_report(ended, scenarios, error)
     if report.fault is not None:
         raise CellFailed(f"the cell could not do its job: {report.fault}")
-    _require_all(report, scenarios)
+    _require_scenarios(report, scenarios)
     gaps = weaknesses(report.isolation, protections)
     if gaps:
         asked = protections.get("asked")
@@ -53,7 +53,7 @@ def judge(
 
 
 def without_what_follows_a_limit(evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
-    """Return evaluations of which those after the first that reached a limit of time stand open."""
+    """Return the evaluations, with those after the first time limit as ``not_tried``."""
     kept: list[Evaluation] = []
     limit: Evaluation | None = None
     for each in evaluations:
@@ -67,14 +67,14 @@ def without_what_follows_a_limit(evaluations: Sequence[Evaluation]) -> tuple[Eva
 
 
 def not_tried(scenario: str, limit: Evaluation) -> Evaluation:
-    """Return the evaluation of a scenario that is left out as the policy reached ``limit``."""
+    """Return the evaluation of a scenario that is not tried since the policy reached ``limit``."""
     assert limit.problem is not None
     reason = not_tried_because(limit.outcome, limit.scenario, limit.problem.message)
     return Evaluation(scenario=scenario, outcome=Outcome.NOT_TRIED, problem=Problem(message=reason))
 
 
 def container_protections(isolation: str) -> dict[str, Any]:
-    """Return what the report of a container must say was in force."""
+    """Return the protections that a container's report must show."""
     return {
         **_seal_protections(isolation),
         "trusted_seccomp": _FILTER,
@@ -85,7 +85,7 @@ def container_protections(isolation: str) -> dict[str, Any]:
 
 
 def process_protections(isolation: str, walls: Collection[str]) -> dict[str, Any]:
-    """Return what the report of an embedded cell behind ``walls`` must say was in force."""
+    """Return the protections that the report of an embedded cell with ``walls`` must show."""
     wanted = _seal_protections(isolation)
     if "pid" in walls:
         wanted["own_pid_namespace"] = True
@@ -97,7 +97,7 @@ def process_protections(isolation: str, walls: Collection[str]) -> dict[str, Any
 
 
 def weaknesses(facts: Mapping[str, Any], protections: Mapping[str, Any]) -> list[str]:
-    """Return which of ``protections`` are missing from ``facts``."""
+    """Return which ``protections`` the reported ``facts`` lack."""
     return [
         f"{name} is {facts.get(name)!r}, not {value!r}"
         for name, value in protections.items()
@@ -148,7 +148,7 @@ def _problem(tried: Tried, source: str) -> Problem:
     )
 
 
-def _require_all(report: CellReport, scenarios: Sequence[str]) -> None:
+def _require_scenarios(report: CellReport, scenarios: Sequence[str]) -> None:
     names = [tried.scenario for tried in report.tried]
     if names != list(scenarios):
         raise CellFailed(f"the cell reported on the scenarios {names}, not on {list(scenarios)}")
@@ -158,14 +158,16 @@ def _without_report(
     ended: Ended, scenarios: Sequence[str], error: FrameError
 ) -> tuple[Evaluation, ...]:
     if ended.out_of_memory:
-        problem = Problem(message="the kernel killed the whole cell for its memory")
+        problem = Problem(message="the cell ran out of memory and the kernel killed it")
         return tuple(
             Evaluation(scenario=name, outcome=Outcome.MEMORY_LIMIT, problem=problem)
             for name in scenarios
         )
     if ended.overdue:
-        raise CellFailed("the cell gave no report before the host's deadline", "try again")
+        raise CellFailed("the cell sent no report before the host's deadline", "try again")
     if ended.flooded:
         raise CellFailed("the cell wrote more than a report can hold", "try again")
-    said = ended.stderr.strip()[-_TAIL_CHARS:] or "nothing"
-    raise CellFailed(f"the cell gave no authentic report ({error}); its last words: {said}")
+    said = ended.stderr.strip()[-_STDERR_TAIL_CHARS:] or "nothing"
+    raise CellFailed(
+        f"the cell sent no authentic report ({error}); the end of its standard error: {said}"
+    )

@@ -110,7 +110,7 @@ def test_an_image_that_is_removed_is_missing_and_works_again_when_it_is_back(
         box.settle()
         engine.docker("image", "rm", "--force", image_tag())
 
-        with pytest.raises(ImageMissing, match="has gone: run `make image`"):
+        with pytest.raises(ImageMissing, match="was removed: run `make image`"):
             box.try_policy(HONEST, [SMALL])
 
         engine.load(image_tag())

@@ -71,7 +71,10 @@ def test_a_user_without_rights_cannot_have_users_split_by_name() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
-    assert "SandboxUnavailable: an embedded cell cannot give policies users" in ended.stderr
+    assert (
+        "SandboxUnavailable: an embedded cell cannot give policies their own user ids"
+        in ended.stderr
+    )
 
 
 def test_a_user_without_rights_gets_the_filter_and_is_told_so() -> None:
@@ -161,7 +164,7 @@ def test_a_cell_that_does_not_listen_is_ended_by_force() -> None:
         environment(),
         1,
         min(os.sched_getaffinity(0)),
-        patience_seconds=2.0,
+        timeout_seconds=2.0,
     )
     assert until(lambda: ignores_requests_to_end(cell.pid))
     assert cell.run(b"", time.monotonic() + 0.1, 1 << 20).overdue

@@ -115,7 +115,10 @@ def test_no_report_and_out_of_memory_is_the_policys_memory() -> None:
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        (Ended(stdout=b"", stderr="Traceback: boom"), "its last words: Traceback: boom"),
+        (
+            Ended(stdout=b"", stderr="Traceback: boom"),
+            "the end of its standard error: Traceback: boom",
+        ),
         (Ended(stdout=b"", stderr="", overdue=True), "before the host's deadline"),
         (Ended(stdout=b"x" * 99, stderr="", flooded=True), "more than a report can hold"),
         (Ended(stdout=b"{'score': 777}\n" * 9, stderr=""), "no authentic report"),
