@@ -207,7 +207,7 @@ def make_report(experiment: str | None, out: Path | None) -> int:
 
 
 @click.command("show", short_help="Show an attempt: figures, source, diff, prompt, reply.")
-@click.argument("candidate")
+@click.argument("candidate", default="best")
 @click.option(
     "--experiment",
     metavar="NAME|ID",
@@ -223,10 +223,11 @@ def make_report(experiment: str | None, out: Path | None) -> int:
 def show_candidate(candidate: str, experiment: str | None, only: str | None, as_json: bool) -> int:
     """Show an attempt: figures, source, diff to its parents, prompt and reply.
 
-    CANDIDATE is the beginning of a sha256, a place such as 3/0, or the word best.
+    CANDIDATE is the beginning of a sha256, a place such as 3/0, or the word best, which is the
+    default: the attempt that the experiment promoted last.
 
     \b
-      assay show best
+      assay show
       assay show 12/0 --experiment night
       assay show 3fa9c1d2 --only source > mine.py
     """

@@ -184,16 +184,16 @@ def serve_command(config: Path | None, cron: str | None, limit: int, port: int) 
     """Run a search every night and maintenance every hour on this machine, until interrupted.
 
     Starts Prefect's server unless PREFECT_API_URL names one, and runs what is scheduled or
-    requested there. No work pool or worker is needed.
+    requested there. No work pool or worker is needed. Variables such as ASSAY_SLOTS win over the
+    file, as with assay run.
 
     \b
       assay serve
       assay serve --config search.toml --cron "30 1 * * 1-5"
     """
     from flows.orchestration.server import import_flows, prepare_prefect, runs_begin_elsewhere
-    from flows.settings.search import load_config
 
-    nightly = load_config(config, {}).model_dump(mode="json") if config is not None else None
+    nightly = _config(config, {}).model_dump(mode="json") if config is not None else None
     if len((cron or CRON).split()) != CRON_FIELDS:  # before a server is started for nothing
         raise ConfigError(not_cron(cron or CRON))
     deployments = shipped(nightly, cron or CRON)

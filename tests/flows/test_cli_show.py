@@ -150,9 +150,10 @@ def test_best_is_what_the_newest_experiment_promoted_last(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newest = command(capsys, "show", "best", "--only", "source")
+    unnamed = command(capsys, "show", "--only", "source")
     older = command(capsys, "show", "best", "--experiment", "old")
 
-    assert newest.out == "a = 1\nb = 2\n"
+    assert newest.out == unnamed.out == "a = 1\nb = 2\n"
     assert "elsewhere  (1/0 of old-1)" in older.out
 
 

@@ -8,6 +8,7 @@ from flows.errors import ConfigError
 from flows.settings.search import load_config
 from flows.settings.sources import assignments, environment_settings, read_dotenv
 from tests.support.command import assay
+from tests.support.in_process import command
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -55,6 +56,19 @@ def test_a_wrong_variable_is_named() -> None:
         load_config(None, {}, {"ASSAY_SIUTE": "smoke"})
     with pytest.raises(ConfigError, match=r"ASSAY_BUDGET__MINUTES: budget.minutes: .*got 'soon'"):
         load_config(None, {}, {"ASSAY_BUDGET__MINUTES": "soon"})
+
+
+def test_variables_count_for_the_search_of_each_night_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "search.toml"
+    path.write_text('suite = "paper"\n')
+    monkeypatch.setenv("ASSAY_BUDGET__MINUTES", "soon")
+
+    done = command(capsys, "serve", "--config", path, "--cron", "never")
+
+    assert done.code == 2
+    assert "ASSAY_BUDGET__MINUTES: budget.minutes: " in done.err
 
 
 def test_any_key_can_be_set_and_unset_by_a_flag() -> None:
