@@ -145,7 +145,7 @@ def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> No
     ],
 )
 @pytest.mark.parametrize("trigger", ["duration'] == 9", "policy_calls'] == 'every_tick'"])
-def test_a_policy_that_is_good_until_it_is_not_spoils_that_scenario_alone(
+def test_a_failure_in_one_scenario_changes_no_other_result(
     sandbox: Sandbox, honest: Evaluation, trigger: str, change: str, outcome: Outcome
 ) -> None:
     turn = f"    if s.params['{trigger}:\n        {change}\n    pool, assignments"
@@ -174,7 +174,7 @@ def test_no_container_is_left() -> None:
     assert cells_of(caller.pid) == set()
 
 
-def test_the_list_of_attacks_is_long_and_has_no_name_twice() -> None:
+def test_there_are_many_attacks_and_their_names_are_unique() -> None:
     names = [attack.name for attack in ATTACKS]
 
     assert len(names) == len(set(names))

@@ -27,19 +27,19 @@ NO_ATTACKS = {"one-uid", "no-net", "no-pid", "no-mount"}
 """Names with hyphens that are of something else."""
 
 
-def test_the_tests_that_the_page_names_are_there() -> None:
+def test_the_tests_that_the_page_names_exist() -> None:
     texts = "".join(path.read_text("utf-8") for path in TESTS)
 
     assert [name for name in NAMED if f"def {name}(" not in texts] == []
 
 
-def test_the_files_that_the_page_names_are_there() -> None:
+def test_the_files_that_the_page_names_exist() -> None:
     paths = [f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("*/**/*.py")]
 
     assert [name for name in FILES if not any(p.endswith(f"/{name}") for p in paths)] == []
 
 
-def test_the_attacks_that_the_page_names_are_made() -> None:
+def test_the_attacks_that_the_page_names_exist() -> None:
     named = set(ATTACK.findall(PAGE)) - NO_ATTACKS
 
     assert named <= {attack.name for attack in ATTACKS}
@@ -54,7 +54,7 @@ def test_the_table_of_walls_counts_every_attack() -> None:
         assert row.startswith(f"| {kind}, {count} | " + f"{count} held | " * 3)
 
 
-def test_the_numbers_in_the_text_are_the_true_ones() -> None:
+def test_the_numbers_in_the_text_are_correct() -> None:
     assert f"In none of the {len(ATTACKS)} did" in PAGE
     assert f"and {len(ON_THE_CONTAINER)} of them in containers" in PAGE
     assert f"leaves it {len(X86_64.numbers) - len(ANSWERED_ZERO)} system calls" in PAGE

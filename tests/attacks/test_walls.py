@@ -100,7 +100,7 @@ def test_the_protocol_needs_no_seal(unsealed: Sandbox, attack: Attack) -> None:
     assert attack.says in told(ended)
 
 
-def test_the_report_of_an_unsealed_cell_is_refused_where_nobody_lets_it_pass() -> None:
+def test_the_report_of_an_unsealed_cell_is_refused() -> None:
     with (
         Sandbox(TIGHT, ready=False, cell=DockerCells(TIGHT, UNSEALED)) as opened,
         pytest.raises(CellFailed, match=r"weaker than asked \(none\): own_filter is False"),

@@ -30,7 +30,7 @@ class Cramped(Limits):
 
 
 @pytest.mark.docker
-def test_a_policy_that_the_kernel_kills_for_the_cells_memory_is_charged_for_it() -> None:
+def test_an_out_of_memory_kill_in_the_cell_is_charged_to_the_policy() -> None:
     with Sandbox(Cramped(memory_mb=1024), ready=False) as box:
         (ended,) = box.try_unscreened(HOARD, [SMALL]).evaluations
 
@@ -39,7 +39,7 @@ def test_a_policy_that_the_kernel_kills_for_the_cells_memory_is_charged_for_it()
     assert ended.problem.message == "the kernel killed the policy's process for its memory"
 
 
-def test_a_policy_whose_process_a_stranger_kills_is_not_charged_for_it() -> None:
+def test_a_kill_from_outside_the_cell_is_not_charged_to_the_policy() -> None:
     limits = TIGHT.model_copy(update={"call_cpu_seconds": 60.0, "policy_cpu_seconds": 60.0})
     errors: list[CellFailed] = []
 

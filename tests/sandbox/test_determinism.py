@@ -124,7 +124,7 @@ def test_every_worker_of_every_cell_looks_the_same_to_a_policy(sandbox: Sandbox)
     assert {name: values for name, values in seen.items() if len(values) > 1} == {}
 
 
-def test_what_would_be_chance_elsewhere_decides_the_same_in_every_cell(sandbox: Sandbox) -> None:
+def test_unseeded_choices_give_the_same_decisions_in_every_cell(sandbox: Sandbox) -> None:
     value = f"hash(repr(({', '.join(WITHOUT_CHANCE.values())})))"
     source = leaning_on(value).replace("known()", "0")
 
@@ -135,7 +135,7 @@ def test_what_would_be_chance_elsewhere_decides_the_same_in_every_cell(sandbox: 
     assert judge(trials[0], REFERENCES).outcome is Outcome.OK
 
 
-def test_noise_that_is_left_is_found_by_the_second_try_in_another_cell(sandbox: Sandbox) -> None:
+def test_remaining_randomness_is_detected_by_the_second_try(sandbox: Sandbox) -> None:
     source = KERNEL_NOISE + leaning_on("kernel_noise()")
 
     alone = sandbox.try_unscreened(source, [SMALL, *OTHERS])
@@ -147,7 +147,7 @@ def test_noise_that_is_left_is_found_by_the_second_try_in_another_cell(sandbox: 
 
 
 @pytest.mark.parametrize("value", SHUT_OUT.values(), ids=SHUT_OUT)
-def test_chance_from_the_system_is_out_of_reach(sandbox: Sandbox, value: str) -> None:
+def test_system_randomness_is_refused(sandbox: Sandbox, value: str) -> None:
     (ended,) = sandbox.try_unscreened(leaning_on(value), [SMALL]).evaluations
 
     assert ended.outcome is Outcome.POLICY_ERROR

@@ -59,7 +59,7 @@ def host(**environment: Any) -> str:
     return engine_address({name: str(value) for name, value in environment.items()}).host
 
 
-def test_the_host_wins_over_the_context_and_that_over_the_chosen_one(config: Path) -> None:
+def test_docker_host_wins_over_docker_context_over_the_current_context(config: Path) -> None:
     choose(config, "farm")
     named = {"DOCKER_CONFIG": config, "DOCKER_CONTEXT": "ünï", "DOCKER_HOST": "unix:///a.sock"}
 
@@ -70,7 +70,7 @@ def test_the_host_wins_over_the_context_and_that_over_the_chosen_one(config: Pat
     assert host(HOME=config.parent) == LOCAL
 
 
-def test_the_docker_command_means_the_same_engine(config: Path) -> None:
+def test_the_docker_command_uses_the_same_engine(config: Path) -> None:
     """All ways of naming an engine, beside what the command itself says."""
     differ = []
     for chosen in (None, "default", "farm", "ünï"):
@@ -126,7 +126,7 @@ def test_an_address_that_cannot_hold_cells_is_refused_in_words(config: Path, add
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\udcff", "null", '{"currentContext": "empty"}'])
-def test_a_torn_file_of_dockers_names_no_other_engine(config: Path, text: str) -> None:
+def test_a_damaged_docker_file_is_an_error_not_the_default_engine(config: Path, text: str) -> None:
     (config / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(SandboxUnavailable, match=r"config\.json|'empty'"):
@@ -189,7 +189,7 @@ def encrypted(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     thread.join()
 
 
-def test_the_certificates_of_a_context_prove_both_sides(
+def test_the_certificates_of_a_context_authenticate_both_sides(
     config: Path, encrypted: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host, files = encrypted

@@ -87,7 +87,7 @@ def test_an_engine_that_ends_in_the_middle_of_a_trial_is_our_error_and_the_next_
     assert again.evaluations[0].decision_sha256 == before.evaluations[0].decision_sha256
 
 
-def test_after_a_restart_nothing_is_left_of_cells_that_were_ready(engine: OwnEngine) -> None:
+def test_a_restarted_engine_keeps_no_waiting_cell(engine: OwnEngine) -> None:
     with Sandbox(TIGHT, slots=2) as box:
         box.prepare(1)
         box.settle()
@@ -117,7 +117,7 @@ def test_an_image_that_is_removed_is_missing_and_works_again_when_it_is_back(
         assert box.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
 
 
-def test_a_full_disk_is_our_error_and_over_when_there_is_room(engine: OwnEngine) -> None:
+def test_a_full_disk_is_our_error_until_there_is_room(engine: OwnEngine) -> None:
     filler = "/var/lib/docker/filler"
     with Sandbox(TIGHT, ready=False) as box:
         engine.run("sh", "-c", f"cat /dev/zero >{filler} 2>/dev/null; true")

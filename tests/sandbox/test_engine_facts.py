@@ -90,12 +90,12 @@ def test_an_old_runc_is_worth_a_warning(version: str, warned: bool) -> None:
     assert bool(told) is warned
 
 
-def test_answers_without_any_fact_are_refused_not_crashed_on() -> None:
+def test_an_engine_that_reports_nothing_is_refused() -> None:
     assert len(shortcomings(facts_from({}, {}))) >= 4
 
 
 @pytest.mark.parametrize(("answers", "told"), GOOD.values(), ids=GOOD)
-def test_an_engine_that_can_hold_a_cell_is_taken_with_its_warnings(
+def test_an_engine_that_can_protect_a_cell_is_accepted_with_its_warnings(
     answers: Answers, told: tuple[str, ...]
 ) -> None:
     facts = facts_from(*answers)
@@ -108,7 +108,7 @@ def test_an_engine_that_can_hold_a_cell_is_taken_with_its_warnings(
 
 
 @pytest.mark.parametrize(("answers", "told"), BAD.values(), ids=BAD)
-def test_an_engine_that_cannot_hold_a_cell_is_refused_and_told_why(
+def test_an_engine_that_cannot_protect_a_cell_is_refused_with_the_reason(
     answers: Answers, told: str
 ) -> None:
     (found,) = shortcomings(facts_from(*answers))
@@ -117,7 +117,7 @@ def test_an_engine_that_cannot_hold_a_cell_is_refused_and_told_why(
 
 
 @pytest.mark.parametrize("runtime", OTHER_KERNELS)
-def test_a_runtime_with_a_kernel_of_its_own_is_used_by_name_and_must_prove_itself(
+def test_a_runtime_with_its_own_kernel_is_accepted_with_a_warning(
     runtime: str,
 ) -> None:
     facts = facts_from(*docker(Runtimes={"runc": {}, **OTHER_KERNELS}))
@@ -140,7 +140,7 @@ def test_every_engine_gets_the_filter_of_its_own_machine(
     assert machine == {"x86_64": "SCMP_ARCH_X86_64"}.get(facts.architecture, "SCMP_ARCH_AARCH64")
 
 
-def test_without_an_account_of_processors_a_cell_is_put_on_none() -> None:
+def test_without_cpuset_a_cell_is_not_pinned() -> None:
     options = container_options(
         image_id="sha256:abc",
         workers=1,

@@ -51,7 +51,7 @@ def test_a_connection_that_breaks_while_a_cell_starts_is_our_error_and_leaves_no
     assert box.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
 
 
-def test_a_cell_whose_birth_and_removal_both_get_lost_is_removed_with_the_next_start(
+def test_a_cell_with_lost_answers_to_create_and_remove_goes_at_the_next_start(
     proxy: EngineProxy, box: Sandbox
 ) -> None:
     before = cells_of()
@@ -68,7 +68,7 @@ def test_a_cell_whose_birth_and_removal_both_get_lost_is_removed_with_the_next_s
     assert not left & cells_of()
 
 
-def test_a_removal_that_gets_lost_is_made_up_for(proxy: EngineProxy, box: Sandbox) -> None:
+def test_a_lost_removal_is_retried(proxy: EngineProxy, box: Sandbox) -> None:
     proxy.meddle(Rule(text="DELETE ", fate=Fate.CUT))
 
     assert box.try_policy(HONEST, [SMALL]).outcome is Outcome.OK
@@ -89,7 +89,7 @@ def test_a_stream_that_goes_silent_meets_the_hosts_deadline(proxy: EngineProxy) 
     assert until(lambda: cells_of() <= before)  # two seconds may be too few for a removal too
 
 
-def test_an_engine_that_takes_its_time_changes_no_figure(proxy: EngineProxy, box: Sandbox) -> None:
+def test_a_slow_engine_changes_no_figure(proxy: EngineProxy, box: Sandbox) -> None:
     (fast,) = box.try_policy(HONEST, [SMALL]).evaluations
     proxy.meddle(Rule(text="/containers/", fate=Fate.SLOW, times=6, seconds=0.2))
 
@@ -99,7 +99,7 @@ def test_an_engine_that_takes_its_time_changes_no_figure(proxy: EngineProxy, box
     assert (slow.metrics, slow.decision_sha256) == (fast.metrics, fast.decision_sha256)
 
 
-def test_an_engine_that_hangs_is_unavailable_and_not_waited_for(proxy: EngineProxy) -> None:
+def test_an_engine_that_hangs_is_unavailable_after_a_timeout(proxy: EngineProxy) -> None:
     daemon = Daemon(timeout_seconds=0.5)
     proxy.meddle(Rule(text="/info", fate=Fate.HOLD))
 

@@ -48,7 +48,7 @@ def test_nothing_of_the_host_is_mounted_or_shared() -> None:
         assert word not in text
 
 
-def test_network_root_ipc_and_log_are_shut() -> None:
+def test_network_ipc_and_log_are_off_and_the_root_is_read_only() -> None:
     host = options()["HostConfig"]
 
     assert host["NetworkMode"] == "none"
@@ -58,7 +58,7 @@ def test_network_root_ipc_and_log_are_shut() -> None:
     assert host["Privileged"] is False
 
 
-def test_only_what_the_split_of_users_needs_is_kept_of_roots_rights() -> None:
+def test_only_the_four_capabilities_that_start_up_needs_are_added() -> None:
     host = options()["HostConfig"]
 
     assert host["CapDrop"] == ["ALL"]
@@ -66,7 +66,7 @@ def test_only_what_the_split_of_users_needs_is_kept_of_roots_rights() -> None:
     assert "no-new-privileges" in host["SecurityOpt"]
 
 
-def test_without_the_split_the_container_never_has_root() -> None:
+def test_a_one_uid_container_never_runs_as_root() -> None:
     built = options(isolation=ONE_UID)
 
     assert built["User"] == "64001:64001"
@@ -121,7 +121,7 @@ def test_the_container_filter_admits_one_native_architecture_only(machine: str) 
     assert len(profile["architectures"]) == 1
 
 
-def test_the_container_filter_does_not_admit_what_reaches_the_kernel_or_others() -> None:
+def test_the_container_filter_admits_no_dangerous_call() -> None:
     refused = (
         "socket connect bind mount umount2 unshare setns ptrace bpf keyctl io_uring_setup "
         "memfd_create process_vm_readv pidfd_open perf_event_open userfaultfd chroot pivot_root "

@@ -69,7 +69,7 @@ def test_two_callers_on_one_engine_touch_their_own_cells_only() -> None:
         assert cells_of() - ours
 
 
-def test_a_container_that_an_interrupt_kept_from_its_user_goes_when_the_cells_are_closed() -> None:
+def test_a_container_orphaned_by_an_interrupt_is_removed_on_close() -> None:
     before = cells_of()
     cells = DockerCells(TIGHT, SPLIT)
     cells.open()

@@ -38,6 +38,6 @@ def test_the_host_waits_longer_than_the_cell_can_take() -> None:
     assert limits.lifetime_seconds(3) > limits.idle_seconds + limits.job_seconds(3)
 
 
-def test_whole_cpu_seconds_never_cut_the_scored_limit() -> None:
+def test_whole_cpu_seconds_are_rounded_up() -> None:
     assert Limits(policy_cpu_seconds=0.2).whole_cpu_seconds == 1
     assert Limits(policy_cpu_seconds=3.0).whole_cpu_seconds == 3

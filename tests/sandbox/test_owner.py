@@ -38,7 +38,7 @@ def test_a_cell_of_a_dead_owner_goes() -> None:
     assert stale(LABELS, alive={})
 
 
-def test_a_process_that_took_over_the_number_is_not_the_owner() -> None:
+def test_a_process_that_reuses_the_id_is_not_the_owner() -> None:
     assert stale(LABELS, alive={12: "999"})
 
 
@@ -50,7 +50,7 @@ def test_a_clock_that_is_set_forward_ends_no_cell_of_this_boot() -> None:
     assert not stale(LABELS, now=Now(wall=9e9, since_boot=49.0))
 
 
-def test_a_clock_that_is_set_back_saves_no_cell_of_this_boot() -> None:
+def test_a_clock_that_is_set_back_extends_no_deadline_of_this_boot() -> None:
     assert stale(LABELS, now=Now(wall=-9e9, since_boot=51.0))
 
 
@@ -70,7 +70,7 @@ def test_labels_that_we_did_not_write_are_malformed_or_can_be_judged(odd: dict[s
         assert any(label in (malformed(labels) or "") for label in odd)
 
 
-def test_each_label_is_asked_for_in_full() -> None:
+def test_every_label_must_match_in_full() -> None:
     assert malformed(LABELS) is None
     for label in (OWNER_LABEL, DEADLINE_LABEL):
         rest = {name: value for name, value in LABELS.items() if name != label}
@@ -93,7 +93,7 @@ def test_a_cell_with_one_deadline_only_is_judged_by_that() -> None:
     assert stale(labels, now=LATE)
 
 
-def test_an_owner_on_another_boot_or_in_another_namespace_is_given_its_time() -> None:
+def test_a_cell_of_another_boot_or_namespace_stays_until_its_deadline() -> None:
     assert not stale(LABELS | {OWNER_LABEL: "13:1:other:77"})
     assert not stale(LABELS | {OWNER_LABEL: "13:1:boot:78"})
     assert stale(LABELS | {OWNER_LABEL: "13:1:boot:78"}, now=LATE)

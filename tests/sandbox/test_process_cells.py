@@ -41,7 +41,7 @@ def test_a_good_policy_is_measured_on_every_scenario(sandbox: Sandbox) -> None:
     assert (facts["worker_seccomp"], facts["own_filter"]) == (2, True)
 
 
-def test_the_figures_are_those_of_the_trusted_process_by_itself(sandbox: Sandbox) -> None:
+def test_the_figures_equal_those_of_an_in_process_run(sandbox: Sandbox) -> None:
     (ended,) = sandbox.try_policy(HONEST, [SMALL]).evaluations
     alone = try_in_process(HONEST, [SMALL]).tried[0]
 
@@ -49,7 +49,7 @@ def test_the_figures_are_those_of_the_trusted_process_by_itself(sandbox: Sandbox
     assert ended.decision_sha256 == alone.decision_sha256
 
 
-def test_the_weakest_embedded_cell_says_all_that_it_lacks() -> None:
+def test_the_weakest_embedded_cell_warns_of_each_missing_protection() -> None:
     bare = ProcessCells(TIGHT, "one-uid", walls=())
 
     with Sandbox(TIGHT, ready=False, cell=bare) as opened:
@@ -61,7 +61,7 @@ def test_the_weakest_embedded_cell_says_all_that_it_lacks() -> None:
     assert len(warnings) == 4
 
 
-def test_a_user_without_rights_cannot_have_users_split_by_name() -> None:
+def test_isolation_full_is_refused_for_an_unprivileged_user() -> None:
     script = (
         f"{LOSE_ALL_RIGHTS}from sandbox.trial import Sandbox\n"
         "Sandbox(cell='process', isolation='full').__enter__()\n"
@@ -77,7 +77,7 @@ def test_a_user_without_rights_cannot_have_users_split_by_name() -> None:
     )
 
 
-def test_a_user_without_rights_gets_the_filter_and_is_told_so() -> None:
+def test_an_unprivileged_user_gets_one_uid_and_the_record_says_so() -> None:
     script = (
         f"{LOSE_ALL_RIGHTS}from sandbox.trial import Sandbox\n"
         "from tests.support.cells import HONEST, TIGHT, small_scenario\n"
@@ -101,9 +101,7 @@ def test_a_user_without_rights_gets_the_filter_and_is_told_so() -> None:
         ({"cell": "process", "image": "x"}, "neither image nor runtime"),
     ],
 )
-def test_a_cell_that_cannot_be_had_is_a_mistake_of_the_caller(
-    named: dict[str, str], told: str
-) -> None:
+def test_impossible_options_of_a_cell_are_value_errors(named: dict[str, str], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Sandbox(TIGHT, **named)  # type: ignore[arg-type]
 
@@ -113,7 +111,9 @@ def test_a_scenario_that_cannot_be_read_is_our_error(sandbox: Sandbox) -> None:
         sandbox.try_policy(HONEST, [Payload(name="broken", data=b"noise")])
 
 
-def test_a_program_that_is_missing_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_interpreter_makes_the_sandbox_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
     with (
@@ -140,7 +140,7 @@ def test_a_cell_that_dies_while_it_waits_is_replaced(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("walls", [None, ()], ids=["all walls", "no walls"])
-def test_no_process_is_left_of_a_cell_that_is_destroyed_at_work(walls: tuple[()] | None) -> None:
+def test_destroying_a_busy_cell_leaves_no_process(walls: tuple[()] | None) -> None:
     isolation = None if walls is None else "one-uid"
     cells = ProcessCells(TIGHT, isolation, walls)
     cells.open()
@@ -152,7 +152,7 @@ def test_no_process_is_left_of_a_cell_that_is_destroyed_at_work(walls: tuple[()]
     assert session_of(cell.pid) == set()
 
 
-def test_a_cell_that_does_not_listen_is_ended_by_force() -> None:
+def test_a_cell_that_ignores_sigterm_is_killed() -> None:
     deaf = (
         "import signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

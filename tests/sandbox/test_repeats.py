@@ -40,7 +40,7 @@ def test_repeats_are_tried_in_a_second_cell_of_the_same_kind() -> None:
     assert len({one.decision_sha256 for one in trial.evaluations}) == 1
 
 
-def test_what_failed_is_not_tried_again_and_its_repeat_fails_alike() -> None:
+def test_a_failure_is_not_tried_again_and_its_repeat_gets_the_same_outcome() -> None:
     cells = CountedCells()
 
     with Sandbox(TIGHT, cell=cells, ready=False) as sandbox:

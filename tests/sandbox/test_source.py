@@ -32,7 +32,7 @@ def test_a_candidate_is_named_by_the_hash_of_its_source() -> None:
         ("é" * 51, "102 bytes; 100 are allowed"),
     ],
 )
-def test_what_is_no_source_is_told_why(source: str, told: str) -> None:
+def test_the_reason_why_a_source_is_malformed_is_named(source: str, told: str) -> None:
     reason = malformed_because(source, 100)
 
     assert reason is not None
@@ -66,7 +66,7 @@ def test_the_line_shown_is_the_line_that_python_names(lines: list[str], ends: li
         assert [one.source_line for one in screen(above + line)] == [line]
 
 
-def test_a_difference_is_shown_line_by_line_whatever_ends_a_line() -> None:
+def test_a_diff_is_line_by_line_whatever_ends_a_line() -> None:
     shown = source_diff("a\rb\r\nc\x0c", "a\nB\nc\x0c", "1/0", "2/0")
 
     assert shown.split("\n") == [
@@ -80,7 +80,7 @@ def test_a_difference_is_shown_line_by_line_whatever_ends_a_line() -> None:
     ]
 
 
-def test_a_difference_that_would_take_too_long_is_not_made() -> None:
+def test_a_diff_that_would_take_too_long_is_left_out() -> None:
     often = [f"x = {number % 200}" for number in range(3_000)]
 
     shown = source_diff("\n".join(often), "\n".join(reversed(often)), "1/0", "2/0")
@@ -88,7 +88,7 @@ def test_a_difference_that_would_take_too_long_is_not_made() -> None:
     assert shown == "no diff: comparing 3,000 and 3,000 lines would take too long"
 
 
-def test_threads_that_make_trees_at_once_all_get_them() -> None:
+def test_threads_can_parse_at_the_same_time() -> None:
     sources = [policy_source(name) for name in policy_names()]
     before = gc.get_threshold()
     gc.set_threshold(50)  # a collection is where one thread gives way to another
@@ -104,7 +104,7 @@ def test_threads_that_make_trees_at_once_all_get_them() -> None:
     assert made[0] == made[3] == [ast.dump(ast.parse(source)) for source in sources]
 
 
-def test_what_is_wrong_with_a_source_is_raised_as_always() -> None:
+def test_syntax_errors_are_raised_unchanged() -> None:
     with pytest.raises(SyntaxError):
         parse("def step(:")
     with pytest.raises(SyntaxError):

@@ -62,7 +62,7 @@ def test_no_cell_is_given_out_twice() -> None:
     shop.stock.close()
 
 
-def test_cells_of_another_kind_are_cleared_away() -> None:
+def test_waiting_cells_of_another_size_are_removed() -> None:
     shop = Shop(ahead=1)
     shop.stock.prepare(3)
     shop.stock.settle()
@@ -75,7 +75,7 @@ def test_cells_of_another_kind_are_cleared_away() -> None:
     shop.stock.close()
 
 
-def test_a_cell_for_more_scenarios_serves_for_fewer_and_its_like_is_started() -> None:
+def test_a_larger_cell_is_used_for_fewer_scenarios_and_replaced() -> None:
     shop = Shop(ahead=1)
     shop.stock.prepare(5)
 
@@ -99,7 +99,7 @@ def test_a_cell_that_waited_too_long_is_not_given_out() -> None:
     assert len(shop.cleared) == len(shop.started) - 1
 
 
-def test_a_start_ahead_that_failed_is_made_up_for() -> None:
+def test_a_cell_that_failed_to_start_ahead_is_replaced() -> None:
     shop = Shop(ahead=1, failures=1)
     shop.stock.prepare(1)
     shop.stock.settle()
@@ -120,7 +120,7 @@ def test_closing_clears_every_cell_that_was_not_given_out() -> None:
     assert sorted(map(id, shop.cleared)) == sorted(map(id, shop.started))
 
 
-def test_with_nothing_ahead_no_cell_is_started_in_vain() -> None:
+def test_with_nothing_ahead_only_requested_cells_are_started() -> None:
     shop = Shop(ahead=0)
 
     shop.stock.take(1)
@@ -129,7 +129,7 @@ def test_with_nothing_ahead_no_cell_is_started_in_vain() -> None:
     assert len(shop.started) == 1
 
 
-def test_cells_at_work_beside_each_other_have_different_processors() -> None:
+def test_cells_that_work_at_the_same_time_have_different_processors() -> None:
     processors = Processors([4, 7])
     waiting = deque(processors.take() for _ in range(2))
 

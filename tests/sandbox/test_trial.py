@@ -47,7 +47,7 @@ def test_a_good_policy_is_measured_on_every_scenario(sandbox: Sandbox) -> None:
         ("x = 1\nimport os\n", Outcome.REJECTED, 2),
     ],
 )
-def test_what_no_cell_is_paid_for(
+def test_a_refused_source_starts_no_cell(
     sandbox: Sandbox, source: str, outcome: Outcome, line: int | None
 ) -> None:
     trial = sandbox.try_policy(source, [SMALL, small_scenario("again")])
@@ -101,7 +101,7 @@ def test_a_scenario_that_cannot_be_read_is_our_error(sandbox: Sandbox) -> None:
         sandbox.try_policy(HONEST, [Payload(name="broken", data=b"noise")])
 
 
-def test_no_scenario_is_a_mistake_of_the_caller(sandbox: Sandbox) -> None:
+def test_a_trial_without_scenarios_is_a_value_error(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="at least one scenario"):
         sandbox.try_policy(HONEST, [])
 
@@ -116,7 +116,7 @@ def test_the_weaker_isolation_works_and_is_named() -> None:
     assert (facts["worker_uid"], facts["trusted_uid"]) == (64001, 64001)
 
 
-def test_no_isolation_at_all_cannot_be_had() -> None:
+def test_isolation_none_is_refused() -> None:
     with pytest.raises(ValueError, match="isolation is 'none', expected one of full, one-uid"):
         Sandbox(TIGHT, isolation="none")
 

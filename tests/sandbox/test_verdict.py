@@ -47,7 +47,7 @@ def evaluations(what: Ended, *scenarios: str, isolation: str = SPLIT) -> tuple[E
     return judge(what, nonce=NONCE, scenarios=scenarios, protections=wanted, source=SOURCE)[1]
 
 
-def test_after_a_limit_of_time_nothing_counts_in_however_many_cells_it_was_tried() -> None:
+def test_after_a_time_limit_nothing_counts_however_many_cells_were_used() -> None:
     def one(name: str, outcome: Outcome) -> Evaluation:
         problem = None if outcome is Outcome.OK else Problem(message=f"{outcome} it was")
         return Evaluation(scenario=name, outcome=outcome, problem=problem)
@@ -101,7 +101,7 @@ def test_a_fault_of_the_simulator_is_our_error() -> None:
         evaluations(ended(fault="KeyError: 3"), "a")
 
 
-def test_no_report_and_out_of_memory_is_the_policys_memory() -> None:
+def test_an_out_of_memory_kill_without_a_report_is_memory_limit() -> None:
     what = Ended(stdout=b"", stderr="", out_of_memory=True)
 
     found = evaluations(what, "a", "b")
@@ -170,7 +170,7 @@ def test_one_user_id_is_enough_only_where_it_was_asked_for() -> None:
         ("net", "interfaces", ["eth0", "lo"]),
     ],
 )
-def test_a_wall_that_an_embedded_cell_has_must_be_in_its_report(
+def test_each_protection_of_an_embedded_cell_must_be_in_its_report(
     wall: str, name: str, weaker: Any
 ) -> None:
     facts = LOCKED | {"trusted_seccomp": 0, name: weaker}
@@ -184,5 +184,5 @@ def test_a_wall_that_an_embedded_cell_has_must_be_in_its_report(
     ("name", "weaker"),
     [("uid_split", False), ("worker_seccomp", 0), ("own_filter", False), ("no_new_privs", False)],
 )
-def test_no_embedded_cell_is_without_its_seal(name: str, weaker: Any) -> None:
+def test_an_embedded_cell_without_its_seal_is_refused(name: str, weaker: Any) -> None:
     assert len(weaknesses(LOCKED | {name: weaker}, process_protections(SPLIT, ()))) == 1
