@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flows.history.check import CheckReport
     from flows.history.store import Found, IngestReport, Table
 
+PARTS = click.Choice(["source", "diff", "figures", "prompt", "reply"])
+
 
 class _Statement(click.Command):
     """A command whose argument may begin with a comment in SQL, which looks like an option."""
@@ -65,8 +67,7 @@ def run_sql(
     if style == "parquet":
         return _write_parquet(statement, out, files)
     table = query(home_folder(), statement, files=files)
-    for note in table.notes:
-        _tell(note)
+    _tell(table.notes)
     if out is None and style == "table" and sys.stdout.isatty():
         _print_fitting(table)
         return 0
@@ -93,8 +94,7 @@ def export_history(folder: Path) -> int:
     from flows.history.export import export_parquet
 
     exported = export_parquet(home_folder(), folder)
-    for note in exported.notes:
-        _tell(note)
+    _tell(exported.notes)
     print_line(f"the tables are in {folder}, listed in {exported.manifest}")
     return 0
 
@@ -150,8 +150,7 @@ def rebuild_database(as_json: bool) -> int:
     if as_json:
         print_line(json.dumps(_rebuilt(report, seconds)))
         return 0
-    for note in report.notes:
-        say(f"assay: {note}")
+    _tell(report.notes)
     print_line(
         f"read {report.lines} journal lines in {seconds:.1f} s, {len(report.skipped)} gave no row"
     )
@@ -174,8 +173,7 @@ def vacuum_database(as_json: bool) -> int:
     if as_json:
         print_line(json.dumps(asdict(report)))
         return 0
-    for note in report.notes:
-        say(f"assay: {note}")
+    _tell(report.notes)
     for name in report.removed:
         print_line(f"removed {name}")
     before, after = (n / 1e6 for n in (report.bytes_before, report.bytes_after))
@@ -216,7 +214,7 @@ def make_report(experiment: str | None, out: Path | None) -> int:
 )
 @click.option(
     "--only",
-    type=click.Choice(["source", "diff", "figures", "prompt", "reply"]),
+    type=PARTS,
     help="Show this part only.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -255,8 +253,9 @@ NAMED = 6
 """Columns that are named of those that do not fit."""
 
 
-def _tell(note: str) -> None:
-    say(f"assay: {note}")
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(f"assay: {note}")
 
 
 def _print_fitting(table: Table) -> None:
@@ -279,8 +278,7 @@ def _write_parquet(statement: str, out: Path | None, files: Path | None) -> int:
     if out is None:
         raise UserError("a Parquet file is binary: say where to write it with --out FILE")
     copied = copy_to_parquet(home_folder(), statement, out, files)
-    for note in copied.notes:
-        _tell(note)
+    _tell(copied.notes)
     print_line(f"{copied.rows[out]} rows are in {out}")
     return 0
 
@@ -321,7 +319,6 @@ def _show(report: CheckReport) -> None:
     )
 
 
-PARTS = ("source", "diff", "figures", "prompt", "reply")
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,

@@ -199,15 +199,14 @@ def _cluster(params: Params) -> str:
 
 def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
     """Try the policy; the first scenario comes twice, to see whether it can be repeated."""
+    from flows.judging.comparison import scenario_payloads
     from flows.policies import never_tried
-    from sandbox.trial import Payload, Sandbox
-    from simulator.suites import encode_scenario
+    from sandbox.trial import Sandbox
 
     if text.source is None:
         return never_tried(text, [each.name for each in scenarios])
-    payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
     with Sandbox(slots=1, ready=False, cell=cell) as sandbox:
-        return sandbox.try_policy(text.source, [*payloads, payloads[0]])
+        return sandbox.try_policy(text.source, scenario_payloads(scenarios))
 
 
 def _trial_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from flows.judging.splits import suite_scenarios
 from flows.orchestration.deployments import TAGS, Deployment, not_cron
 from flows.orchestration.folder import FolderResult, evaluate_folder
 from flows.orchestration.runs import alive, end_quietly, server_url, truthful
-from flows.orchestration.tasks import NamedTrials, around, in_a_task, open_trials
+from flows.orchestration.tasks import SHORT_SHA256, NamedTrials, around, in_a_task, open_trials
 from flows.policies import find_contenders
 from flows.search.progress import (
     Began,
@@ -237,7 +237,6 @@ end_quietly()
 FLOWS = {each.name: each for each in (search, evaluate_policies, compare_policies, maintain)}
 
 
-SHORT_SHA256 = 12
 MOST_ROWS = 1000
 """Rows of a table; Prefect keeps a table as one text."""
 

@@ -79,9 +79,9 @@ class Place:
     """How many requests that may be charged there is room for, None for no bound."""
 
 
-def room_for(budget: BudgetConfig, spend: Spend) -> int:
-    """Return how many more candidates the budget allows."""
-    return max(0, budget.candidates - spend.candidates)
+def slots_of(budget: BudgetConfig, slots: int, spend: Spend) -> range:
+    """Return the slots of an iteration: all, or fewer where fewer candidates are left to try."""
+    return range(min(slots, budget.candidates - spend.candidates))
 
 
 def stop_reason(budget: BudgetConfig, spend: Spend, calls: int = 1, tried: int = 1) -> Stop | None:

@@ -26,7 +26,7 @@ from flows.judging.scoring import geometric_mean, judge
 from flows.judging.splits import TEST, FinalTest
 from flows.prompting.prompts import render_prompt
 from flows.proposers.prices import may_be_charged
-from flows.search.budget import Place, Stop, places, room_for, stop_reason
+from flows.search.budget import Place, Stop, places, slots_of, stop_reason
 from flows.search.ledger import Ledger
 from flows.search.progress import SearchResult, Watch, Working, ignore
 from flows.search.recording import (
@@ -186,7 +186,7 @@ def open_places(session: Session, iteration: int) -> list[Place]:
     """Return the places of an iteration that are not recorded and that the budget has room for."""
     budget, ledger = session.config.budget, session.ledger
     before = session.spend(before=iteration)
-    slots = session.strategy.slots(iteration, room_for(budget, before))
+    slots = slots_of(budget, session.config.slots, before)
     return places(
         budget,
         before=before,

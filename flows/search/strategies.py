@@ -1,4 +1,4 @@
-"""Strategies: what an iteration tries, what its proposals see, and who their parents are."""
+"""Strategies: what the proposals of an iteration see, and who their parents are."""
 
 import math
 from collections.abc import Sequence
@@ -22,11 +22,7 @@ class Plan:
 
 
 class Strategy(Protocol):
-    """Decides the shape of an iteration; everything else is the loop's."""
-
-    def slots(self, iteration: int, room: int) -> range:
-        """Return the slots of ``iteration`` when ``room`` more candidates may be tried."""
-        ...
+    """Decides what a proposal is about; everything else is the loop's."""
 
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         """Return the plan for the proposal of a slot, given all attempts so far."""
@@ -37,11 +33,6 @@ class Strategy(Protocol):
 class Refine:
     """Every proposal sees the whole past and its feedback; with more slots, side by side."""
 
-    width: int = 1
-
-    def slots(self, iteration: int, room: int) -> range:
-        return range(min(self.width, room))
-
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         return Plan(visible=_earlier(attempts, iteration))
 
@@ -49,11 +40,6 @@ class Refine:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestOfN:
     """Independent samples that see only the baselines: the control group for every loop."""
-
-    width: int = 1
-
-    def slots(self, iteration: int, room: int) -> range:
-        return range(min(self.width, room))
 
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         return Plan(visible=_earlier(attempts, 1), move="fresh")
@@ -63,14 +49,10 @@ class BestOfN:
 class Evolve:
     """A population of the best and most different: one is varied, or two are combined."""
 
-    width: int
     seed: int
     size: int
     crossover: float
     fresh: float
-
-    def slots(self, iteration: int, room: int) -> range:
-        return range(min(self.width, room))
 
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         visible = _earlier(attempts, iteration)
@@ -90,12 +72,11 @@ def make_strategy(config: SearchConfig) -> Strategy:
     """Return the strategy that ``config`` names."""
     match config.strategy:
         case "refine":
-            return Refine(width=config.slots)
+            return Refine()
         case "best_of_n":
-            return BestOfN(width=config.slots)
+            return BestOfN()
         case "evolve":
             return Evolve(
-                width=config.slots,
                 seed=config.seed,
                 size=config.evolve.population,
                 crossover=config.evolve.crossover,

@@ -11,7 +11,7 @@ from flows.search.budget import (
     Spend,
     calls_left,
     places,
-    room_for,
+    slots_of,
     spent_with,
     stop_reason,
     summary_lines,
@@ -70,7 +70,14 @@ def test_every_candidate_tried_is_the_planned_end() -> None:
     stop = stop_reason(BudgetConfig(candidates=3), Spend(candidates=3))
 
     assert stop is not None and stop.planned
-    assert room_for(BudgetConfig(candidates=3), Spend(candidates=1)) == 2
+
+
+def test_an_iteration_is_as_wide_as_there_are_slots_and_candidates_left() -> None:
+    budget = BudgetConfig(candidates=5)
+
+    widths = [len(slots_of(budget, 3, Spend(candidates=tried))) for tried in (0, 2, 4, 5, 6)]
+
+    assert widths == [3, 3, 1, 0, 0]
 
 
 ENDS: list[tuple[dict[str, Any], dict[str, Any], str]] = [

@@ -53,15 +53,6 @@ def iterations(attempts: Any) -> list[int]:
     return [each.iteration for each in attempts]
 
 
-def test_an_iteration_is_as_wide_as_there_are_slots_and_room() -> None:
-    for strategy in STRATEGIES:
-        made = make_strategy(config(strategy=strategy, slots=3))
-
-        assert list(made.slots(1, room=10)) == [0, 1, 2]
-        assert list(made.slots(1, room=2)) == [0, 1]
-        assert list(made.slots(1, room=0)) == []
-
-
 def test_refine_shows_everything_earlier_and_leaves_the_rest_to_the_proposer() -> None:
     plan = make_strategy(config()).plan(PAST, 3, 0)
 
