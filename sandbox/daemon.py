@@ -130,8 +130,8 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         found = error
     if not isinstance(found, dict):
-        said = found.strerror if isinstance(found, OSError) else "it is not a JSON object"
-        problem = f"{path}, which says where the Docker engine is, cannot be read ({said})"
+        reason = found.strerror if isinstance(found, OSError) else "it is not a JSON object"
+        problem = f"{path}, which says where the Docker engine is, cannot be read ({reason})"
         raise SandboxUnavailable(problem, "repair or remove that file, or set DOCKER_HOST")
     return found
 

@@ -281,13 +281,13 @@ def _protections(facts: Any) -> Check:
     )
     root = "read-only" if facts.get("read_only_root") else "writable"
     processes = "own" if facts.get("own_pid_namespace") else "the machine's"
-    told = (
+    detail = (
         f"policy: {policy}, seccomp filters {facts.get('worker_filters')}; "
         f"simulator: {simulator}; both: no_new_privs {facts.get('no_new_privs')}, "
         f"{root} root file system, {processes} process table, "
         f"network interfaces {', '.join(facts.get('interfaces', ()))}"
     )
-    return Check(name="protections in force", ok=bool(facts), detail=told)
+    return Check(name="protections in force", ok=bool(facts), detail=detail)
 
 
 def _capabilities(mask: Any) -> str:

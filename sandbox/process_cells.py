@@ -32,10 +32,10 @@ from simulator.cell.seccomp import ARCHITECTURES
 _CHUNK = 1 << 16
 _PROGRAM = ("-s", "-P", "-m", "simulator.cell.enclosure")
 _WEAKER_REMEDY = "name the isolation one-uid, run as root, or use --cell docker"
-_WALL_NAMES = {
-    "net": "a network of their own",
-    "pid": "a process table of their own",
-    "mount": "a read-only view of the files",
+_WITHOUT_WALL = {
+    "net": "only the system call filter blocks the network",
+    "pid": "cells share this machine's process table",
+    "mount": "only the system call filter protects files",
 }
 _MEMORY_WARNING = "memory is limited for each policy, not for the whole cell"
 
@@ -229,14 +229,14 @@ class ProcessCells:
                 problem = "an embedded cell cannot give policies their own user ids here"
                 raise SandboxUnavailable(problem, _WEAKER_REMEDY)
             self._isolation = ONE_UID
-        lacking = [wall for wall in _WALL_NAMES if wall not in self._walls]
+        lacking = [wall for wall in _WITHOUT_WALL if wall not in self._walls]
         return Setting(
             engine="none",
             runtime=f"{platform.python_implementation()} {platform.python_version()}",
             image="none",
             image_id=f"installed:{source_hash()[:12]}",
             isolation="/".join([PROCESS, self._isolation, *(f"no-{wall}" for wall in lacking)]),
-            warnings=(_MEMORY_WARNING, *(f"cells here lack {_WALL_NAMES[w]}" for w in lacking)),
+            warnings=(_MEMORY_WARNING, *(_WITHOUT_WALL[wall] for wall in lacking)),
         )
 
     def start(self, workers: int) -> ProcessCell:
@@ -281,7 +281,7 @@ def _compile_the_simulator() -> None:
 
 def _probe(timeout_seconds: float) -> dict[str, Any]:
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             _command(["--probe"]),
             env=environment(),
             cwd="/",
@@ -290,11 +290,11 @@ def _probe(timeout_seconds: float) -> dict[str, Any]:
             timeout=timeout_seconds,
             check=True,
         ).stdout
-        granted: dict[str, Any] = json.loads(told)
+        granted: dict[str, Any] = json.loads(answer)
         return granted
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        said = getattr(error, "stderr", None) or b""
-        last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        stderr = getattr(error, "stderr", None) or b""
+        last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         problem = f"no embedded cell can be started here: {last or error}"
         raise SandboxUnavailable(problem, "use --cell docker") from error
 

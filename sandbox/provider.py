@@ -82,9 +82,9 @@ class Processors:
     """
 
     def __init__(self, numbers: Iterable[int]) -> None:
-        ours = list(numbers)
-        first = os.getpid() % max(1, len(ours))  # so that not all callers begin with the same one
-        self._turns = cycle(ours[first:] + ours[:first])
+        order = list(numbers)
+        first = os.getpid() % max(1, len(order))  # so that not all callers begin with the same one
+        self._turns = cycle(order[first:] + order[:first])
         self._lock = threading.Lock()
 
     def take(self) -> int:
@@ -95,5 +95,5 @@ class Processors:
 
 def usable_processors(count: int) -> list[int]:
     """Return the processors for cells: those of this process that are among the first ``count``."""
-    ours = sorted(os.sched_getaffinity(0) & set(range(count)))
-    return ours or list(range(max(1, count)))
+    usable = sorted(os.sched_getaffinity(0) & set(range(count)))
+    return usable or list(range(max(1, count)))

@@ -195,9 +195,9 @@ def _bound_names(tree: ast.AST) -> frozenset[str]:
 
 
 def _syntax_finding(error: SyntaxError) -> Finding:
-    told = f"syntax error: {error.msg}"
+    message = f"syntax error: {error.msg}"
     line, column = error.lineno or 0, error.offset or 0
-    return Finding(line=line, column=column, code=SYNTAX_CODE, message=told)
+    return Finding(line=line, column=column, code=SYNTAX_CODE, message=message)
 
 
 def _texts(nodes: list[ast.expr]) -> list[str]:

@@ -167,7 +167,7 @@ def _without_report(
         raise CellFailed("the cell sent no report before the host's deadline", "try again")
     if ended.flooded:
         raise CellFailed("the cell wrote more than a report can hold", "try again")
-    said = ended.stderr.strip()[-_STDERR_TAIL_CHARS:] or "nothing"
+    stderr = ended.stderr.strip()[-_STDERR_TAIL_CHARS:] or "nothing"
     raise CellFailed(
-        f"the cell sent no authentic report ({error}); the end of its standard error: {said}"
+        f"the cell sent no authentic report ({error}); the end of its standard error: {stderr}"
     )

@@ -1,4 +1,4 @@
-"""Attacks on the machine: to take more than one's share, or never to end."""
+"""Attacks on the machine: to use more than the limits allow, or never to end."""
 
 from sandbox.outcome import Outcome
 from tests.attacks.attack import Attack, fatal, hidden, module

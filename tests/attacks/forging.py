@@ -1,4 +1,4 @@
-"""Attacks on the result: to look better than one is."""
+"""Attacks on the result: to get a better score than deserved."""
 
 from sandbox.outcome import Outcome
 from tests.attacks.attack import Attack, fatal, hidden, module

@@ -1,7 +1,7 @@
 """Every attack in a real cell: its outcome, with nothing forged, left or passed on.
 
-Each is made in an embedded cell. What a container, or its users, stops in a way of its own is made
-in one as well. The rest of the attacks in containers, with and without users, is for the night.
+Each runs in an embedded cell. Those that a container or its users stop in their own way run in a
+container too. The other attacks in containers, with and without separate users, run nightly.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The page on security says what is so: its tests, attacks and counts are those that there are."""
+"""The tests, attacks and counts that the security page names exist and are correct."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Who is charged when the kernel or a stranger kills the process of a policy."""
+"""Who is charged when the kernel or another process kills a policy's process."""
 
 import os
 import signal

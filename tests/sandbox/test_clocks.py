@@ -1,4 +1,4 @@
-"""No limit is kept by a clock that somebody can set: a jump of the time of day changes nothing."""
+"""No limit depends on the system clock: when it jumps, nothing changes."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""Chance in a policy: taken away, or found by a second try in another cell."""
+"""Randomness in a policy is removed, or detected by a second try in another cell."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every part of the project speaks to one Docker engine: the one that the user named."""
+"""Every part of the project uses the one Docker engine that the user named."""
 
 import hashlib
 import json

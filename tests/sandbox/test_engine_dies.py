@@ -1,4 +1,4 @@
-"""A real engine of our own that is killed, stopped, emptied and filled up in the middle of work."""
+"""A real Docker engine that is killed, stopped, emptied and filled up during trials."""
 
 import gc
 import signal

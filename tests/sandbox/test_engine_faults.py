@@ -1,4 +1,4 @@
-"""What goes wrong between caller and engine is ours: told as an error, never scored, none left."""
+"""Faults between caller and engine are errors of ours: never scored, and no cell is left."""
 
 import signal
 from collections.abc import Iterator

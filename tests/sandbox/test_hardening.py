@@ -1,4 +1,4 @@
-"""The options of a cell's container: everything locked, and no key that nobody vouched for."""
+"""The options of a cell's container: everything is locked, and no unknown option is set."""
 
 import json
 from typing import Any

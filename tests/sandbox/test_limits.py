@@ -1,4 +1,4 @@
-"""Limits as data: refused where they make no sense, handed on where they are kept."""
+"""Limits are validated, and passed on to where they are enforced."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Whose cell it is, and whether its owner still lives."""
+"""Who owns a cell, and whether the owner is still alive."""
 
 import os
 

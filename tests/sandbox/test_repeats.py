@@ -1,4 +1,4 @@
-"""A scenario that a trial holds twice is tried again in another cell, if that can tell anything."""
+"""A scenario that occurs twice in a trial is tried again in another cell, unless it failed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The screen: ordinary modern Python passes, and what is out of bounds is named with its line."""
+"""The screen: ordinary modern Python passes, and what is not allowed is reported with its line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Standard output and error of a container, taken apart however the bytes are cut."""
+"""Standard output and error of a container, separated however the bytes are cut."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Who is to blame for what a cell left behind: the policy only where the evidence says so."""
+"""Failures are charged to the policy only where the evidence says so."""
 
 from typing import Any
 
