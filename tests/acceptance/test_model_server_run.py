@@ -15,6 +15,7 @@ from tests.acceptance.cells_left import finish, start
 from tests.support import model_server as behaves
 from tests.support.command import assay
 from tests.support.model_server import ModelServer
+from tests.support.prefect_machine import give_database
 from tests.support.small_suite import write_suite
 
 pytestmark = [pytest.mark.docker, pytest.mark.prefect, pytest.mark.timeout(900)]
@@ -42,6 +43,7 @@ CALLS = [
 def test_a_misbehaving_server_is_survived_recorded_and_told_no_secret(tmp_path: Path) -> None:
     settings, home = tmp_path / "search.toml", tmp_path / "home"
     settings.write_text(f'suite = "{write_suite(tmp_path)}"\nbaselines = ["naive"]\n', "utf-8")
+    give_database(home)
     model = ("--proposer", "openai", "--model", "any", "--timeout", "8", "--candidates", "5")
     with ModelServer(*SCRIPT) as server, _watched_cells() as seen:
         process = start(

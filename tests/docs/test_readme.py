@@ -9,6 +9,7 @@ import pytest
 from simulator.driver import PolicyDriver
 from tests.docs.pages import PAGES, ROOT, blocks, follows, type_in, typed
 from tests.support.model_server import ModelServer, policy
+from tests.support.prefect_machine import give_database
 
 README = ROOT / "README.md"
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -21,6 +22,7 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
     """Also the ones with a model, at the address where one is here."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
+    give_database(tmp_path / ".assay")
     source = (ROOT / "simulator" / "domains" / "pipelines" / "policies" / "naive.py").read_text(
         encoding="utf-8"
     )

@@ -18,6 +18,7 @@ from tests.support.prefect_machine import (
     awaited,
     end_group,
     free_port,
+    give_database,
 )
 from tests.support.small_suite import write_suite
 
@@ -40,6 +41,7 @@ filters:
 def test_a_killed_command_leaves_no_server_behind(
     arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
+    give_database(tmp_path / "home")
     with started(tmp_path, *arguments, str(free_port())) as command:
         server = awaited(lambda: server_of(command.pid), f"a server ({tmp_path}/log)")
         awaited(lambda: tether_of(command.pid), "what ends it")
@@ -50,6 +52,7 @@ def test_a_killed_command_leaves_no_server_behind(
 def test_a_signal_to_the_whole_group_ends_a_search_as_one_to_the_command_does(
     tmp_path: Path,
 ) -> None:
+    give_database(tmp_path / "home")
     with started(tmp_path, *RUN, "1000") as command:
         server = awaited(lambda: server_of(command.pid), f"a server ({tmp_path}/log)")
         awaited(lambda: "1/0 " in (tmp_path / "log").read_text() or None, "a candidate")

@@ -17,6 +17,7 @@ from tests.support.prefect_machine import (
     awaited,
     end_group,
     free_port,
+    give_database,
     is_healthy,
 )
 
@@ -35,6 +36,7 @@ def test_serve_runs_what_is_asked_for_on_a_server_of_its_own(tmp_path: Path) -> 
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     here = Machine(url=url, environment={})
+    give_database(tmp_path / ".assay")
 
     with serving(plain, f"--port {port}", tmp_path) as first:
         awaited(lambda: is_healthy(url) or None, "its server")

@@ -1,10 +1,9 @@
 """Two workers on one pool share the policies of a folder; one is killed, the other finishes."""
 
 import fcntl
-import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from flows.history.records import CandidateRow
 from flows.home import experiment_folder
 from flows.judging.splits import suite_scenarios
+from flows.orchestration.runs import DRAFT
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from sandbox.source import candidate_id
 from simulator.library import policy_names, policy_source
@@ -62,7 +62,7 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
         with held(claims, last):
             with held(claims, [NUMBERS]):  # which each run needs before it takes any policy
                 runs = [deployed.start_run("evaluate-policies/folder", parameters) for _ in "ab"]
-                awaited(lambda: users_of(claims / NUMBERS) == 2 or None, "both to be there")
+                awaited(lambda: alive(home) == set(runs) or None, "both to be there")
             awaited(lambda: len(candidates_by_process(home)) == 2 or None, "both to have recorded")
             awaited(lambda: sum(candidates_by_process(home).values()) >= 6 or None, "six policies")
             end_group(one, signal.SIGKILL)
@@ -104,16 +104,9 @@ def held(folder: Path, claims: list[str]) -> Iterator[None]:
         yield
 
 
-def users_of(path: Path) -> int:
-    """Return how many other processes have a file open."""
-    users = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # the process has ended
-            for link in (process / "fd").iterdir():
-                with suppress(OSError):  # it has closed this file
-                    if link.readlink() == path:
-                        users.add(process.name)
-    return len(users - {str(os.getpid())})
+def alive(home: Path) -> set[str]:
+    """Return the flow runs that are marked as alive."""
+    return {path.name for path in home.glob("flow-runs/*") if path.suffix != DRAFT}
 
 
 def state_of(deployed: Machine) -> Callable[[str], str]:

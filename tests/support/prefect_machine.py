@@ -1,16 +1,20 @@
 """Prefect as people run it: a server, its command line, workers, and questions to its API."""
 
 import contextlib
+import fcntl
 import os
 import random
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +33,14 @@ WORKER_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 OUR_PORTS = (12_000, 32_000)
 BUSY = 503
+MIGRATED = ROOT / ".assay-setup" / f"prefect-{version('prefect')}.db"
+PLAINLY = httpx.Client(
+    verify=False,
+    trust_env=False,
+    timeout=PATIENCE_SECONDS,
+    limits=httpx.Limits(max_keepalive_connections=0),  # servers come and go
+)
+"""Asks without TLS, whose certificates take longer to load for each question than the answer."""
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -80,7 +92,7 @@ class Machine:
         """Return the API's answer; an error status is an answer too."""
 
         def reply() -> httpx.Response | None:
-            found = httpx.request(method, f"{self.url}{path}", json=json, timeout=PATIENCE_SECONDS)
+            found = PLAINLY.request(method, f"{self.url}{path}", json=json)
             return None if found.status_code == BUSY else found  # its database is locked
 
         answer = awaited(reply, f"an answer to {method} {path}")
@@ -128,6 +140,7 @@ def machine(folder: Path) -> Iterator[Machine]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ASSAY_"))}
     environment |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": url}
     prepare_prefect(folder, environment, verbose=True)
+    give_database(folder)
     log = (folder / "server.log").open("w")
     server = subprocess.Popen(
         program(shown.take()),
@@ -147,6 +160,36 @@ def machine(folder: Path) -> Iterator[Machine]:
         log.close()
 
 
+def give_database(home: Path) -> None:
+    """Give a home folder the empty database that Prefect's server would make there.
+
+    Its migrations take longer than a small search, so they run once and the result is copied.
+    """
+    MIGRATED.parent.mkdir(exist_ok=True)
+    with MIGRATED.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not MIGRATED.exists():
+            migrate(MIGRATED)
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
+    shutil.copy(MIGRATED, home / "prefect" / "prefect.db")
+
+
+def migrate(database: Path) -> None:
+    """Make a database with Prefect's own command."""
+    with tempfile.TemporaryDirectory(dir=database.parent) as folder:
+        environment = {**os.environ, "PREFECT_HOME": folder}
+        prepare_prefect(Path(folder), environment)
+        subprocess.run(
+            [*PREFECT, "server", "database", "upgrade", "-y"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=True,
+        )
+        (Path(folder) / "prefect.db").rename(database)
+
+
 def program(line: str) -> list[str]:
     """Return the words of a command of Prefect, as this environment's Prefect runs it."""
     first, *words = shlex.split(line)
@@ -157,7 +200,7 @@ def program(line: str) -> list[str]:
 def is_healthy(url: str) -> bool:
     """Return whether a server answers."""
     try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+        return PLAINLY.get(f"{url}/health", timeout=5).status_code == 200
     except httpx.HTTPError:
         return False
 
