@@ -8,11 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.measure import missed, sized
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
-from simulator.suites import load_suite
+from simulator.domains.pipelines.library import load_suite, policy_source
+from simulator.domains.pipelines.scenario import Scenario
 
 FIXED_SIZES = ((2, 32), (4, 64), (4, 128), (4, 200))
 ATTEMPTS = 3
@@ -106,7 +105,7 @@ def _line(
 
 def _latencies(source: str, scenarios: Sequence[Scenario]) -> list[float]:
     return [
-        simulate(each.workload, each.params, LocalPolicy(source)).metrics[
+        simulate(each.workload, each.params, local_policy(source)).metrics[
             "weighted_latency_seconds"
         ]
         for each in scenarios

@@ -16,16 +16,16 @@ from simulator.cell.crew import Notes, fork_workers, preload
 from simulator.cell.frames import LENGTH, CellLimits
 from simulator.cell.seal import ONE_UID, Seal
 from simulator.cell.sealed_policy import SealedPolicy
-from simulator.driver import PolicyDriver
-from simulator.messages import (
+from simulator.domains.pipelines.messages import (
     Decision,
     MemoryReading,
     NewOperator,
     NewPipeline,
     Observation,
     Setup,
-    encode,
 )
+from simulator.driver import PolicyDriver
+from simulator.messages import encode
 
 SIZES_KB = (1, 10, 50)
 CALLS = sized(300, 3)

@@ -15,12 +15,11 @@ from benchmarks.measure import missed, sized
 from sandbox.image import image_tag
 from sandbox.limits import Limits
 from sandbox.trial import Payload, Sandbox
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import load_suite, policy_source
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.scenario_codec import encode_scenario
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
-from simulator.suites import load_suite
 
 POLICIES = sized(("naive", "priority"), ("naive",))
 SUITE_ROUNDS = sized(3, 1)
@@ -80,7 +79,7 @@ def print_calls(rounds: int, scenario: Scenario) -> None:
     with Sandbox(Limits(), ready=True) as sandbox:
         for _ in range(rounds):
             started = time.perf_counter()
-            run_ = simulate(scenario.workload, scenario.params, LocalPolicy(CALLED_OFTEN))
+            run_ = simulate(scenario.workload, scenario.params, local_policy(CALLED_OFTEN))
             here.append((time.perf_counter() - started) / run_.policy_calls)
             (one,) = sandbox.try_policy(CALLED_OFTEN, [payload_of(scenario)]).evaluations
             inside.append(one.seconds / one.policy_calls)
@@ -113,7 +112,7 @@ def compare(
     for _ in range(SUITE_ROUNDS):
         started = time.perf_counter()
         for scenario in scenarios:
-            simulate(scenario.workload, scenario.params, LocalPolicy(source))
+            simulate(scenario.workload, scenario.params, local_policy(source))
         here.append(time.perf_counter() - started)
         started = time.perf_counter()
         trial = sandbox.try_policy(source, payloads)

@@ -15,13 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.measure import least_cpu_seconds, missed, sized
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import load_suite, policy_source
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.tracefile import read_trace, write_trace
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
-from simulator.suites import load_suite
 from tests.oracle.ticks import simulate_by_ticks
 
 POLICIES = ("naive", "priority", "overbook")
@@ -108,7 +107,7 @@ def _from_a_file(scenario: Scenario) -> list[str]:
 
 def _read_and_simulate(path: Path, params: Params) -> None:
     workload = read_trace(path, params.ticks_per_second)
-    simulate(workload, params, LocalPolicy(policy_source("naive")))
+    simulate(workload, params, local_policy(policy_source("naive")))
 
 
 def _oracle_stats(scenarios: Sequence[Scenario], source: str) -> list[dict[str, Any]]:
@@ -117,7 +116,9 @@ def _oracle_stats(scenarios: Sequence[Scenario], source: str) -> list[dict[str, 
 
 def _engine_stats(scenarios: Sequence[Scenario], source: str, calls: str) -> list[dict[str, Any]]:
     return [
-        simulate(each.workload, replace(each.params, policy_calls=calls), LocalPolicy(source)).stats
+        simulate(
+            each.workload, replace(each.params, policy_calls=calls), local_policy(source)
+        ).stats
         for each in scenarios
     ]
 

@@ -23,10 +23,10 @@ from benchmarks.growth_workloads import (
     with_runners,
 )
 from benchmarks.measure import least_of_each, missed, sized
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Segment, Workload
-from simulator.local_policy import LocalPolicy
 
 Case = tuple[str, Workload, Params]
 
@@ -163,7 +163,7 @@ def _row(name: str, seconds: float, events: int, ratio: float, most: float | Non
 
 def _ended(workload: Workload, params: Params) -> int:
     """Simulate and return how many containers ended."""
-    run = simulate(workload, params, LocalPolicy(PACKER))
+    run = simulate(workload, params, local_policy(PACKER))
     ended: int = run.stats["containers_completed"]
     return max(ended, 1)
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import LEAST, sized
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import load_suite, policy_names, policy_source
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.errors import PolicyFailure
-from simulator.library import policy_names, policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import SPLITS, Scenario
-from simulator.suites import load_suite
+from simulator.suites import SPLITS
 
 SUITES = sized(("smoke", "mixed"), ("smoke",))
 REFERENCE = "naive"
@@ -79,7 +79,7 @@ def with_table(page: str, suite: str, text: str) -> str:
 def run(name: str, scenario: Scenario) -> Result:
     """Return what a policy did in a scenario."""
     try:
-        done = simulate(scenario.workload, scenario.params, LocalPolicy(policy_source(name)))
+        done = simulate(scenario.workload, scenario.params, local_policy(policy_source(name)))
     except PolicyFailure:
         charge = float(scenario.params.duration)
         return Result(scenario=scenario, weighted_latency_seconds=charge, failed=True)

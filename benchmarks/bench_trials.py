@@ -15,9 +15,8 @@ from benchmarks.measure import missed, sized
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome
 from sandbox.trial import Payload, Sandbox
+from simulator.domains.pipelines.library import load_suite, policy_source
 from simulator.domains.pipelines.scenario_codec import encode_scenario
-from simulator.library import policy_source
-from simulator.suites import load_suite
 
 SLOTS = 2
 CANDIDATES = sized(40, 2)

@@ -5,11 +5,12 @@ import time
 import tracemalloc
 from dataclasses import replace
 
+from simulator.domains.pipelines.contract import CONTRACT
 from simulator.domains.pipelines.engine import ReadMemory, simulate
+from simulator.domains.pipelines.messages import Decision, Observation, Setup
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.local_policy import LocalPolicy
-from simulator.messages import Decision, Observation, Setup
+from simulator.driver import LocalPolicy
 
 PACKER = """
 from collections import deque
@@ -70,6 +71,9 @@ class ClockedPolicy(LocalPolicy):
     once, so that it counts there and not by chance later.
     """
 
+    def __init__(self, source: str) -> None:
+        super().__init__(CONTRACT, source)
+
     def start(self, setup: Setup) -> None:
         """Load the policy."""
         super().start(setup)
@@ -78,7 +82,7 @@ class ClockedPolicy(LocalPolicy):
 
     def decide(self, observation: Observation, read_memory: ReadMemory) -> Decision:
         """Ask the policy."""
-        decision = super().decide(observation, read_memory)
+        decision: Decision = super().decide(observation, read_memory)
         if not self.first:
             gc.collect()
             self.first = time.process_time()
@@ -112,7 +116,7 @@ def bytes_per_operator(count: int, length: int) -> float:
     workload = _chains(count, length)
     params = replace(BASE, duration=1)
     tracemalloc.start()
-    simulate(workload, params, LocalPolicy(COLLECTOR))
+    simulate(workload, params, LocalPolicy(CONTRACT, COLLECTOR))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak / (count * length)

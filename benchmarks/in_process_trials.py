@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.scenario_codec import decode_scenario
 from simulator.errors import PolicyFailure
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
 
 NO_CELL = CellInfo(image_id="none", runtime="in-process", isolation="none", seconds=0.0)
 
@@ -38,7 +38,7 @@ class InProcessTrials:
             scenario = self._decoded[payload.data] = decode_scenario(payload.data)
         began = time.process_time()
         try:
-            run = simulate(scenario.workload, scenario.params, LocalPolicy(source))
+            run = simulate(scenario.workload, scenario.params, local_policy(source))
         except PolicyFailure as failure:
             problem = Problem(message=str(failure))
             return Evaluation(scenario=payload.name, outcome=Outcome.POLICY_ERROR, problem=problem)

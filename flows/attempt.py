@@ -8,7 +8,7 @@ from flows.history.records import Key, LlmCallRow
 from flows.judging.guards import Ruling
 from flows.judging.scoring import Verdict
 from sandbox.outcome import Evaluation, Finding, Trial
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 
 NO_RULING = Ruling()
 Move = Literal["free", "fresh", "vary", "combine"]

@@ -29,8 +29,8 @@ from sandbox.limits import Limits
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.provider import KINDS
 from sandbox.trial import Payload, Sandbox
-from simulator.scenario import Scenario
-from simulator.suites import encode_scenario
+from simulator.domains.pipelines.scenario import Scenario
+from simulator.domains.pipelines.scenario_codec import encode_scenario
 
 __all__ = [
     "EvaluatorSettings",

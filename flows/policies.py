@@ -11,7 +11,7 @@ from flows.history.store import Found, find_best, find_candidate, find_experimen
 from flows.home import home_folder
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.source import candidate_id
-from simulator.library import policy_names, policy_source
+from simulator.domains.pipelines.library import policy_names, policy_source
 
 MAX_POLICY_BYTES = 4 << 20
 

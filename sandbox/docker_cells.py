@@ -12,12 +12,13 @@ from typing import Any
 from sandbox.daemon import Daemon, shortcomings, warnings_about
 from sandbox.errors import CellFailed, SandboxError, SandboxUnavailable
 from sandbox.hardening import container_options, seccomp_profile
-from sandbox.image import image_tag
+from sandbox.image import folder_in_image, image_tag
 from sandbox.limits import Limits
 from sandbox.provider import DOCKER, Ended, Processors, Setting, usable_processors
 from sandbox.reaper import NAME_PREFIX, labels_for, reap
 from sandbox.verdict import container_protections
 from simulator.cell.frames import LENGTH
+from simulator.domain import Domain, find_domain
 
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
@@ -201,12 +202,14 @@ class DockerCells:
         self,
         limits: Limits,
         isolation: str,
+        domain: Domain | None = None,
         image: str | None = None,
         runtime: str | None = None,
     ) -> None:
         self._limits = limits
         self._isolation = isolation
-        self._image_name = image or image_tag()
+        self._domain = folder_in_image(domain or find_domain())
+        self._image_name = image or image_tag(domain=domain)
         self._runtime = runtime
         self._local = threading.local()
         self._daemons: list[Daemon] = []
@@ -247,6 +250,7 @@ class DockerCells:
             image_id=self._image_id,
             workers=workers,
             isolation=self._isolation,
+            domain=self._domain,
             limits=self._limits,
             seccomp=self._seccomp,
             cpu=cpu if self._pinned else None,

@@ -19,20 +19,7 @@ from sandbox.provider import DOCKER
 from sandbox.trial import Payload, Sandbox
 from simulator.cell.kernel import CAP_KILL
 from simulator.cell.seal import ONE_UID, SPLIT
-from simulator.domains.pipelines.params import Params
-from simulator.domains.pipelines.scenario_codec import encode_scenario, scenario_sha256
-from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.scenario import Scenario
-
-_SCHEDULER = """
-@register_scheduler_init(key="canary")
-def init(s):
-    pass
-
-@register_scheduler(key="canary")
-def step(s, results, pipelines):
-    return [], []
-"""
+from simulator.domain import Domain, find_domain
 
 _ATTEMPT = """
 import os, socket, sys
@@ -78,8 +65,11 @@ class Canary:
         return not self.error or evaluation.prints.strip() == f"blocked: {self.error}"
 
 
-def canaries() -> tuple[Canary, ...]:
-    """Return the canaries of ``assay doctor``: the promises that can be tried within seconds."""
+def canaries(idle_policy: str) -> tuple[Canary, ...]:
+    """Return the canaries of ``assay doctor``: the promises that can be tried within seconds.
+
+    ``idle_policy`` is the source of a policy of the domain that decides nothing.
+    """
     refused = {
         "network": ("a network connection", "socket.socket().connect(('192.0.2.1', 80))"),
         "unix-socket": ("a Unix socket", "socket.socketpair()"),
@@ -94,45 +84,22 @@ def canaries() -> tuple[Canary, ...]:
     hoard = "kept = [bytearray(1 << 20) for _ in range(1 << 20)]"
     return (
         *(
-            _raising(name, attempt, code, "PermissionError")
+            _raising(name, attempt, code, "PermissionError", idle_policy)
             for name, (attempt, code) in refused.items()
         ),
-        _raising("memory", "allocating 1 TiB", hoard, "MemoryError"),
+        _raising("memory", "allocating 1 TiB", hoard, "MemoryError", idle_policy),
         Canary(
             name="cpu",
             attempt="an endless loop",
-            source="while True: pass\n" + _SCHEDULER,
+            source="while True: pass\n" + idle_policy,
             outcome=Outcome.CALL_TIMEOUT,
         ),
     )
 
 
-def _raising(name: str, attempt: str, code: str, error: str) -> Canary:
-    source = _ATTEMPT.format(attempt=code) + _SCHEDULER
+def _raising(name: str, attempt: str, code: str, error: str, idle_policy: str) -> Canary:
+    source = _ATTEMPT.format(attempt=code) + idle_policy
     return Canary(name=name, attempt=attempt, source=source, error=error)
-
-
-def canary_scenario() -> Payload:
-    """Return the smallest scenario that calls a policy at all."""
-    params = Params(
-        duration=1, ticks_per_second=10, num_pools=1, policy_calls="on_change", random_seed=1
-    )
-    pipeline = Pipeline(
-        id="p1",
-        priority=Priority.QUERY,
-        arrival_tick=1,
-        operators=(Operator(id="op1", segments=(Segment(baseline_cpu_seconds=0.1),)),),
-    )
-    workload = Workload(pipelines=(pipeline,))
-    scenario = Scenario(
-        name="canary",
-        family="canary",
-        split="train",
-        params=params,
-        workload=workload,
-        sha256=scenario_sha256(params, workload),
-    )
-    return Payload(name=scenario.name, data=encode_scenario(scenario))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,24 +129,28 @@ class Report:
 
 
 def examine(
-    limits: Limits = _CANARY_LIMITS, cell: str = DOCKER, runtime: str | None = None
+    limits: Limits = _CANARY_LIMITS,
+    cell: str = DOCKER,
+    runtime: str | None = None,
+    domain: Domain | None = None,
 ) -> Report:
     """Check everything that a kind of cell relies on; canaries run only where all else is ok.
 
     Embedded cells are always reported, but fail the report only where ``cell`` asks for them.
     ``runtime`` replaces the engine's default container runtime.
     """
+    domain = domain or find_domain()
     checks = [_machine()]
     try:
         if cell == DOCKER:
             checks.append(_embedded(limits, needed=False))
             with closing(Daemon()) as daemon:
                 checks += _engine(daemon.facts(), runtime)
-                checks.append(_image(daemon))
+                checks.append(_image(daemon, domain))
         else:
             checks.append(_embedded(limits, needed=True))
         if all(check.ok for check in checks):
-            checks += _in_cells(limits, cell, runtime)
+            checks += _in_cells(limits, cell, runtime, domain)
     except SandboxError as error:
         checks.append(_failed("sandbox", error))
     return Report(checks=tuple(checks))
@@ -215,8 +186,8 @@ def _engine(facts: EngineFacts, runtime: str | None) -> Iterator[Check]:
         yield Check(name="engine advice", ok=True, detail=warning)
 
 
-def _image(daemon: Daemon) -> Check:
-    tag = image_tag()
+def _image(daemon: Daemon, domain: Domain) -> Check:
+    tag = image_tag(domain=domain)
     try:
         image_id = daemon.image_id(tag)
     except SandboxError as error:
@@ -240,13 +211,15 @@ def _embedded(limits: Limits, *, needed: bool) -> Check:
     return Check(name="embedded cell", ok=True, detail=detail)
 
 
-def _in_cells(limits: Limits, cell: str, runtime: str | None) -> Iterator[Check]:
-    scenario = canary_scenario()
-    with Sandbox(limits, cell=cell, runtime=runtime) as sandbox:
+def _in_cells(limits: Limits, cell: str, runtime: str | None, domain: Domain) -> Iterator[Check]:
+    smallest = domain.cell.canary()
+    scenario = Payload(name=smallest.name, data=domain.cell.encode_scenario(smallest))
+    every = canaries(domain.cell.IDLE_POLICY)
+    with Sandbox(limits, cell=cell, runtime=runtime, domain=domain) as sandbox:
         sandbox.prepare(1)
-        for canary in canaries():
+        for canary in every:
             yield _try_canary(sandbox, canary, scenario)
-        trial, facts = sandbox.try_with_facts(canaries()[0].source, [scenario])
+        trial, facts = sandbox.try_with_facts(every[0].source, [scenario])
         yield _protections(facts)
         yield _addresses(facts)
         if trial.cell is not None:

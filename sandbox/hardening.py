@@ -80,6 +80,7 @@ def container_options(
     image_id: str,
     workers: int,
     isolation: str,
+    domain: str,
     limits: Limits,
     seccomp: Mapping[str, Any],
     cpu: int | None,
@@ -90,7 +91,7 @@ def container_options(
     return {
         "Image": image_id,
         "Entrypoint": list(ENTRYPOINT),
-        "Cmd": trusted_arguments(isolation, limits),
+        "Cmd": trusted_arguments(isolation, limits, domain),
         "User": "0:0" if isolation == SPLIT else f"{TRUSTED_UID}:{TRUSTED_UID}",
         "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
         "WorkingDir": "/",
@@ -152,9 +153,10 @@ def _ulimits(workers: int) -> list[dict[str, Any]]:
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 
-def trusted_arguments(isolation: str, limits: Limits) -> list[str]:
+def trusted_arguments(isolation: str, limits: Limits, domain: str) -> list[str]:
     """Return the arguments of the trusted process, the same in both kinds of cell."""
     given = {
+        "--domain": domain,
         "--isolation": isolation,
         "--memory-mb": limits.memory_mb,
         "--cpu-seconds": limits.whole_cpu_seconds,

@@ -4,20 +4,25 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from simulator.domain import Domain, domain_files
+
 REPOSITORY = "assay-sim"
 DOCKERFILE = "Dockerfile.sim"
 WHEELS_LOCK = "requirements-image.lock"
+HOME_IN_IMAGE = "/opt/assay"
+DOMAINS = "domains"
+"""Where the image has a domain that is not shipped."""
 
 # Traces reach a cell with its job, and caches are not source.
 _LEFT_OUT = frozenset({"__pycache__", "_traces"})
 
 
-def image_tag(root: Path | None = None) -> str:
+def image_tag(root: Path | None = None, domain: Domain | None = None) -> str:
     """The tag of this simulator's image."""
-    return f"{REPOSITORY}:{source_hash(root)[:12]}"
+    return f"{REPOSITORY}:{source_hash(root, domain)[:12]}"
 
 
-def source_hash(root: Path | None = None) -> str:
+def source_hash(root: Path | None = None, domain: Domain | None = None) -> str:
     """The sha256 of our files in the image: simulator, Dockerfile and lock file of the wheels.
 
     `root` is the folder that holds the `simulator` package, by default this package's. A checkout
@@ -25,7 +30,7 @@ def source_hash(root: Path | None = None) -> str:
     """
     root = package_root() if root is None else root
     digest = hashlib.sha256()
-    for name, path in (*simulator_files(root), *recipe_files(root)):
+    for name, path in (*simulator_files(root), *extra_files(domain), *recipe_files(root)):
         data = path.read_bytes()
         digest.update(f"{name}\0{len(data)}\0".encode())
         digest.update(data)
@@ -46,6 +51,20 @@ def simulator_files(root: Path) -> Iterator[tuple[str, Path]]:
         if path.is_file() and not hidden and _LEFT_OUT.isdisjoint(inside.parts):
             found.append((inside.as_posix(), path))
     yield from sorted(found)
+
+
+def extra_files(domain: Domain | None) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a domain that is not shipped, as (name in the build context, path)."""
+    if domain is not None and not domain.is_shipped:
+        for name, path in domain_files(domain.root):
+            yield f"{DOMAINS}/{domain.name}/{name}", path
+
+
+def folder_in_image(domain: Domain) -> str:
+    """Return the folder of a domain in the image that is built for it."""
+    if domain.is_shipped:
+        return f"{HOME_IN_IMAGE}/simulator/domains/{domain.root.name}"
+    return f"{HOME_IN_IMAGE}/{DOMAINS}/{domain.name}"
 
 
 def recipe_files(root: Path) -> Iterator[tuple[str, Path]]:

@@ -20,14 +20,18 @@ from sandbox.daemon import engine_address
 from sandbox.errors import SandboxUnavailable
 from sandbox.image import (
     DOCKERFILE,
+    DOMAINS,
     REPOSITORY,
     WHEELS_LOCK,
+    extra_files,
     image_tag,
     package_root,
     recipe_files,
     simulator_files,
     source_hash,
 )
+from simulator.domain import DEFAULT, Domain, find_domain, open_domain
+from simulator.errors import InputError
 
 OFFICIAL_BASE = "python:3.11-slim-bookworm"
 EXIT_UNAVAILABLE = 4
@@ -49,16 +53,18 @@ def main(arguments: list[str] | None = None) -> int:
     shown = "(default: %(default)s)"
     parser.add_argument("--base", default=OFFICIAL_BASE, help=f"image with Python 3.11 {shown}")
     parser.add_argument("--work", type=Path, default=_cache_folder(), help=f"for wheels {shown}")
+    parser.add_argument("--domain", default=DEFAULT, help=f"name or folder {shown}")
     options = parser.parse_args(arguments)
-    tag = image_tag()
     try:
+        domain = find_domain(options.domain)
+        tag = image_tag(domain=domain)
         _require_engine()
         if _run("docker", "image", "inspect", tag, check=False).returncode == 0:
             print(f"image: {tag} is there")
             return 0
         print(f"image: building {tag} on {options.base}", flush=True)
-        built = build_image(options.base, options.work)
-    except BuildError as error:
+        built = build_image(options.base, options.work, domain=domain, latest=domain.is_shipped)
+    except (BuildError, InputError) as error:
         print(f"image: {error}", file=sys.stderr)
         return EXIT_UNAVAILABLE
     except KeyboardInterrupt:
@@ -78,8 +84,17 @@ def _require_engine() -> None:
         raise BuildError(f"no Docker engine answers ({reason}); 'make engine' starts one")
 
 
-def build_image(base: str, work: Path, root: Path | None = None, *, latest: bool = True) -> str:
+def build_image(
+    base: str,
+    work: Path,
+    root: Path | None = None,
+    *,
+    domain: Domain | None = None,
+    latest: bool = True,
+) -> str:
     """Builds the image of the simulator under `root` on `base` and returns its tag.
+
+    A `domain` that is not shipped is put in beside it.
 
     The wheels are cached in `work`. With `latest` the image also gets the tag `latest`.
     """
@@ -88,13 +103,17 @@ def build_image(base: str, work: Path, root: Path | None = None, *, latest: bool
     machine, python = _platform_of(base)
     with tempfile.TemporaryDirectory(dir=work, prefix="context-") as folder:
         context = Path(folder)
-        for name, path in (*simulator_files(root), *recipe_files(root)):
+        (context / DOMAINS).mkdir()
+        files = (*simulator_files(root), *extra_files(domain), *recipe_files(root))
+        for name, path in files:
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, context / name)
         shutil.copytree(_site(context / WHEELS_LOCK, machine, python, work), context / "site")
         # Hashed from the copy, as the original files may change meanwhile.
-        source = source_hash(context)
-        tags = [image_tag(context), *([f"{REPOSITORY}:latest"] if latest else [])]
+        extra = next((context / DOMAINS).iterdir(), None)
+        copied = None if extra is None else open_domain(extra)
+        source = source_hash(context, copied)
+        tags = [image_tag(context, copied), *([f"{REPOSITORY}:latest"] if latest else [])]
         _docker_build(context, base, source, tags)
     return tags[0]
 

@@ -42,7 +42,8 @@ class Problem:
 
     message: str
     line: int | None = None
-    tick: int | None = None
+    step: int | None = None
+    """The step of the simulation at which the policy was called."""
     source_line: str = ""
 
 

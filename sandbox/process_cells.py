@@ -28,6 +28,7 @@ from simulator.cell import kernel
 from simulator.cell.frames import LENGTH
 from simulator.cell.seal import ONE_UID, SPLIT
 from simulator.cell.seccomp import ARCHITECTURES
+from simulator.domain import Domain, find_domain
 
 _CHUNK = 1 << 16
 _PROGRAM = ("-s", "-P", "-m", "simulator.cell.enclosure")
@@ -209,8 +210,10 @@ class ProcessCells:
         limits: Limits,
         isolation: str | None = None,
         walls: Sequence[str] | None = None,
+        domain: Domain | None = None,
     ) -> None:
         self._limits = limits
+        self._domain = domain or find_domain()
         self._isolation = isolation or SPLIT
         self._named = isolation is not None
         self._walls = tuple(walls or ())
@@ -234,7 +237,7 @@ class ProcessCells:
             engine="none",
             runtime=f"{platform.python_implementation()} {platform.python_version()}",
             image="none",
-            image_id=f"installed:{source_hash()[:12]}",
+            image_id=f"installed:{source_hash(domain=self._domain)[:12]}",
             isolation="/".join([PROCESS, self._isolation, *(f"no-{wall}" for wall in lacking)]),
             warnings=(_MEMORY_WARNING, *(_WITHOUT_WALL[wall] for wall in lacking)),
         )
@@ -243,7 +246,7 @@ class ProcessCells:
         """Return a started cell for ``workers`` scenarios."""
         cpu = self._processors.take()
         walls = ["--walls", ",".join(self._walls), "--"]
-        trusted = trusted_arguments(self._isolation, self._limits)
+        trusted = trusted_arguments(self._isolation, self._limits, str(self._domain.root))
         return ProcessCell(
             _command([*walls, *trusted]),
             environment(),

@@ -7,6 +7,7 @@ needs. Nothing is run, and the tree that RestrictedPython rewrites is discarded.
 
 import ast
 import importlib
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
@@ -56,7 +57,7 @@ _NOT_PUBLIC = {
 }
 
 
-def screen(source: str) -> tuple[Finding, ...]:
+def screen(source: str, packages: Collection[str] = ()) -> tuple[Finding, ...]:
     """Return everything that is not allowed, by line; an empty result means that it passes."""
     try:
         tree = parse(source, LANGUAGE)
@@ -66,7 +67,7 @@ def screen(source: str) -> tuple[Finding, ...]:
         return (_finding_on_file("the source is too deeply nested"),)
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         return (_finding_on_file(f"the source has more than {MAX_NODES} syntax nodes"),)
-    checker = _Checker(_bound_names(tree))
+    checker = _Checker(_bound_names(tree), packages)
     try:
         checker.visit(tree)
     except RecursionError:
@@ -78,10 +79,11 @@ def screen(source: str) -> tuple[Finding, ...]:
 class _Checker(RestrictingNodeTransformer):
     """RestrictedPython's rules, without those on ordinary code, plus rules on imports and names."""
 
-    def __init__(self, bound: frozenset[str]) -> None:
+    def __init__(self, bound: frozenset[str], packages: Collection[str]) -> None:
         super().__init__()
         self.findings: list[Finding] = []
         self._bound = bound
+        self._packages = packages
         self._modules: dict[str, str] = {}
 
     def error(self, node: ast.AST, info: str) -> None:
@@ -124,7 +126,7 @@ class _Checker(RestrictingNodeTransformer):
 
     def visit_Import(self, node: ast.Import) -> ast.AST:
         for alias in node.names:
-            refusal = import_refused_because(alias.name)
+            refusal = import_refused_because(alias.name, self._packages)
             if refusal is not None:
                 self._report(node, "import", refusal)
             elif alias.asname is not None:
@@ -136,7 +138,7 @@ class _Checker(RestrictingNodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         module = "." * node.level + (node.module or "")
-        refusal = import_refused_because(module)
+        refusal = import_refused_because(module, self._packages)
         if refusal is not None:
             self._report(node, "import", refusal)
             return node
@@ -237,9 +239,9 @@ def is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__") and len(name) > 4
 
 
-def import_refused_because(module: str) -> str | None:
+def import_refused_because(module: str, packages: Collection[str]) -> str | None:
     """Return why a policy may not import ``module``, or None when it may."""
-    if may_import(module):
+    if may_import(module, packages):
         return None
     allowed = ", ".join(name for name in STANDARD_MODULES if name != "__future__")
     return f'import of "{module}" is not allowed; a policy may import: {allowed}'

@@ -20,6 +20,7 @@ from sandbox.stock import Stock
 from sandbox.verdict import judge, not_tried
 from simulator.cell.frames import NONCE_BYTES, TIME_LIMITS, Job, pack_job
 from simulator.cell.seal import SEALED, SPLIT
+from simulator.domain import Domain, find_domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +53,12 @@ class Sandbox:
         isolation: str | None = None,
         image: str | None = None,
         runtime: str | None = None,
+        domain: Domain | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self.domain = domain or find_domain()
         self._cells = (
-            _provider(cell, self.limits, isolation, image, runtime)
+            _provider(cell, self.limits, self.domain, isolation, image, runtime)
             if isinstance(cell, str)
             else cell
         )
@@ -93,6 +96,9 @@ class Sandbox:
     def info(self) -> dict[str, Any]:
         """Return the engine, image, isolation and limits of all trials, for the record."""
         return {
+            "domain": self.domain.name,
+            "domain_version": self.domain.spec.version,
+            "domain_sha256": self.domain.sha256,
             "engine": self._setting.engine,
             "runtime": self._setting.runtime,
             "image": self._setting.image,
@@ -116,7 +122,7 @@ class Sandbox:
         problem = malformed_because(source, self.limits.source_bytes)
         if problem is not None:
             return _refused(source, scenarios, Outcome.MALFORMED, Problem(message=problem), ())
-        findings = screen(source)
+        findings = screen(source, self.domain.spec.policy_modules)
         if findings:
             return _screened_out(source, scenarios, findings)
         return self.try_unscreened(source, scenarios)
@@ -172,6 +178,7 @@ class Sandbox:
             nonce = secrets.token_bytes(NONCE_BYTES)
             job = Job(
                 nonce=nonce,
+                domain_sha256=self.domain.sha256,
                 source=source,
                 scenarios=[scenario.data for scenario in scenarios],
                 limits=self.limits.for_cell(),
@@ -182,6 +189,7 @@ class Sandbox:
             report, evaluations = judge(
                 ended,
                 nonce=nonce,
+                domain_sha256=self.domain.sha256,
                 scenarios=[scenario.name for scenario in scenarios],
                 protections=self._cells.protections(),
                 source=source,
@@ -192,17 +200,22 @@ class Sandbox:
 
 
 def _provider(
-    cell: str, limits: Limits, isolation: str | None, image: str | None, runtime: str | None
+    cell: str,
+    limits: Limits,
+    domain: Domain,
+    isolation: str | None,
+    image: str | None,
+    runtime: str | None,
 ) -> Provider:
     if cell not in KINDS:
         raise ValueError(f"cell is {cell!r}, expected one of {', '.join(KINDS)}")
     if isolation is not None and isolation not in SEALED:
         raise ValueError(f"isolation is {isolation!r}, expected one of {', '.join(SEALED)}")
     if cell == DOCKER:
-        return DockerCells(limits, isolation or SPLIT, image, runtime)
+        return DockerCells(limits, isolation or SPLIT, domain, image, runtime)
     if image is not None or runtime is not None:
         raise ValueError("an embedded cell has neither image nor runtime; leave both out")
-    return ProcessCells(limits, isolation)
+    return ProcessCells(limits, isolation, domain=domain)
 
 
 def _screened_out(

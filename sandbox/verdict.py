@@ -29,6 +29,7 @@ def judge(
     ended: Ended,
     *,
     nonce: bytes,
+    domain_sha256: str,
     scenarios: Sequence[str],
     protections: Mapping[str, Any],
     source: str,
@@ -44,6 +45,8 @@ def judge(
         return None, _without_report(ended, scenarios, error)
     if report.fault is not None:
         raise CellFailed(f"the cell could not do its job: {report.fault}")
+    if report.domain_sha256 != domain_sha256:
+        raise CellFailed("the cell simulated another domain than was asked for")
     _require_scenarios(report, scenarios)
     gaps = weaknesses(report.isolation, protections)
     if gaps:
@@ -143,7 +146,7 @@ def _problem(tried: Tried, source: str) -> Problem:
     return Problem(
         message=tried.message or tried.outcome,
         line=tried.line,
-        tick=tried.tick,
+        step=tried.step,
         source_line=source_line(source, tried.line),
     )
 

@@ -11,17 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domain import DEFAULT, MAX_POLICY_BYTES, Domain, Run, find_domain
+from simulator.domains.pipelines.cell import scenario_from_files
 from simulator.domains.pipelines.generate import generate_workload
-from simulator.domains.pipelines.params import POLICY_CALLS, TRACE_DRAWS, load_params
+from simulator.domains.pipelines.params import TRACE_DRAWS, load_params
 from simulator.domains.pipelines.tracefile import write_trace
-from simulator.errors import InputError, PolicyFailure
-from simulator.library import policy_names, policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.suites import scenario_from_files
+from simulator.driver import LocalPolicy
+from simulator.errors import Failure, InputError, PolicyFailure
 from simulator.textfile import read_text, show
-
-MAX_POLICY_BYTES = 1 << 20
 
 DONE, INTERNAL, BAD_INPUT, POLICY_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -47,30 +44,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    params = load_params(options.params)
-    if options.policy_calls is not None:
-        params = replace(params, policy_calls=options.policy_calls)
-    source = _find_policy(options.policy or params.scheduler_algo, options.params)
-    scenario = scenario_from_files(options.trace, params)
+    domain = find_domain(options.domain)
+    if options.scenario is not None:
+        scenario = domain.cell.open_scenario(options.scenario)
+        name = options.policy or domain.spec.reference
+        if options.policy_calls is not None:
+            scenario = domain.cell.with_calls(scenario, _mode(domain, options.policy_calls))
+        where = str(options.scenario)
+    else:
+        if domain.name != DEFAULT or options.params is None:
+            raise InputError("which scenario? give --scenario, or --params for pipelines")
+        params = load_params(options.params)
+        if options.policy_calls is not None:
+            params = replace(params, policy_calls=_mode(domain, options.policy_calls))
+        scenario = scenario_from_files(options.trace, params)
+        name, where = options.policy or params.scheduler_algo, options.params
+    source = _find_policy(domain, name, where)
     try:
         # Whatever a policy prints must not mix with the result.
         with contextlib.redirect_stdout(sys.stderr):
-            run = simulate(scenario.workload, params, LocalPolicy(source))
+            run = domain.cell.simulate(scenario, LocalPolicy(domain.contract, source))
     except PolicyFailure as problem:
-        failure = problem.failure
-        error = {
-            "kind": failure.kind,
-            "message": failure.message,
-            "tick": failure.tick,
-            "line": failure.line,
-        }
-        if options.json:
-            print(json.dumps({"error": error}, allow_nan=False))
-            return POLICY_FAILED
-        at = "".join(f", {key} {error[key]}" for key in ("tick", "line") if error[key] is not None)
-        return _complain(f"the policy failed: {failure.kind}{at}: {failure.message}", POLICY_FAILED)
+        return _failed(problem.failure, domain.spec.unit_of_step, options.json)
     print(json.dumps(_report(run), allow_nan=False) if options.json else _table(run))
     return DONE
+
+
+def _failed(failure: Failure, unit_of_step: str, as_json: bool) -> int:
+    error = {
+        "kind": failure.kind,
+        "message": failure.message,
+        unit_of_step: failure.step,
+        "line": failure.line,
+    }
+    if as_json:
+        print(json.dumps({"error": error}, allow_nan=False))
+        return POLICY_FAILED
+    at = "".join(f", {k} {error[k]}" for k in (unit_of_step, "line") if error[k] is not None)
+    return _complain(f"the policy failed: {failure.kind}{at}: {failure.message}", POLICY_FAILED)
+
+
+def _mode(domain: Domain, mode: str) -> str:
+    modes = domain.spec.calls.modes
+    if mode not in modes:
+        raise InputError(f"--policy-calls is {show(mode)}, expected one of {', '.join(modes)}")
+    return mode
 
 
 def _trace(options: argparse.Namespace) -> int:
@@ -81,16 +99,16 @@ def _trace(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _find_policy(name: str, params_path: str) -> str:
+def _find_policy(domain: Domain, name: str, where: str) -> str:
     """Return the source of a policy file, or of a policy of the library."""
-    if name.replace("_", "-") in policy_names():
-        return policy_source(name)
+    if name.replace("_", "-") in domain.policy_names():
+        return domain.policy_source(name)
     path = Path(name)
     if path.suffix == ".py":
         return read_text(path, InputError, MAX_POLICY_BYTES)
     raise InputError(
-        f"{params_path}: unknown policy {show(name)}, expected the path of a .py file or one of "
-        f"{', '.join(policy_names())}"
+        f"{where}: unknown policy {show(name)}, expected the path of a .py file or one of "
+        f"{', '.join(domain.policy_names())}"
     )
 
 
@@ -127,10 +145,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m simulator", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="run|trace")
     run = commands.add_parser("run", help="simulate a policy on a trace", allow_abbrev=False)
-    run.add_argument("--params", required=True, help="parameter file, .json or .toml")
-    run.add_argument("--trace", help="trace file; without one the generator makes the workload")
-    run.add_argument("--policy", help="a .py file or a name; default: scheduler_algo of the params")
-    run.add_argument("--policy-calls", choices=POLICY_CALLS, help="when the policy is called")
+    run.add_argument("--domain", default=DEFAULT, help="name or folder, by default %(default)s")
+    run.add_argument("--scenario", type=Path, help="file or folder with a scenario of the domain")
+    run.add_argument("--params", help="pipelines: parameter file, .json or .toml")
+    run.add_argument("--trace", help="pipelines: trace file; without it the generator runs")
+    run.add_argument("--policy", help="a .py file or a name")
+    run.add_argument("--policy-calls", help="when the policy is called")
     run.add_argument("--json", action="store_true", help="print one JSON object")
     trace = commands.add_parser("trace", help="write a generated trace", allow_abbrev=False)
     trace.add_argument("--params", required=True, help="parameter file, .json or .toml")

@@ -19,13 +19,13 @@ class TraceError(InputError):
 class Failure:
     """Why a policy failed: a value, stored and shown to whoever wrote the policy.
 
-    ``kind`` is one of the outcome names (``policy_error``, ``invalid_decision``, ...), ``tick`` the
-    simulated tick of the call, ``line`` the policy's source line where one is known.
+    ``kind`` is one of the outcome names (``policy_error``, ``invalid_decision``, ...), ``step`` the
+    step of the simulation at which the policy was called, ``line`` its source line, where known.
     """
 
     kind: str
     message: str
-    tick: int | None = None
+    step: int | None = None
     line: int | None = None
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from simulator.errors import InputError
 
+MAX_TOML_BYTES = 1 << 24
+
 
 def read_text(path: Path, error: type[InputError], max_bytes: int) -> str:
     """Return the UTF-8 text of a file of at most ``max_bytes``; raise ``error`` with one line."""
@@ -38,6 +40,19 @@ def parse_json(text: str, where: str, error: type[InputError]) -> dict[str, Any]
     if not isinstance(value, dict):
         raise error(f"{where}: top level is {show(value)}, expected an object")
     return value
+
+
+def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
+    """Return the tables of a TOML file; raise ``error`` with one line on anything else."""
+    import tomllib  # no cell reads such a file
+
+    text = read_text(path, error, MAX_TOML_BYTES)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise error(f"{path}: nested too deeply, expected plain keys and values") from None
+    except ValueError as problem:
+        raise error(f"{path}: not valid TOML: {one_line(str(problem))}") from None
 
 
 def write_text(path: Path, text: str, error: type[InputError]) -> None:

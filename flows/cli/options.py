@@ -26,7 +26,7 @@ def complete_experiments(
 
 def complete_suites(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a shipped suite, or a file."""
-    from simulator.suites import suite_names
+    from simulator.domains.pipelines.library import suite_names
 
     return _or_files(suite_names(), incomplete)
 
@@ -35,7 +35,7 @@ def complete_policies(
     _: click.Context, __: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete the name of a library policy, or a file."""
-    from simulator.library import policy_names
+    from simulator.domains.pipelines.library import policy_names
 
     return _or_files(policy_names(), incomplete)
 
@@ -44,7 +44,7 @@ def complete_library_policies(
     _: click.Context, __: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete the name of a library policy."""
-    from simulator.library import policy_names
+    from simulator.domains.pipelines.library import policy_names
 
     return [CompletionItem(name) for name in policy_names() if name.startswith(incomplete)]
 

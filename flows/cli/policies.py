@@ -77,7 +77,7 @@ def list_policies(as_json: bool) -> int:
     \b
       assay policies list
     """
-    from simulator.library import policy_names
+    from simulator.domains.pipelines.library import policy_names
 
     found = [{"name": name, "about": _about(name)} for name in policy_names()]
     if as_json:
@@ -96,7 +96,7 @@ def show_policy(name: str) -> int:
       assay policies show right-size
     """
     from flows.policies import library_name
-    from simulator.library import policy_names, policy_source
+    from simulator.domains.pipelines.library import policy_names, policy_source
 
     known = library_name(name)
     if known is None:
@@ -149,7 +149,7 @@ def check_policy(policy: str, as_json: bool) -> int:
 
 def _about(name: str) -> str:
     """Return the first line of a policy's docstring, without the full stop."""
-    from simulator.library import policy_source
+    from simulator.domains.pipelines.library import policy_source
 
     words = ast.get_docstring(ast.parse(policy_source(name))) or name
     return words.splitlines()[0].rstrip(".")

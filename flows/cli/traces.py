@@ -18,7 +18,7 @@ from flows.errors import UserError
 
 if TYPE_CHECKING:
     from flows.workloads.checks import Checked
-    from simulator.scenario import Scenario
+    from simulator.domains.pipelines.scenario import Scenario
 
 SEEDS = click.IntRange(0, 2**64 - 1)
 PARTS = click.FloatRange(0, 1)
@@ -45,7 +45,7 @@ def list_traces(as_json: bool) -> int:
       assay traces list
     """
     from flows.workloads.tables import SUITE_EXPENDABLE, SUITE_HEADERS, scenario_mapping, suite_rows
-    from simulator.suites import load_suite, suite_names
+    from simulator.domains.pipelines.library import load_suite, suite_names
 
     suites = [load_suite(name) for name in suite_names()]
     if as_json:
@@ -306,7 +306,7 @@ def write_suite(
 def _described(
     name: str, scenario: str | None, split: str | None, params: Path | None
 ) -> Sequence[Scenario]:
-    from simulator.suites import load_suite
+    from simulator.domains.pipelines.library import load_suite
 
     path = Path(name)
     if path.suffix == ".csv":
@@ -331,9 +331,9 @@ def _trace_scenario(path: Path, params: Path | None) -> Scenario:
     """Return a trace on its cluster; without --params, its header and arrivals set parameters."""
     from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND
     from flows.workloads.header import header_path, read_header
+    from simulator.domains.pipelines.cell import scenario_from_files
     from simulator.domains.pipelines.params import Params, load_params
     from simulator.domains.pipelines.tracefile import read_trace
-    from simulator.suites import scenario_from_files
 
     if params is not None:
         return scenario_from_files(path, load_params(params))

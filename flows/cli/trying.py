@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flows.settings.sections import Objective
     from sandbox.outcome import Trial
     from simulator.domains.pipelines.params import Params
-    from simulator.scenario import Scenario
+    from simulator.domains.pipelines.scenario import Scenario
 
 PARTS = click.Choice(["train", "validation", "test", "all"])
 
@@ -272,7 +272,7 @@ def _evaluation_json(judged: Judged) -> dict[str, Any]:
         else {
             "kind": str(tried.outcome),
             "message": problem.message,
-            "tick": problem.tick,
+            "tick": problem.step,
             "line": problem.line,
             "source_line": problem.source_line,
         },
@@ -320,7 +320,7 @@ def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
     problem = verdict.problem
     if lines or problem is None:
         return lines
-    lines.append(_told(problem.message, line=problem.line, tick=problem.tick))
+    lines.append(_told(problem.message, line=problem.line, tick=problem.step))
     if problem.source_line.strip():
         lines.append(excerpt(problem.source_line))
     return lines

@@ -12,8 +12,8 @@ from flows.settings.sections import Objective
 from flows.trials import Evaluator, side_by_side
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload
-from simulator.scenario import Scenario
-from simulator.suites import encode_scenario
+from simulator.domains.pipelines.scenario import Scenario
+from simulator.domains.pipelines.scenario_codec import encode_scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

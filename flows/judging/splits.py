@@ -10,19 +10,20 @@ from typing import Any
 from flows.errors import ConfigError, UserError
 from flows.judging.objectives import Reference, make_reference
 from sandbox.outcome import Evaluation, Outcome
+from simulator.domains.pipelines.cell import scenario_from_files
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.families import generate_family
 from simulator.domains.pipelines.families_table import FAMILIES, SHIFTED, Family
 from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.library import load_suite, policy_source, suite_names
 from simulator.domains.pipelines.params import Params, load_params, read_mapping
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.scenario_codec import scenario_sha256
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
-from simulator.suites import load_suite, scenario_from_files, suite_names, traces_folder
+from simulator.suites import traces_folder
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 AUDIT_CALLS = "every_tick"
@@ -288,7 +289,7 @@ def library_evaluations(name: str, scenarios: Sequence[Scenario]) -> tuple[Evalu
     source = policy_source(name)
     found = []
     for scenario in scenarios:
-        run = simulate(scenario.workload, scenario.params, LocalPolicy(source))
+        run = simulate(scenario.workload, scenario.params, local_policy(source))
         found.append(
             Evaluation(
                 scenario=scenario.name, outcome=Outcome.OK, stats=run.stats, metrics=run.metrics

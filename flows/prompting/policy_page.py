@@ -11,7 +11,7 @@ from typing import Any
 
 from flows.prompting.templates import render_text
 from simulator.domains.pipelines import policy_api as api
-from simulator.domains.pipelines.contract_names import Registry, contract_names
+from simulator.domains.pipelines.contract import contract_names
 from simulator.domains.pipelines.decisions import LEAST_CPUS
 from simulator.domains.pipelines.params import POLICY_CALLS
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
@@ -124,7 +124,7 @@ def policy_page(*ways: str, head: str = "") -> str:
         TEMPLATE,
         head=head,
         ways=ways,
-        names=", ".join(f"`{name}`" for name in contract_names(Registry())),
+        names=", ".join(f"`{name}`" for name in contract_names()),
         priorities=", ".join(f"`Priority.{priority.name}`" for priority in api.Priority),
         states=", ".join(f"`{state.name}`" for state in api.OperatorState),
         assignable=" and ".join(f"`{state.name}`" for state in api.ASSIGNABLE_STATES),

@@ -18,8 +18,8 @@ from flows.untrusted import for_prompt, prompt_code, prompt_line
 from simulator.cell.allowed import STANDARD_MODULES
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Workload
-from simulator.scenario import Scenario
 
 CHARS_PER_TOKEN = 4
 """A rough average for English and Python; tokenizers differ."""

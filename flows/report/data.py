@@ -23,7 +23,7 @@ from flows.history.records import (
 )
 from flows.history.store import query
 from flows.judging import scoring
-from simulator.scenario import SPLITS
+from simulator.suites import SPLITS
 
 Slot = tuple[int, int]
 """(iteration, slot) of an attempt."""

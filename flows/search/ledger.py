@@ -315,7 +315,7 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
         problem = Problem(
             message=row.problem,
             line=row.problem_line,
-            tick=row.problem_tick,
+            step=row.problem_tick,
             source_line=source_line(source, row.problem_line),
         )
     return Evaluation(

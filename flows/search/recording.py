@@ -38,7 +38,7 @@ from flows.search.progress import Lost, Settled
 from flows.search.session import Provenance, Session
 from flows.untrusted import counted
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
-from simulator.scenario import Scenario
+from simulator.domains.pipelines.scenario import Scenario
 
 MOST_LOSSES_IN_A_ROW = 5
 
@@ -310,7 +310,7 @@ def _evaluation_row(
         weighted_latency_seconds=judged.weighted_latency_seconds if judged is not None else own,
         problem=shown.problem.message if shown.problem is not None else None,
         problem_line=shown.problem.line if shown.problem is not None else None,
-        problem_tick=shown.problem.tick if shown.problem is not None else None,
+        problem_tick=shown.problem.step if shown.problem is not None else None,
         stats=shown.stats,
         metrics=shown.metrics,
         policy_calls=shown.policy_calls,

@@ -18,8 +18,8 @@ from flows.search.strategies import make_strategy
 from flows.settings.search import SearchConfig, config_sha256, experiment_id
 from flows.trials import Around, Evaluator, at_once
 from sandbox.trial import Payload
-from simulator.scenario import Scenario
-from simulator.suites import encode_scenario
+from simulator.domains.pipelines.scenario import Scenario
+from simulator.domains.pipelines.scenario_codec import encode_scenario
 
 T = TypeVar("T")
 

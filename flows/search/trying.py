@@ -22,7 +22,7 @@ from flows.search.session import Session
 from flows.trials import joined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
-from simulator.scenario import Scenario
+from simulator.domains.pipelines.scenario import Scenario
 
 FEWEST_PER_CELL = 4
 """For fewer scenarios a cell of their own takes longer to start than it saves."""

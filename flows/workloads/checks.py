@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.workloads.header import count_operators, header_path, read_header, text_sha256
+from simulator.domains.pipelines.library import load_suite, suite_names
 from simulator.domains.pipelines.params import read_mapping
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, parse_trace
 from simulator.errors import InputError, TraceError
-from simulator.scenario import Scenario
-from simulator.suites import load_suite, suite_names, traces_folder
+from simulator.suites import traces_folder
 from simulator.textfile import read_text, show
 
 TEXT_KEYS = ("source", "licence", "sha256")

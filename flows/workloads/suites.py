@@ -18,12 +18,13 @@ from flows.workloads.header import (
     write_with_header,
 )
 from simulator.domains.pipelines.describe import critical_path_seconds
+from simulator.domains.pipelines.library import load_suite
 from simulator.domains.pipelines.params import Params, read_mapping
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, read_trace
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError, TraceError
-from simulator.scenario import SPLITS
-from simulator.suites import MAX_SCENARIOS, Suite, load_suite
+from simulator.suites import MAX_SCENARIOS, SPLITS, Suite
 from simulator.textfile import read_text, write_text
 
 
@@ -42,7 +43,7 @@ class SuiteWishes:
 class MadeSuite:
     """A suite that was written, and what a person should know about it."""
 
-    suite: Suite
+    suite: Suite[Scenario]
     notes: tuple[str, ...]
 
 

@@ -13,7 +13,7 @@ from simulator.domains.pipelines.describe import (
 )
 from simulator.domains.pipelines.estimator import peak_memory_gb
 from simulator.domains.pipelines.params import Params
-from simulator.scenario import Scenario
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.suites import Suite
 
 POOL_SCALES = (0.25, 0.5, 1, 2, 4)
@@ -59,7 +59,7 @@ def scenario_mapping(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def suite_rows(suite: Suite) -> list[list[str]]:
+def suite_rows(suite: Suite[Scenario]) -> list[list[str]]:
     """Return a row under ``SUITE_HEADERS`` for each scenario."""
     rows = [list(scenario_mapping(scenario).values())[:-1] for scenario in suite.scenarios]
     return [[str(cell) for cell in row] for row in rows]

@@ -1,5 +1,7 @@
 """The modules a policy may import: the screen admits them, workers load them before the seal."""
 
+from collections.abc import Collection
+
 STANDARD_MODULES = (
     "__future__",
     "abc",
@@ -29,13 +31,13 @@ STANDARD_MODULES = (
     "typing",
 )
 
-POLICY_API_PACKAGE = "eudoxia"
-"""Policies may import the policy API under this name; the driver answers, nothing is installed."""
-
 PRELOADED_ENCODINGS = ("ascii", "latin_1", "utf_8", "unicode_escape", "raw_unicode_escape")
 """Looked up lazily by str.encode; a sealed worker cannot open their files any more."""
 
 
-def may_import(module: str) -> bool:
-    """Tell whether a policy may import ``module``, given by its full dotted name."""
-    return module in STANDARD_MODULES or module.split(".", maxsplit=1)[0] == POLICY_API_PACKAGE
+def may_import(module: str, packages: Collection[str]) -> bool:
+    """Tell whether a policy may import ``module``, given by its full dotted name.
+
+    ``packages`` are those of its domain, which the driver answers: nothing is installed.
+    """
+    return module in STANDARD_MODULES or module.partition(".")[0] in packages

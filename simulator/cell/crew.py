@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from simulator.cell import seal as sealing
 from simulator.cell.allowed import PRELOADED_ENCODINGS, STANDARD_MODULES
 from simulator.cell.wire import HEADER, Kind
+from simulator.contract import Contract
+from simulator.domain import Domain
 
 SEAL_SECONDS = 30.0
 _SOCKET_FD = 3
@@ -80,17 +82,21 @@ class NotSealed(RuntimeError):
     """A worker could not be sealed as asked, so no policy may run in it."""
 
 
-def preload() -> None:
-    """Import all that a sealed worker may need, since it can open no file later."""
+def preload(domain: Domain) -> Contract:
+    """Import all that a sealed worker may need, since it can open no file later.
+
+    Returns the contract of the domain, the one part of it that a worker holds.
+    """
     for name in STANDARD_MODULES:
         importlib.import_module(name)
     for name in PRELOADED_ENCODINGS:
         codecs.lookup(name)  # an encoder found by itself may be a shortcut past the lookup
     for name in ("linecache", "traceback", "unicodedata", "simulator.cell.worker"):
         importlib.import_module(name)
+    return domain.contract
 
 
-def fork_workers(notes: Notes, seal: sealing.Seal) -> list[Member]:
+def fork_workers(notes: Notes, seal: sealing.Seal, contract: Contract) -> list[Member]:
     """Return as many workers as ``notes`` ask for, each ready behind its seal.
 
     All of them are the same to the last byte, in every cell: a policy that could tell one worker
@@ -105,7 +111,7 @@ def fork_workers(notes: Notes, seal: sealing.Seal) -> list[Member]:
         _rehearse(notes)
     while notes.made < notes.wanted:
         if _fork_one(notes):
-            _be_worker(seal, notes)
+            _be_worker(seal, notes, contract)
     members = notes.members()
     for member in members:
         _await_ready(member)
@@ -143,7 +149,7 @@ def _fork_one(notes: Notes) -> bool:
     return False
 
 
-def _be_worker(seal: sealing.Seal, notes: Notes) -> None:
+def _be_worker(seal: sealing.Seal, notes: Notes, contract: Contract) -> None:
     """Turn the forked child into a worker; never returns."""
     try:
         worker = sys.modules["simulator.cell.worker"]
@@ -152,7 +158,7 @@ def _be_worker(seal: sealing.Seal, notes: Notes) -> None:
         notes.wipe()
         gc.enable()
         gc.collect()  # sets its counters to zero
-        worker.end_of_service(_SOCKET_FD, prints)
+        worker.end_of_service(_SOCKET_FD, prints, contract)
     except BaseException:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:

@@ -56,6 +56,8 @@ class Job:
     """One candidate and the scenarios to try it on; ``scenarios`` are opaque encoded payloads."""
 
     nonce: bytes
+    domain_sha256: str
+    """Of the domain's folder: a cell with another one refuses the job."""
     source: str
     scenarios: list[bytes]
     limits: CellLimits
@@ -69,7 +71,7 @@ class Tried:
     outcome: str
     message: str | None = None
     line: int | None = None
-    tick: int | None = None
+    step: int | None = None
     stats: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
     policy_calls: int = 0
@@ -85,6 +87,8 @@ class CellReport:
     """The one result frame of a cell, authenticated with an HMAC over the job's nonce."""
 
     simulator_version: str
+    domain_sha256: str
+    """Of the folder that the cell simulated with."""
     isolation: dict[str, Any]
     """The protections that were in force: uid split, seccomp mode, no_new_privs, ..."""
     tried: list[Tried]

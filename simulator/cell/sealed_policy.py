@@ -2,22 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from simulator.cell.channel import Answer, Channel
 from simulator.cell.cleantext import lines_of
 from simulator.cell.frames import CellLimits
 from simulator.cell.wire import Kind
+from simulator.contract import Dialogue
 from simulator.errors import Failure, PolicyFailure
-from simulator.messages import (
-    Decision,
-    MemoryReading,
-    MessageError,
-    Observation,
-    Setup,
-    decode,
-    encode,
-)
+from simulator.messages import MessageError, decode, encode
 
 T = TypeVar("T")
 
@@ -26,38 +19,41 @@ ADMITTED = ("load_error", "policy_error", "invalid_decision", "memory_limit")
 
 
 class SealedPolicy:
-    """Stands where an in-process policy stands; see ``Policy`` of the engine."""
+    """Stands where an in-process policy stands; see ``simulator.contract.Policy``."""
 
-    def __init__(self, source: str, channel: Channel, limits: CellLimits) -> None:
+    def __init__(
+        self, dialogue: Dialogue, source: str, channel: Channel, limits: CellLimits
+    ) -> None:
+        self._decision_type = dialogue.decision
+        self._reply_type = dialogue.reply
         self._source = source
         self._channel = channel
         self._limits = limits
-        self._tick: int | None = None
+        self._step: int | None = None
         self._quiet_until = 0
         self.calls = 0
         """How many times the policy says it was called; for information only."""
         self.loaded = False
         """Whether the policy got as far as being told about the scenario."""
 
-    def start(self, setup: Setup) -> None:
-        """Load the policy in the worker and tell it about the cluster."""
+    def start(self, setup: Any) -> None:
+        """Load the policy in the worker and tell it about its surroundings."""
         self._expect_ready(self._exchange(self._channel.ask, Kind.LOAD, self._source.encode()))
         self.loaded = True
         self._expect_ready(self._exchange(self._channel.ask, Kind.START, encode(setup)))
 
-    def decide(
-        self, observation: Observation, read_memory: Callable[[int], MemoryReading]
-    ) -> Decision:
+    def decide(self, observation: Any, answer: Callable[[int], Any]) -> Any:
         """Return the policy's decision on ``observation``, well-formed but not yet judged."""
-        self._tick, self._quiet_until = observation.tick, observation.quiet_until
-        answer = self._exchange(self._channel.ask, Kind.DECIDE, encode(observation))
-        if answer.kind == Kind.NEED_MEMORY:
-            reading = read_memory(self._memory_tick(answer, observation))
-            answer = self._exchange(self._channel.tell, Kind.MEMORY, encode(reading))
-        if answer.kind != Kind.DECISION:
-            raise self._unexpected(answer)
-        decision = self._decoded(answer.payload, Decision)
-        self._check(decision, observation)
+        first, last = observation.step, observation.quiet_until
+        self._step, self._quiet_until = first, last
+        came = self._exchange(self._channel.ask, Kind.DECIDE, encode(observation))
+        if came.kind == Kind.QUERY and self._reply_type is not None:
+            reply = answer(self._queried_step(came, first, last))
+            came = self._exchange(self._channel.tell, Kind.REPLY, encode(reply))
+        if came.kind != Kind.DECISION:
+            raise self._unexpected(came)
+        decision = self._decoded(came.payload, self._decision_type)
+        self._check(decision, first, last)
         self.calls += decision.calls
         return decision
 
@@ -65,23 +61,22 @@ class SealedPolicy:
         try:
             return talk(kind, data)
         except PolicyFailure as error:
-            raise PolicyFailure(replace(error.failure, tick=self._tick)) from None
+            raise PolicyFailure(replace(error.failure, step=self._step)) from None
 
-    def _memory_tick(self, answer: Answer, observation: Observation) -> int:
-        tick = self._decoded(answer.payload, int)
-        if not observation.tick <= tick <= observation.quiet_until:
-            raise self._failed("protocol_error", f"memory was asked for at the closed tick {tick}")
-        return tick
+    def _queried_step(self, answer: Answer, first: int, last: int) -> int:
+        step = self._decoded(answer.payload, int)
+        if not first <= step <= last:
+            raise self._failed("protocol_error", f"a query for step {step}, which is not open")
+        return step
 
-    def _check(self, decision: Decision, observation: Observation) -> None:
-        first, last = observation.tick, observation.quiet_until
-        if not first <= decision.tick <= last:
-            told = f"a decision for tick {decision.tick}, outside {first} to {last}"
+    def _check(self, decision: Any, first: int, last: int) -> None:
+        if not first <= decision.step <= last:
+            told = f"a decision for step {decision.step}, outside {first} to {last}"
             raise self._failed("protocol_error", told)
         if not 0 <= decision.calls <= last - first + 1:
-            told = f"{decision.calls} calls reported for {last - first + 1} ticks"
+            told = f"{decision.calls} calls reported for {last - first + 1} steps"
             raise self._failed("protocol_error", told)
-        size = len(decision.assignments) + len(decision.suspensions)
+        size = decision.size
         if size > self._limits.decisions_per_call:
             told = f"one call made {size} decisions; {self._limits.decisions_per_call} are allowed"
             raise self._failed("invalid_decision", told)
@@ -96,12 +91,12 @@ class SealedPolicy:
         failure = self._decoded(answer.payload, Failure)
         if failure.kind not in ADMITTED:
             return self._failed("protocol_error", "the worker reported an impossible failure")
-        self._tick = self._tick_of(failure)
+        self._step = self._step_of(failure)
         return self._failed(failure.kind, failure.message, line=self._line(failure))
 
-    def _tick_of(self, failure: Failure) -> int | None:
-        """Return the tick of the call that failed, if it lies in the stretch that was open."""
-        first, told = self._tick, failure.tick
+    def _step_of(self, failure: Failure) -> int | None:
+        """Return the step of the call that failed, if it lies in the stretch that was open."""
+        first, told = self._step, failure.step
         if first is None or told is None:
             return first
         return told if first <= told <= self._quiet_until else first
@@ -117,4 +112,4 @@ class SealedPolicy:
             raise self._failed("protocol_error", str(error)) from None
 
     def _failed(self, kind: str, message: str, line: int | None = None) -> PolicyFailure:
-        return PolicyFailure(Failure(kind=kind, message=message, tick=self._tick, line=line))
+        return PolicyFailure(Failure(kind=kind, message=message, step=self._step, line=line))

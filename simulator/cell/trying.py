@@ -24,10 +24,8 @@ from simulator.cell.frames import (
     not_tried_because,
 )
 from simulator.cell.sealed_policy import SealedPolicy
-from simulator.domains.pipelines.engine import Run, simulate
-from simulator.domains.pipelines.scenario_codec import decode_scenario
+from simulator.domain import Domain, Run, Scenario
 from simulator.errors import Failure, PolicyFailure
-from simulator.scenario import Scenario
 
 _ALARM_GRACE_SECONDS = 5.0
 _SOON_SECONDS = 1e-3
@@ -38,7 +36,7 @@ class CellFault(RuntimeError):
     """The cell cannot do its job as asked; nobody's policy is to blame."""
 
 
-def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
+def try_job(job: Job, members: list[Member], isolation: str, domain: Domain) -> CellReport:
     """Return how the candidate did on every scenario of ``job``, in their order.
 
     Workers beyond the scenarios stay behind their seals and never hear of anything. A policy that
@@ -51,23 +49,31 @@ def try_job(job: Job, members: list[Member], isolation: str) -> CellReport:
     fault = None
     budget = Budget(job.limits)
     try:
+        if job.domain_sha256 != domain.sha256:
+            raise CellFault(f"the job is for another domain than the one here, {domain.root.name}")
         if len(members) < len(job.scenarios):
             raise CellFault(f"{len(job.scenarios)} scenarios for {len(members)} workers")
         for payload, member in zip(job.scenarios, members, strict=False):
             facts = _require_seal(isolation, member)
-            scenario = decode_scenario(payload)
+            scenario = domain.cell.decode_scenario(payload)
             if stopped is not None:
                 Channel(member, budget).close()
                 tried.append(replace(stopped, scenario=scenario.name))
                 continue
-            ended, loaded = _try_scenario(scenario, job, member, budget)
+            ended, loaded = _try_scenario(domain, scenario, job, member, budget)
             stopped = _what_the_rest_is(ended, can_be_loaded=loaded or bool(tried))
             tried.append(ended)
             del scenario
             gc.collect()  # of what the simulation left; while one runs nothing is collected
     except Exception as error:  # a fault of ours must be told, and never scored
         fault = f"{type(error).__name__}: {error}"
-    return CellReport(simulator_version=__version__, isolation=facts, tried=tried, fault=fault)
+    return CellReport(
+        simulator_version=__version__,
+        domain_sha256=domain.sha256,
+        isolation=facts,
+        tried=tried,
+        fault=fault,
+    )
 
 
 def _what_the_rest_is(ended: Tried, *, can_be_loaded: bool) -> Tried | None:
@@ -90,16 +96,16 @@ def _require_seal(isolation: str, member: Member) -> dict[str, Any]:
 
 
 def _try_scenario(
-    scenario: Scenario, job: Job, member: Member, budget: Budget
+    domain: Domain, scenario: Scenario, job: Job, member: Member, budget: Budget
 ) -> tuple[Tried, bool]:
     """Return how it went, and whether the policy could be loaded."""
     started, own_cpu = time.monotonic(), time.process_time()
     channel = Channel(member, budget)
-    policy = SealedPolicy(job.source, channel, job.limits)
+    policy = SealedPolicy(domain.contract.dialogue, job.source, channel, job.limits)
     ended: Run | Failure
     try:
         with _alarms(budget):
-            ended = simulate(scenario.workload, scenario.params, policy)
+            ended = domain.cell.simulate(scenario, policy)
     except PolicyFailure as error:
         ended = error.failure
     finally:
@@ -116,7 +122,7 @@ def _try_scenario(
             outcome=ended.kind,
             message=clean_text(ended.message, job.limits.failure_text_chars),
             line=ended.line,
-            tick=ended.tick,
+            step=ended.step,
             policy_calls=policy.calls,
             **common,
         )

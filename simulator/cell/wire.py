@@ -19,17 +19,17 @@ class Kind(IntEnum):
     LOAD = 1
     """PID 1: the policy's source, as UTF-8."""
     START = 2
-    """PID 1: Setup."""
+    """PID 1: the domain's setup."""
     DECIDE = 3
-    """PID 1: Observation."""
-    MEMORY = 4
-    """PID 1: MemoryReading, the answer to NEED_MEMORY."""
+    """PID 1: the domain's observation."""
+    REPLY = 4
+    """PID 1: the answer to QUERY, of the domain's type."""
     READY = 16
     """Worker: sealed, loaded or started, with an empty message."""
     DECISION = 17
-    """Worker: Decision."""
-    NEED_MEMORY = 18
-    """Worker: the tick at which the policy reads memory."""
+    """Worker: the domain's decision."""
+    QUERY = 18
+    """Worker: the step at which the policy asks for what is told only when it is asked for."""
     FAILURE = 19
     """Worker: Failure."""
 

@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any, TextIO
 
 from simulator.cell.wire import Kind, frame, read_frame, write_all
+from simulator.contract import Contract
 from simulator.driver import PolicyDriver
 from simulator.errors import Failure, PolicyFailure
-from simulator.messages import MemoryReading, Observation, Setup, decode, encode
+from simulator.messages import decode, encode
 
 RANDOM_SEED = 0
 """What ``random`` is seeded with before a policy is loaded, so that equal trials are equal."""
@@ -22,12 +23,12 @@ MAX_TOLD_CHARS = 20_000
 """How much of a failure's text leaves the worker, so that no text is too long for a message."""
 
 
-def serve(fd: int, prints: TextIO) -> None:
+def serve(fd: int, prints: TextIO, contract: Contract) -> None:
     """Answer messages on ``fd`` until it closes; the process must be sealed already."""
     _stand_still()
     random.seed(RANDOM_SEED)
     write_all(fd, frame(0, Kind.READY, b""))
-    worker = _Worker(fd)
+    worker = _Worker(fd, contract)
     whatever_became_of_prints = contextlib.suppress(OSError, ValueError)
     while True:
         answer = worker.answer(*read_frame(fd))
@@ -39,8 +40,9 @@ def serve(fd: int, prints: TextIO) -> None:
 class _Worker:
     """Turns each message of PID 1 into one answer."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, contract: Contract) -> None:
         self._fd = fd
+        self._contract = contract
         self._driver: PolicyDriver | None = None
 
     def answer(self, sequence: int, kind: int, payload: bytes) -> bytes:
@@ -51,25 +53,30 @@ class _Worker:
 
     def _act(self, sequence: int, kind: int, payload: bytes) -> bytes:
         if kind == Kind.LOAD:
-            self._driver = PolicyDriver(payload.decode())
+            self._driver = PolicyDriver(self._contract, payload.decode())
             self._driver.load()
             return frame(sequence, Kind.READY, b"")
         if self._driver is None:
             raise RuntimeError("asked to run a policy before one was loaded")
         if kind == Kind.START:
-            self._driver.start(decode(payload, Setup))
+            self._driver.start(decode(payload, self._contract.dialogue.setup))
             return frame(sequence, Kind.READY, b"")
         if kind == Kind.DECIDE:
-            decision = self._driver.decide(decode(payload, Observation), self._reader(sequence))
+            observation = decode(payload, self._contract.dialogue.observation)
+            decision = self._driver.decide(observation, self._reader(sequence))
             return frame(sequence, Kind.DECISION, encode(decision))
         raise RuntimeError(f"a message of unknown kind {kind}")
 
-    def _reader(self, sequence: int) -> Callable[[int], MemoryReading]:
-        def read_memory(tick: int) -> MemoryReading:
-            write_all(self._fd, frame(sequence, Kind.NEED_MEMORY, encode(tick)))
-            return decode(read_frame(self._fd)[2], MemoryReading)
+    def _reader(self, sequence: int) -> Callable[[int], Any]:
+        reply = self._contract.dialogue.reply
 
-        return read_memory
+        def ask(step: int) -> Any:
+            if reply is None:
+                raise RuntimeError("this domain answers no queries")
+            write_all(self._fd, frame(sequence, Kind.QUERY, encode(step)))
+            return decode(read_frame(self._fd)[2], reply)
+
+        return ask
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -122,10 +129,10 @@ def _of_zero(convert: Callable[[float], time.struct_time], seconds: float = 0) -
     return convert(seconds)
 
 
-def end_of_service(fd: int, prints: TextIO) -> None:
+def end_of_service(fd: int, prints: TextIO, contract: Contract) -> None:
     """Serve until PID 1 hangs up, then end without running anything that a policy left behind."""
     try:
-        serve(fd, prints)
+        serve(fd, prints, contract)
     except (EOFError, ConnectionError, BrokenPipeError):
         os._exit(0)
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.acceptance.cells_left import finish, start
 from tests.support import model_server as behaves
 from tests.support.command import assay

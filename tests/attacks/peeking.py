@@ -19,7 +19,7 @@ PEEKING: tuple[Attack, ...] = (
             kind = type(thing).__module__ + "." + type(thing).__name__
             if kind.startswith((
                 "simulator.domains.pipelines.workload", "simulator.domains.pipelines.engine",
-                "simulator.scenario",
+                "simulator.domains.pipelines.scenario", "simulator.domains.pipelines.cell",
             )):
                 found.add(kind)
         found |= {n for n in sys.modules if n in (

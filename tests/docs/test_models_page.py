@@ -9,7 +9,7 @@ from flows.proposers.choices import keys_of, model_settings
 from flows.proposers.prices import price_list
 from flows.settings.search import load_config
 from flows.settings.sections import ProposerConfig
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.docs.pages import DOCS, blocks, follows
 from tests.support import model_server as server
 from tests.support.in_process import command

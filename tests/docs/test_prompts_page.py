@@ -9,7 +9,7 @@ import pytest
 from flows.history.store import ingest
 from flows.prompting.prompts import Shown, system_values, user_values
 from flows.settings.search import SearchConfig
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.docs.inline import commands_in_text
 from tests.docs.pages import DOCS, follow, follows, type_in
 from tests.support.model_server import ModelServer, policy

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.domains.pipelines.contract import CONTRACT
 from simulator.driver import PolicyDriver
 from tests.docs.pages import PAGES, ROOT, blocks, follows, type_in, typed
 from tests.support.model_server import ModelServer, policy
@@ -48,7 +49,7 @@ def test_the_two_commands_of_the_beginning_are_left_out_by_name() -> None:
 def test_the_policy_that_is_shown_is_one() -> None:
     [shown] = blocks(README, "python")
 
-    driver = PolicyDriver(shown.take())
+    driver = PolicyDriver(CONTRACT, shown.take())
 
     driver.load()
 

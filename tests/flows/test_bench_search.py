@@ -9,7 +9,8 @@ from benchmarks.in_process_trials import InProcessTrials
 from benchmarks.search_curves import Curve, drawing, table, write_csv
 from sandbox.outcome import Outcome
 from sandbox.trial import Payload
-from simulator.suites import encode_scenario, load_suite
+from simulator.domains.pipelines.library import load_suite
+from simulator.domains.pipelines.scenario_codec import encode_scenario
 from tests.support.history_rows import candidate
 
 CURVES = [

@@ -12,10 +12,9 @@ from flows.judging.scoring import geometric_mean
 from flows.settings.page import config_toml
 from flows.settings.search import SearchConfig, load_config
 from sandbox.screen import screen
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.suites import load_suite
+from simulator.domains.pipelines.library import load_suite, policy_source
 from tests.support.in_process import command
 
 
@@ -121,7 +120,7 @@ def test_the_starter_policy_passes_the_screen_and_beats_naive_and_priority() -> 
     scenarios = load_suite("smoke").split("validation")
 
     def latency(source: str) -> float:
-        runs = [simulate(s.workload, s.params, LocalPolicy(source)) for s in scenarios]
+        runs = [simulate(s.workload, s.params, local_policy(source)) for s in scenarios]
         return geometric_mean([run.metrics["weighted_latency_seconds"] for run in runs])
 
     own = latency(starter_policy())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.library import policy_names, policy_source
+from simulator.domains.pipelines.library import policy_names, policy_source
 from tests.support.in_process import command
 
 REFUSED = "x = 1\nimport os\n\ndef f(s):\n    return s.__dict__, open('\x1b[2J')\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.suites import load_suite, traces_folder
+from simulator.domains.pipelines.library import load_suite
+from simulator.suites import traces_folder
 from tests.support.in_process import command
 
 Capsys = pytest.CaptureFixture[str]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from simulator.domains.pipelines.cell import scenario_from_files
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import policy_source
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.tracefile import read_trace
 from simulator.domains.pipelines.workload import Workload
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.suites import scenario_from_files
 from tests.support.import_files import SAMPLES, azure_2019_day, swf_log, wfcommons_instance
 from tests.support.in_process import Done, command
 
@@ -53,7 +53,7 @@ def test_an_imported_trace_runs_to_its_end(capsys: Capsys, tmp_path: Path, name:
     params = Params(duration=4000, ticks_per_second=10, multi_operator_containers=False)
     scenario = scenario_from_files(out, params)
 
-    run = simulate(scenario.workload, params, LocalPolicy(policy_source("naive")))
+    run = simulate(scenario.workload, params, local_policy(policy_source("naive")))
 
     done = run.metrics["pipelines_completed"]
     assert done == run.metrics["pipelines_arrived"] == len(scenario.workload.pipelines)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from simulator.domains.pipelines.library import load_suite
 from simulator.domains.pipelines.tracefile import read_trace
-from simulator.suites import load_suite
 from tests.support.import_files import alibaba_tasks, azure_2021_rows, swf_log
 from tests.support.in_process import Done, command
 

@@ -14,7 +14,7 @@ from flows.proposers.choices import OPENAI_URL, model_settings
 from flows.settings.page import config_toml
 from flows.settings.search import SearchConfig, load_config, with_sdk_address
 from flows.settings.sources import dotted_keys, variable_name
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.support.command import assay
 from tests.support.model_server import ModelServer, policy
 from tests.support.small_suite import write_suite

@@ -6,7 +6,7 @@ import pytest
 
 from flows.errors import UserError
 from flows.policies import find_contender, find_contenders
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.support.history_rows import candidate, experiment, remember
 
 FIRST, SECOND = "a1b2c3" + "0" * 58, "a1b2ff" + "0" * 58

@@ -19,7 +19,7 @@ from flows.proposers.offline.space import (
 )
 from flows.proposers.offline.vary import Measured, measure, remedies, trailing
 from sandbox.outcome import Evaluation
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.support.attempts import attempt, evaluation
 
 

@@ -15,12 +15,12 @@ from flows.proposers.offline.proposer import OfflineProposer
 from flows.proposers.offline.space import emit, random_genome
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
-from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domain import Run
+from simulator.domains.pipelines.contract import local_policy
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import load_suite, policy_source
 from simulator.domains.pipelines.params import Params
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
-from simulator.suites import load_suite
+from simulator.domains.pipelines.scenario import Scenario
 from tests.support.attempts import evaluation
 
 
@@ -69,7 +69,7 @@ def scenarios() -> tuple[Scenario, ...]:
 
 
 def latency(source: str, scenario: Scenario) -> tuple[float, Run]:
-    run = simulate(scenario.workload, scenario.params, LocalPolicy(source))
+    run = simulate(scenario.workload, scenario.params, local_policy(source))
     return float(run.metrics["weighted_latency_seconds"]), run
 
 
@@ -171,7 +171,7 @@ def test_policies_run_without_failing_whatever_their_genes(seed: int) -> None:
         }
     )
 
-    run = simulate(scenario.workload, harder, LocalPolicy(source))
+    run = simulate(scenario.workload, harder, local_policy(source))
 
     assert run.metrics["pipelines_completed"] > 0
     assert screen(source) == ()
@@ -185,7 +185,7 @@ def test_policies_run_on_tiny_and_fractional_clusters() -> None:
         )
         source = emit(random_genome(random.Random(seed)))
 
-        run = simulate(scenario.workload, params, LocalPolicy(source))
+        run = simulate(scenario.workload, params, local_policy(source))
 
         assert run.metrics["pipelines_completed"] > 0
 

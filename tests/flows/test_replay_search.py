@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.docs.pages import DOCS
 from tests.support import model_server as behaves
 from tests.support.command import assay

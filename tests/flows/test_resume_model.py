@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.history.store import query
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.support.killing import MODULES, Search
 from tests.support.model_server import ModelServer, Received, Sent, policy, prose
 from tests.support.same_history import assert_same_history

@@ -12,7 +12,7 @@ from flows.orchestration.deployments import TAGS, shipped
 from flows.policies import check_baselines
 from flows.settings.search import SearchConfig, load_config
 from flows.settings.sections import CompareConfig, FolderConfig
-from simulator.suites import suite_names
+from simulator.domains.pipelines.library import suite_names
 from tests.docs.pages import DOCS, blocks
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.docs.pages import blocks, follows
 from tests.support.model_server import ModelServer, Received, Sent, policy
 from tests.support.prefect_machine import PAGE, Machine, awaited, program

@@ -11,7 +11,7 @@ from flows.search.loop import run_search
 from flows.search.progress import SearchResult
 from flows.settings.sections import CompareConfig, FolderConfig
 from sandbox.errors import CellFailed
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.support.command import assay
 from tests.support.prefect_machine import Machine, awaited
 from tests.support.search_fakes import (

@@ -15,7 +15,7 @@ from flows.judging.splits import suite_scenarios
 from flows.orchestration.runs import DRAFT
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from sandbox.source import candidate_id
-from simulator.library import policy_names, policy_source
+from simulator.domains.pipelines.library import policy_names, policy_source
 from tests.support.histories import candidates_by_process, essence, lines_of
 from tests.support.prefect_machine import Machine, awaited, end_group
 from tests.support.small_suite import write_suite

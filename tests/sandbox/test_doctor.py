@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.doctor import Canary, Check, Report, canaries, canary_check, examine
 from sandbox.outcome import Evaluation, Outcome
+from simulator.domains.pipelines.cell import IDLE_POLICY
 from tests.support.command import assay
 
 
@@ -20,7 +21,7 @@ def report(request: pytest.FixtureRequest) -> Report:
 def test_every_check_passes_on_this_machine(report: Report) -> None:
     assert report.ok, [check for check in report.checks if not check.ok]
     names = [check.name for check in report.checks]
-    assert [f"canary {canary.name}" for canary in canaries()] == [
+    assert [f"canary {canary.name}" for canary in canaries(IDLE_POLICY)] == [
         name for name in names if name.startswith("canary ")
     ]
     assert {"embedded cell", "protections in force"} <= set(names)
@@ -53,7 +54,7 @@ def test_one_failed_check_fails_the_report() -> None:
 
 
 def _fork() -> Canary:
-    (fork,) = [canary for canary in canaries() if canary.name == "fork"]
+    (fork,) = [canary for canary in canaries(IDLE_POLICY) if canary.name == "fork"]
     return fork
 
 

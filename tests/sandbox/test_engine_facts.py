@@ -145,6 +145,7 @@ def test_without_cpuset_a_cell_is_not_pinned() -> None:
         image_id="sha256:abc",
         workers=1,
         isolation=SPLIT,
+        domain="/opt/assay/simulator/domains/pipelines",
         limits=Limits(),
         seccomp=seccomp_profile("aarch64"),
         cpu=None,

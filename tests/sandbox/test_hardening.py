@@ -29,6 +29,7 @@ def options(**changes: Any) -> dict[str, Any]:
         "limits": Limits(),
         "seccomp": seccomp_profile("x86_64"),
         "cpu": 1,
+        "domain": "/opt/assay/simulator/domains/pipelines",
         "labels": {"assay.owner": "me"},
     }
     return container_options(**(given | changes))
@@ -105,7 +106,7 @@ def test_no_secret_reaches_the_environment_or_the_command_line() -> None:
     assert names == {"PATH", "PYTHONPATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LANG"}
     assert built["Entrypoint"] == list(ENTRYPOINT)
     assert set(built["Cmd"][::2]) == {
-        "--isolation", "--memory-mb", "--cpu-seconds", "--idle-seconds",
+        "--isolation", "--domain", "--memory-mb", "--cpu-seconds", "--idle-seconds",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from sandbox.outcome import Finding
 from sandbox.screen import MAX_FINDINGS, MAX_NODES, screen
 from simulator.cell.allowed import STANDARD_MODULES
+from simulator.domains.pipelines.contract import CONTRACT
 from simulator.driver import PolicyDriver
 
 CORPUS = sorted((Path(__file__).parent / "screen_corpus").glob("*.txt"))
@@ -54,19 +55,19 @@ HOSTILE = [
 
 
 def only(source: str) -> Finding:
-    (found,) = screen(source)
+    (found,) = screen(source, ["eudoxia"])
     return found
 
 
 def test_realistic_policies_pass() -> None:
-    found = {path.stem: screen(path.read_text(encoding="utf-8")) for path in CORPUS}
+    found = {path.stem: screen(path.read_text(encoding="utf-8"), ["eudoxia"]) for path in CORPUS}
 
     assert {name: findings for name, findings in found.items() if findings} == {}
 
 
 def test_realistic_policies_are_policies() -> None:
     for path in CORPUS:
-        PolicyDriver(path.read_text(encoding="utf-8"), path.name).load()
+        PolicyDriver(CONTRACT, path.read_text(encoding="utf-8"), path.name).load()
 
 
 def test_the_corpus_is_large_enough_to_mean_something() -> None:
@@ -79,7 +80,7 @@ def test_every_allowed_module_can_be_imported() -> None:
 
 def test_a_hostile_line_is_named() -> None:
     for source, code, told in HOSTILE:
-        found = screen(f"x = 1\n{source}\n")
+        found = screen(f"x = 1\n{source}\n", ["eudoxia"])
 
         assert any(one.code == code and told in one.message for one in found), source
         assert all(1 < one.line <= source.count("\n") + 2 for one in found), source

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flows.trials import side_by_side
 from sandbox.screen import screen
 from sandbox.source import candidate_id, malformed_because, parse, source_diff, source_line
-from simulator.library import policy_names, policy_source
+from simulator.domains.pipelines.library import policy_names, policy_source
 
 
 def test_a_candidate_is_named_by_the_hash_of_its_source() -> None:

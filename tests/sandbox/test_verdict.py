@@ -20,6 +20,7 @@ from simulator.cell.frames import CellReport, Tried, pack_report
 from simulator.cell.seal import ONE_UID, SPLIT
 
 NONCE = b"k" * 32
+DOMAIN = "d" * 64
 LOCKED: dict[str, Any] = {
     "asked": SPLIT,
     "uid_split": True,
@@ -38,13 +39,27 @@ SOURCE = "first = 1\n  second = 2\n"
 def ended(
     *tried: Tried, isolation: dict[str, Any] = LOCKED, fault: str | None = None, **rest: Any
 ) -> Ended:
-    report = CellReport(simulator_version="1", isolation=isolation, tried=list(tried), fault=fault)
+    report = CellReport(
+        simulator_version="1",
+        domain_sha256=DOMAIN,
+        isolation=isolation,
+        tried=list(tried),
+        fault=fault,
+    )
     return Ended(stdout=pack_report(report, NONCE), stderr="", **rest)
 
 
 def evaluations(what: Ended, *scenarios: str, isolation: str = SPLIT) -> tuple[Evaluation, ...]:
     wanted = container_protections(isolation)
-    return judge(what, nonce=NONCE, scenarios=scenarios, protections=wanted, source=SOURCE)[1]
+    _, found = judge(
+        what,
+        nonce=NONCE,
+        domain_sha256=DOMAIN,
+        scenarios=scenarios,
+        protections=wanted,
+        source=SOURCE,
+    )
+    return found
 
 
 def test_after_a_time_limit_nothing_counts_however_many_cells_were_used() -> None:
@@ -75,13 +90,13 @@ def test_a_good_report_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("outcome", sorted(OUTCOMES_OF_A_CELL - {Outcome.OK}))
 def test_every_failure_of_a_policy_is_an_outcome_not_an_error(outcome: Outcome) -> None:
-    tried = Tried(scenario="a", outcome=outcome, message="what", line=2, tick=7)
+    tried = Tried(scenario="a", outcome=outcome, message="what", line=2, step=7)
 
     (one,) = evaluations(ended(tried), "a")
 
     assert one.outcome is outcome
     assert one.problem is not None
-    assert (one.problem.message, one.problem.tick) == ("what", 7)
+    assert (one.problem.message, one.problem.step) == ("what", 7)
     assert one.problem.source_line == "second = 2"
 
 
@@ -186,3 +201,17 @@ def test_each_protection_of_an_embedded_cell_must_be_in_its_report(
 )
 def test_an_embedded_cell_without_its_seal_is_refused(name: str, weaker: Any) -> None:
     assert len(weaknesses(LOCKED | {name: weaker}, process_protections(SPLIT, ()))) == 1
+
+
+def test_a_result_of_another_domain_is_our_failure_and_no_score() -> None:
+    well = ended(Tried(scenario="a", outcome="ok"))
+
+    with pytest.raises(CellFailed, match="another domain than was asked for"):
+        judge(
+            well,
+            nonce=NONCE,
+            domain_sha256="e" * 64,
+            scenarios=["a"],
+            protections=container_protections(SPLIT),
+            source=SOURCE,
+        )

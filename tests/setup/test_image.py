@@ -37,7 +37,7 @@ def test_a_copy_of_the_simulator_has_the_same_hash(copy: Path) -> None:
     assert image_tag(copy) == f"assay-sim:{source_hash()[:12]}"
 
 
-@pytest.mark.parametrize("name", ["simulator/scenario.py", DOCKERFILE, WHEELS_LOCK])
+@pytest.mark.parametrize("name", ["simulator/suites.py", DOCKERFILE, WHEELS_LOCK])
 def test_a_changed_byte_changes_the_hash(copy: Path, name: str) -> None:
     before = source_hash(copy)
 
@@ -50,7 +50,7 @@ def test_a_changed_byte_changes_the_hash(copy: Path, name: str) -> None:
 def test_a_renamed_file_changes_the_hash(copy: Path) -> None:
     before = source_hash(copy)
 
-    (copy / "simulator" / "scenario.py").rename(copy / "simulator" / "scenery.py")
+    (copy / "simulator" / "suites.py").rename(copy / "simulator" / "suite.py")
 
     assert source_hash(copy) != before
 

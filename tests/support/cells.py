@@ -9,10 +9,11 @@ from pathlib import Path
 from sandbox.limits import Limits
 from sandbox.trial import Payload
 from simulator.cell.frames import LENGTH, CellLimits, CellReport, Job, pack_job, unpack_report
+from simulator.domains.pipelines.library import PIPELINES
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.scenario_codec import encode_scenario, scenario_sha256
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 NONCE = b"0123456789abcdef" * 2
@@ -138,7 +139,13 @@ def try_in_process(
 ) -> CellReport:
     """Return the report of a bare pid1 process on ``source``."""
     limits = limits or TIGHT.for_cell()
-    job = Job(nonce=NONCE, source=source, scenarios=[s.data for s in scenarios], limits=limits)
+    job = Job(
+        nonce=NONCE,
+        domain_sha256=PIPELINES.sha256,
+        source=source,
+        scenarios=[s.data for s in scenarios],
+        limits=limits,
+    )
     memory = ("--memory-mb", str(limits.memory_mb))
     cpu = ("--cpu-seconds", str(int(limits.policy_cpu_seconds)))
     workers = len(scenarios)

@@ -13,10 +13,10 @@ from flows.trials import Machinery, Trials
 from sandbox.provider import Ended, Setting
 from sandbox.trial import Sandbox
 from simulator.cell.frames import LENGTH, CellReport, Job, Tried, pack_report, unpack_job
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.scenario_codec import decode_scenario
 from simulator.errors import PolicyFailure
-from simulator.local_policy import LocalPolicy
 
 
 @contextmanager
@@ -53,7 +53,13 @@ class NoCell:
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
         wanted = unpack_job(job[LENGTH.size :])
         tried = [_tried(wanted, payload) for payload in wanted.scenarios]
-        report = CellReport(simulator_version="", isolation={}, tried=tried, fault=None)
+        report = CellReport(
+            simulator_version="",
+            domain_sha256=wanted.domain_sha256,
+            isolation={},
+            tried=tried,
+            fault=None,
+        )
         return Ended(stdout=pack_report(report, wanted.nonce), stderr="")
 
     def destroy(self) -> None:
@@ -68,7 +74,7 @@ def _tried(job: Job, payload: bytes) -> Tried:
     scenario, began = decode_scenario(payload), time.process_time()
     try:
         with _ONE_AT_A_TIME:
-            run = simulate(scenario.workload, scenario.params, LocalPolicy(job.source))
+            run = simulate(scenario.workload, scenario.params, local_policy(job.source))
     except PolicyFailure as error:
         failed = error.failure
         return Tried(
@@ -76,7 +82,7 @@ def _tried(job: Job, payload: bytes) -> Tried:
             outcome=failed.kind,
             message=failed.message,
             line=failed.line,
-            tick=failed.tick,
+            step=failed.step,
         )
     seconds = time.process_time() - began
     return Tried(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from simulator.scenario import Scenario
+from simulator.domains.pipelines.scenario import Scenario
 
 SERVE = """
 

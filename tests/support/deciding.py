@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domain import Run
+from simulator.domains.pipelines.contract import local_policy
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import policy_source
+from simulator.domains.pipelines.messages import Decision, MemoryReading, Observation, Setup
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.messages import Decision, MemoryReading, Observation, Setup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Recorder:
     """Passes everything on to a policy and keeps its decisions."""
 
     def __init__(self, source: str) -> None:
-        self.inner = LocalPolicy(source)
+        self.inner = local_policy(source)
         self.decisions: list[Decision] = []
 
     def start(self, setup: Setup) -> None:
@@ -47,7 +48,7 @@ class Recorder:
     def decide(
         self, observation: Observation, read_memory: Callable[[int], MemoryReading]
     ) -> Decision:
-        decision = self.inner.decide(observation, read_memory)
+        decision: Decision = self.inner.decide(observation, read_memory)
         if decision.assignments or decision.suspensions:
             self.decisions.append(decision)
         return decision

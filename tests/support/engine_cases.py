@@ -1,10 +1,11 @@
 """Small workloads and policies for tests of the engine, and a policy that keeps what it is told."""
 
-from simulator.domains.pipelines.engine import ReadMemory, Run, simulate
+from simulator.domain import Run
+from simulator.domains.pipelines.contract import local_policy
+from simulator.domains.pipelines.engine import ReadMemory, simulate
+from simulator.domains.pipelines.messages import Decision, Observation, Setup
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.local_policy import LocalPolicy
-from simulator.messages import Decision, Observation, Setup
 
 HEAD = """
 @register_scheduler_init(key="test")
@@ -61,14 +62,14 @@ class Watched:
     def __init__(self, source: str) -> None:
         self.observations: list[Observation] = []
         self.decisions: list[Decision] = []
-        self._policy = LocalPolicy(source)
+        self._policy = local_policy(source)
 
     def start(self, setup: Setup) -> None:
         self._policy.start(setup)
 
     def decide(self, observation: Observation, read_memory: ReadMemory) -> Decision:
         self.observations.append(observation)
-        decision = self._policy.decide(observation, read_memory)
+        decision: Decision = self._policy.decide(observation, read_memory)
         self.decisions.append(decision)
         return decision
 

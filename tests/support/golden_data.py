@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from simulator.domains.pipelines.cell import scenario_from_files
+from simulator.domains.pipelines.library import policy_names, policy_source
 from simulator.domains.pipelines.params import Params
-from simulator.library import policy_names, policy_source
-from simulator.scenario import Scenario
-from simulator.suites import scenario_from_files
+from simulator.domains.pipelines.scenario import Scenario
 
 FOLDER = Path(__file__).resolve().parent.parent / "golden"
 

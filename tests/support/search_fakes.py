@@ -14,8 +14,8 @@ from flows.settings.search import SearchConfig, load_config
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Workload
-from simulator.scenario import Scenario
 
 DURATION = 100
 CELL = CellInfo(image_id="sha256:fake", runtime="fake", isolation="none", seconds=0.5)
@@ -49,7 +49,7 @@ def evaluation(
 def failure(name: str, outcome: Outcome = Outcome.POLICY_ERROR) -> Evaluation:
     """Return a failed evaluation."""
     return Evaluation(
-        scenario=name, outcome=outcome, problem=Problem(message="ValueError: no", line=1, tick=7)
+        scenario=name, outcome=outcome, problem=Problem(message="ValueError: no", line=1, step=7)
     )
 
 

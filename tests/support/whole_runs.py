@@ -10,7 +10,7 @@ from flows.experiment import run_experiment
 from flows.orchestration.folder import evaluate_folder
 from flows.settings.search import load_config
 from flows.settings.sections import FolderConfig
-from simulator.library import policy_source
+from simulator.domains.pipelines.library import policy_source
 from tests.support import model_server as behaves
 from tests.support.cells_of_no_wall import tried_in_this_process
 from tests.support.command import assay

@@ -5,7 +5,7 @@ ends of suspensions, containers in order of creation, the memory killer, the tim
 results, removal.
 """
 
-from simulator.agenda import Agenda
+from simulator.domains.pipelines.agenda import Agenda
 from simulator.domains.pipelines.containers import Container, Pool
 from simulator.domains.pipelines.courses import Courses, Fallout
 from simulator.domains.pipelines.decisions import (
@@ -17,12 +17,17 @@ from simulator.domains.pipelines.decisions import (
 )
 from simulator.domains.pipelines.jobs import Jobs
 from simulator.domains.pipelines.memory import MemoryAccounts
+from simulator.domains.pipelines.messages import (
+    Decision,
+    MemoryReading,
+    NewAssignment,
+    NewContainer,
+)
 from simulator.domains.pipelines.overflow import find_overflow, leave_bound, next_check
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.plans import Planner
 from simulator.domains.pipelines.recorder import Recorder
 from simulator.domains.pipelines.states import NEVER
-from simulator.messages import Decision, MemoryReading, NewAssignment, NewContainer
 
 
 class Cluster:

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from simulator.domains.pipelines.messages import NewAssignment, Number
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND, Plan
 from simulator.domains.pipelines.states import NEVER
-from simulator.messages import NewAssignment, Number
 
 PlacedPhase = tuple[int, Number | None, bool]
 """Tick at which it begins, GB or None for growing, and whether the step to it is smooth."""

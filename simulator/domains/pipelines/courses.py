@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from simulator.agenda import Agenda
+from simulator.domains.pipelines.agenda import Agenda
 from simulator.domains.pipelines.containers import Container, Pool
 from simulator.domains.pipelines.decisions import refuse
 from simulator.domains.pipelines.jobs import Jobs

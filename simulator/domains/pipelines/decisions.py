@@ -5,9 +5,9 @@ from typing import Never
 
 from simulator.domains.pipelines.containers import Pool
 from simulator.domains.pipelines.jobs import Jobs
+from simulator.domains.pipelines.messages import Decision, NewAssignment, Number
 from simulator.domains.pipelines.states import FAILED, PENDING, STATE_NAMES
 from simulator.errors import Failure, PolicyFailure
-from simulator.messages import Decision, NewAssignment, Number
 
 Suspension = tuple[str, int]
 
@@ -19,7 +19,7 @@ MOST = 10**12
 
 def refuse(tick: int, message: str) -> Never:
     """End the simulation: what the policy decided at ``tick`` cannot be carried out."""
-    raise PolicyFailure(Failure(kind="invalid_decision", message=message, tick=tick))
+    raise PolicyFailure(Failure(kind="invalid_decision", message=message, step=tick))
 
 
 def by_pool(

@@ -9,8 +9,8 @@ import numpy as np
 from simulator.domains.pipelines.estimator import peak_memory_gb
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.scenario import Scenario
 
 CPU_CHOICES = (1, 2, 4, 8, 16)
 QUANTILES = (10, 50, 90, 100)

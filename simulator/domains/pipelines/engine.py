@@ -6,13 +6,20 @@ successful are noticed, if the tick gave a result; statistics are sampled.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Protocol
 
+from simulator.contract import Policy
+from simulator.domain import Run
 from simulator.domains.pipelines.cluster import Cluster
 from simulator.domains.pipelines.estimator import estimates
 from simulator.domains.pipelines.jobs import Jobs
+from simulator.domains.pipelines.messages import (
+    Decision,
+    MemoryReading,
+    NewPipeline,
+    Observation,
+    Setup,
+)
 from simulator.domains.pipelines.metrics import compute_metrics
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.recorder import Recorder
@@ -20,36 +27,11 @@ from simulator.domains.pipelines.states import NEVER
 from simulator.domains.pipelines.stats import compute_stats
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import Failure, PolicyFailure
-from simulator.messages import Decision, MemoryReading, NewPipeline, Observation, Setup
 
 ReadMemory = Callable[[int], MemoryReading]
 
 FORGOTTEN: list[float | None] = []
 """Stands for the estimates of pipelines that have arrived."""
-
-
-class Policy(Protocol):
-    """What the engine asks of a policy, wherever it runs. Failures raise :class:`PolicyFailure`."""
-
-    def start(self, setup: Setup) -> None:
-        """Prepare for a simulation; called once."""
-
-    def decide(self, observation: Observation, read_memory: ReadMemory) -> Decision:
-        """Return the first decision that is not empty, or the one of ``quiet_until``.
-
-        ``read_memory(tick)`` may be called once, for a tick of the observation; it returns the
-        memory in use at the end of ``tick - 1``.
-        """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A simulation that came to its end; ``stats`` has the reference's figures, by its names."""
-
-    stats: dict[str, Any]
-    metrics: dict[str, Any]
-    policy_calls: int
-    decision_sha256: str
 
 
 def simulate(workload: Workload, params: Params, policy: Policy) -> Run:
@@ -175,7 +157,7 @@ class _Simulation:
             quiet_until = max(tick, min(event, self.arrival_tick - 1, self.num_ticks - 1))
         observation = self._observe(tick, quiet_until, arrivals)
         self._open_reading = (tick, quiet_until)
-        decision = self.policy.decide(observation, self._read_memory)
+        decision: Decision = self.policy.decide(observation, self._read_memory)
         self._open_reading = (0, -1)
         acted = decision.suspensions or decision.assignments
         if not tick <= decision.tick <= quiet_until or (not acted and decision.tick != quiet_until):
@@ -228,4 +210,4 @@ class _Simulation:
 
 
 def _break_protocol(tick: int, message: str) -> None:
-    raise PolicyFailure(Failure(kind="protocol_error", message=message, tick=tick))
+    raise PolicyFailure(Failure(kind="protocol_error", message=message, step=tick))

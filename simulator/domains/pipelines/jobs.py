@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Sequence
 
+from simulator.domains.pipelines.messages import NewOperator, NewPipeline
 from simulator.domains.pipelines.states import (
     ASSIGNED,
     COMPLETED,
@@ -13,7 +14,6 @@ from simulator.domains.pipelines.states import (
     SUSPENDING,
 )
 from simulator.domains.pipelines.workload import Operator, Pipeline, Segment
-from simulator.messages import NewOperator, NewPipeline
 
 NOT_YET = -1
 

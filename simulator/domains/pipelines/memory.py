@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.domains.pipelines.containers import Container, Pool
+from simulator.domains.pipelines.messages import Number
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
 from simulator.domains.pipelines.states import NEVER
 from simulator.exact_sums import float_sum
-from simulator.messages import Number
 
 BLOCK_CELLS = 1 << 17
 """Additions made in one array operation: bounds memory, and stays within the processor's cache."""

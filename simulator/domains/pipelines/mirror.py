@@ -1,7 +1,17 @@
 """The policy's side of the simulation: turns observations into the objects a policy reads."""
 
 from collections.abc import Callable
+from typing import Any
 
+from simulator.contract import plain_number, refuse, shown, whole_number
+from simulator.domains.pipelines.messages import (
+    Decision,
+    MemoryReading,
+    NewAssignment,
+    NewPipeline,
+    Observation,
+    Setup,
+)
 from simulator.domains.pipelines.policy_cluster import (
     Clock,
     Container,
@@ -10,13 +20,13 @@ from simulator.domains.pipelines.policy_cluster import (
     Scheduler,
     Wake,
 )
-from simulator.domains.pipelines.policy_requests import Assignment, ExecutionResult
+from simulator.domains.pipelines.policy_requests import Assignment, ExecutionResult, Suspend
 from simulator.domains.pipelines.policy_values import Priority
 from simulator.domains.pipelines.policy_work import DAG, Operator, Pipeline, PipelineRuntimeStatus
 from simulator.domains.pipelines.states import COMPLETED
-from simulator.messages import MemoryReading, NewPipeline, Observation, Setup
 
 SCAN_GB_PER_SECOND = 20
+NOTHING: tuple[list[Any], list[Any]] = ([], [])
 
 ReadMemory = Callable[[int], MemoryReading]
 
@@ -39,7 +49,8 @@ class Mirror:
         ]
         self.wake = Wake(self.clock)
         executor, params = Executor(pools), dict(setup.params)
-        self.scheduler = Scheduler(executor, self.clock, params, algo_name, self.wake)
+        self.state = Scheduler(executor, self.clock, params, algo_name, self.wake)
+        self.step: int | None = None
         self.returned: list[tuple[Assignment, int]] = []
         """The assignments of the last decision with their pools: containers are made of them."""
         self._pools = pools
@@ -49,6 +60,43 @@ class Mirror:
         self._num_pipelines = 0
         self._containers: dict[int, Container] = {}
         self._successful: list[PipelineRuntimeStatus] = []
+
+    def decide(
+        self,
+        step: Callable[..., Any],
+        observation: Observation,
+        read_memory: ReadMemory,
+    ) -> Decision:
+        """Call the policy up to ``quiet_until``, or until it decides something."""
+        results, pipelines = self.apply(observation, read_memory)
+        clock, scheduler = self.clock, self.state
+        quiet_until = observation.quiet_until
+        tick = self.step = observation.tick
+        answer = step(scheduler, results, pipelines)
+        while answer == NOTHING and tick < quiet_until:
+            self.step = tick = tick + 1
+            clock.tick = tick
+            answer = step(scheduler, [], [])
+        while tick < quiet_until and _is_empty(answer, tick):
+            self.step = tick = tick + 1
+            clock.tick = tick
+            answer = step(scheduler, [], [])
+        return self._decision(answer, tick, tick - observation.tick + 1)
+
+    def _decision(self, answer: Any, tick: int, calls: int) -> Decision:
+        suspensions, assignments = _unpack(answer, tick)
+        wake_tick = self.wake.after(tick)
+        if not suspensions and not assignments:
+            return Decision(tick=tick, calls=calls, wake_tick=wake_tick)
+        typed = [_typed_assignment(each, tick, self) for each in assignments]
+        self.returned = [(each, new.pool) for each, new in zip(assignments, typed, strict=True)]
+        return Decision(
+            tick=tick,
+            calls=calls,
+            suspensions=[_typed_suspension(each, tick) for each in suspensions],
+            assignments=typed,
+            wake_tick=wake_tick,
+        )
 
     def apply(
         self, observation: Observation, read_memory: ReadMemory
@@ -199,3 +247,50 @@ class MemoryMirror:
             self._containers[number] = gb
             grown.append((pool, number, place + 1))
         self._growing = grown
+
+
+def _is_empty(answer: Any, tick: int) -> bool:
+    suspensions, assignments = _unpack(answer, tick)
+    return not suspensions and not assignments
+
+
+def _unpack(answer: Any, tick: int) -> tuple[list[Any], list[Any]]:
+    """Return the two lists of an answer; refuse anything of another shape."""
+    if type(answer) is tuple and len(answer) == 2 and type(answer[0]) is type(answer[1]) is list:
+        return list(answer[0]), list(answer[1])
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        refuse(f"step returned {shown(answer)}, expected (suspensions, assignments)", tick)
+    for name, part in zip(("suspensions", "assignments"), answer, strict=True):
+        if not isinstance(part, list | tuple):
+            refuse(f"step returned {shown(part)} as {name}, expected a list", tick)
+    return list(answer[0]), list(answer[1])
+
+
+def _typed_suspension(request: Any, tick: int) -> tuple[str, int]:
+    if not isinstance(request, Suspend):
+        refuse(f"suspensions hold {shown(request)}, expected Suspend objects", tick)
+    name: object = request.container_id
+    if not isinstance(name, str) or not name.isascii():
+        refuse(f"Suspend has container_id={shown(name)}, expected a container_id", tick)
+    return str(name), whole_number(request.pool_id, "Suspend has pool_id", tick)
+
+
+def _typed_assignment(request: Any, tick: int, mirror: Mirror) -> NewAssignment:
+    if not isinstance(request, Assignment):
+        refuse(f"assignments hold {shown(request)}, expected Assignment objects", tick)
+    operators: list[int] = []
+    for operator in request.ops:
+        place = mirror.operator_number(operator)
+        if place is None:
+            refuse(f"Assignment has {shown(operator)} in ops, expected arrived operators", tick)
+        operators.append(place)
+    priority: object = request.priority
+    if not isinstance(priority, Priority):
+        refuse(f"Assignment has priority={shown(priority)}, expected a Priority", tick)
+    return NewAssignment(
+        operators=operators,
+        cpu=plain_number(request.cpu, "Assignment has cpu", tick),
+        ram=plain_number(request.ram, "Assignment has ram", tick),
+        pool=whole_number(request.pool_id, "Assignment has pool_id", tick),
+        priority=int(priority._value_),
+    )

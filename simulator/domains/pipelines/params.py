@@ -1,7 +1,6 @@
 """The simulation parameters: cluster, clock, workload generator and rules, checked on creation."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import ParamsError
-from simulator.textfile import one_line, read_json, read_text, show
+from simulator.textfile import read_json, read_toml, show
 
 MAX_TICKS = 10_000_000_000
 MAX_SECONDS = 100_000_000
@@ -113,13 +112,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         return read_json(path, ParamsError, MAX_PARAMS_BYTES)
     if suffix != ".toml":
         raise ParamsError(f"{path}: file name ends in {suffix!r}, expected .json or .toml")
-    text = read_text(path, ParamsError, MAX_PARAMS_BYTES)
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise ParamsError(f"{path}: nested too deeply, expected plain keys and values") from None
-    except ValueError as error:
-        raise ParamsError(f"{path}: not valid TOML: {one_line(str(error))}") from None
+    return read_toml(path, ParamsError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
 from simulator.errors import InputError
 from simulator.messages import MessageError, decode, encode
-from simulator.scenario import Scenario
 
 SegmentRow = tuple[int | float, str, int | float | None, int | float]
 OperatorRow = tuple[str, list[int], list[int]]

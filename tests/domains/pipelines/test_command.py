@@ -142,7 +142,7 @@ def bad_commands(folder: Path) -> dict[str, list[str]]:
     return {
         "expected run": [],
         "invalid choice": ["walk"],
-        "the following arguments are required: --params": ["run"],
+        "give --scenario, or --params for pipelines": ["run"],
         "none.json: cannot be read": ["run", "--params", str(folder / "none.json")],
         "folder.json: cannot be read: is a directory": [
             "run",
@@ -161,7 +161,13 @@ def bad_commands(folder: Path) -> dict[str, list[str]]:
             str(folder / "none.csv"),
         ],
         "p.json:1: column": ["run", "--params", params, "--trace", params],
-        "choose from": ["run", "--params", params, "--policy-calls", "never"],
+        "--policy-calls is 'never', expected one of on_change": [
+            "run",
+            "--params",
+            params,
+            "--policy-calls",
+            "never",
+        ],
         "cannot be written": ["trace", "--params", params, "--out", str(folder / "no/where.csv")],
         "--draws": ["trace", "--params", params, "--draws", "v3", "--out", str(folder / "t.csv")],
     }

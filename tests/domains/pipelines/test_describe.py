@@ -6,10 +6,10 @@ from simulator.domains.pipelines.describe import (
     operator_seconds,
     render_description,
 )
+from simulator.domains.pipelines.library import load_suite
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.scenario import Scenario
-from simulator.suites import load_suite
 
 SCAN = Segment(baseline_cpu_seconds=0, storage_read_gb=40)
 SOLVE = Segment(baseline_cpu_seconds=16, cpu_scaling="squared", memory_gb=10)

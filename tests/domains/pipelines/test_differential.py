@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import policy_source
+from simulator.domains.pipelines.messages import Decision, MemoryReading, Observation, Setup
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import PolicyFailure
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.messages import Decision, MemoryReading, Observation, Setup
 from tests.oracle.ticks import Decision as OracleDecision
 from tests.oracle.ticks import simulate_by_ticks
 from tests.support.random_scenarios import random_scenario
@@ -40,7 +40,7 @@ class Recorder:
     """Passes everything on to a policy and keeps every decision that is not empty."""
 
     def __init__(self, source: str) -> None:
-        self.inner = LocalPolicy(source)
+        self.inner = local_policy(source)
         self.decisions: list[OracleDecision] = []
 
     def start(self, setup: Setup) -> None:
@@ -49,7 +49,7 @@ class Recorder:
     def decide(
         self, observation: Observation, read_memory: Callable[[int], MemoryReading]
     ) -> Decision:
-        decision = self.inner.decide(observation, read_memory)
+        decision: Decision = self.inner.decide(observation, read_memory)
         if decision.suspensions or decision.assignments:
             asked = [(a.operators, a.cpu, a.ram, a.pool, a.priority) for a in decision.assignments]
             suspended = [(name, pool) for name, pool in decision.suspensions]
@@ -70,7 +70,7 @@ def difference(workload: Workload, params: Params, source: str) -> str:
     try:
         run = simulate(workload, params, recorder)
     except PolicyFailure as problem:
-        failure_tick = problem.failure.tick
+        failure_tick = problem.failure.step
     same = {
         "failure": failure_tick == oracle.failure_tick,
         "decisions": recorder.decisions == oracle.decisions,

@@ -2,11 +2,12 @@
 
 import pytest
 
+from simulator.domains.pipelines.contract import CONTRACT
 from simulator.domains.pipelines.engine import make_setup
+from simulator.domains.pipelines.messages import Decision, Observation
 from simulator.domains.pipelines.params import Params
 from simulator.driver import PolicyDriver
 from simulator.errors import Failure, PolicyFailure
-from simulator.messages import Decision, Observation
 
 PAIR = """
 @register_scheduler_init(key="mine")
@@ -21,15 +22,18 @@ def step(s, results, pipelines):
 
 def _load_failure(source: str) -> Failure:
     with pytest.raises(PolicyFailure) as caught:
-        PolicyDriver(source).load()
+        PolicyDriver(CONTRACT, source).load()
     return caught.value.failure
 
 
 def _decide(source: str, quiet_until: int = 0) -> Decision:
-    driver = PolicyDriver(source)
+    driver = PolicyDriver(CONTRACT, source)
     driver.load()
     driver.start(make_setup(Params(num_pools=1, ticks_per_second=10)))
-    return driver.decide(Observation(tick=0, quiet_until=quiet_until), lambda tick: None)  # type: ignore[arg-type,return-value]
+    decision: Decision = driver.decide(
+        Observation(tick=0, quiet_until=quiet_until), lambda tick: None
+    )
+    return decision
 
 
 def _failure(body: str, quiet_until: int = 0) -> Failure:
@@ -74,7 +78,7 @@ def test_an_exception_names_the_innermost_line_of_the_policy() -> None:
     failure = _failure("return [], sorted([1, 2], key=lambda x: 1 / 0)", quiet_until=5)
 
     assert failure == Failure(
-        kind="policy_error", message="ZeroDivisionError: division by zero", tick=0, line=8
+        kind="policy_error", message="ZeroDivisionError: division by zero", step=0, line=8
     )
 
 
@@ -88,7 +92,7 @@ def test_the_cause_of_a_failure_is_kept() -> None:
 def test_an_exception_on_a_quiet_tick_names_that_tick() -> None:
     body = "if s.clock.now_ticks() == 3: raise KeyError('x')\n    return [], []"
 
-    assert _failure(body, quiet_until=9).tick == 3
+    assert _failure(body, quiet_until=9).step == 3
 
 
 def test_an_exception_whose_text_cannot_be_read_is_still_reported() -> None:
@@ -148,7 +152,7 @@ def test_an_empty_tuple_of_tuples_is_an_empty_decision() -> None:
     ],
 )
 def test_imports_of_policies_written_for_eudoxia_work(line: str) -> None:
-    PolicyDriver(line + PAIR).load()
+    PolicyDriver(CONTRACT, line + PAIR).load()
 
 
 def test_imports_work_inside_functions_too() -> None:
@@ -161,11 +165,13 @@ def test_dataclasses_with_postponed_annotations_can_be_defined() -> None:
     head = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
     body = "@dataclass\nclass Note:\n    size: int = 3\n"
 
-    PolicyDriver(head + body + PAIR).load()
+    PolicyDriver(CONTRACT, head + body + PAIR).load()
 
 
 def test_a_policy_cannot_change_the_names_of_another() -> None:
-    PolicyDriver(PAIR + "Assignment = None\nimport eudoxia; eudoxia.Priority = None").load()
+    PolicyDriver(
+        CONTRACT, PAIR + "Assignment = None\nimport eudoxia; eudoxia.Priority = None"
+    ).load()
 
     assert _decide(PAIR).tick == 0
 

@@ -6,7 +6,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domain import Run
+from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import (
     SCALINGS,

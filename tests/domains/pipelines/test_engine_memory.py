@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simulator.domains.pipelines.engine import Run
+from simulator.domain import Run
 from tests.support.engine_cases import Watched, pipeline, run, work
 
 ONCE = "return [], [put(ops(0))] if tick == 0 else []"

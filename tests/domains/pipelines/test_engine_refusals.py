@@ -3,10 +3,10 @@
 import pytest
 
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.messages import Decision, NewAssignment, Observation, Setup
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import Failure, PolicyFailure
-from simulator.messages import Decision, NewAssignment, Observation, Setup
 from tests.support.engine_cases import pipeline, run, work
 
 
@@ -35,7 +35,7 @@ def test_a_decision_that_cannot_be_carried_out_is_refused(body: str) -> None:
 
     assert failure.kind == "invalid_decision"
     assert REFUSED[body] in failure.message
-    assert failure.tick == 0
+    assert failure.step == 0
 
 
 def test_several_operators_are_refused_where_containers_hold_one() -> None:
@@ -51,7 +51,7 @@ def test_a_running_container_cannot_be_suspended_between_boundaries() -> None:
     )
 
     assert "container c1 of pool 0 cannot be suspended right now" in failure.message
-    assert failure.tick == 2
+    assert failure.step == 2
 
 
 def test_one_container_cannot_be_suspended_twice_in_one_call() -> None:

@@ -6,21 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.domain import Run
+from simulator.domains.pipelines.contract import CONTRACT
 from simulator.domains.pipelines.decisions import LEAST_CPUS, MOST
-from simulator.domains.pipelines.engine import ReadMemory, Run, simulate
-from simulator.domains.pipelines.params import Params
-from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
-from simulator.driver import PolicyDriver
-from simulator.errors import Failure, PolicyFailure
-from simulator.messages import (
+from simulator.domains.pipelines.engine import ReadMemory, simulate
+from simulator.domains.pipelines.messages import (
     Decision,
     MemoryReading,
     NewAssignment,
     Observation,
     Setup,
-    decode,
-    encode,
 )
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Operator, Pipeline, Priority, Segment, Workload
+from simulator.driver import PolicyDriver
+from simulator.errors import Failure, PolicyFailure
+from simulator.messages import decode, encode
 from tests.support.engine_cases import pipeline, run, work
 
 ADMITTED = ("invalid_decision", "policy_error")
@@ -65,7 +66,7 @@ class Encoded:
     """A policy behind the codec, as in a cell: only bytes pass between it and the engine."""
 
     def __init__(self, source: str) -> None:
-        self._driver = PolicyDriver(source)
+        self._driver = PolicyDriver(CONTRACT, source)
 
     def start(self, setup: Setup) -> None:
         self._driver.load()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.generate import generate_workload
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
-from simulator.local_policy import LocalPolicy
 from tests.oracle.ticks import simulate_by_ticks
 from tests.support.golden_data import golden_scenario, paper_figures, scenario_figures, source_of
 
@@ -27,7 +27,7 @@ def test_random_scenarios_are_equal_when_called_on_every_tick(name: str) -> None
     golden = golden_scenario(name, policy_calls="every_tick")
     scenario = golden.scenario
 
-    run = simulate(scenario.workload, scenario.params, LocalPolicy(golden.policy))
+    run = simulate(scenario.workload, scenario.params, local_policy(golden.policy))
 
     assert run.stats == golden.expected
     assert run.policy_calls == scenario.params.num_ticks
@@ -38,7 +38,7 @@ def test_random_scenarios_are_equal_when_called_on_change(name: str) -> None:
     golden = golden_scenario(name, policy_calls="on_change")
     scenario = golden.scenario
 
-    run = simulate(scenario.workload, scenario.params, LocalPolicy(golden.policy))
+    run = simulate(scenario.workload, scenario.params, local_policy(golden.policy))
 
     assert run.stats == golden.expected
 
@@ -67,7 +67,7 @@ def test_paper_traces_are_equal(name: str, policy: str) -> None:
     text = render_trace(generate_workload(params), params.ticks_per_second)
     workload = parse_trace(text, params.ticks_per_second)
 
-    run = simulate(workload, params, LocalPolicy(source_of(policy)))
+    run = simulate(workload, params, local_policy(source_of(policy)))
 
     assert run.stats == _renamed(figures["stats_on_v2_trace"][policy])
 

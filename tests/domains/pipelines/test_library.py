@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from sandbox.screen import screen
-from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domain import Run
+from simulator.domains.pipelines.contract import local_policy
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import policy_names, policy_source
 from simulator.errors import InputError
-from simulator.library import policy_names, policy_source
-from simulator.local_policy import LocalPolicy
 from tests.oracle.ticks import simulate_by_ticks
 from tests.support.random_scenarios import random_scenario
 
@@ -24,7 +25,7 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 def run(name: str, seed: int, **changes: Any) -> Run:
     workload, params = random_scenario(seed, **NEEDS.get(name, {}), **changes)
-    return simulate(workload, params, LocalPolicy(policy_source(name)))
+    return simulate(workload, params, local_policy(policy_source(name)))
 
 
 def test_the_library_has_ten_policies() -> None:
@@ -117,5 +118,5 @@ def test_the_oracle_agrees_on_what_the_policies_achieve(name: str) -> None:
     for seed in range(6000, 6008):
         workload, params = random_scenario(seed, policy_calls="on_change")
 
-        ours = simulate(workload, params, LocalPolicy(source)).stats
+        ours = simulate(workload, params, local_policy(source)).stats
         assert ours == simulate_by_ticks(workload, params, source).stats, seed

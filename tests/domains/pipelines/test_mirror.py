@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from simulator.domains.pipelines.engine import make_setup
+from simulator.domains.pipelines.messages import NewContainer, NewOperator, NewPipeline, Observation
 from simulator.domains.pipelines.mirror import Mirror
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.policy_api import (
@@ -17,7 +18,6 @@ from simulator.domains.pipelines.policy_api import (
 )
 from simulator.domains.pipelines.workload import Segment
 from simulator.errors import PolicyFailure
-from simulator.messages import NewContainer, NewOperator, NewPipeline, Observation
 from tests.support.engine_cases import pipeline, run, work
 
 
@@ -92,7 +92,7 @@ def test_results_and_states_come_from_observations() -> None:
     mirror.returned = [(request, 1)]
 
     _see(mirror, 4, containers=[NewContainer(number=1, assignment=0)], op_states=[(0, 2)])
-    pool = mirror.scheduler.executor.pools[1]
+    pool = mirror.state.executor.pools[1]
     container = pool.active_containers[0]
     results, _ = _see(mirror, 9, op_states=[(0, 4), (1, 2), (1, 5)], results=[(1, "OOM")])
 

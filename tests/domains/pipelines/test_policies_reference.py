@@ -2,11 +2,12 @@
 
 import pytest
 
-from simulator.domains.pipelines.engine import Run, simulate
+from simulator.domain import Run
+from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import policy_names, policy_source
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.workload import Pipeline, Priority, Workload
 from simulator.errors import InputError, PolicyFailure
-from simulator.library import policy_names, policy_source
 from tests.support.engine_cases import Watched, pipeline, work
 
 BATCH = Priority.BATCH_PIPELINE

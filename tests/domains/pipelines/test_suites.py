@@ -8,20 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.domains.pipelines.cell import scenario_from_files
 from simulator.domains.pipelines.families import find_family, generate_family
+from simulator.domains.pipelines.library import load_suite, suite_names
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario_codec import decode_scenario, encode_scenario
 from simulator.domains.pipelines.suite_builder import build_suites
 from simulator.domains.pipelines.workload import Segment, Workload
 from simulator.errors import InputError, TraceError
-from simulator.scenario import SPLITS
-from simulator.suites import (
-    decode_scenario,
-    encode_scenario,
-    load_suite,
-    scenario_from_files,
-    suite_names,
-    traces_folder,
-)
+from simulator.suites import SPLITS, traces_folder
 
 MAX_SHIPPED_BYTES = 3_000_000
 
@@ -132,7 +127,7 @@ BROKEN = [
     (HEAD, "scenarios is missing"),
     ("scenario = 1\n", "unknown key 'scenario'"),
     (HEAD + ENTRY, "scenario 1: sha256 is None, expected a text"),
-    (HEAD + ENTRY + 'sha256 = "00"\n', "expected '00' as suite.toml says"),
+    (HEAD + ENTRY + 'sha256 = "00"\n', "expected '00' as the suite file says"),
     (HEAD + ENTRY + 'trace = "none.csv"\nsha256 = "00"\n', "none.csv: cannot be read"),
     (HEAD + ENTRY.replace("train", "trian"), "split is 'trian', expected train, validation, test"),
     (HEAD + ENTRY + "params = 3\n", "scenario 1: params is 3, expected a table"),

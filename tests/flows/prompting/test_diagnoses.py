@@ -255,7 +255,7 @@ def _failing(body: str, *pipelines: Pipeline) -> SeenAttempt:
         run(body, *pipelines)
     except PolicyFailure as failure:
         told = failure.failure
-        problem = Problem(message=told.message, line=told.line, tick=told.tick)
+        problem = Problem(message=told.message, line=told.line, step=told.step)
         return attempt(
             outcome="policy_error",
             problem=problem.message,

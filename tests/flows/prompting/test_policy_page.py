@@ -7,12 +7,12 @@ import pytest
 
 from flows.prompting.policy_page import LEFT_OUT, OBJECTS, PARAMS, members, policy_page
 from simulator.domains.pipelines import policy_api as api
-from simulator.domains.pipelines.contract_names import Registry, contract_names
+from simulator.domains.pipelines.contract import contract_names
 from simulator.domains.pipelines.engine import make_setup
+from simulator.domains.pipelines.messages import NewOperator, NewPipeline, Observation, Setup
 from simulator.domains.pipelines.mirror import Mirror
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.states import COMPLETED, FAILED
-from simulator.messages import NewOperator, NewPipeline, Observation, Setup
 from tests.support.engine_cases import pipeline, run, work
 
 SETUP = Setup(
@@ -53,11 +53,11 @@ def instances() -> dict[str, Any]:
     operator = NewOperator(id="op1", parents=[], estimate_gb=None)
     arrival = NewPipeline(id="p1", priority=1, arrival_tick=0, operators=[operator])
     _, pipelines = mirror.apply(Observation(tick=0, quiet_until=0, arrivals=[arrival]), _no_reading)
-    pipeline, pool = pipelines[0], mirror.scheduler.executor.pools[0]
+    pipeline, pool = pipelines[0], mirror.state.executor.pools[0]
     op = next(iter(pipeline.values))
     request = api.Assignment([op], 1, 1, pipeline.priority, 0, pipeline.pipeline_id)
     return {
-        "s": mirror.scheduler,
+        "s": mirror.state,
         "pool": pool,
         "container": api.Container(0, request, pool, mirror.clock),
         "pipeline": pipeline,
@@ -111,7 +111,7 @@ def test_the_page_shows_signatures_and_what_an_assignment_takes() -> None:
 def test_every_name_that_needs_no_import_is_on_the_page() -> None:
     page = policy_page("on_change")
 
-    assert not [name for name in contract_names(Registry()) if f"`{name}`" not in page]
+    assert not [name for name in contract_names() if f"`{name}`" not in page]
 
 
 def test_the_parameters_on_the_page_are_those_that_describe_a_scenario() -> None:

@@ -13,13 +13,12 @@ from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 from flows.prompting.templates import load_templates
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
+from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
+from simulator.domains.pipelines.library import load_suite, policy_source
 from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Workload
-from simulator.library import policy_source
-from simulator.local_policy import LocalPolicy
-from simulator.scenario import Scenario
-from simulator.suites import load_suite
 from tests.support.attempts import attempt, baseline, evaluation, failure
 from tests.support.engine_cases import pipeline, work
 
@@ -198,7 +197,7 @@ def test_the_skeleton_runs_everywhere_and_is_nothing_to_copy() -> None:
 
     for each in [scenario for scenario in shipped if scenario.name in names]:
         own, fair = (
-            simulate(each.workload, each.params, LocalPolicy(text)).metrics
+            simulate(each.workload, each.params, local_policy(text)).metrics
             for text in (source, policy_source("shortest-first"))
         )
 

@@ -59,7 +59,7 @@ def test_a_worker_that_sleeps_is_ended_long_before_its_wall_time() -> None:
 
     ended = tried("lock = sys.modules['threading'].Lock(); lock.acquire(); lock.acquire()", limits)
 
-    assert (ended.outcome, ended.tick) == ("wall_limit", 0)
+    assert (ended.outcome, ended.step) == ("wall_limit", 0)
     assert ended.message == "one call waited for something that never comes, for more than 0.5 s"
     assert ended.seconds < 20
 
@@ -101,7 +101,7 @@ def test_a_worker_that_waits_for_its_turn_on_a_busy_machine_is_not_asleep() -> N
 
 
 def test_a_failure_names_the_tick_of_the_call() -> None:
-    assert tried("1 / 0").tick == 0
+    assert tried("1 / 0").step == 0
 
 
 def test_a_failure_in_a_quiet_stretch_names_its_own_tick() -> None:
@@ -113,7 +113,7 @@ def test_a_failure_in_a_quiet_stretch_names_its_own_tick() -> None:
 
     [ended] = try_in_process(source, [scenario]).tried
 
-    assert (ended.outcome, ended.tick) == ("policy_error", 2), ended
+    assert (ended.outcome, ended.step) == ("policy_error", 2), ended
 
 
 def test_prints_keep_their_head_and_say_what_was_dropped() -> None:

@@ -23,6 +23,7 @@ from simulator.cell.frames import (
 NONCE = b"n" * 32
 REPORT = CellReport(
     simulator_version="1",
+    domain_sha256="d" * 64,
     isolation={"uid_split": True},
     tried=[Tried(scenario="a", outcome="ok", stats={"x": 1.5, "y": None})],
 )
@@ -30,7 +31,13 @@ FRAME = pack_report(REPORT, NONCE)
 
 
 def test_a_job_arrives_as_it_was_sent() -> None:
-    job = Job(nonce=NONCE, source="x = 1\n", scenarios=[b"one", b"two"], limits=CellLimits())
+    job = Job(
+        nonce=NONCE,
+        domain_sha256="d" * 64,
+        source="x = 1\n",
+        scenarios=[b"one", b"two"],
+        limits=CellLimits(),
+    )
 
     assert unpack_job(pack_job(job)[LENGTH.size :]) == job
 

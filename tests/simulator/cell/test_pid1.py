@@ -8,6 +8,7 @@ import pytest
 
 from simulator.cell.frames import CellLimits, Job, pack_job
 from simulator.cell.pid1 import EXIT_FAULT, EXIT_IDLE
+from simulator.domains.pipelines.library import PIPELINES
 from tests.support.cells import (
     HONEST,
     NONCE,
@@ -117,7 +118,13 @@ def test_a_job_that_is_none_is_our_fault_and_gives_no_report(stdin: bytes) -> No
 
 
 def test_a_scenario_that_cannot_be_read_is_a_fault_in_an_authentic_report() -> None:
-    job = Job(nonce=NONCE, source=HONEST, scenarios=[b"noise"], limits=CellLimits())
+    job = Job(
+        nonce=NONCE,
+        domain_sha256=PIPELINES.sha256,
+        source=HONEST,
+        scenarios=[b"noise"],
+        limits=CellLimits(),
+    )
 
     report = run_pid1(pack_job(job)).report()
 
@@ -128,7 +135,13 @@ def test_a_scenario_that_cannot_be_read_is_a_fault_in_an_authentic_report() -> N
 
 def test_more_scenarios_than_workers_is_a_fault() -> None:
     scenarios = [small_scenario("a").data, small_scenario("b").data]
-    job = Job(nonce=NONCE, source=HONEST, scenarios=scenarios, limits=TIGHT.for_cell())
+    job = Job(
+        nonce=NONCE,
+        domain_sha256=PIPELINES.sha256,
+        source=HONEST,
+        scenarios=scenarios,
+        limits=TIGHT.for_cell(),
+    )
 
     report = run_pid1(pack_job(job)).report()
 
@@ -137,7 +150,13 @@ def test_more_scenarios_than_workers_is_a_fault() -> None:
 
 def test_fewer_scenarios_than_workers_leave_the_others_alone() -> None:
     scenarios = [small_scenario("a").data, small_scenario("b").data]
-    job = Job(nonce=NONCE, source=HONEST, scenarios=scenarios, limits=TIGHT.for_cell())
+    job = Job(
+        nonce=NONCE,
+        domain_sha256=PIPELINES.sha256,
+        source=HONEST,
+        scenarios=scenarios,
+        limits=TIGHT.for_cell(),
+    )
 
     report = run_pid1(pack_job(job), workers=4).report()
 
@@ -148,7 +167,13 @@ def test_fewer_scenarios_than_workers_leave_the_others_alone() -> None:
 def test_a_cell_gives_up_when_its_caller_is_gone() -> None:
     source = "while True: pass\n"
     limits = CellLimits(call_cpu_seconds=600.0, policy_cpu_seconds=600.0, wall_seconds=600.0)
-    job = Job(nonce=NONCE, source=source, scenarios=[small_scenario().data], limits=limits)
+    job = Job(
+        nonce=NONCE,
+        domain_sha256=PIPELINES.sha256,
+        source=source,
+        scenarios=[small_scenario().data],
+        limits=limits,
+    )
 
     report = run_pid1(pack_job(job), hang_up=True).report()
 

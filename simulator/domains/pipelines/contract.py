@@ -1,15 +1,16 @@
-"""The names that a policy finds without an import, and the modules it may import them from."""
+"""What a policy of pipelines may rely on: the names it finds, and the modules it may import."""
 
-import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Dict, List, Optional, Tuple  # noqa: UP035 - offered under these names
 
+from simulator.contract import Contract
 from simulator.domains.pipelines import policy_api
+from simulator.domains.pipelines.messages import DIALOGUE
+from simulator.domains.pipelines.mirror import Mirror
 from simulator.domains.pipelines.policy_api import ExecutionResult, Operator, Pipeline, Priority
-
-Step = Callable[..., Any]
+from simulator.driver import LocalPolicy
 
 PACKAGE = "eudoxia"
 MODULES = frozenset(
@@ -58,27 +59,9 @@ class WaitingQueueJob:
         self.retry_stats = retry_stats
 
 
-class Registry:
-    """Collects what a policy registers."""
-
-    def __init__(self) -> None:
-        self.inits: dict[str, Step] = {}
-        self.steps: dict[str, Step] = {}
-
-    def register_scheduler_init(self, key: str) -> Callable[[Step], Step]:
-        """Decorate the function that is called once with ``s``."""
-        return _register(self.inits, "register_scheduler_init", key)
-
-    def register_scheduler(self, key: str) -> Callable[[Step], Step]:
-        """Decorate the function that is called with ``s``, results and pipelines."""
-        return _register(self.steps, "register_scheduler", key)
-
-
-def contract_names(registry: Registry) -> dict[str, Any]:
+def contract_names() -> dict[str, Any]:
     """Return the names that are there without an import."""
     return {
-        "register_scheduler_init": registry.register_scheduler_init,
-        "register_scheduler": registry.register_scheduler,
         "Assignment": policy_api.Assignment,
         "Suspend": policy_api.Suspend,
         "ExecutionResult": ExecutionResult,
@@ -94,8 +77,8 @@ def contract_names(registry: Registry) -> dict[str, Any]:
     }
 
 
-def policy_builtins(names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the built-ins for a policy, whose imports also find the contract's modules."""
+def contract_modules(names: Mapping[str, Any]) -> Mapping[str, ModuleType]:
+    """Return the modules that a policy may import: one answers under all of their names."""
     package = ModuleType(PACKAGE)
     offered = {
         **{name: getattr(policy_api, name) for name in policy_api.__all__},
@@ -113,31 +96,19 @@ def policy_builtins(names: Mapping[str, Any]) -> dict[str, Any]:
         package.__dict__.setdefault(part, package)
     package.__dict__["__path__"] = []
     package.__dict__["__all__"] = list(offered)
-
-    def import_(
-        name: str,
-        globals: Mapping[str, Any] | None = None,
-        locals: Mapping[str, Any] | None = None,
-        fromlist: Any = (),
-        level: int = 0,
-    ) -> ModuleType:
-        if level == 0 and (name == PACKAGE or name.startswith(PACKAGE + ".")):
-            if name not in MODULES:
-                raise ModuleNotFoundError(f"no module named {name!r} here", name=name)
-            return package
-        return builtins.__import__(name, globals, locals, fromlist, level)
-
-    return {**vars(builtins), "__import__": import_}
+    return dict.fromkeys(MODULES, package)
 
 
-def _register(table: dict[str, Step], decorator: str, key: str) -> Callable[[Step], Step]:
-    if not isinstance(key, str):
-        raise TypeError(f"{decorator} needs a key, write @{decorator}(key=...)")
+CONTRACT = Contract(
+    dialogue=DIALOGUE,
+    init="register_scheduler_init",
+    step="register_scheduler",
+    names=contract_names,
+    modules=contract_modules,
+    mirror=Mirror,
+)
 
-    def register(function: Step) -> Step:
-        if key in table:
-            raise KeyError(f"{decorator}: the key {key!r} is registered twice")
-        table[key] = function
-        return function
 
-    return register
+def local_policy(source: str, filename: str = "policy.py") -> LocalPolicy:
+    """Return a trusted policy that runs in this process."""
+    return LocalPolicy(CONTRACT, source, filename)

@@ -1,0 +1,193 @@
+"""``domain.toml``: what of a domain is data, checked when it is read.
+
+A *figure* is named by its path: ``latency.query.p99`` is in the metrics of a run, ``stats.x`` in
+its exact statistics. A *known* figure is one of ``Scenario.figures``: it needs no run.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from simulator.errors import InputError
+from simulator.textfile import one_line, read_toml
+
+Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
+Path_ = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file; unknown keys are refused by name."""
+
+
+class Calls(_Table, frozen=True, kw_only=True):
+    """When a policy is called: the mode that is scored, and the one of the audit."""
+
+    scored: Word
+    audit: Word
+    modes: list[Word]
+
+    def __post_init__(self) -> None:
+        for mode in (self.scored, self.audit):
+            if mode not in self.modes:
+                raise ValueError(f"calls: {mode!r} is none of modes ({', '.join(self.modes)})")
+
+
+class Objective(_Table, frozen=True, kw_only=True):
+    """What a search improves: one figure per scenario, against the reference policy's.
+
+    A run that failed or has no such figure counts as ``failed``, a known figure; without one it
+    counts as 0. Values below ``least``, a known figure, count as ``least``, so that no ratio is
+    taken with zero.
+    """
+
+    name: Word
+    label: Label
+    figure: Path_
+    unit: str = ""
+    better: Literal["less", "more"] = "less"
+    failed: Path_ | None = None
+    least: Path_ | None = None
+    bound: Path_ | None = None
+    """A figure that no policy can beat."""
+    guards: list[Path_] = []
+    """Figures that may not get worse when a candidate is promoted by this objective."""
+
+    def __post_init__(self) -> None:
+        if self.better == "less" and self.failed is None:
+            raise ValueError(f"objective {self.name}: less is better, so failed must be given")
+
+
+class Metric(_Table, frozen=True, kw_only=True):
+    """A figure that people are shown."""
+
+    key: Path_
+    label: Label
+    unit: str = ""
+    over: Literal["mean", "sum", "max"] = "mean"
+    """How the scenarios of a candidate are put together."""
+    better: Literal["less", "more", ""] = ""
+
+
+class Class(_Table, frozen=True, kw_only=True):
+    """One row of the table by class: a priority, a tenant."""
+
+    key: Path_
+    label: Label
+
+
+class Classes(_Table, frozen=True, kw_only=True):
+    """A table of figures by class: ``figure`` holds one table for each class by its key."""
+
+    figure: Path_
+    label: Label
+    unit: str = ""
+    columns: list[Path_]
+    rows: list[Class] = []
+    """Empty where the classes differ from scenario to scenario; then each key is a row."""
+
+
+class Channel(_Table, frozen=True, kw_only=True):
+    """A curve over time: a list of numbers in the timeline."""
+
+    key: Path_
+    label: Label
+    unit: str = ""
+    capacity: Path_ | None = None
+    """A known figure: the most that there can be."""
+    thin: Literal["max", "sum", "mean"] = "max"
+    """What stands for several samples where there are more than can be drawn."""
+
+
+class Timeline(_Table, frozen=True, kw_only=True):
+    """Curves over time: ``figure`` holds a list of numbers for each channel."""
+
+    figure: Path_
+    seconds_per_sample: Path_
+    channels: list[Channel]
+
+
+class Spans(_Table, frozen=True, kw_only=True):
+    """What ran where and when: ``figure`` holds a list of rows with these columns."""
+
+    figure: Path_
+    created: Path_
+    """A figure: how many there were, also those that were not kept."""
+    label: Label
+    """What one of them is called, as in "container"."""
+    lane_label: Label
+    """What they run on, as in "pool"."""
+    columns: list[Word]
+    """Among them start, end (both in seconds), lane, class and outcome."""
+    outcomes: list[str]
+    """The first one is the good one."""
+    lanes: Path_ | None = None
+    """A known figure: how many lanes there are."""
+
+    def __post_init__(self) -> None:
+        for needed in ("start", "end", "lane", "class", "outcome"):
+            if needed not in self.columns:
+                raise ValueError(f"spans: columns lack {needed!r}")
+
+
+class DomainSpec(_Table, frozen=True, kw_only=True):
+    """A domain as data."""
+
+    name: Word
+    version: str
+    title: Label
+    summary: Label
+    unit_of_step: Word
+    """What a step of the simulation is called, as in "tick"."""
+    reference: Word
+    """The library policy with score 1.0."""
+    example: Word
+    """The library policy that prompts and guides show."""
+    calls: Calls
+    sizes: dict[Word, Label]
+    """The counts of a scenario, and what each counts."""
+    objectives: list[Objective]
+    """The first is the default."""
+    metrics: list[Metric] = []
+    classes: Classes | None = None
+    timeline: Timeline | None = None
+    spans: Spans | None = None
+    policy_modules: list[Word] = []
+    """The packages that a policy may import beside the standard library."""
+    traces: str = ""
+    """For shipped domains: the folder in ``traces/`` with their suites, by default their name."""
+
+    def __post_init__(self) -> None:
+        names = [objective.name for objective in self.objectives]
+        if not names or len(names) > len(set(names)):
+            raise ValueError("objectives: expected at least one, each with a name of its own")
+
+    def objective(self, name: str | None = None) -> Objective:
+        """Return an objective by its name, the default one without; raise ``InputError``."""
+        for objective in self.objectives:
+            if name in (None, objective.name):
+                return objective
+        known = ", ".join(each.name for each in self.objectives)
+        raise InputError(f"unknown objective {name!r} of domain {self.name}, expected {known}")
+
+
+def read_spec(path: Path) -> DomainSpec:
+    """Return what a ``domain.toml`` says; raise ``InputError`` with the file and the key."""
+    try:
+        return msgspec.convert(read_toml(path, InputError), DomainSpec)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {one_line(str(error))}") from None
+
+
+def figure(path: str, metrics: Any, stats: Any = None) -> Any:
+    """Return the figure at a path, None where there is none."""
+    names = path.split(".")
+    value = metrics
+    if names[0] == "stats":
+        value, names = stats, names[1:]
+    for name in names:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
