@@ -16,6 +16,7 @@ from simulator.cell.crew import Notes, fork_workers, preload
 from simulator.cell.frames import LENGTH, CellLimits
 from simulator.cell.seal import ONE_UID, Seal
 from simulator.cell.sealed_policy import SealedPolicy
+from simulator.domains.pipelines.library import PIPELINES
 from simulator.domains.pipelines.messages import (
     Decision,
     MemoryReading,
@@ -56,19 +57,19 @@ Decide = Callable[[Observation, Callable[[int], MemoryReading]], Decision]
 
 def main() -> None:
     """Print the table."""
-    preload()
+    contract = preload(PIPELINES)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as in a cell, where both share one
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the channel watches it for a caller that leaves
     seal = Seal(isolation=ONE_UID, memory_bytes=MEMORY_MB << 20, cpu_seconds=600, clocks=None)
-    members = fork_workers(Notes(LENGTH.pack(len(SIZES_KB))), seal)
+    members = fork_workers(Notes(LENGTH.pack(len(SIZES_KB))), seal, contract)
     print(f"one call of a policy that does nothing, CPU microseconds ({CALLS} calls each)")
     print("  change   in process                  in a sealed process             more")
     for size_kb, member in zip(SIZES_KB, members, strict=True):
-        here = PolicyDriver(IDLE)
+        here = PolicyDriver(contract, IDLE)
         here.load()
         here.start(SETUP)
         channel = Channel(member, Budget(LIMITS))
-        sealed = SealedPolicy(IDLE, channel, LIMITS)
+        sealed = SealedPolicy(contract.dialogue, IDLE, channel, LIMITS)
         sealed.start(SETUP)
         direct, across = times_of(here, sealed, channel, size_kb << 10)
         channel.close()
