@@ -33,8 +33,8 @@ _SSH = (
     "forward its socket (ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock USER@HOST) and set "
     "DOCKER_HOST=unix:///tmp/engine.sock"
 )
-OLDEST_RUNC = (1, 2, 8)
-"""Older releases have races in how they mask paths; a cell gives no chance to exploit them."""
+SAFE_RUNC = {(1, 2): (1, 2, 8), (1, 3): (1, 3, 3)}
+"""The first safe release of each line; earlier lines have none. Older releases have races in how they mask paths; a cell gives no chance to exploit them."""
 DOCKER_ENGINE = "Engine"
 _SAME_KERNEL = ("runc", "crun", "io.containerd.runc.v2", "youki")
 """Runtimes under which a container uses the machine's own kernel and its system call filters."""
@@ -224,10 +224,10 @@ def warnings_about(facts: EngineFacts, runtime: str | None = None) -> tuple[str,
     if not facts.swap_limit:
         found.append("swap is not limited; each policy's address space still is")
     version = _numbers(facts.runc_version)
-    if version and version < OLDEST_RUNC:
-        wanted = ".".join(str(number) for number in OLDEST_RUNC)
+    if version and version < SAFE_RUNC.get(version[:2], min(SAFE_RUNC.values())):
+        wanted = " or ".join(".".join(map(str, each)) for each in SAFE_RUNC.values())
         found.append(
-            f"runc {facts.runc_version} is older than {wanted}, which fixes holes; update it"
+            f"runc {facts.runc_version} has known vulnerabilities; update it to {wanted} or later"
         )
     if not facts.cpuset:
         found.append("cells cannot be pinned to one processor; timings will vary more")

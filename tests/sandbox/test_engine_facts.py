@@ -82,7 +82,10 @@ def test_a_runtime_that_is_not_there_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("version", "warned"),
-    [("1.1.5+ds1", True), ("1.2.7", True), ("1.2.8", False), ("1.4.0-rc3", False), ("", False)],
+    [
+        *(("1.1.5+ds1", True), ("1.2.7", True), ("1.3.0", True), ("1.3.2", True)),
+        *(("1.2.8", False), ("1.3.3", False), ("1.4.0-rc3", False), ("", False)),
+    ],
 )
 def test_an_old_runc_is_worth_a_warning(version: str, warned: bool) -> None:
     told = warnings_about(replace(facts(), runc_version=version))
