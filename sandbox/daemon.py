@@ -33,8 +33,9 @@ _SSH = (
     "forward its socket (ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock USER@HOST) and set "
     "DOCKER_HOST=unix:///tmp/engine.sock"
 )
-SAFE_RUNC = {(1, 2): (1, 2, 8), (1, 3): (1, 3, 3)}
-"""The first safe release of each line; earlier lines have none. Older releases have races in how they mask paths; a cell gives no chance to exploit them."""
+SAFE_RUNC: dict[tuple[int, ...], tuple[int, ...]] = {(1, 2): (1, 2, 8), (1, 3): (1, 3, 3)}
+"""The first release of each line without races in how paths are masked; earlier lines have none.
+A cell gives no chance to exploit these races."""
 DOCKER_ENGINE = "Engine"
 _SAME_KERNEL = ("runc", "crun", "io.containerd.runc.v2", "youki")
 """Runtimes under which a container uses the machine's own kernel and its system call filters."""

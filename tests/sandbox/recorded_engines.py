@@ -74,7 +74,7 @@ GOOD: dict[str, tuple[Answers, tuple[str, ...]]] = {
             CgroupVersion="1",
             SecurityOptions=["name=seccomp,profile=default"],
         ),
-        ("runc 1.1.5+ds1-1+deb12u1 is older than 1.2.8",),
+        ("runc 1.1.5+ds1-1+deb12u1 has known vulnerabilities",),
     ),
     "docker 28 without root, all limits delegated": (docker(SecurityOptions=ROOTLESS), ()),
     "docker 28 without root, cpuset not delegated": (
