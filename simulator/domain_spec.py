@@ -53,6 +53,8 @@ class Objective(_Table, frozen=True, kw_only=True):
     """A figure that no policy can beat."""
     guards: list[Path_] = []
     """Figures that may not get worse when a candidate is promoted by this objective."""
+    note: str = ""
+    """What a reader should know about it, in a sentence."""
 
     def __post_init__(self) -> None:
         if self.better == "less" and self.failed is None:
@@ -86,6 +88,32 @@ class Classes(_Table, frozen=True, kw_only=True):
     columns: list[Path_]
     rows: list[Class] = []
     """Empty where the classes differ from scenario to scenario; then each key is a row."""
+    counts: list[Path_] = []
+    """The columns that count: they are added up over scenarios and have no unit."""
+    weight: Path_ | None = None
+    """The count that weighs scenarios in means of other columns; without it they weigh alike."""
+    drawn: list[Path_] = []
+    """What is drawn: a bar, and a mark on it. By default the first column that is no count."""
+    note: str = ""
+    """What a reader should know about the figures, in a sentence."""
+
+    def __post_init__(self) -> None:
+        for name in (*self.counts, *self.drawn, *([self.weight] if self.weight else [])):
+            if name not in self.columns:
+                raise ValueError(
+                    f"classes: {name!r} is none of columns ({', '.join(self.columns)})"
+                )
+
+
+class Listing(_Table, frozen=True, kw_only=True):
+    """A table that a run lists itself: ``figure`` holds rows with these columns.
+
+    The last column is a number; over scenarios it is added up where the other columns are equal.
+    """
+
+    figure: Path_
+    label: Label
+    columns: list[Label]
 
 
 class Channel(_Table, frozen=True, kw_only=True):
@@ -119,7 +147,10 @@ class Spans(_Table, frozen=True, kw_only=True):
     lane_label: Label
     """What they run on, as in "pool"."""
     columns: list[Word]
-    """Among them start, end (both in seconds), lane, class and outcome."""
+    """Among them start, end (both in seconds), lane, class and outcome.
+
+    A class is a key of the table by class, or the place of one in its rows, counted from 1.
+    """
     outcomes: list[str]
     """The first one is the good one."""
     lanes: Path_ | None = None
@@ -151,6 +182,7 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     """The first is the default."""
     metrics: list[Metric] = []
     classes: Classes | None = None
+    listings: list[Listing] = []
     timeline: Timeline | None = None
     spans: Spans | None = None
     policy_modules: list[Word] = []
