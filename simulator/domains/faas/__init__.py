@@ -1,0 +1,1 @@
+"""Multi-tenant functions as a service: cold starts, keep-alive, placement and fairness."""

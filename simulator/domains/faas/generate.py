@@ -1,0 +1,170 @@
+"""Invocations that a scenario file describes instead of listing: ``[[traffic]]`` tables.
+
+Every function of every table draws from a stream of its own, seeded by ``seed``, the table's place
+and the function's place in it, so a table that is added or changed leaves the others as they were.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from simulator.domains.faas.entries import Entry
+from simulator.domains.faas.messages import Setup
+from simulator.domains.faas.world import MAX_INVOCATIONS, MAX_SECONDS, US
+
+ARRIVALS = ("steady", "bursty", "cron", "diurnal")
+SERVICES = ("fixed", "exponential", "lognormal")
+MAX_RATE = 100_000
+MAX_SEED = 2**63 - 1
+MAX_TABLES = 1000
+LEAST = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """One table: how often which functions are invoked, and for how long they run."""
+
+    functions: tuple[int, ...]
+    arrivals: str
+    rate: float
+    """Invocations per second of all its functions together, over the whole window."""
+    popularity: float
+    """The exponent of Zipf's law: the function at place k gets a share in proportion to k^-s."""
+    service: str
+    service_seconds: float
+    service_sigma: float
+    period_seconds: float
+    """Of ``cron``: one invocation of each function at every multiple. Of ``diurnal``: a day."""
+    on_seconds: float
+    off_seconds: float
+    window: tuple[float, float]
+
+
+def generate_invocations(
+    top: Entry, setup: Setup, duration_us: int
+) -> tuple[list[int], list[int], list[int]]:
+    """Return times, function numbers and service times of all tables, in order of arrival."""
+    seed = top.whole("seed", 0, MAX_SEED, 0)
+    rows: list[tuple[int, int, int]] = []
+    for entry in top.tables("traffic", 1, MAX_TABLES):
+        traffic = _traffic(entry, setup, duration_us)
+        shares = [place**-traffic.popularity for place in range(1, len(traffic.functions) + 1)]
+        for place, function in enumerate(traffic.functions):
+            rng = np.random.default_rng([seed, entry.place, place])
+            rate = traffic.rate * shares[place] / math.fsum(shares)
+            for seconds in _KINDS[traffic.arrivals](traffic, rate, rng):
+                time = round(seconds * US)
+                if time < duration_us:
+                    rows.append((time, function, _service_us(traffic, rng)))
+                if len(rows) > MAX_INVOCATIONS:
+                    raise entry.error("arrivals", f"more than {MAX_INVOCATIONS} invocations")
+    rows.sort(key=lambda each: each[:2])
+    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+
+
+def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
+    entry.check_keys(
+        "functions", "arrivals", "per_second", "popularity", "service", "service_seconds",
+        "service_sigma", "period_seconds", "on_seconds", "off_seconds", "from_seconds",
+        "to_seconds",
+    )  # fmt: skip
+    numbers = {each.name: number for number, each in enumerate(setup.functions)}
+    names = entry.values.get("functions", list(numbers))
+    if not isinstance(names, list) or not names or any(each not in numbers for each in names):
+        raise entry.error("functions", "expected names of [[functions]]")
+    arrivals = entry.choice("arrivals", ARRIVALS, "steady")
+    if arrivals == "cron" and "per_second" in entry.values:
+        raise entry.error("per_second", "expected none, as period_seconds says how often")
+    whole = Decimal(duration_us) / US
+
+    def number(key: str, low: Decimal, high: int, default: Decimal | None = None) -> float:
+        return float(entry.decimal(key, low, high, default))
+
+    window = (
+        number("from_seconds", Decimal(0), MAX_SECONDS, Decimal(0)),
+        number("to_seconds", Decimal(0), MAX_SECONDS, whole),
+    )
+    return Traffic(
+        functions=tuple(numbers[each] for each in names),
+        arrivals=arrivals,
+        rate=0.0 if arrivals == "cron" else number("per_second", LEAST, MAX_RATE),
+        popularity=number("popularity", Decimal(0), 10, Decimal(0)),
+        service=entry.choice("service", SERVICES, "lognormal"),
+        service_seconds=number("service_seconds", LEAST, MAX_SECONDS, Decimal("0.5")),
+        service_sigma=number("service_sigma", Decimal(0), 10, Decimal(1)),
+        period_seconds=number("period_seconds", LEAST, MAX_SECONDS, Decimal(60)),
+        on_seconds=number("on_seconds", LEAST, MAX_SECONDS, Decimal(10)),
+        off_seconds=number("off_seconds", LEAST, MAX_SECONDS, Decimal(50)),
+        window=window,
+    )
+
+
+def _steady(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+    """A Poisson process."""
+    time, end = traffic.window
+    while True:
+        time += float(rng.exponential(1 / rate))
+        if time >= end:
+            return
+        yield time
+
+
+def _bursty(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+    """A Poisson process that is switched on and off for exponential stretches."""
+    time, end = traffic.window
+    on, off = traffic.on_seconds, traffic.off_seconds
+    busy_rate = rate * (on + off) / on
+    while time < end:
+        time += float(rng.exponential(off))
+        switch = time + float(rng.exponential(on))
+        while True:
+            time += float(rng.exponential(1 / busy_rate))
+            if time >= min(switch, end):
+                time = switch
+                break
+            yield time
+
+
+def _cron(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+    """One invocation at every multiple of the period within the window."""
+    begin, end = traffic.window
+    tick = math.ceil(begin / traffic.period_seconds)
+    while tick * traffic.period_seconds < end:
+        yield tick * traffic.period_seconds
+        tick += 1
+
+
+def _diurnal(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+    """A Poisson process whose rate is a sine wave from 0 to twice the mean, thinned."""
+    time, end = traffic.window
+    while True:
+        time += float(rng.exponential(1 / (2 * rate)))
+        if time >= end:
+            return
+        wave = (1 + math.sin(2 * math.pi * time / traffic.period_seconds)) / 2
+        if float(rng.random()) < wave:
+            yield time
+
+
+def _service_us(traffic: Traffic, rng: np.random.Generator) -> int:
+    """Draw a service time with the given mean; ``service_sigma`` is of its logarithm."""
+    mean, sigma = traffic.service_seconds, traffic.service_sigma
+    match traffic.service:
+        case "fixed":
+            seconds = mean
+        case "exponential":
+            seconds = float(rng.exponential(mean))
+        case _:
+            seconds = float(rng.lognormal(math.log(mean) - sigma * sigma / 2, sigma))
+    return max(1, round(min(seconds, MAX_SECONDS) * US))
+
+
+_KINDS: dict[str, Callable[[Traffic, float, np.random.Generator], Iterator[float]]] = {
+    "steady": _steady,
+    "bursty": _bursty,
+    "cron": _cron,
+    "diurnal": _diurnal,
+}

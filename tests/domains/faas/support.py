@@ -1,0 +1,107 @@
+"""Small scenarios and policies for the tests of functions as a service."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from simulator.domains.faas.contract import Mirror
+from simulator.domains.faas.engine import Simulation
+from simulator.domains.faas.messages import (
+    Decision,
+    Function,
+    Image,
+    Node,
+    Observation,
+    Package,
+    Setup,
+    Tenant,
+)
+from simulator.domains.faas.metrics import compute_metrics, compute_stats
+from simulator.domains.faas.policy_api import Platform
+from simulator.domains.faas.world import US, World, check_world
+
+PRICE = 60 * 1024 * US
+"""One GB idle for 60 s costs as much as one second of delay."""
+
+
+def function(
+    name: str = "f",
+    *,
+    tenant: int = 0,
+    image: int = 0,
+    memory_mb: int = 1024,
+    init_us: int = US,
+    concurrency: int = 1,
+    timeout_us: int = 300 * US,
+    patience_us: int = 60 * US,
+) -> Function:
+    return Function(name, tenant, image, memory_mb, init_us, concurrency, timeout_us, patience_us)
+
+
+def world(
+    invocations: Sequence[tuple[float, int, float]],
+    *,
+    functions: Sequence[Function] = (function(),),
+    nodes: Sequence[Node] = (Node("n", 4096, 0, 100),),
+    tenants: Sequence[Tenant] = (Tenant("a", 1, 0, 0),),
+    packages: Sequence[Package] = (),
+    images: Sequence[Image] = (Image("", ()),),
+    duration: float = 100,
+    calls: str = "on_decision",
+    price: int = PRICE,
+) -> World:
+    """Return a scenario; an invocation is (second, function, seconds of service)."""
+    setup = Setup(
+        calls, price, tuple(packages), tuple(images), tuple(nodes), tuple(tenants),
+        tuple(functions),
+    )  # fmt: skip
+    rows = sorted(invocations, key=lambda each: each[0])
+    made = World(
+        setup=setup,
+        duration_us=round(duration * US),
+        times=[round(row[0] * US) for row in rows],
+        functions=[row[1] for row in rows],
+        services=[round(row[2] * US) for row in rows],
+    )
+    check_world(made, "test")
+    return made
+
+
+class Played:
+    """A policy of two Python functions in the same process, which keeps what it was shown."""
+
+    def __init__(
+        self,
+        step: Callable[[Platform, list[Any]], list[Any]],
+        init: Callable[[Platform], None] | None = None,
+    ) -> None:
+        self.step = step
+        self.init = init
+        self.seen: list[Observation] = []
+        self.mirror: Mirror | None = None
+
+    def start(self, setup: Setup) -> None:
+        self.mirror = Mirror(setup)
+        if self.init is not None:
+            self.init(self.mirror.state)
+
+    def decide(self, observation: Observation, answer: Callable[[Any], Any]) -> Decision:
+        assert self.mirror is not None
+        self.seen.append(observation)
+        return self.mirror.decide(self.step, observation, answer)
+
+
+def play(
+    scenario: World,
+    step: Callable[[Platform, list[Any]], list[Any]],
+    init: Callable[[Platform], None] | None = None,
+) -> Simulation:
+    """Run a policy on a scenario and return the simulation that ended."""
+    simulation = Simulation(scenario, Played(step, init))
+    simulation.run()
+    return simulation
+
+
+def figures(simulation: Simulation) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the exact statistics and the metrics of a simulation that ended."""
+    stats = compute_stats(simulation)
+    return stats, compute_metrics(simulation, stats)
