@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -182,7 +183,7 @@ def test_refusals_name_the_action_and_the_reason() -> None:
     wrong = []
     for text, answer in cases:
         try:
-            play(scenario, lambda p, events, answer=answer: _answered(p, answer(p)))
+            play(scenario, partial(_answered, answer))
         except PolicyFailure as problem:
             failure = problem.failure
             if failure.kind != "invalid_decision" or text not in failure.message:
@@ -198,14 +199,15 @@ def _start(p: Platform, number: int, invocations: list[int]) -> list[Any]:
     return [start, *[Run(p.queue[each], start) for each in invocations]]
 
 
-def _answered(p: Platform, answer: Any) -> Any:
+def _answered(answered: Callable[[Platform], Any], p: Platform, events: list[Any]) -> Any:
     """Return the answer at time 0; "stop" stands for a stop of what was started, a call later."""
+    answer = answered(p) if p.now() == 0 else []
     if p.instances and p.now() > 0:
         return [Stop(p.instances[0])]
     if isinstance(answer, list) and answer[-1:] == ["stop"]:
         p.wake_at(0.5)
         return answer[:-1]
-    return answer if p.now() == 0 else []
+    return answer
 
 
 def test_a_source_uses_the_names_without_import_or_from_the_module() -> None:
