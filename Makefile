@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
-# Programs start many times here: without compiled modules each start of Prefect takes twice as long.
+# Programs start many times here: without compiled modules each compiles Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 # How many processes share the tests; 0 runs them one after another. Tests also wait (for a server,
 # a limit, an engine), so there is one more than cores of the smallest machine that we care for.
