@@ -14,13 +14,14 @@ The folder holds data and up to three modules that never meet in one process by 
     Optional, for the host: descriptions, diagnoses, an offline proposer's space.
 
 Beside them lie ``policies/*.py``, the library. The modules of a folder that is not shipped import
-each other relatively (``from .engine import ...``).
+each other relatively (``from .engine import ...``) and are always compiled from their source.
 """
 
 import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from simulator.contract import Contract, Policy
 from simulator.domain_spec import DomainSpec, read_spec
@@ -42,8 +43,12 @@ SPEC_FILE = "domain.toml"
 MAX_POLICY_BYTES = 1 << 20
 MAX_DOMAIN_BYTES = 32 << 20
 """The largest folder that is taken for a domain; scenarios do not belong in it but in suites."""
-_LEFT_OUT = frozenset({"__pycache__", "suites", "scenarios"})
-"""Folders of a domain that are no code of it and do not reach a cell."""
+MAX_DOMAIN_ENTRIES = 2000
+"""Files and folders in a folder that is taken for a domain."""
+LEFT_OUT = ("suites", "scenarios")
+"""Folders at the top of a domain that are no code of it and do not reach a cell."""
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]{0,99}")
+"""Names of files and folders in a domain: the same everywhere, and nothing but a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +133,20 @@ class CellHalf(Protocol):
         """Run ``policy`` on a scenario; raise ``PolicyFailure`` if the policy fails."""
 
 
+class Promises(Protocol):
+    """What ``cell.py`` of a domain may offer beside, so that more of what it promises is tested."""
+
+    def disguise(self, scenario: Any, seed: int) -> tuple[Any, int]:
+        """Return another scenario that no policy can tell from this one yet, and for how long.
+
+        Whatever cannot have shown by the end of the step that is returned is different in it: later
+        arrivals, true needs. Up to that step all messages to a policy must be equal.
+        """
+
+    def check_run(self, scenario: Any, run: Run) -> list[str]:
+        """Return a sentence for each law that a run breaks: of capacity, of conservation."""
+
+
 @dataclass(frozen=True)
 class Domain:
     """A domain by its folder. What is in it is read or imported when it is first asked for."""
@@ -152,7 +171,7 @@ class Domain:
         """The hash of every file that reaches a cell; equal hashes mean the same domain."""
         digest = hashlib.sha256()
         for name, path in domain_files(self.root):
-            data = path.read_bytes()
+            data = _bytes_of(path)
             digest.update(f"{name}\0{len(data)}\0".encode())
             digest.update(data)
         return digest.hexdigest()
@@ -188,18 +207,37 @@ class Domain:
         path = self.root / name
         return read_text(path, InputError, MAX_POLICY_BYTES) if path.is_file() else ""
 
+    @property
+    def package(self) -> str:
+        """The full name under which its folder is imported."""
+        if self.is_shipped:
+            return f"simulator.domains.{self.root.name}"
+        return f"assay_domain_{self.sha256[:12]}"
+
     def _module(self, name: str) -> ModuleType:
         path = self.root / f"{name}.py"
         if not path.is_file():
             raise InputError(f"{path}: there is no such file, and a domain needs it")
-        if self.is_shipped:
-            return importlib.import_module(f"simulator.domains.{self.root.name}.{name}")
-        package = f"assay_domain_{self.sha256[:12]}"
-        if package not in sys.modules:
+        package = self.package
+        if not self.is_shipped and package not in sys.modules:
+            for folder in {path.parent for _, path in domain_files(self.root)}:
+                finder = importlib.machinery.FileFinder(str(folder), (_FromSource, [".py"]))
+                sys.path_importer_cache[str(folder)] = finder
             spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
             spec.submodule_search_locations = [str(self.root)]
             sys.modules[package] = importlib.util.module_from_spec(spec)
         return importlib.import_module(f"{package}.{name}")
+
+
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Imports modules from their source alone.
+
+    Compiled modules are told from outdated ones by the second of a change and the size of the file:
+    too coarse for code whose hash stands in results.
+    """
+
+    def path_stats(self, path: str) -> NoReturn:
+        raise OSError(f"{path} is compiled afresh")
 
 
 def find_domain(name: str | Path = DEFAULT) -> Domain:
@@ -210,44 +248,85 @@ def find_domain(name: str | Path = DEFAULT) -> Domain:
     text = str(name)
     if "/" in text or text in (".", ".."):
         return open_domain(Path(name).expanduser())
-    if (SHIPPED / text / SPEC_FILE).is_file():
+    if text not in domain_names():
+        raise InputError(
+            f"unknown domain {show(text)}, expected one of {', '.join(domain_names())} or the path "
+            f"of a folder with a {SPEC_FILE} (write ./{show(text)[1:-1]} for one here)"
+        )
+    installed = _installed().get(text, [])
+    if text in _shipped():
+        if installed:
+            packages = " and ".join(show(package) for package in installed)
+            raise InputError(
+                f"domain {text}: {packages} has the name of a domain that comes with Assay; remove "
+                "the package, or have its author rename the domain"
+            )
         return open_domain(SHIPPED / text)
-    package = _installed().get(text)
-    if package is not None:
-        return open_domain(_folder_of(text, package))
-    raise InputError(
-        f"unknown domain {show(text)}, expected one of {', '.join(domain_names())} or the path of "
-        f"a folder with a {SPEC_FILE} (write ./{text} for one here)"
-    )
+    if len(installed) > 1:
+        packages = " and ".join(show(package) for package in installed)
+        raise InputError(
+            f"domain {text}: {packages} are installed under this name; remove one, or give the "
+            "path of its folder"
+        )
+    domain = open_domain(_folder_of(text, installed[0]))
+    if domain.name != text:
+        raise InputError(
+            f"{domain.root / SPEC_FILE}: name is {domain.name}, but its package is installed as "
+            f"domain {text}; both must be the same"
+        )
+    return domain
 
 
 def domain_names() -> list[str]:
     """Return the names of all domains that can be found without a path."""
-    shipped = [path.parent.name for path in SHIPPED.glob(f"*/{SPEC_FILE}")]
-    return sorted({*shipped, *_installed()})
+    return sorted({*_shipped(), *_installed()})
 
 
 def open_domain(folder: Path) -> Domain:
     """Return the domain in a folder; raise ``InputError`` where it is none."""
-    root = folder.resolve()
-    if not (root / SPEC_FILE).is_file():
-        raise InputError(f"{folder}: there is no {SPEC_FILE} in it, so it is no domain")
+    try:
+        root = folder.resolve()
+        found = (root / SPEC_FILE).is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{show(str(folder))}: cannot be read: {error}") from None
+    if not found:
+        raise InputError(f"{show(str(folder))}: there is no {SPEC_FILE} in it, so it is no domain")
     domain = Domain(root)
-    _ = domain.spec  # whatever is wrong with it is said now
+    if not domain.is_shipped:  # whatever is wrong with it is said now
+        for _ in domain_files(root):
+            pass
+    if domain.name in _shipped() and not domain.is_shipped:
+        raise InputError(
+            f"{root / SPEC_FILE}: name is {domain.name}, as that of a domain that comes with "
+            "Assay; choose another"
+        )
     return domain
 
 
 def domain_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a domain that reach a cell, as (name below ``root``, path), in order."""
+    """Yield the files of a domain that reach a cell, as (name below ``root``, path), in order.
+
+    Raise ``InputError`` where something in the folder is no plain file or folder.
+    """
     total = 0
     found = []
-    for path in root.rglob("*"):
-        inside = path.relative_to(root)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or not _LEFT_OUT.isdisjoint(inside.parts) or not path.is_file():
-            continue
-        total += path.stat().st_size
-        found.append((inside.as_posix(), path))
+    for entries, path in enumerate(_below(root, LEFT_OUT), start=1):
+        if entries > MAX_DOMAIN_ENTRIES:
+            raise InputError(
+                f"{root}: more than {MAX_DOMAIN_ENTRIES} files and folders are in it; keep nothing "
+                "but the domain in this folder"
+            )
+        if not _FILE_NAME.fullmatch(path.name):
+            raise InputError(
+                f"{root}: a file in it is named {show(path.name)}, expected at most 100 letters, "
+                "digits, spaces and _ . + -"
+            )
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            kind = "a symbolic link" if path.is_symlink() else "neither a file nor a folder"
+            raise InputError(f"{path}: is {kind}, expected a file in the domain's folder itself")
+        if path.is_file():
+            total += path.stat().st_size
+            found.append((path.relative_to(root).as_posix(), path))
     if total > MAX_DOMAIN_BYTES:
         raise InputError(
             f"{root}: {total} bytes are more than the allowed {MAX_DOMAIN_BYTES}; keep scenarios "
@@ -256,19 +335,50 @@ def domain_files(root: Path) -> Iterator[tuple[str, Path]]:
     yield from sorted(found)
 
 
-def _installed() -> dict[str, str]:
+def _below(folder: Path, left_out: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Yield files and folders at any depth, but what is hidden, compiled or ``left_out``."""
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - paths come after the names are judged
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {(error.strerror or '').lower()}") from None
+    for name in names:
+        if not name.startswith(".") and name not in ("__pycache__", *left_out):
+            path = folder / name
+            yield path
+            if path.is_dir():
+                yield from _below(path)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {(error.strerror or '').lower()}") from None
+
+
+def _shipped() -> list[str]:
+    return [path.parent.name for path in SHIPPED.glob(f"*/{SPEC_FILE}")]
+
+
+def _installed() -> dict[str, list[str]]:
     """Return the packages of installed domains by the names of their entry points."""
     from importlib.metadata import entry_points  # no cell needs it, and it takes its time
 
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    found: dict[str, list[str]] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        found.setdefault(point.name, []).append(point.value)
+    return found
 
 
 def _folder_of(name: str, package: str) -> Path:
     """Return the folder of an installed domain without importing it."""
     if not re.fullmatch(r"\w+(\.\w+)*", package):
-        raise InputError(f"domain {name!r}: its entry point is {show(package)}, expected a package")
+        raise InputError(f"domain {name}: its entry point is {show(package)}, expected a package")
     top, *rest = package.split(".")
-    found = importlib.util.find_spec(top)  # of a package without dots: imports nothing
+    try:
+        found = importlib.util.find_spec(top)  # of a package without dots: imports nothing
+    except (ImportError, ValueError):
+        found = None
     if found is None or not found.submodule_search_locations:
-        raise InputError(f"domain {name!r}: the package {top!r} is not installed")
+        raise InputError(f"domain {name}: its package {top} is not installed")
     return Path(found.submodule_search_locations[0], *rest)

@@ -12,9 +12,12 @@ import msgspec
 from simulator.errors import InputError
 from simulator.textfile import one_line, read_toml
 
-Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
-Path_ = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
-Label = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+MAX_SPEC_BYTES = 1 << 16
+"""The largest ``domain.toml``; a reader of TOML may take the square of it in time."""
+Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,59}\Z")]
+Path_ = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z", max_length=200)]
+Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_length=120)]
+Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,39}\Z")]
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,7 +169,7 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     """A domain as data."""
 
     name: Word
-    version: str
+    version: Version
     title: Label
     summary: Label
     unit_of_step: Word
@@ -207,7 +210,7 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
 def read_spec(path: Path) -> DomainSpec:
     """Return what a ``domain.toml`` says; raise ``InputError`` with the file and the key."""
     try:
-        return msgspec.convert(read_toml(path, InputError), DomainSpec)
+        return msgspec.convert(read_toml(path, InputError, MAX_SPEC_BYTES), DomainSpec)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {one_line(str(error))}") from None
 

@@ -7,6 +7,8 @@ from typing import Any
 from simulator.errors import InputError
 
 MAX_TOML_BYTES = 1 << 24
+MAX_TOML_LINE_CHARS = 4000
+"""A key stands on one line, and reading takes the square of the number of its parts in time."""
 
 
 def read_text(path: Path, error: type[InputError], max_bytes: int) -> str:
@@ -42,11 +44,19 @@ def parse_json(text: str, where: str, error: type[InputError]) -> dict[str, Any]
     return value
 
 
-def read_toml(path: Path, error: type[InputError]) -> dict[str, Any]:
+def read_toml(
+    path: Path, error: type[InputError], max_bytes: int = MAX_TOML_BYTES
+) -> dict[str, Any]:
     """Return the tables of a TOML file; raise ``error`` with one line on anything else."""
     import tomllib  # no cell reads such a file
 
-    text = read_text(path, error, MAX_TOML_BYTES)
+    text = read_text(path, error, max_bytes)
+    for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > MAX_TOML_LINE_CHARS:
+            raise error(
+                f"{path}: line {number} has {len(line)} characters, expected at most "
+                f"{MAX_TOML_LINE_CHARS}"
+            )
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -31,8 +31,8 @@ FLOORS = {
         "cli",
     ),
     "simulator": (
-        "contract domain domain_host domain_spec driver errors exact_sums messages suites textfile",
-        "domains",
+        "contract domain domain_spec driver errors exact_sums messages suites textfile",
+        "domains promises",
         "cell",
         "__main__",
     ),

@@ -10,6 +10,7 @@ from typing import Any
 from simulator.contract import Policy
 from simulator.domain import Run
 from simulator.domains.faas.engine import Simulation
+from simulator.domains.faas.laws import check_run, disguise
 from simulator.domains.faas.messages import Function, Image, Node, Setup, Tenant
 from simulator.domains.faas.metrics import compute_metrics, compute_stats
 from simulator.domains.faas.scenario import (
@@ -29,7 +30,9 @@ __all__ = [
     "IDLE_POLICY",
     "SUITE_KEYS",
     "canary",
+    "check_run",
     "decode_scenario",
+    "disguise",
     "encode_scenario",
     "open_scenario",
     "read_scenario",

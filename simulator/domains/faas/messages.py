@@ -186,6 +186,7 @@ class Decision(msgspec.Struct, array_like=True, frozen=True):
     acts: list[ActRow] = []
     wake: int | None = None
 
+    @property
     def size(self) -> int:
-        """Return how many single decisions these are."""
+        """How many single decisions these are."""
         return len(self.acts)

@@ -13,6 +13,7 @@ from simulator.contract import Policy
 from simulator.domain import Run
 from simulator.domains.pipelines import engine
 from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.laws import check_run, disguise
 from simulator.domains.pipelines.params import Params, load_params
 from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.scenario_codec import (
@@ -35,7 +36,9 @@ __all__ = [
     "IDLE_POLICY",
     "SUITE_KEYS",
     "canary",
+    "check_run",
     "decode_scenario",
+    "disguise",
     "encode_scenario",
     "open_scenario",
     "read_scenario",

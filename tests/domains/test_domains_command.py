@@ -1,0 +1,123 @@
+"""``assay domains``: what is listed, and what the check says of a good and of a broken domain."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simulator.domain import SHIPPED
+from tests.support.domains import TOY_FOLDER, copy_of_the_toy
+from tests.support.in_process import Done, command_at
+
+Assay = Callable[..., Done]
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Assay:
+    return command_at(tmp_path / "home", monkeypatch, capsys)
+
+
+def test_shipped_domains_are_listed_with_what_they_are_about(run: Assay) -> None:
+    done = run("domains", "list")
+
+    assert done.code == 0
+    for path in SHIPPED.glob("*/domain.toml"):
+        assert path.parent.name in done.out
+    assert "data pipelines on pools of CPUs and memory" in done.out
+
+
+def test_the_toy_has_no_problems(run: Assay) -> None:
+    done = run("domains", "check", TOY_FOLDER)
+
+    *checks, last = done.out.splitlines()
+    assert (done.code, done.err) == (0, "")
+    assert len(checks) == 9
+    assert all(line.startswith("ok  ") for line in checks)
+    assert last == f"{TOY_FOLDER}: no problems found"
+
+
+BROKEN = {
+    "a reference that is not there": (
+        ("domain.toml", 'reference = "fifo"', 'reference = "lifo"'),
+        "reference is lifo, expected a policy in policies/: fifo, shortest",
+    ),
+    "a known figure that is missing": (
+        ("cell.py", '"half_a_job": 0.5', '"half": 0.5'),
+        "figures lacks half_a_job",
+    ),
+    "a syntax error": (
+        ("cell.py", "def canary() -> Scenario:", "def canary() -> Scenario"),
+        "SyntaxError: expected ':'",
+    ),
+    "a missing function": (("cell.py", "def with_calls(", "def with_call("), "no with_calls in it"),
+    "an import that is not installed": (
+        ("contract.py", "import msgspec", "import msgspec, no_such_package"),
+        "ModuleNotFoundError: No module named 'no_such_package'",
+    ),
+    "a contract that loads the simulator": (
+        ("contract.py", "mirror=Mirror,\n)", "mirror=Mirror,\n)\nfrom .policies_of import cell"),
+        "it imports cell.py",
+    ),
+    "a method where a number is needed": (
+        ("contract.py", "    @property\n    def size", "    def size"),
+        "Decision.size is a method, expected a number or a property",
+    ),
+    "an end of the program": (
+        (
+            "cell.py",
+            "def canary() -> Scenario:",
+            "def canary() -> Scenario:\n    raise SystemExit(0)",
+        ),
+        "SystemExit: 0",
+    ),
+    "a policy that the screen refuses": (
+        ("policies/fifo.py", "    pass", "    import os"),
+        "fifo, line 6: import of",
+    ),
+    "a suite that cannot be read": (("suites/small.toml", "seed = 3\n", ""), "seed is None"),
+    "scenarios that are lost on the way": (
+        ("cell.py", "return decode(data, Scenario)", "return replace(canary(), name='other')"),
+        "encoded and decoded it is another scenario",
+    ),
+    "a leak": (
+        ("cell.py", "(coming, scenario.jobs[coming][1])", "(coming, scenario.jobs[coming][2])"),
+        "tells what shows only after second",
+    ),
+    "a figure that depends on the process": (
+        ("cell.py", "in_system / len(scenario.jobs)", 'in_system + hash("a") % 1000'),
+        "a run in another process differs",
+    ),
+    "a decision that crashes the simulator": (
+        ("cell.py", "if decision.start not in waiting or running", "if running"),
+        "a decision raised",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN.keys())
+def test_the_check_says_in_a_line_what_is_wrong(
+    run: Assay, tmp_path: Path, change: tuple[str, str, str], said: str
+) -> None:
+    folder = copy_of_the_toy(tmp_path / "queue", change)
+    (folder / "policies_of.py").write_text("from . import cell\n")
+
+    done = run("domains", "check", folder)
+
+    bad = done.out.splitlines()
+    assert done.code == 2
+    assert "Traceback" not in done.out + done.err
+    assert any(said in line and line.startswith("    ") for line in bad), done.out
+
+
+def test_the_check_as_json_has_each_promise_with_its_problems(run: Assay, tmp_path: Path) -> None:
+    folder = copy_of_the_toy(tmp_path / "queue", BROKEN["a leak"][0])
+
+    done = run("domains", "check", folder, "--json")
+
+    answer = json.loads(done.out)
+    broken = [check["name"] for check in answer["checks"] if check["problems"]]
+    assert (done.code, answer["ok"]) == (2, False)
+    assert broken == ["no message tells what a policy cannot know (20 disguises)"]
