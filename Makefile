@@ -8,8 +8,9 @@ PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
 # Programs start many times here: without compiled modules each compiles Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
-# How many processes share the tests; 0 runs them one after another.
-TEST_PROCESSES ?= 2
+# How many processes share the tests; 0 runs them one after another. Tests also wait (for a server,
+# a limit, an engine), so there is one more than cores of the smallest machine that we care for.
+TEST_PROCESSES ?= 3
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
 QUICK := "not docker and not prefect and not browser and not slow and not nightly"
 

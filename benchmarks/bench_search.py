@@ -21,12 +21,13 @@ from flows import assay_version
 from flows.clock import SystemClock
 from flows.history.records import CandidateRow, Row
 from flows.judging.splits import suite_splits
-from flows.proposers.offline.proposer import OfflineProposer
+from flows.proposers.offline.proposer import offline_proposer
 from flows.search.loop import run_search
 from flows.search.progress import SearchResult
 from flows.search.session import Services
 from flows.settings.search import SearchConfig, load_config
 from sandbox.image import source_hash
+from simulator.domain import find_domain
 
 STRATEGIES = sized(("refine", "best_of_n", "evolve"), ("refine",))
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +100,7 @@ def search_one(config: SearchConfig) -> Curve:
     services = Services(
         scenarios=suite_splits(config.suite),
         sandbox=InProcessTrials(),
-        proposer=OfflineProposer(),
+        proposer=offline_proposer(find_domain()),
         journal=Kept(),
         clock=SystemClock(),
         assay_version=assay_version(),

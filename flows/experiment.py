@@ -29,6 +29,7 @@ from flows.settings.sources import variables_here
 from flows.trials import Around, OpenTrials, in_this_process
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
+from simulator.domain import find_domain
 
 LOCK_SECONDS = 1.0
 """How long a process that a killed run was about to start may still have its lock."""
@@ -221,9 +222,9 @@ def make_proposer(config: SearchConfig, keys: Mapping[str, str], home: Path) -> 
     """Return the proposer; the SDK of a model is imported only when one is asked."""
     match config.proposer.kind:
         case "offline":
-            from flows.proposers.offline.proposer import OfflineProposer
+            from flows.proposers.offline.proposer import offline_proposer
 
-            return OfflineProposer()
+            return offline_proposer(find_domain())
         case "openai":
             from flows.proposers.model import OpenAiProposer
 

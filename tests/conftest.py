@@ -41,8 +41,22 @@ SLOW = (
     "tests/docs/test_prompts_page",
     "tests/docs/test_search_page",
     "tests/docs/test_sql_cookbook",
+    "tests/docs/test_traces_page",
+    "tests/domains/pipelines/test_differential",
+    "tests/domains/pipelines/test_golden.py::test_paper_traces",
+    "tests/domains/pipelines/test_golden.py::test_the_oracle",
+    "tests/domains/pipelines/test_importers_fuzz",
+    "tests/domains/pipelines/test_importers_generated",
+    "tests/domains/pipelines/test_importers_reading.py::test_a_bomb",
+    "tests/domains/pipelines/test_library.py",
+    "tests/domains/pipelines/test_library_figures",
+    "tests/flows/test_cli_database",
+    "tests/flows/test_evaluation_budget.py::test_killed",
+    "tests/flows/test_history_check",
+    "tests/flows/test_history_damage",
 )
-"""Beginnings of files whose tests start embedded cells, whole searches or many programs."""
+"""Beginnings of tests that start cells, searches or many programs, make many databases, or
+simulate a great deal."""
 LONGEST_FIRST = (PREFECT, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
 
 # The same examples in every run, and no example is too slow on a machine that pauses for a while.

@@ -31,7 +31,7 @@ FLOORS = {
         "cli",
     ),
     "simulator": (
-        "contract domain domain_spec driver errors exact_sums messages suites textfile",
+        "contract domain domain_host domain_spec driver errors exact_sums messages suites textfile",
         "domains promises",
         "cell",
         "__main__",

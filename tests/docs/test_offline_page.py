@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from flows.proposers.offline.space import CHOICES, Genome, emit, with_values
-from flows.proposers.offline.vary import SEEDS
+from simulator.domains.pipelines.offline.space import CHOICES, Genome, with_values
+from simulator.domains.pipelines.offline.vary import SEEDS
 from tests.docs.pages import DOCS, blocks, follows, type_in
+from tests.support.offline import emit
 from tests.support.small_suite import write_suite
 
 PAGE = DOCS / "offline.md"

@@ -124,7 +124,7 @@ def test_a_vacuum_changes_no_row_and_no_word_of_the_schema(tmp_path: Path) -> No
 def test_a_vacuum_gives_back_the_room_that_changes_left(tmp_path: Path) -> None:
     for turn in range(4):
         rows = [
-            candidate(slot=n, source=os.urandom(3000).hex(), title=str(turn)) for n in range(300)
+            candidate(slot=n, source=os.urandom(9000).hex(), title=str(turn)) for n in range(60)
         ]
         remember(tmp_path, rows)
         ingest(tmp_path)

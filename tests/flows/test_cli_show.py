@@ -19,13 +19,13 @@ PARENT, CHILD = "aaaa1111" + "0" * 56, "bbbb2222" + "0" * 56
 EVIL = "\x1b]0;owned\x07 \u202e"
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a home folder with two searches; the newer one has an attempt by a model."""
-    monkeypatch.setenv("ASSAY_HOME", str(tmp_path))
+@pytest.fixture(scope="module")
+def two_searches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with two searches; the newer one has an attempt by a model."""
+    folder = tmp_path_factory.mktemp("home")
     older = {"experiment_id": "old-1"}
     remember(
-        tmp_path,
+        folder,
         [
             experiment(**older, name="old", created_at="2026-02-01T00:00:00+00:00"),
             candidate(**older, candidate="cccc3333", title="elsewhere", improved=True),
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "old-1",
     )
     remember(
-        tmp_path,
+        folder,
         [
             experiment(),
             candidate(candidate=PARENT, source="a = 1\nb = 2\n", improved=True),
@@ -66,7 +66,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             call(iteration=2, reply=f"Here it is {EVIL}"),
         ],
     )
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def home(two_searches: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the two searches, which no command here changes."""
+    monkeypatch.setenv("ASSAY_HOME", str(two_searches))
+    return two_searches
 
 
 def test_an_attempt_is_shown_with_everything(

@@ -8,19 +8,20 @@ import pytest
 from flows.attempt import Move, Proposal, ProposalRequest, SeenAttempt
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.proposer import OfflineProposer
-from flows.proposers.offline.space import (
+from flows.proposers.offline.proposer import offline_proposer, trailing
+from sandbox.outcome import Evaluation
+from simulator.domain import find_domain
+from simulator.domains.pipelines.library import policy_source
+from simulator.domains.pipelines.offline.space import (
     NAMES,
     Genome,
-    emit,
     from_source,
     random_genome,
-    with_values,
 )
-from flows.proposers.offline.vary import Measured, measure, remedies, trailing
-from sandbox.outcome import Evaluation
-from simulator.domains.pipelines.library import policy_source
 from tests.support.attempts import attempt, evaluation
+from tests.support.offline import emit
+
+LATENCY = find_domain("pipelines").spec.objective("weighted_latency")
 
 
 def no_call(_: LlmCallRow) -> None:
@@ -33,7 +34,7 @@ def asked(
     seen: Sequence[SeenAttempt] = (),
     iteration: int = 9,
 ) -> Proposal:
-    return OfflineProposer().propose(
+    return offline_proposer(find_domain()).propose(
         ProposalRequest(
             experiment_id="e", seed=1, iteration=iteration, slot=0, prompt=None,
             attempts=tuple(seen) or tuple(chosen), best=None, record_call=no_call, move=move,
@@ -113,56 +114,22 @@ def test_a_proposal_asked_for_is_never_one_that_was_seen() -> None:
     assert len({normalised_sha256(each.source or "") for each in seen}) == len(seen)
 
 
-def measured(**changed: float) -> Measured:
-    calm = {
-        "kills_per_completed": 0.0, "kill_cost": 0.0, "cpu_allocated": 0.65, "waiting": 0.25,
-        "memory_allocated": 0.5, "memory_used": 0.8, "query_wait": 0.2, "starved": 0.0,
-    }  # fmt: skip
-    return Measured(**{**calm, **changed})
-
-
-@pytest.mark.parametrize(
-    ("figure", "gene", "better"),
-    [
-        ({"kill_cost": 0.4}, "start_gb", {40, 64}),
-        ({"kill_cost": 0.4}, "probe_gb", {2}),
-        ({"kills_per_completed": 9.0}, "quick_growth", {1.5}),
-        ({"memory_used": 0.3}, "start_gb", {28}),
-        ({"memory_used": 0.3}, "kinds", {"all"}),
-        ({"cpu_allocated": 0.95}, "cpus", {2, 3}),
-        ({"cpu_allocated": 0.3}, "spread", {2}),
-        ({"memory_allocated": 0.1}, "idle_share", {0.25}),
-        ({"query_wait": 0.9}, "query_reserve", {0.05}),
-        ({"starved": 0.3}, "order", {"shortest", "smallest", "weighted"}),
-        ({"waiting": 0.7}, "look_ahead", {64}),
-    ],
-)
-def test_tuning_follows_from_the_measurements(
-    figure: dict[str, float], gene: str, better: set[object]
-) -> None:
-    calm = {getattr(genome, gene) for genome in remedies(Genome(), measured())}
-    advised = {getattr(genome, gene) for genome in remedies(Genome(), measured(**figure))}
-
-    assert advised - calm - {getattr(Genome(), gene)} == better
-
-
-def test_nothing_is_advised_to_a_policy_without_weaknesses() -> None:
-    assert remedies(with_values(Genome(), {"use_estimate": True}), measured()) == []
-
-
-def test_the_cost_of_kills_is_measured_and_not_only_their_number() -> None:
-    cheap = measure([evaluation(oom_kills=90, oom_wasted_cpu_seconds=1.0)])
-    dear = measure([evaluation(oom_kills=90, oom_wasted_cpu_seconds=540.0)])
-
-    assert cheap.kills_per_completed == dear.kills_per_completed == 5.0
-    assert (round(cheap.kill_cost, 3), dear.kill_cost) == (0.009, 5.0)
-
-
 def test_a_policy_trails_where_another_was_most_ahead_of_it() -> None:
     own, other = timed(a=10, b=90, c=50), timed(a=20, b=80, c=10)
 
-    assert [each.scenario for each in trailing(own, [other])] == ["c"]
-    assert trailing((), [other]) == []
+    assert [each.scenario for each in trailing(own, [other], LATENCY)] == ["c"]
+    assert trailing((), [other], LATENCY) == []
+
+
+def test_where_more_is_better_the_smaller_figure_trails() -> None:
+    own = [
+        evaluation(name, pipelines_completed_per_hour=n)
+        for name, n in zip("abc", (9, 5, 7), strict=True)
+    ]
+    goodput = find_domain("pipelines").spec.objective("goodput")
+
+    other = [evaluation(name, pipelines_completed_per_hour=10.0) for name in "abc"]
+    assert [each.scenario for each in trailing(own, [other], goodput)] == ["b"]
 
 
 def timed(**seconds: float) -> list[Evaluation]:

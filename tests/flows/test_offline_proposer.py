@@ -11,17 +11,18 @@ import pytest
 from flows.attempt import Proposal, ProposalRequest, SeenAttempt
 from flows.history.records import LlmCallRow
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.proposer import OfflineProposer
-from flows.proposers.offline.space import emit, random_genome
+from flows.proposers.offline.proposer import offline_proposer
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.screen import screen
-from simulator.domain import Run
+from simulator.domain import Run, find_domain
 from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.library import load_suite, policy_source
+from simulator.domains.pipelines.offline import random_genome
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.scenario import Scenario
 from tests.support.attempts import evaluation
+from tests.support.offline import emit
 
 
 def no_call(_: LlmCallRow) -> None:
@@ -31,7 +32,7 @@ def no_call(_: LlmCallRow) -> None:
 def propose(
     attempts: Sequence[SeenAttempt], iteration: int, seed: int = 1, slot: int = 0
 ) -> Proposal:
-    return OfflineProposer().propose(
+    return offline_proposer(find_domain()).propose(
         ProposalRequest(
             experiment_id="e", seed=seed, iteration=iteration, slot=slot, prompt=None,
             attempts=tuple(attempts), best=None, record_call=no_call,

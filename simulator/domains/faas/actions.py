@@ -111,6 +111,8 @@ class Actions:
         cluster.tenant_mb[facts.tenant] += facts.memory_mb
         cluster.recorder.starting_mb += facts.memory_mb
         cluster.rows.append((Event.CREATED, now, function, node_number))
+        if keep_us != AS_RULED:
+            cluster.rows.append((Event.KEPT, now, number, keep_us))
         instance.initialises = node.all_there_at(needs, now)
         if instance.initialises > now:
             cluster.add(instance.initialises, PULLED, number)

@@ -103,16 +103,17 @@ def parse_invocations(
     """Return times, function numbers and service times of a CSV text, in order of arrival."""
     reader = csv.reader(io.StringIO(text), strict=True)
     try:
-        header = next(reader, [])
+        header = next((row for row in reader if not _is_skipped(row)), [])
         if sorted(header) != sorted(COLUMNS):
             raise InputError(
-                f"{where}:1: the columns are {show(','.join(header))}, expected {','.join(COLUMNS)}"
+                f"{where}:{reader.line_num}: the columns are {show(','.join(header))}, expected "
+                f"{','.join(COLUMNS)}"
             )
         time_at, function_at, service_at = (header.index(each) for each in COLUMNS)
         numbers = {each.name: number for number, each in enumerate(setup.functions)}
         rows: list[tuple[int, int, int]] = []
         for row in reader:
-            if not row:
+            if _is_skipped(row):
                 continue
             line = f"{where}:{reader.line_num}"
             if len(row) != len(COLUMNS):
@@ -139,6 +140,11 @@ def parse_invocations(
         raise InputError(f"{where}: {len(rows)} rows, expected at most {MAX_INVOCATIONS}")
     rows.sort(key=lambda each: each[0])
     return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+
+
+def _is_skipped(row: list[str]) -> bool:
+    """Whether a line of a CSV file is empty or a comment."""
+    return not row or row[0].startswith("#")
 
 
 def render_invocations(world: World) -> str:

@@ -351,6 +351,8 @@ class Naive:
         copy = Copy(len(self.copies), function, node, now, pulled, pulled + facts.init_us, keep)
         self.copies.append(copy)
         self.tell(8, now, function, node)
+        if keep != -2:
+            self.tell(11, now, copy.number, keep)
         if pulled == now:
             copy.state = "initialising"
             self.tell(9, now, copy.number, 0)

@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.offline.space import (
+from simulator.domains.pipelines.offline.space import (
     CHOICES,
     NAMES,
     Genome,
     Value,
     canonical,
-    emit,
     from_source,
     is_ladder,
     random_genome,
@@ -26,15 +25,20 @@ from flows.proposers.offline.space import (
     title,
     with_values,
 )
-from flows.proposers.offline.vary import (
+from simulator.domains.pipelines.offline.vary import (
     NEAREST,
     SEEDS,
+    Measured,
     crossover,
+    measure,
     mutate,
     nearest_genome,
+    remedies,
     sample,
     seed_genome,
 )
+from tests.support.attempts import metrics
+from tests.support.offline import emit
 
 genomes = st.builds(lambda seed: random_genome(random.Random(seed)), st.integers(0, 2**32))
 
@@ -203,3 +207,48 @@ def test_a_title_says_what_the_policy_does() -> None:
     assert title(with_values(Genome(), {"spread": 2, "probe_gb": 2, "kinds": "all"})) == (
         "priority, single operators, 4-8 cpus, probe 2 GB x2/2, learns by all, best fit"
     )
+
+
+def measured(**changed: float) -> Measured:
+    calm = {
+        "kills_per_completed": 0.0, "kill_cost": 0.0, "cpu_allocated": 0.65, "waiting": 0.25,
+        "memory_allocated": 0.5, "memory_used": 0.8, "query_wait": 0.2, "starved": 0.0,
+    }  # fmt: skip
+    return Measured(**{**calm, **changed})
+
+
+@pytest.mark.parametrize(
+    ("figure", "gene", "better"),
+    [
+        ({"kill_cost": 0.4}, "start_gb", {40, 64}),
+        ({"kill_cost": 0.4}, "probe_gb", {2}),
+        ({"kills_per_completed": 9.0}, "quick_growth", {1.5}),
+        ({"memory_used": 0.3}, "start_gb", {28}),
+        ({"memory_used": 0.3}, "kinds", {"all"}),
+        ({"cpu_allocated": 0.95}, "cpus", {2, 3}),
+        ({"cpu_allocated": 0.3}, "spread", {2}),
+        ({"memory_allocated": 0.1}, "idle_share", {0.25}),
+        ({"query_wait": 0.9}, "query_reserve", {0.05}),
+        ({"starved": 0.3}, "order", {"shortest", "smallest", "weighted"}),
+        ({"waiting": 0.7}, "look_ahead", {64}),
+    ],
+)
+def test_tuning_follows_from_the_measurements(
+    figure: dict[str, float], gene: str, better: set[object]
+) -> None:
+    calm = {getattr(genome, gene) for genome in remedies(Genome(), measured())}
+    advised = {getattr(genome, gene) for genome in remedies(Genome(), measured(**figure))}
+
+    assert advised - calm - {getattr(Genome(), gene)} == better
+
+
+def test_nothing_is_advised_to_a_policy_without_weaknesses() -> None:
+    assert remedies(with_values(Genome(), {"use_estimate": True}), measured()) == []
+
+
+def test_the_cost_of_kills_is_measured_and_not_only_their_number() -> None:
+    cheap = measure([metrics(oom_kills=90, oom_wasted_cpu_seconds=1.0)])
+    dear = measure([metrics(oom_kills=90, oom_wasted_cpu_seconds=540.0)])
+
+    assert cheap.kills_per_completed == dear.kills_per_completed == 5.0
+    assert (round(cheap.kill_cost, 3), dear.kill_cost) == (0.009, 5.0)

@@ -1,11 +1,11 @@
 """How one genome becomes another: seeds, mutation, crossover, tuning by measurements."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from flows.proposers.offline.space import (
+from simulator.domain_host import Metrics
+from simulator.domains.pipelines.offline.space import (
     CHOICES,
     NAMES,
     Genome,
@@ -15,7 +15,6 @@ from flows.proposers.offline.space import (
     step,
     with_values,
 )
-from sandbox.outcome import Evaluation
 
 Weakness = tuple[float, list[Genome]]
 """How far a figure is beyond what is tolerated, and the changes that may help."""
@@ -52,10 +51,6 @@ NEAREST: Mapping[str, Mapping[str, Value]] = {
     },
 }  # fmt: skip
 """Library policies that the space holds something like, so that they may have descendants."""
-
-
-TRAILING_PART = 3
-"""The worst 1/``TRAILING_PART`` of the scenarios count as those where a candidate trails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +111,11 @@ def crossover(rng: random.Random, mother: Genome, father: Genome) -> Genome:
     return with_values(
         mother, {name: getattr(rng.choice((mother, father)), name) for name in NAMES}
     )
+
+
+def advice(genome: Genome, metrics: Sequence[Metrics]) -> Sequence[Genome]:
+    """Return the changes that the metrics of some scenarios suggest, best first."""
+    return remedies(genome, measure(metrics))
 
 
 def remedies(genome: Genome, measured: Measured) -> Sequence[Genome]:
@@ -208,9 +208,8 @@ def _move(rng: random.Random, genome: Genome, name: str) -> Genome:
 # The few figures of a candidate's scenarios that tuning looks at.
 
 
-def measure(evaluations: Sequence[Evaluation]) -> Measured:
-    """Return means over the scenarios that have metrics; neutral figures where nothing is known."""
-    known = [evaluation.metrics for evaluation in evaluations if evaluation.metrics]
+def measure(known: Sequence[Metrics]) -> Measured:
+    """Return means over the scenarios; neutral figures where nothing is known."""
     return Measured(
         kills_per_completed=_mean([_kills(metrics) for metrics in known], 0.0),
         kill_cost=_mean([_kill_cost(metrics) for metrics in known], 0.0),
@@ -223,42 +222,25 @@ def measure(evaluations: Sequence[Evaluation]) -> Measured:
     )
 
 
-def trailing(own: Sequence[Evaluation], others: Iterable[Sequence[Evaluation]]) -> list[Evaluation]:
-    """Return the third of ``own`` that is furthest behind the best of all in that scenario."""
-    best: dict[str, float] = {}
-    for evaluations in (own, *others):
-        for each in evaluations:
-            seconds = _latency(each)
-            if seconds is not None:
-                best[each.scenario] = min(seconds, best.get(each.scenario, seconds))
-    behind = [(_latency(each) or 0.0) / (best.get(each.scenario) or 1.0) for each in own]
-    order = sorted(range(len(own)), key=lambda place: (-behind[place], place))
-    return [own[place] for place in order[: max(1, len(own) // TRAILING_PART)]]
-
-
-def _latency(evaluation: Evaluation) -> float | None:
-    return (evaluation.metrics or {}).get("weighted_latency_seconds")
-
-
-def _kills(metrics: Mapping[str, Any]) -> float | None:
+def _kills(metrics: Metrics) -> float | None:
     return _ratio(metrics.get("oom_kills"), max(1, metrics.get("pipelines_completed") or 0))
 
 
-def _kill_cost(metrics: Mapping[str, Any]) -> float | None:
+def _kill_cost(metrics: Metrics) -> float | None:
     completed = max(1, metrics.get("pipelines_completed") or 0)
     served = metrics.get("service_seconds_mean")
     return _ratio(metrics.get("oom_wasted_cpu_seconds"), served and served * completed)
 
 
-def _part(metrics: Mapping[str, Any], name: str) -> float | None:
+def _part(metrics: Metrics, name: str) -> float | None:
     return _ratio(metrics.get(name), 100.0)
 
 
-def _used(metrics: Mapping[str, Any]) -> float | None:
+def _used(metrics: Metrics) -> float | None:
     return _ratio(metrics.get("memory_consumed_percent"), metrics.get("memory_allocated_percent"))
 
 
-def _waiting(metrics: Mapping[str, Any]) -> float | None:
+def _waiting(metrics: Metrics) -> float | None:
     waited = metrics.get("queue_wait_seconds_mean")
     served = metrics.get("service_seconds_mean")
     if waited is None or served is None:
@@ -266,13 +248,13 @@ def _waiting(metrics: Mapping[str, Any]) -> float | None:
     return _ratio(waited, waited + served)
 
 
-def _query_wait(metrics: Mapping[str, Any]) -> float | None:
+def _query_wait(metrics: Metrics) -> float | None:
     latency = metrics.get("latency") or {}
     means = [(latency.get(name) or {}).get("mean") for name in ("query", "all")]
     return _ratio(means[0], means[1])
 
 
-def _starved(metrics: Mapping[str, Any]) -> float | None:
+def _starved(metrics: Metrics) -> float | None:
     return _ratio(metrics.get("starved_pipelines"), metrics.get("pipelines_arrived"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from flows.prompting.templates import render_text
+from simulator.domain_host import Render
 
 Value = str | int | float | bool
 
@@ -195,11 +195,11 @@ _KINDS = {
 }
 
 
-def emit(genome: Genome) -> str:
+def emit(genome: Genome, render: Render) -> str:
     """Return the source of the policy; its docstring records the genome."""
     order = _ORDERS[genome.order]
     tells = tells_kills_apart(genome)
-    return render_text(
+    return render(
         TEMPLATE,
         g=genome,
         headline=f"{order[0].upper()}{order[1:]}.",
