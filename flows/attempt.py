@@ -8,7 +8,7 @@ from flows.history.records import Key, LlmCallRow
 from flows.judging.guards import Ruling
 from flows.judging.scoring import Verdict
 from sandbox.outcome import Evaluation, Finding, Trial
-from simulator.domains.pipelines.library import policy_source
+from simulator.domain import Domain
 
 NO_RULING = Ruling()
 Move = Literal["free", "fresh", "vary", "combine"]
@@ -147,15 +147,16 @@ class Proposer(Protocol):
         ...
 
 
-REFERENCE = "naive"
-"""Its figures are score 1.0."""
-
-
-def baseline_proposals(names: Sequence[str]) -> list[Proposal]:
-    """Return the named library policies as proposals, the reference first, each once."""
+def baseline_proposals(names: Sequence[str], domain: Domain) -> list[Proposal]:
+    """Return the named library policies as proposals, the reference policy first, each once."""
     return [
-        Proposal(source=policy_source(name), title=name, origin="baseline", operator="baseline")
-        for name in dict.fromkeys((REFERENCE, *names))
+        Proposal(
+            source=domain.policy_source(name),
+            title=name,
+            origin="baseline",
+            operator="baseline",
+        )
+        for name in dict.fromkeys((domain.spec.reference, *names))
     ]
 
 
@@ -184,7 +185,7 @@ class Attempt:
     elite: Trial | None = None
     """On train again, in one more cell, before it is promoted."""
     audit: Trial | None = None
-    """On some train scenarios, called in every tick."""
+    """On some train scenarios, in the calling mode of the audit."""
     lost: str | None = None
     """Why there is no result: a failure that is not the policy's."""
     seconds: float = 0.0

@@ -16,21 +16,22 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from flows.attempt import SeenAttempt
 from flows.errors import ConfigError, UserError
-from flows.judging.objectives import Reference
-from flows.judging.scoring import Verdict, judge
-from flows.judging.splits import library_evaluations, references_of, suite_scenarios
+from flows.judging.objectives import Reference, metric_over
+from flows.judging.scoring import Scale, Verdict, judge
+from flows.judging.splits import reference_evaluations, references_of, suite_scenarios
 from flows.policies import PolicyText, never_tried, read_policy
 from flows.prompting.diagnoses import diagnose
+from flows.settings.sections import DOMAIN, SUITE, DomainSetting, OfDomain
 from sandbox.limits import Limits
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.provider import KINDS
 from sandbox.trial import Payload, Sandbox
-from simulator.domains.pipelines.scenario import Scenario
-from simulator.domains.pipelines.scenario_codec import encode_scenario
+from simulator.domain import DEFAULT, Scenario
+from simulator.domain_spec import DomainSpec
 
 __all__ = [
     "EvaluatorSettings",
@@ -48,12 +49,11 @@ SCORE = "combined_score"
 CORRECT = "correct"
 
 
-class EvaluatorSettings(BaseModel):
+class EvaluatorSettings(OfDomain):
     """What policies are tried on, and how; the variable ASSAY_EVALUATOR_SUITE sets ``suite``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
+    domain: DomainSetting = Field(DEFAULT, validate_default=True, description=DOMAIN)
+    suite: str = Field(None, min_length=1, validate_default=True, description=SUITE)
     split: str = Field("train", pattern="^(train|validation|test|all)$")
     cell: str = Field("docker", pattern=f"^({'|'.join(KINDS)})$")
     slots: int = Field(1, ge=1, le=64, description="policies tried at the same time")
@@ -96,7 +96,7 @@ class Judgement:
     correct: bool
     """Whether it ended well, and believably, on every scenario."""
     combined_score: float
-    """1.0 is naive and higher is better; a failed scenario keeps its charge; 0.0 if implausible."""
+    """1.0 is the reference, higher is better; a failure keeps its charge; 0.0 if implausible."""
     scores: Mapping[str, float]
     """By scenario."""
     figures: Mapping[str, float]
@@ -115,14 +115,14 @@ def evaluate(
 
     Here and below, settings that are not given are those of the environment.
     """
-    return _metrics(judge_policy(read_policy(str(program_path)), settings))
+    return _metrics(_judge_file(program_path, settings))
 
 
 def evaluate_program(
     program_path: str | Path, settings: EvaluatorSettings | None = None
 ) -> dict[str, Any]:
     """Return ``metrics`` and ``artifacts``: the fields of OpenEvolve's EvaluationResult."""
-    judged = judge_policy(read_policy(str(program_path)), settings)
+    judged = _judge_file(program_path, settings)
     artifacts = {"outcome": judged.outcome, "feedback": judged.feedback}
     return {"metrics": _metrics(judged), "artifacts": artifacts}
 
@@ -158,7 +158,7 @@ def write_results(
     settings: EvaluatorSettings | None = None,
 ) -> dict[str, Any]:
     """Write metrics.json and correct.json as ShinkaEvolve reads them; return the former."""
-    judged = judge_policy(read_policy(str(program_path)), settings)
+    judged = _judge_file(program_path, settings)
     metrics = {
         SCORE: judged.combined_score,
         "public": dict(judged.figures),
@@ -179,20 +179,28 @@ def judge_policy(
 ) -> Judgement:
     """Return what became of a policy on all scenarios, or on the one that is named."""
     bench = _bench(settings)
+    spec = bench.settings.domain.spec
     trial = bench.try_policy(text, scenario)
-    baseline = [bench.naive[name] for name in dict.fromkeys(e.scenario for e in trial.evaluations)]
-    verdict = judge(trial, bench.references)
+    baseline = [
+        bench.baseline[name] for name in dict.fromkeys(e.scenario for e in trial.evaluations)
+    ]
+    verdict = judge(trial, bench.references, Scale(spec=spec))
     believable = verdict.outcome is Outcome.OK and verdict.score is not None
     return Judgement(
         candidate=trial.candidate,
         correct=believable,
         combined_score=verdict.score or 0.0,
         scores={each.evaluation.scenario: each.score for each in verdict.judged},
-        figures=_figures(verdict),
+        figures=_figures(verdict, spec),
         outcome=str(verdict.outcome),
         problem="" if verdict.problem is None else verdict.problem.message,
-        feedback=_feedback(trial, verdict, baseline),
+        feedback=_feedback(trial, verdict, baseline, spec.reference),
     )
+
+
+def _judge_file(path: str | Path, settings: EvaluatorSettings | None) -> Judgement:
+    chosen = settings or EvaluatorSettings.from_environment()
+    return judge_policy(read_policy(str(path), chosen.domain), chosen)
 
 
 def _only_value(candidate: Mapping[str, str]) -> str:
@@ -214,18 +222,15 @@ def _metrics(judged: Judgement) -> dict[str, float]:
     }
 
 
-def _figures(verdict: Verdict) -> dict[str, float]:
-    """Return sums over the scenarios; one that failed has completed nothing."""
-    known = [each.evaluation.metrics or {} for each in verdict.judged]
-    failed = sum(1 for each in verdict.judged if each.evaluation.outcome is not Outcome.OK)
-    return {
-        "pipelines_completed": float(sum(each.get("pipelines_completed") or 0 for each in known)),
-        "oom_kills": float(sum(each.get("oom_kills") or 0 for each in known)),
-        "scenarios_failed": float(failed),
-    }
+def _figures(verdict: Verdict, spec: DomainSpec) -> dict[str, float]:
+    """Return the domain's metrics over the scenarios that have them, and how many failed."""
+    found = {each.key: metric_over(each, verdict.evaluations) for each in spec.metrics}
+    failed = sum(1 for each in verdict.evaluations if each.outcome is not Outcome.OK)
+    known = {key.replace(".", "_"): value for key, value in found.items() if value is not None}
+    return {**known, "scenarios_failed": float(failed)}
 
 
-def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation]) -> str:
+def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation], reference: str) -> str:
     problem = verdict.problem
     evaluations = tuple(each.evaluation for each in verdict.judged)
     attempt = SeenAttempt(
@@ -242,7 +247,7 @@ def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation]) -> str
         evaluations=evaluations,
         prints=next((each.prints for each in evaluations if each.prints.strip()), ""),
     )
-    naive = SeenAttempt(
+    first = SeenAttempt(
         iteration=0,
         slot=0,
         origin="baseline",
@@ -252,8 +257,9 @@ def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation]) -> str
         evaluations=tuple(baseline),
     )
     score = "none" if verdict.score is None else f"{verdict.score:.4f}"
-    head = f"outcome {verdict.outcome}, score {score} (1.0 is the naive baseline, higher is better)"
-    return "\n".join([head, *diagnose(attempt, naive)])
+    meaning = f"1.0 is the {reference} baseline, higher is better"
+    head = f"outcome {verdict.outcome}, score {score} ({meaning})"
+    return "\n".join([head, *diagnose(attempt, first)])
 
 
 class Workbench:
@@ -261,12 +267,15 @@ class Workbench:
 
     def __init__(self, settings: EvaluatorSettings) -> None:
         self.settings = settings
-        self.scenarios: tuple[Scenario, ...] = suite_scenarios(settings.suite, settings.split)
-        found = library_evaluations("naive", self.scenarios)
-        self.naive: dict[str, Evaluation] = {each.scenario: each for each in found}
+        domain = settings.domain
+        self.scenarios: tuple[Scenario, ...] = suite_scenarios(
+            settings.suite, domain, settings.split
+        )
+        found = reference_evaluations(self.scenarios, domain)
+        self.baseline: dict[str, Evaluation] = {each.scenario: each for each in found}
         self.references: dict[str, Reference] = references_of(found, self.scenarios)
         self._payloads = {
-            each.name: Payload(name=each.name, data=encode_scenario(each))
+            each.name: Payload(name=each.name, data=domain.cell.encode_scenario(each))
             for each in self.scenarios
         }
         self._lock = threading.Lock()
@@ -294,7 +303,9 @@ class Workbench:
         with self._lock:
             if self._sandbox is None:
                 settings = self.settings
-                found = Sandbox(settings.limits, settings.slots, cell=settings.cell)
+                found = Sandbox(
+                    settings.limits, settings.slots, cell=settings.cell, domain=settings.domain
+                )
                 self._sandbox = found.__enter__()
             return self._sandbox
 

@@ -29,7 +29,6 @@ from flows.settings.sources import variables_here
 from flows.trials import Around, OpenTrials, in_this_process
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
-from simulator.domain import find_domain
 
 LOCK_SECONDS = 1.0
 """How long a process that a killed run was about to start may still have its lock."""
@@ -55,9 +54,9 @@ def run_experiment(
     open_trials: OpenTrials = in_this_process,
 ) -> Finished:
     """Run or continue the experiment that ``config`` describes; report one that has ended."""
-    check_baselines(config.baselines)
+    check_baselines(config.baselines, config.domain)
     seed, config = _private(config)
-    scenarios = suite_splits(config.suite, config.policy_calls, seed)
+    scenarios = suite_splits(config.suite, config.domain, config.policy_calls, seed)
     keys = keys_of(config.proposer, variables_here() if environment is None else environment)
     identity = experiment_id(config)
     with _only_one(home, identity):
@@ -80,7 +79,7 @@ def run_experiment(
                 journal=journal,
                 clock=SystemClock(),
                 assay_version=assay_version(),
-                simulator_version=source_hash()[:12],
+                simulator_version=source_hash(domain=config.domain)[:12],
                 image_id=sandbox.info().get("image_id"),
                 earlier=earlier,
                 flow_run_id=flow_run_id,
@@ -95,15 +94,15 @@ def run_experiment(
 
 def preflight(config: SearchConfig) -> None:
     """Check names, scenarios, key, engine and image before anything starts."""
-    check_baselines(config.baselines)
+    check_baselines(config.baselines, config.domain)
     seed, config = _private(config)
-    scenarios = suite_splits(config.suite, config.policy_calls, seed)
+    scenarios = suite_splits(config.suite, config.domain, config.policy_calls, seed)
     make_proposer(config, keys_of(config.proposer, variables_here()), home_folder())
     if config.proposer.kind != "offline":
         check_prompts(config, scenarios.train)
     if config.runner.kind != "threads":
         return  # the cells are elsewhere, this machine may have none
-    with Sandbox(limits=config.limits, ready=False, cell=config.cell):
+    with Sandbox(limits=config.limits, ready=False, cell=config.cell, domain=config.domain):
         pass
 
 
@@ -224,7 +223,7 @@ def make_proposer(config: SearchConfig, keys: Mapping[str, str], home: Path) -> 
         case "offline":
             from flows.proposers.offline.proposer import offline_proposer
 
-            return offline_proposer(find_domain())
+            return offline_proposer(config.domain)
         case "openai":
             from flows.proposers.model import OpenAiProposer
 

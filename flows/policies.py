@@ -11,7 +11,7 @@ from flows.history.store import Found, find_best, find_candidate, find_experimen
 from flows.home import home_folder
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.source import candidate_id
-from simulator.domains.pipelines.library import policy_names, policy_source
+from simulator.domain import Domain
 
 MAX_POLICY_BYTES = 4 << 20
 
@@ -33,20 +33,20 @@ class PolicyText:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def read_policy(name: str) -> PolicyText:
+def read_policy(name: str, domain: Domain) -> PolicyText:
     """Return the policy that ``name`` stands for; refuse a missing or unreadable file only."""
     if not name.strip():
         raise UserError(
             "the name of the policy is empty, expected a Python file or a library policy: "
-            f"{', '.join(policy_names())}"
+            f"{', '.join(domain.policy_names())}"
         )
     path = Path(name)
     if path.is_dir():
         raise UserError(f"{name} is a directory, expected a Python file with one policy")
-    if not path.exists() and library_name(name) is not None:
-        source = policy_source(library_name(name) or name)
+    if not path.exists() and library_name(name, domain) is not None:
+        source = domain.policy_source(library_name(name, domain) or name)
         return PolicyText(title=name, data=source.encode(), source=source)
-    data = _read(path)
+    data = _read(path, domain)
     if not data.strip():
         return PolicyText(title=name, data=data, source=None, problem="the file is empty")
     try:
@@ -58,9 +58,9 @@ def read_policy(name: str) -> PolicyText:
     return PolicyText(title=path.stem, data=data, source=text)
 
 
-def library_name(name: str) -> str | None:
+def library_name(name: str, domain: Domain) -> str | None:
     """Return the library's own spelling of a policy's name; None when it has no such policy."""
-    return next((known for known in policy_names() if _plain(known) == _plain(name)), None)
+    return next((known for known in domain.policy_names() if _plain(known) == _plain(name)), None)
 
 
 def never_tried(text: PolicyText, scenarios: Sequence[str]) -> Trial:
@@ -76,14 +76,14 @@ def never_tried(text: PolicyText, scenarios: Sequence[str]) -> Trial:
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, domain: Domain) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_POLICY_BYTES + 1)
     except FileNotFoundError:
         raise UserError(
             f"{path} does not exist, expected a Python file or a library policy: "
-            f"{', '.join(policy_names())}"
+            f"{', '.join(domain.policy_names())}"
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
@@ -113,9 +113,9 @@ class Contender:
 SHORT_SHA256 = 8
 
 
-def find_contenders(names: Sequence[str]) -> list[Contender]:
+def find_contenders(names: Sequence[str], domain: Domain) -> list[Contender]:
     """Return the policies of these names, each with a unique label."""
-    found = [find_contender(name) for name in names]
+    found = [find_contender(name, domain) for name in names]
     labels = [each.label for each in found]
     return [
         replace(each, label=name) if labels.count(each.label) > 1 else each
@@ -123,7 +123,7 @@ def find_contenders(names: Sequence[str]) -> list[Contender]:
     ]
 
 
-def find_contender(name: str) -> Contender:
+def find_contender(name: str, domain: Domain) -> Contender:
     """Return the policy of this name.
 
     A file comes first, then the library, then a candidate of the history by the beginning of its
@@ -131,27 +131,27 @@ def find_contender(name: str) -> Contender:
     """
     if not name.strip() or Path(name).exists() or Path(name).suffix == ".py":
         label = Path(name).name
-        taken = library_name(label) is not None
-        return Contender(label=f"./{label}" if taken else label, text=read_policy(name))
-    known = library_name(name)
+        taken = library_name(label, domain) is not None
+        return Contender(label=f"./{label}" if taken else label, text=read_policy(name, domain))
+    known = library_name(name, domain)
     if known is not None:
-        return library_contender(known)
+        return library_contender(known, domain)
     home = home_folder()
     found = find_candidate(home, name)
     if found is not None:
         return _from_history(found, (found.candidate or "")[:SHORT_SHA256])
     experiment = find_experiment(home, name)
     if experiment is None:
-        raise UserError(_unknown(name, home))
+        raise UserError(_unknown(name, home, domain))
     found = find_best(home, experiment)
     if found is None:
         raise UserError(f"experiment {experiment} has no best policy yet: continue it first")
     return _from_history(found, experiment)
 
 
-def library_contender(name: str) -> Contender:
+def library_contender(name: str, domain: Domain) -> Contender:
     """Return a policy of the library."""
-    source = policy_source(name)
+    source = domain.policy_source(name)
     text = PolicyText(title=name, data=source.encode(), source=source)
     return Contender(label=name, text=text, baseline=True)
 
@@ -167,17 +167,18 @@ def _from_history(found: Found, label: str) -> Contender:
     return Contender(label=label, text=text)
 
 
-def _unknown(name: str, home: Path) -> str:
-    near = get_close_matches(name, policy_names(), n=1)
+def _unknown(name: str, home: Path, domain: Domain) -> str:
+    known = domain.policy_names()
+    near = get_close_matches(name, known, n=1)
     return (
-        f"{name} is neither a file, nor a library policy ({', '.join(policy_names())}), nor a "
+        f"{name} is neither a file, nor a library policy ({', '.join(known)}), nor a "
         f"candidate or an experiment of {home}" + (f": did you mean {near[0]}?" if near else "")
     )
 
 
-def check_baselines(names: Sequence[str]) -> None:
+def check_baselines(names: Sequence[str], domain: Domain) -> None:
     """Refuse names that the library does not have."""
-    known = policy_names()
+    known = domain.policy_names()
     for name in names:
         if name not in known and name.replace("-", "_") not in known:
             raise ConfigError(

@@ -15,6 +15,7 @@ from sandbox.limits import Limits
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Payload, Sandbox
 from sandbox.verdict import without_what_follows_a_limit
+from simulator.domain import Domain
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -23,6 +24,9 @@ Result = TypeVar("Result")
 
 class Machinery(Protocol):
     """The part of a configuration that says how policies are tried."""
+
+    @property
+    def domain(self) -> Domain: ...
 
     @property
     def limits(self) -> Limits: ...
@@ -59,7 +63,13 @@ OpenTrials = Callable[[Machinery], AbstractContextManager[Trials]]
 @contextmanager
 def in_this_process(config: Machinery) -> Iterator[Trials]:
     """Try policies in cells that this process starts."""
-    with Sandbox(limits=config.limits, slots=config.slots, ready=True, cell=config.cell) as sandbox:
+    with Sandbox(
+        limits=config.limits,
+        slots=config.slots,
+        ready=True,
+        cell=config.cell,
+        domain=config.domain,
+    ) as sandbox:
         yield sandbox
 
 

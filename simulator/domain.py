@@ -166,6 +166,11 @@ class Domain:
         """Whether it comes with Assay."""
         return self.root.parent == SHIPPED
 
+    @property
+    def setting(self) -> str:
+        """What a configuration says to have it: a name, or the path of its folder."""
+        return self.root.name if self.is_shipped else str(self.root)
+
     @cached_property
     def sha256(self) -> str:
         """The hash of every file that reaches a cell; equal hashes mean the same domain."""
@@ -188,6 +193,13 @@ class Domain:
     def host(self) -> ModuleType | None:
         """The module of what is optional on the host, None where the domain has none."""
         return self._module("host") if (self.root / "host.py").is_file() else None
+
+    def hosted(self, name: str) -> Any:
+        """Return what the host half offers under a name, None where the domain has no such thing.
+
+        What it may offer is said by ``simulator.domain_host.HostHalf``.
+        """
+        return getattr(self.host, name, None)
 
     def policy_names(self) -> list[str]:
         """Return the names of the library's policies, as they register themselves."""
@@ -275,6 +287,11 @@ def find_domain(name: str | Path = DEFAULT) -> Domain:
             f"domain {text}; both must be the same"
         )
     return domain
+
+
+def shipped_domains() -> list[Domain]:
+    """Return the domains that come with Assay, by name."""
+    return [open_domain(path.parent) for path in sorted(SHIPPED.glob(f"*/{SPEC_FILE}"))]
 
 
 def domain_names() -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from simulator.domain import Scenario
+
 Metrics = Mapping[str, Any]
 """What a run that ended well measured."""
 
@@ -65,3 +67,60 @@ class Space(Protocol[G]):
 
     def title(self, genome: G, /) -> str:
         """Return a short name of the policy for tables."""
+
+
+class Tried(Protocol):
+    """How a policy did on a scenario, as the host half of a domain is shown it."""
+
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def outcome(self) -> str:
+        """``ok``, or how it failed."""
+
+    @property
+    def stats(self) -> Mapping[str, Any] | None: ...
+    @property
+    def metrics(self) -> Mapping[str, Any] | None: ...
+
+
+class Redrawn(Protocol):
+    """Test scenarios that can be drawn anew."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The scenarios that cannot be redrawn, each with the reason."""
+
+    @property
+    def count(self) -> int:
+        """How many can."""
+
+    def draw(self) -> tuple[Scenario, ...]:
+        """Return them, each under its own name followed by ``-fresh-`` and the seed."""
+
+
+class Published(Protocol):
+    """Figures that were published about a suite, to show beside one's own."""
+
+    def figures(self, runs: Mapping[str, Sequence[Tried]]) -> list[dict[str, Any]]:
+        """Return one's own figures of the same kind as plain values, by policy."""
+
+    def lines(self, runs: Mapping[str, Sequence[Tried]]) -> list[str]:
+        """Return the same in words, the published ones beside them."""
+
+
+class HostHalf(Protocol):
+    """What ``host.py`` of a domain may offer; each of it is optional."""
+
+    @property
+    def space(self) -> Space[Any]:
+        """What the offline proposer searches; without it, edits of the library's policies."""
+
+    def open_files(self, trace: Path | None, params: Path | None) -> tuple[Scenario, str]:
+        """Return the scenario of a trace and of a file of parameters, and which defaults it has."""
+
+    def redraw(self, suite: Path, scenarios: Sequence[Any], seed: int) -> Redrawn:
+        """Return how to draw test scenarios of a suite file anew; nothing is drawn yet."""
+
+    def published(self, suite: str) -> Published | None:
+        """Return what was published about a suite."""

@@ -42,7 +42,7 @@ class Objective(_Table, frozen=True, kw_only=True):
 
     A run that failed or has no such figure counts as ``failed``, a known figure; without one it
     counts as 0. Values below ``least``, a known figure, count as ``least``, so that no ratio is
-    taken with zero.
+    taken with zero; without it a zero on either side counts as equal, score 1.
     """
 
     name: Word
@@ -62,6 +62,8 @@ class Objective(_Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.better == "less" and self.failed is None:
             raise ValueError(f"objective {self.name}: less is better, so failed must be given")
+        if self.better == "more" and self.least is None:
+            raise ValueError(f"objective {self.name}: more is better, so least must be given")
 
 
 class Metric(_Table, frozen=True, kw_only=True):
@@ -73,6 +75,10 @@ class Metric(_Table, frozen=True, kw_only=True):
     over: Literal["mean", "sum", "max"] = "mean"
     """How the scenarios of a candidate are put together."""
     better: Literal["less", "more", ""] = ""
+    out_of: Path_ | None = None
+    """The figure that it is a part of: it is shown as 12/14."""
+    brief: bool = False
+    """Whether small tables show it too."""
 
 
 class Class(_Table, frozen=True, kw_only=True):
@@ -178,6 +184,10 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     """The library policy with score 1.0."""
     example: Word
     """The library policy that prompts and guides show."""
+    baselines: list[Word] = []
+    """The library policies that a search tries first, beside the reference."""
+    suite: Label = "smoke"
+    """The suite that is taken where none is named."""
     calls: Calls
     sizes: dict[Word, Label]
     """The counts of a scenario, and what each counts."""
@@ -197,6 +207,8 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
         names = [objective.name for objective in self.objectives]
         if not names or len(names) > len(set(names)):
             raise ValueError("objectives: expected at least one, each with a name of its own")
+        for objective in self.objectives:
+            self.guarded(objective)
 
     def objective(self, name: str | None = None) -> Objective:
         """Return an objective by its name, the default one without; raise ``InputError``."""
@@ -205,6 +217,25 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
                 return objective
         known = ", ".join(each.name for each in self.objectives)
         raise InputError(f"unknown objective {name!r} of domain {self.name}, expected {known}")
+
+    def brief(self) -> list[Metric]:
+        """Return the metrics that small tables show."""
+        return [each for each in self.metrics if each.brief]
+
+    def guarded(self, objective: Objective) -> list[Metric]:
+        """Return the figures that may not get worse by an objective, with the better direction."""
+        known = {each.key: each for each in self.metrics if each.better}
+        for each in self.objectives:
+            known[each.figure] = Metric(
+                key=each.figure, label=each.label, unit=each.unit, better=each.better
+            )
+        for path in objective.guards:
+            if path not in known:
+                raise ValueError(
+                    f"objective {objective.name}: guards has {path!r}, which is neither the figure "
+                    "of an objective nor a metric that says what is better"
+                )
+        return [known[path] for path in objective.guards]
 
 
 def read_spec(path: Path) -> DomainSpec:

@@ -238,7 +238,10 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
     if only is not None:
         _print_only(only, known)
         return 0
-    for line in (*_head(known["attempt"]), *(f"verdict: {each}" for each in known["tests"])):
+    for line in (
+        *_head(known["attempt"], known["reference"]),
+        *(f"verdict: {each}" for each in known["tests"]),
+    ):
         print_line(line)
     _print_figures("", known["evaluations"])
     for title in ("source", "diff", "prompt", "reply"):
@@ -322,8 +325,7 @@ def _show(report: CheckReport) -> None:
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
-    weighted_latency_seconds, TRY_CAST(metrics->>'pipelines_completed' AS BIGINT) AS completed,
-    TRY_CAST(metrics->>'pipelines_arrived' AS BIGINT) AS arrived, problem, problem_line
+    cost, cost_unit, problem, problem_line, domain, stats, metrics
 FROM evaluations WHERE experiment_id = ? AND iteration = ? AND slot = ?
 ORDER BY list_position(['train', 'validation', 'test'], split), attempt, scenario
 """
@@ -334,6 +336,9 @@ ORDER BY experiment_id = ? DESC, created_at, iteration, slot LIMIT 1
 _TESTS = """
 SELECT message FROM events WHERE experiment_id = ? AND iteration = ? AND slot = ? AND kind = 'test'
 ORDER BY sequence
+"""
+_REFERENCE = """
+SELECT baseline_policy AS policy FROM scenarios WHERE experiment_id = ? ORDER BY scenario LIMIT 1
 """
 _PROMPT = "SELECT messages FROM prompts WHERE prompt_sha256 = ?"
 _REPLY = """
@@ -373,7 +378,8 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     prompts = _dicts(home, _PROMPT, [attempt["prompt_sha256"]])
     return {
         "attempt": attempt,
-        "evaluations": _dicts(home, _TRIES, place),
+        "evaluations": [_tried(each) for each in _dicts(home, _TRIES, place)],
+        "reference": next((row["policy"] for row in _dicts(home, _REFERENCE, place[:1])), None),
         "tests": [row["message"] for row in _dicts(home, _TESTS, place)],
         "parents": [
             {"candidate": parent, **row}
@@ -385,6 +391,31 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     }
 
 
+def _tried(row: dict[str, Any]) -> dict[str, Any]:
+    """Return an evaluation with the figures that its domain shows in small tables, by their labels.
+
+    A domain that is not installed here shows none.
+    """
+    from flows.judging.objectives import metric_text
+    from sandbox.outcome import Evaluation, Outcome
+    from simulator.domain import DEFAULT, find_domain
+    from simulator.errors import InputError
+
+    kept = {name: value for name, value in row.items() if name not in ("stats", "metrics")}
+    try:
+        spec = find_domain(row["domain"] or DEFAULT).spec
+    except InputError:
+        return kept | {"figures": {}}
+    evaluation = Evaluation(
+        scenario=row["scenario"],
+        outcome=Outcome(row["outcome"]),
+        stats=json.loads(row["stats"] or "null"),
+        metrics=json.loads(row["metrics"] or "null"),
+    )
+    shown = {each.label: metric_text(each, [evaluation]) for each in spec.brief()}
+    return kept | {"figures": shown}
+
+
 def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
     from flows.history.store import query
 
@@ -392,7 +423,7 @@ def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
-def _head(attempt: dict[str, Any]) -> Iterator[str]:
+def _head(attempt: dict[str, Any], reference: str | None) -> Iterator[str]:
     yield f"{attempt['title']}  ({_place(attempt)})"
     yield f"candidate: {attempt['candidate'] or 'none, the reply held no policy'}"
     made = attempt["origin"]
@@ -408,7 +439,7 @@ def _head(attempt: dict[str, Any]) -> Iterator[str]:
         yield f"the same as: {attempt['duplicate_of']}"
     yield (
         f"score: {_number(attempt['score'])} on train, {_number(attempt['validation_score'])} "
-        + ("on validation (1.0 is naive)")
+        + f"on validation (1.0 is {reference or 'the reference policy'})"
     )
     if attempt["standing"]:
         yield f"standing: {attempt['standing']}: {attempt['standing_detail'] or ''}".rstrip(": ")
@@ -430,23 +461,24 @@ def _print_only(part: str, known: dict[str, Any]) -> None:
 
 def _print_figures(title: str, tries: Sequence[dict[str, Any]]) -> None:
     if tries:
-        headers = ("split", "scenario", "try", "outcome", "score", "completed", "latency, s")
-        print_table(title, headers, [_cells(each) for each in tries], ("completed", "try"))
+        labels = list(tries[0]["figures"])
+        headers = ("split", "scenario", "try", "outcome", "score", "cost", *labels)
+        print_table(title, headers, [_cells(each) for each in tries], (*labels, "try"))
     for each in tries:
         if each["problem"]:
             print_line(f"{each['scenario']}: {each['problem']}")
 
 
 def _cells(each: dict[str, Any]) -> tuple[str, ...]:
-    latency, completed = each["weighted_latency_seconds"], each["completed"]
+    cost, unit = each["cost"], each["cost_unit"] or ""
     return (
         each["split"],
         each["scenario"],
         each["purpose"],
         each["outcome"],
         "" if each["score"] is None else f"{each['score']:.4f}",
-        "" if completed is None else f"{completed}/{each['arrived']}",
-        "" if latency is None else f"{latency:.2f}",
+        "" if cost is None else f"{cost:.2f} {unit}".rstrip(),
+        *each["figures"].values(),
     )
 
 

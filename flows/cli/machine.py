@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import get_completion_class
 
 from flows.cli.errors import NO_SANDBOX, say
-from flows.cli.options import CELLS
+from flows.cli.options import CELLS, DOMAIN
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 from flows.untrusted import counted
 from sandbox.provider import DOCKER
+
+if TYPE_CHECKING:
+    from simulator.domain import Domain
 
 VARIABLE = "_ASSAY_COMPLETE"
 
@@ -26,10 +30,11 @@ VARIABLE = "_ASSAY_COMPLETE"
     show_default=True,
     help="Kind of cell to check.",
 )
+@DOMAIN
 @click.option(
     "--runtime", metavar="NAME", help="Container runtime to check.  [default: the engine's]"
 )
-def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
+def examine_machine(as_json: bool, cell: str, domain: Domain, runtime: str | None) -> int:
     """Check the engine, the image, and that hostile policies are contained.
 
     \b
@@ -40,7 +45,7 @@ def examine_machine(as_json: bool, cell: str, runtime: str | None) -> int:
 
     if runtime is not None and cell != DOCKER:
         raise UserError(f"--runtime {runtime} is for --cell docker: leave one of them out")
-    report = examine(cell=cell, runtime=runtime)
+    report = examine(cell=cell, runtime=runtime, domain=domain)
     if as_json:
         print_line(json.dumps(report.to_mapping()))
         return 0 if report.ok else NO_SANDBOX

@@ -1,16 +1,47 @@
 """What the options of several commands take, and what a shell completes them with."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
+if TYPE_CHECKING:
+    from simulator.domain import Domain
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 SPLITS = click.Choice(["train", "validation", "test"])
-CALLS = click.Choice(["every_tick", "on_change"])
 CELLS = click.Choice(["docker", "process"])
-OBJECTIVES = click.Choice(["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"])
+
+
+def chosen_domain(_: click.Context, __: click.Parameter, value: str | None) -> Domain:
+    """Return the domain that an option names."""
+    from simulator.domain import DEFAULT, find_domain
+
+    return find_domain(value or DEFAULT)
+
+
+def complete_domains(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a domain, or a folder."""
+    from simulator.domain import domain_names
+
+    return _or_files(domain_names(), incomplete)
+
+
+DOMAIN = click.option(
+    "--domain",
+    metavar="NAME|FOLDER",
+    envvar="ASSAY_DOMAIN",
+    callback=chosen_domain,
+    shell_complete=complete_domains,
+    help="What is simulated: a domain's name or folder.",
+)
+"""The option of commands that have no configuration."""
 
 
 def complete_experiments(
@@ -24,29 +55,36 @@ def complete_experiments(
     return [CompletionItem(name) for name in found if name.startswith(incomplete)]
 
 
-def complete_suites(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of a shipped suite, or a file."""
-    from simulator.domains.pipelines.library import suite_names
+def complete_suites(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a suite of the domain, or a file."""
+    from simulator.suites import suite_names
 
-    return _or_files(suite_names(), incomplete)
+    return _or_files(suite_names(_domain_in(context)), incomplete)
 
 
 def complete_policies(
-    _: click.Context, __: click.Parameter, incomplete: str
+    context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete the name of a library policy, or a file."""
-    from simulator.domains.pipelines.library import policy_names
-
-    return _or_files(policy_names(), incomplete)
+    return _or_files(_domain_in(context).policy_names(), incomplete)
 
 
 def complete_library_policies(
-    _: click.Context, __: click.Parameter, incomplete: str
+    context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete the name of a library policy."""
-    from simulator.domains.pipelines.library import policy_names
+    names = _domain_in(context).policy_names()
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
-    return [CompletionItem(name) for name in policy_names() if name.startswith(incomplete)]
+
+def _domain_in(context: click.Context) -> Domain:
+    """Return the domain of the command that is being completed."""
+    from simulator.domain import DEFAULT, Domain, find_domain
+
+    named = context.params.get("domain")
+    return named if isinstance(named, Domain) else find_domain(named or DEFAULT)
 
 
 def _or_files(names: list[str], incomplete: str) -> list[CompletionItem]:

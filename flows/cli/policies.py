@@ -8,11 +8,13 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli.errors import POLICY_FAILED
 from flows.cli.options import (
+    DOMAIN,
     FOLDER,
     complete_library_policies,
     complete_policies,
@@ -20,10 +22,15 @@ from flows.cli.options import (
 from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
 
+if TYPE_CHECKING:
+    from sandbox.outcome import Finding
+    from simulator.domain import Domain
+
 
 @click.command("init", short_help="Write a configuration and a policy to start from.")
 @click.argument("folder", type=FOLDER, default=Path())
-def init_folder(folder: Path) -> int:
+@DOMAIN
+def init_folder(folder: Path, domain: Domain) -> int:
     """Write a commented configuration and a policy to start from into FOLDER, or here.
 
     Nothing is overwritten. The configuration lists every key with its default and meaning.
@@ -33,8 +40,9 @@ def init_folder(folder: Path) -> int:
       assay init night-search
     """
     from flows.settings.page import config_toml
+    from simulator.domain import find_domain
 
-    contents = {CONFIG: config_toml(), POLICY: starter_policy()}
+    contents = {CONFIG: config_toml(domain), POLICY: starter_policy(domain)}
     there = [name for name in contents if os.path.lexists(folder / name)]
     if there:
         raise UserError(
@@ -52,8 +60,9 @@ def init_folder(folder: Path) -> int:
     print_line(f"{folder / POLICY}: a policy to start from")
     config, policy = quote(str(folder / CONFIG)), quote(str(folder / POLICY))
     print_line("next:")
-    print_line(f"  assay evaluate {policy}")
-    print_line(f"  assay compare {policy} priority")
+    named = "" if domain == find_domain() else f" --domain {quote(domain.setting)}"
+    print_line(f"  assay evaluate{named} {policy}")
+    print_line(f"  assay compare{named} {policy} {domain.spec.example}")
     print_line(f"  assay run --config {config}")
     return 0
 
@@ -70,16 +79,18 @@ def policies() -> None:
 
 
 @policies.command("list")
+@DOMAIN
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_policies(as_json: bool) -> int:
+def list_policies(domain: Domain, as_json: bool) -> int:
     """List the policies of the library, one line each.
 
     \b
       assay policies list
     """
-    from simulator.domains.pipelines.library import policy_names
-
-    found = [{"name": name, "about": _about(name)} for name in policy_names()]
+    found = [
+        {"name": name, "about": _about(name, domain.policy_source(name))}
+        for name in domain.policy_names()
+    ]
     if as_json:
         print_line(json.dumps({"policies": found}))
         return 0
@@ -89,29 +100,30 @@ def list_policies(as_json: bool) -> int:
 
 @policies.command("show")
 @click.argument("name", shell_complete=complete_library_policies)
-def show_policy(name: str) -> int:
+@DOMAIN
+def show_policy(name: str, domain: Domain) -> int:
     """Print the source of the library policy NAME.
 
     \b
       assay policies show right-size
     """
     from flows.policies import library_name
-    from simulator.domains.pipelines.library import policy_names, policy_source
 
-    known = library_name(name)
+    known = library_name(name, domain)
     if known is None:
         raise UserError(
-            f"unknown policy {name!r}, expected one of {', '.join(policy_names())}; "
+            f"unknown policy {name!r}, expected one of {', '.join(domain.policy_names())}; "
             "assay show prints a policy that a search found"
         )
-    print_line(policy_source(known).rstrip("\n"))
+    print_line(domain.policy_source(known).rstrip("\n"))
     return 0
 
 
 @policies.command("check", short_help="Check a policy file without running it.")
 @click.argument("policy", metavar="FILE", shell_complete=complete_policies)
+@DOMAIN
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check_policy(policy: str, as_json: bool) -> int:
+def check_policy(policy: str, domain: Domain, as_json: bool) -> int:
     """Check FILE without running it; list what the screen refuses, with lines and columns.
 
     Exit code 3: something is refused.
@@ -124,11 +136,13 @@ def check_policy(policy: str, as_json: bool) -> int:
     from sandbox.screen import screen
     from sandbox.source import malformed_because
 
-    text = read_policy(policy)
+    text = read_policy(policy, domain)
     problem = text.problem
     if text.source is not None:
         problem = malformed_because(text.source, Limits().source_bytes)
-    findings = () if problem is not None or text.source is None else screen(text.source)
+    findings: tuple[Finding, ...] = ()
+    if problem is None and text.source is not None:
+        findings = screen(text.source, domain.spec.policy_modules)
     fine = problem is None and not findings
     if as_json:
         shown = [asdict(each) for each in findings]
@@ -147,18 +161,17 @@ def check_policy(policy: str, as_json: bool) -> int:
     return 0 if fine else POLICY_FAILED
 
 
-def _about(name: str) -> str:
+def _about(name: str, source: str) -> str:
     """Return the first line of a policy's docstring, without the full stop."""
-    from simulator.domains.pipelines.library import policy_source
-
-    words = ast.get_docstring(ast.parse(policy_source(name))) or name
+    words = ast.get_docstring(ast.parse(source)) or name
     return words.splitlines()[0].rstrip(".")
 
 
 CONFIG, POLICY = "assay.toml", "my_policy.py"
-STARTER = Path(__file__).resolve().parent / "starter" / "my_policy.txt"
+STARTER = "starter.txt"
+"""The file of a domain with a policy to start from."""
 
 
-def starter_policy() -> str:
-    """Return a policy to start from, short enough to read and better than naive."""
-    return STARTER.read_text(encoding="utf-8")
+def starter_policy(domain: Domain) -> str:
+    """Return a policy to start from: the domain's own for that, else the one that guides show."""
+    return domain.text(STARTER) or domain.policy_source(domain.spec.example)

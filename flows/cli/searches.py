@@ -20,7 +20,7 @@ from flows.cli.options import (
     CELLS,
     FILE,
     FOLDER,
-    OBJECTIVES,
+    complete_domains,
     complete_experiments,
     complete_library_policies,
     complete_suites,
@@ -48,13 +48,19 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
 @click.option("--name", help="Name of the experiment.  [default: search]")
 @click.option(
+    "--domain",
+    metavar="NAME|FOLDER",
+    shell_complete=complete_domains,
+    help="What is simulated: a domain's name or folder.",
+)
+@click.option(
     "--suite",
     metavar="NAME|FILE",
     shell_complete=complete_suites,
     help="Scenarios.  [default: smoke]",
 )
 @click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
-@click.option("--objective", type=OBJECTIVES, help="What to optimise.  [default: weighted_latency]")
+@click.option("--objective", metavar="NAME", help="What to optimise, as the domain names it.")
 @click.option(
     "--baseline",
     "baselines",
@@ -252,7 +258,9 @@ def check_folder(folder: Path, config: Path | None) -> int:
     from flows.prompting.templates import load_templates
 
     chosen = _config(config, {"feedback.prompts": folder})
-    check_prompts(chosen, suite_scenarios(chosen.suite, "train", chosen.policy_calls))
+    check_prompts(
+        chosen, suite_scenarios(chosen.suite, chosen.domain, "train", chosen.policy_calls)
+    )
     templates = load_templates(folder)
     names = ", ".join(templates.texts)
     print_line(f"{folder}: {names} can be used; template_sha256 {templates.sha256}")
@@ -275,7 +283,7 @@ def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> 
 
     flags = {"suite": suite, "feedback.prompts": folder}
     chosen = _config(config, {key: value for key, value in flags.items() if value is not None})
-    scenarios = suite_scenarios(chosen.suite, "train", chosen.policy_calls)
+    scenarios = suite_scenarios(chosen.suite, chosen.domain, "train", chosen.policy_calls)
     check_prompts(chosen, scenarios)
     prompt = render_prompt(config=chosen, scenarios=scenarios, attempts=())
     tokens = (len(prompt.system) + len(prompt.user)) // CHARS_PER_TOKEN
@@ -292,6 +300,7 @@ QUESTION = "select rank, score, title, experiment from leaderboard order by rank
 REPLAY = "proposer.replay_of"
 KEYS = {
     "name": "name",
+    "domain": "domain",
     "suite": "suite",
     "strategy": "strategy",
     "objective": "objective",

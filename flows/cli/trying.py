@@ -15,10 +15,9 @@ import click
 from flows.cli.errors import POLICY_FAILED, say
 from flows.cli.machine import check_cell
 from flows.cli.options import (
-    CALLS,
     CELLS,
+    DOMAIN,
     FILE,
-    OBJECTIVES,
     SPLITS,
     complete_policies,
     complete_suites,
@@ -30,33 +29,36 @@ from flows.untrusted import counted
 if TYPE_CHECKING:
     from flows.judging.comparison import Comparison, ComparisonRow
     from flows.judging.intervals import Interval
-    from flows.judging.paper import PaperFigure
     from flows.judging.scoring import Judged, Verdict
     from flows.policies import Contender, PolicyText
-    from flows.settings.sections import Objective
     from sandbox.outcome import Trial
-    from simulator.domains.pipelines.params import Params
-    from simulator.domains.pipelines.scenario import Scenario
+    from simulator.domain import Domain, Scenario
+    from simulator.domain_host import Published
+    from simulator.domain_spec import DomainSpec, Metric
 
 PARTS = click.Choice(["train", "validation", "test", "all"])
 
 
 @click.command("evaluate", short_help="Try one policy in a locked container.")
 @click.argument("policy", shell_complete=complete_policies)
+@DOMAIN
 @click.option(
     "--suite",
     metavar="NAME|FILE",
     shell_complete=complete_suites,
     help="Suite of scenarios.  [default: smoke]",
 )
-@click.option("--trace", type=FILE, metavar="CSV", help="One trace file instead of a suite.")
+@click.option("--trace", type=FILE, metavar="FILE", help="One trace file instead of a suite.")
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
-@click.option("--policy-calls", type=CALLS, help="When to call the policy; overrides the suite.")
+@click.option(
+    "--policy-calls", metavar="MODE", help="When to call the policy; overrides the suite."
+)
 @click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate_policy(
     policy: str,
+    domain: Domain,
     suite: str | None,
     trace: Path | None,
     params: Path | None,
@@ -67,27 +69,27 @@ def evaluate_policy(
 ) -> int:
     """Try one POLICY, a file or a library policy's name, in a locked container.
 
-    The score is naive's weighted latency over the policy's own, as a geometric mean over the
-    scenarios: 1.0 is naive, higher is better. Exit code 3 says that the policy failed.
+    The score says how many times as good as the domain's reference policy it is, as a geometric
+    mean over the scenarios; higher is better. Exit code 3 says that the policy failed.
 
     \b
       assay evaluate my_policy.py
-      assay evaluate priority --suite paper --json
+      assay evaluate my_policy.py --suite mixed --split validation --json
     """
-    from flows.judging.scoring import judge
-    from flows.judging.splits import naive_references
+    from flows.judging.scoring import Scale, judge
+    from flows.judging.splits import find_references
     from flows.policies import read_policy
     from sandbox.outcome import Outcome
 
     check_cell(cell)
-    scenarios = _scenarios(suite, trace, params, split, policy_calls)
-    text = read_policy(policy)
-    trial = _try(text, scenarios, cell)
-    verdict = judge(trial, naive_references(scenarios))
+    scenarios = _scenarios(domain, suite, trace, params, split, policy_calls)
+    text = read_policy(policy, domain)
+    trial = _try(text, scenarios, cell, domain)
+    verdict = judge(trial, find_references(scenarios, domain), Scale(spec=domain.spec))
     if as_json:
-        print_line(json.dumps(_trial_json(trial, verdict), allow_nan=False))
+        print_line(json.dumps(_trial_json(trial, verdict, domain), allow_nan=False))
     else:
-        _print_trial(text, trial, verdict)
+        _print_trial(text, trial, verdict, domain.spec)
     return 0 if verdict.outcome is Outcome.OK else POLICY_FAILED
 
 
@@ -99,25 +101,22 @@ def evaluate_policy(
     metavar="POLICY...",
     shell_complete=complete_policies,
 )
+@DOMAIN
 @click.option(
     "--suite",
-    default="smoke",
-    show_default=True,
     metavar="NAME|FILE",
     shell_complete=complete_suites,
-    help="Suite of scenarios.",
+    help="Suite of scenarios.  [default: smoke]",
 )
 @click.option(
-    "--split", type=PARTS, help="Part of the suite.  [default: validation; paper: all of it]"
+    "--split",
+    type=PARTS,
+    help="Part of the suite.  [default: validation; all of one with published figures]",
 )
+@click.option("--objective", metavar="NAME", help="Objective of the score, as the domain names it.")
 @click.option(
-    "--objective",
-    type=OBJECTIVES,
-    default="weighted_latency",
-    show_default=True,
-    help="Objective of the score.",
+    "--policy-calls", metavar="MODE", help="When to call the policies; overrides the suite."
 )
-@click.option("--policy-calls", type=CALLS, help="When to call the policies; overrides the suite.")
 @click.option(
     "--slots",
     type=click.IntRange(1, 64),
@@ -130,9 +129,10 @@ def evaluate_policy(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def compare_policies(
     policies: Sequence[str],
-    suite: str,
+    domain: Domain,
+    suite: str | None,
     split: str | None,
-    objective: Objective,
+    objective: str | None,
     policy_calls: str | None,
     slots: int,
     cell: str,
@@ -142,62 +142,68 @@ def compare_policies(
 
     Each POLICY is a file, a library policy's name, the beginning of a candidate's sha256, or an
     experiment, which stands for its best policy. Others are measured against the first; a single
-    one against naive. A failed scenario counts with its penalty.
+    one against the domain's reference policy. A failed scenario counts with its penalty.
 
     \b
       assay compare my_policy.py right-size
-      assay compare 3fa9c1d2 naive priority --suite mixed --slots 2
-      assay compare my_policy.py naive --suite paper    beside the paper's figure
+      assay compare 3fa9c1d2 my_policy.py --suite mixed --slots 2
+      assay compare my_policy.py --suite paper    beside the paper's figure
     """
     from flows.judging.comparison import Measure, compare
-    from flows.judging.paper import PAPER_SUITE, paper_figures, paper_lines
     from flows.judging.splits import ALL_SPLITS, suite_scenarios
     from sandbox.trial import Sandbox
 
     check_cell(cell)
-    paper = suite == PAPER_SUITE
-    split = split or (ALL_SPLITS if paper else "validation")
-    contenders = _contenders(policies, paper)
-    scenarios = suite_scenarios(suite, split, policy_calls)
-    measure = Measure(objective=objective)
-    with Sandbox(slots=slots, ready=len(contenders) > slots, cell=cell) as sandbox:
-        comparison = compare(contenders, scenarios, sandbox, measure, _teller(len(contenders)))
+    suite = suite or domain.spec.suite
+    objective = domain.spec.objective(objective).name
+    published = _published(domain, suite)
+    split = split or (ALL_SPLITS if published is not None else "validation")
+    contenders = _contenders(policies, domain, published is not None)
+    scenarios = suite_scenarios(suite, domain, split, policy_calls)
+    measure, told = Measure(objective=objective), _teller(len(contenders))
+    ready = len(contenders) > slots
+    with Sandbox(slots=slots, ready=ready, cell=cell, domain=domain) as sandbox:
+        comparison = compare(contenders, scenarios, domain, sandbox, measure, told)
     tried = {row.label: row.evaluations for row in comparison.rows}
-    figures = paper_figures(tried) if paper else []
     if as_json:
-        answer = {"suite": suite, "split": split, "objective": objective}
+        figures = published.figures(tried) if published is not None else []
+        answer = {"domain": domain.name, "suite": suite, "split": split, "objective": objective}
         print_line(json.dumps(answer | _comparison_json(comparison, figures), allow_nan=False))
-    else:
-        _print_comparison(comparison, f"{suite}, {split}, {objective}")
-        for line in paper_lines(figures):
-            print_line(line)
+        return 0
+    _print_comparison(comparison, f"{suite}, {split}, {objective}", domain.spec)
+    for line in published.lines(tried) if published is not None else ():
+        print_line(line)
     return 0
 
 
+def _published(domain: Domain, suite: str) -> Published | None:
+    """Return what was published about a suite, if anything was."""
+    known = domain.hosted("published")
+    found: Published | None = known(suite) if known is not None else None
+    return found
+
+
 def _scenarios(
-    suite: str | None, trace: Path | None, params: Path | None, split: str, calls: str | None
+    domain: Domain,
+    suite: str | None,
+    trace: Path | None,
+    params: Path | None,
+    split: str,
+    calls: str | None,
 ) -> tuple[Scenario, ...]:
-    from flows.judging.splits import suite_scenarios, trace_scenario
+    from flows.judging.splits import file_scenario, suite_scenarios
 
     if suite is not None and (trace is not None or params is not None):
         raise UserError("--suite and --trace/--params exclude each other: give one of them")
     if trace is not None or params is not None:
-        scenario = trace_scenario(trace, params, calls)
-        if params is None:
-            say(f"assay: no --params given, using the defaults: {_cluster(scenario.params)}")
+        scenario, defaults = file_scenario(trace, params, domain, calls)
+        if defaults:
+            say(f"assay: no --params given, using the defaults: {defaults}")
         return (scenario,)
-    return suite_scenarios(suite or "smoke", split, calls)
+    return suite_scenarios(suite or domain.spec.suite, domain, split, calls)
 
 
-def _cluster(params: Params) -> str:
-    pools = counted(params.num_pools, "pool")
-    return (
-        f"{pools} of {params.cpus_per_pool:g} cpus and {params.ram_gb_per_pool:g} GB, "
-        f"{params.duration:g} s"
-    )
-
-
-def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
+def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str, domain: Domain) -> Trial:
     """Try the policy; the first scenario comes twice, to see whether it can be repeated."""
     from flows.judging.comparison import scenario_payloads
     from flows.policies import never_tried
@@ -205,18 +211,24 @@ def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str) -> Trial:
 
     if text.source is None:
         return never_tried(text, [each.name for each in scenarios])
-    with Sandbox(slots=1, ready=False, cell=cell) as sandbox:
-        return sandbox.try_policy(text.source, scenario_payloads(scenarios))
+    with Sandbox(slots=1, ready=False, cell=cell, domain=domain) as sandbox:
+        return sandbox.try_policy(text.source, scenario_payloads(scenarios, domain))
 
 
-def _trial_json(trial: Trial, verdict: Verdict) -> dict[str, Any]:
+def _trial_json(trial: Trial, verdict: Verdict, domain: Domain) -> dict[str, Any]:
     cell = trial.cell
+    unit = domain.spec.objective().unit
     return {
+        "domain": {
+            "name": domain.name,
+            "version": domain.spec.version,
+            "sha256": domain.sha256,
+        },
         "candidate": trial.candidate,
         "outcome": str(verdict.outcome),
         "score": verdict.score,
         "problem": verdict.problem.message if verdict.problem is not None else None,
-        "evaluations": [_evaluation_json(each) for each in verdict.judged],
+        "evaluations": [_evaluation_json(each, unit) for each in verdict.judged],
         "repeat": repeat_of(trial),
         "findings": [
             {"line": f.line, "column": f.column, "code": f.code, "message": f.message}
@@ -254,14 +266,15 @@ def repeat_of(trial: Trial) -> dict[str, Any] | None:
     return {"scenario": first.scenario, "same": same, "message": message}
 
 
-def _evaluation_json(judged: Judged) -> dict[str, Any]:
+def _evaluation_json(judged: Judged, unit: str) -> dict[str, Any]:
     tried = judged.evaluation
     problem = tried.problem
     return {
         "scenario": tried.scenario,
         "outcome": str(tried.outcome),
         "score": judged.score,
-        "weighted_latency_seconds": judged.weighted_latency_seconds,
+        "cost": judged.cost,
+        "cost_unit": unit,
         "stats": tried.stats,
         "metrics": tried.metrics,
         "policy_calls": tried.policy_calls,
@@ -272,46 +285,51 @@ def _evaluation_json(judged: Judged) -> dict[str, Any]:
         else {
             "kind": str(tried.outcome),
             "message": problem.message,
-            "tick": problem.step,
+            "step": problem.step,
             "line": problem.line,
             "source_line": problem.source_line,
         },
     }
 
 
-def _print_trial(text: PolicyText, trial: Trial, verdict: Verdict) -> None:
+def _print_trial(text: PolicyText, trial: Trial, verdict: Verdict, spec: DomainSpec) -> None:
     title = f"{text.title}  {trial.candidate[:12]}"
     if trial.cell is None:
         print_line(title)
     else:
         print_table(
             title,
-            ("scenario", "outcome", "score", "completed", "weighted latency", "oom kills"),
-            [_scenario_cells(each) for each in verdict.judged],
+            (
+                "scenario",
+                "outcome",
+                "score",
+                spec.objective().label,
+                *(each.label for each in spec.brief()),
+            ),
+            [_scenario_cells(each, spec) for each in verdict.judged],
         )
-    for line in _problem_lines(trial, verdict):
+    for line in _problem_lines(trial, verdict, spec.unit_of_step):
         print_line(line)
     repeat = repeat_of(trial)
     if repeat is not None and trial.cell is not None:
         print_line(f"repeat of {repeat['scenario']}: {repeat['message']}")
-    score = "none" if verdict.score is None else f"{verdict.score:.4f} (naive = 1.0)"
+    score = "none" if verdict.score is None else f"{verdict.score:.4f} ({spec.reference} = 1.0)"
     print_line(f"outcome: {verdict.outcome}   score: {score}")
 
 
-def _scenario_cells(judged: Judged) -> tuple[str, ...]:
-    metrics = judged.evaluation.metrics or {}
-    arrived, completed = metrics.get("pipelines_arrived"), metrics.get("pipelines_completed")
+def _scenario_cells(judged: Judged, spec: DomainSpec) -> tuple[str, ...]:
+    from flows.judging.objectives import metric_text, with_unit
+
     return (
         judged.evaluation.scenario,
         str(judged.evaluation.outcome),
         f"{judged.score:.4f}",
-        "" if completed is None else f"{completed}/{arrived}",
-        f"{judged.weighted_latency_seconds:.2f} s",
-        str(metrics.get("oom_kills", "")),
+        with_unit(judged.cost, spec.objective().unit, ".2f"),
+        *(metric_text(each, [judged.evaluation]) for each in spec.brief()),
     )
 
 
-def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
+def _problem_lines(trial: Trial, verdict: Verdict, unit_of_step: str) -> list[str]:
     lines = []
     for finding in trial.findings:
         lines.append(_told(finding.message, line=finding.line, column=finding.column))
@@ -320,32 +338,37 @@ def _problem_lines(trial: Trial, verdict: Verdict) -> list[str]:
     problem = verdict.problem
     if lines or problem is None:
         return lines
-    lines.append(_told(problem.message, line=problem.line, tick=problem.step))
+    lines.append(_told(problem.message, line=problem.line, **{unit_of_step: problem.step}))
     if problem.source_line.strip():
         lines.append(excerpt(problem.source_line))
     return lines
 
 
 def _told(message: str, **where: int | None) -> str:
-    """Return a message behind the places that are known; lines and columns count from 1."""
-    known = [f"{name} {at}" for name, at in where.items() if at or (name == "tick" and at == 0)]
+    """Return a message behind the places that are known; only steps count from 0."""
+    known = [
+        f"{name} {at}"
+        for name, at in where.items()
+        if at or (at == 0 and name not in ("line", "column"))
+    ]
     return f"{', '.join(known)}{': ' if known else ''}{message}"
 
 
-NAIVE = "naive"
 LABEL_WIDTH = 16
 
 
-def _contenders(names: Sequence[str], paper: bool) -> list[Contender]:
-    """Add naive where there is nothing else to compare with, or where the paper has it."""
+def _contenders(names: Sequence[str], domain: Domain, published: bool) -> list[Contender]:
+    """Add the reference policy beside a single other one, and to published figures."""
     from flows.policies import find_contenders, library_contender
 
-    found = find_contenders(names)
-    naive = library_contender(NAIVE)
-    named = naive in found
+    found = find_contenders(names, domain)
+    reference = library_contender(domain.spec.reference, domain)
+    named = reference in found
     if named and len(found) == 1:
-        raise UserError("naive cannot be compared with itself: name another policy")
-    return found if named or (len(found) > 1 and not paper) else [*found, naive]
+        raise UserError(
+            f"{domain.spec.reference} cannot be compared with itself: name another policy"
+        )
+    return found if named or (len(found) > 1 and not published) else [*found, reference]
 
 
 def _teller(contenders: int) -> Callable[[Contender, Trial], None]:
@@ -360,24 +383,14 @@ def _teller(contenders: int) -> Callable[[Contender, Trial], None]:
     return report
 
 
-def _comparison_json(comparison: Comparison, figures: Sequence[PaperFigure]) -> dict[str, Any]:
+def _comparison_json(comparison: Comparison, figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "first": comparison.first,
         "best_baseline": comparison.best_baseline,
         "scenarios": comparison.scenarios,
         "verdict": comparison.verdict,
         "policies": [_row_json(row) for row in comparison.rows],
-        "paper": [
-            {
-                "policy": each.policy,
-                "metric": each.metric,
-                "value": each.value,
-                "naive": each.naive,
-                "gain_percent": each.gain_percent,
-                "traces": each.traces,
-            }
-            for each in figures
-        ],
+        "paper": list(figures),
     }
 
 
@@ -409,23 +422,28 @@ def _interval_json(interval: Interval | None) -> dict[str, Any] | None:
     }
 
 
-def _print_comparison(comparison: Comparison, title: str) -> None:
+def _print_comparison(comparison: Comparison, title: str, spec: DomainSpec) -> None:
+    shown = spec.brief()[:1]
     both = comparison.best_baseline not in (None, comparison.first)
     headers = [
         "policy",
         "outcome",
         "score",
-        "completed",
+        *(each.label for each in shown),
         f"% over {_short(comparison.first, 'the first')}",
     ]
     if both:
         headers.append(f"% over {_short(comparison.best_baseline or '', 'the baseline')}")
     rows = [
-        [*_policy_cells(row), _gain(row.against_first), *([_gain(row.against_baseline)] * both)]
+        [
+            *_policy_cells(row, shown),
+            _gain(row.against_first),
+            *([_gain(row.against_baseline)] * both),
+        ]
         for row in comparison.rows
     ]
     scenarios = counted(comparison.scenarios, "scenario")
-    print_table(f"{title}, {scenarios}", headers, rows, expendable=("completed",))
+    print_table(f"{title}, {scenarios}", headers, rows, [each.label for each in shown])
     for row in comparison.rows:
         if row.problem is not None:
             _print_wrapped(f"{row.label}: {row.outcome}: {_where(row)}{row.problem}")
@@ -439,15 +457,14 @@ def _print_wrapped(text: str) -> None:
     print_line(fill(text, screen_width(), subsequent_indent="  "))
 
 
-def _policy_cells(row: ComparisonRow) -> list[str]:
-    metrics = [each.metrics or {} for each in row.evaluations]
-    arrived = sum(int(each.get("pipelines_arrived") or 0) for each in metrics)
-    completed = sum(int(each.get("pipelines_completed") or 0) for each in metrics)
+def _policy_cells(row: ComparisonRow, shown: Sequence[Metric]) -> list[str]:
+    from flows.judging.objectives import metric_text
+
     return [
         row.label,
         str(row.outcome),
         "none" if row.score is None else f"{row.score:.4f}",
-        f"{completed}/{arrived}" if arrived else "",
+        *(metric_text(each, row.evaluations) for each in shown),
     ]
 
 

@@ -31,6 +31,7 @@ from flows.history.database import (
     private_instance,
     quoted,
 )
+from flows.history.domain_views import evaluations_view
 from flows.history.journal import (
     JOURNAL_VERSION,
     JournalLine,
@@ -43,9 +44,13 @@ from flows.history.journal import (
 )
 from flows.history.records import ROW_KINDS, RowKind
 from flows.home import build_path, hold, lock_path, published_path
+from simulator.domain import shipped_domains
 
-SCHEMA_VERSION = 7
-"""Goes up with every change of ``schema.sql``; a database with a higher one is refused."""
+SCHEMA_VERSION = 8
+"""Goes up with every change of ``schema.sql``; a database with a higher one is refused.
+
+The views of the shipped domains follow the domains, without a new number.
+"""
 INGEST_WAIT_SECONDS = 60.0
 BATCH_BYTES = 32 * 1024 * 1024
 BATCH_LINES = 20_000
@@ -312,6 +317,7 @@ class _Batch:
 def _require_own_schema(connection: Connection, path: Path) -> None:
     """Make the tables of an empty database; refuse those of other versions."""
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    schema += "\n".join(map(evaluations_view, shipped_domains()))
     kinds = [JOURNAL_VERSION, [(kind.kind, kind.columns) for kind in ROW_KINDS]]
     fingerprint = hashlib.sha256((schema + json.dumps(kinds)).encode()).hexdigest()
     try:

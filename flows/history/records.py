@@ -23,6 +23,10 @@ class ExperimentRow:
     """running | finished | budget_exhausted | finished_with_losses | interrupted | failed."""
     status_detail: str = ""
     seed: int
+    domain: str = ""
+    domain_version: str = ""
+    domain_sha256: str = ""
+    """Of all files of the domain's folder; with another one the experiment is not continued."""
     suite: str
     objective: str
     proposer: str
@@ -46,9 +50,11 @@ class ScenarioRow:
     family: str
     split: str
     sha256: str
-    pipelines: int
-    operators: int
     duration_seconds: float
+    size: Json = field(default_factory=dict)
+    """How much there is of what; the domain says which counts it has."""
+    figures: Json = field(default_factory=dict)
+    """What is known before any policy ran, such as capacities and what a failure is charged."""
     params: Json
     baseline_policy: str
     baseline_stats: Json
@@ -74,7 +80,7 @@ class CandidateRow:
     source: str | None
     outcome: str
     score: float | None
-    """Geometric mean over scenarios of baseline / own weighted latency; higher is better."""
+    """Geometric mean over scenarios of the reference's cost over the own; higher is better."""
     improved: bool
     """Promoted: it became the experiment's best; see ``standing``."""
     problem: str | None
@@ -117,10 +123,15 @@ class EvaluationRow:
     split: str
     outcome: str
     score: float | None
-    weighted_latency_seconds: float
+    cost: float | None = None
+    """The figure of the domain's first objective, in ``cost_unit``; a failure with its charge.
+
+    None for a repeat without that figure.
+    """
+    cost_unit: str = ""
     problem: str | None
     problem_line: int | None
-    problem_tick: int | None
+    problem_step: int | None = None
     stats: Json | None
     metrics: Json | None
     policy_calls: int
@@ -131,9 +142,13 @@ class EvaluationRow:
     image_id: str | None
     simulator_version: str
     config_sha256: str
+    domain: str = ""
+    domain_version: str = ""
+    domain_sha256: str = ""
     created_at: str
     purpose: str = "score"
-    """score | repeat (determinism) | elite (tried again before promotion) | audit (every_tick)."""
+    """score | repeat (determinism) | elite (tried again before promotion) | audit (another
+    calling mode)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,9 @@ CREATE TABLE experiments (
     status VARCHAR NOT NULL,
     status_detail VARCHAR,
     seed BIGINT,
+    domain VARCHAR,
+    domain_version VARCHAR,
+    domain_sha256 VARCHAR,
     suite VARCHAR,
     objective VARCHAR,
     proposer VARCHAR,
@@ -63,8 +66,11 @@ COMMENT ON COLUMN experiments.created_at IS 'When the search was first started, 
 COMMENT ON COLUMN experiments.status IS 'running, finished, budget_exhausted, finished_with_losses, interrupted or failed.';
 COMMENT ON COLUMN experiments.status_detail IS 'Why the status is what it is, in words.';
 COMMENT ON COLUMN experiments.seed IS 'Seed of every random choice of the search.';
+COMMENT ON COLUMN experiments.domain IS 'What is simulated; empty in rows of older versions.';
+COMMENT ON COLUMN experiments.domain_version IS 'Version that the domain gives itself.';
+COMMENT ON COLUMN experiments.domain_sha256 IS 'sha256 of all files of the domain; with another one the search is not continued.';
 COMMENT ON COLUMN experiments.suite IS 'Name of the suite of scenarios.';
-COMMENT ON COLUMN experiments.objective IS 'What a score is made of; the default is weighted_latency.';
+COMMENT ON COLUMN experiments.objective IS 'What a score is made of: an objective of the domain.';
 COMMENT ON COLUMN experiments.proposer IS 'Who writes candidates: offline, openai or replay.';
 COMMENT ON COLUMN experiments.strategy IS 'How the next parents are chosen, for example refine.';
 COMMENT ON COLUMN experiments.model IS 'Name of the language model; null when none was used.';
@@ -84,9 +90,9 @@ CREATE TABLE scenarios (
     family VARCHAR,
     split VARCHAR,
     sha256 VARCHAR,
-    pipelines BIGINT,
-    operators BIGINT,
     duration_seconds DOUBLE,
+    size JSON,
+    figures JSON,
     params JSON,
     baseline_policy VARCHAR,
     baseline_stats JSON,
@@ -100,10 +106,10 @@ COMMENT ON COLUMN scenarios.experiment_id IS 'The search.';
 COMMENT ON COLUMN scenarios.scenario IS 'Name of the scenario within the suite.';
 COMMENT ON COLUMN scenarios.family IS 'Kind of workload, for example bursts.';
 COMMENT ON COLUMN scenarios.split IS 'train, validation or test.';
-COMMENT ON COLUMN scenarios.sha256 IS 'sha256 of workload and parameters.';
-COMMENT ON COLUMN scenarios.pipelines IS 'Pipelines in the workload.';
-COMMENT ON COLUMN scenarios.operators IS 'Operators in the workload.';
+COMMENT ON COLUMN scenarios.sha256 IS 'sha256 of all that a cell is told of it.';
 COMMENT ON COLUMN scenarios.duration_seconds IS 'Simulated length, in seconds.';
+COMMENT ON COLUMN scenarios.size IS 'How much there is of what, as JSON; the views of domains have columns for it.';
+COMMENT ON COLUMN scenarios.figures IS 'What is known before any policy ran, as JSON: capacities, what a failure is charged.';
 COMMENT ON COLUMN scenarios.params IS 'Simulation parameters.';
 COMMENT ON COLUMN scenarios.baseline_policy IS 'The policy that scores 1.0 here.';
 COMMENT ON COLUMN scenarios.baseline_stats IS 'The baseline''s statistics, as JSON.';
@@ -157,7 +163,7 @@ COMMENT ON COLUMN candidates.operator IS 'How it was made: baseline, seed, mutat
 COMMENT ON COLUMN candidates.parents IS 'sha256s of the candidates it was made from.';
 COMMENT ON COLUMN candidates.source IS 'The policy, as Python source.';
 COMMENT ON COLUMN candidates.outcome IS 'ok, or the first failure over the scenarios.';
-COMMENT ON COLUMN candidates.score IS 'Geometric mean over the train scenarios of baseline latency / own; 1.0 is naive, higher is better.';
+COMMENT ON COLUMN candidates.score IS 'Geometric mean of the scores of the train scenarios; 1.0 is the reference policy, higher is better.';
 COMMENT ON COLUMN candidates.improved IS 'Promoted: it became the best of the experiment.';
 COMMENT ON COLUMN candidates.problem IS 'What went wrong, in one message; text of a policy in it is untrusted.';
 COMMENT ON COLUMN candidates.problem_line IS 'Line of the source where it went wrong, from 1.';
@@ -190,10 +196,11 @@ CREATE TABLE evaluations (
     split VARCHAR,
     outcome VARCHAR NOT NULL,
     score DOUBLE,
-    weighted_latency_seconds DOUBLE,
+    cost DOUBLE,
+    cost_unit VARCHAR,
     problem VARCHAR,
     problem_line BIGINT,
-    problem_tick BIGINT,
+    problem_step BIGINT,
     stats JSON,
     metrics JSON,
     policy_calls BIGINT,
@@ -204,6 +211,9 @@ CREATE TABLE evaluations (
     image_id VARCHAR,
     simulator_version VARCHAR,
     config_sha256 VARCHAR,
+    domain VARCHAR,
+    domain_version VARCHAR,
+    domain_sha256 VARCHAR,
     created_at TIMESTAMP NOT NULL,
     purpose VARCHAR,
     recorded_at TIMESTAMP NOT NULL,
@@ -219,11 +229,12 @@ COMMENT ON COLUMN evaluations.attempt IS '0 is the scored try; higher numbers ar
 COMMENT ON COLUMN evaluations.candidate IS 'sha256 of the source.';
 COMMENT ON COLUMN evaluations.split IS 'train, validation or test.';
 COMMENT ON COLUMN evaluations.outcome IS 'ok, or what the policy did wrong.';
-COMMENT ON COLUMN evaluations.score IS 'Baseline latency / own on this scenario; higher is better; a failure is charged the whole duration.';
-COMMENT ON COLUMN evaluations.weighted_latency_seconds IS 'Latency over all arrived pipelines weighted by priority, in seconds; lower is better.';
+COMMENT ON COLUMN evaluations.score IS 'How many times as good as the reference policy it was, by the objective of the experiment; a failure has its charge.';
+COMMENT ON COLUMN evaluations.cost IS 'Figure of the first objective of the domain, a failure with its charge; null for a repeat without it.';
+COMMENT ON COLUMN evaluations.cost_unit IS 'Unit of cost, such as s.';
 COMMENT ON COLUMN evaluations.problem IS 'What went wrong, in one message; text of a policy in it is untrusted.';
 COMMENT ON COLUMN evaluations.problem_line IS 'Line of the source where it went wrong, from 1.';
-COMMENT ON COLUMN evaluations.problem_tick IS 'Simulated tick at which it went wrong.';
+COMMENT ON COLUMN evaluations.problem_step IS 'Step of the simulation at which it went wrong.';
 COMMENT ON COLUMN evaluations.stats IS 'Statistics of the simulation, as JSON; null after a failure.';
 COMMENT ON COLUMN evaluations.metrics IS 'Metrics of the simulation with its timeline, as JSON; null after a failure.';
 COMMENT ON COLUMN evaluations.policy_calls IS 'How often the policy was called.';
@@ -234,8 +245,11 @@ COMMENT ON COLUMN evaluations.prints IS 'What the policy printed, cut short; unt
 COMMENT ON COLUMN evaluations.image_id IS 'Id of the image of the cell.';
 COMMENT ON COLUMN evaluations.simulator_version IS 'Hash of the simulator''s source.';
 COMMENT ON COLUMN evaluations.config_sha256 IS 'sha256 of the experiment''s configuration.';
+COMMENT ON COLUMN evaluations.domain IS 'What was simulated.';
+COMMENT ON COLUMN evaluations.domain_version IS 'Version that the domain gives itself.';
+COMMENT ON COLUMN evaluations.domain_sha256 IS 'sha256 of all files of the domain that the cell had.';
 COMMENT ON COLUMN evaluations.created_at IS 'When it ended, UTC.';
-COMMENT ON COLUMN evaluations.purpose IS 'score, repeat (determinism), elite (tried again before promotion) or audit (every_tick).';
+COMMENT ON COLUMN evaluations.purpose IS 'score, repeat (determinism), elite (tried again before promotion) or audit (another calling mode).';
 COMMENT ON COLUMN evaluations.recorded_at IS 'When this row was written to the journal, UTC.';
 COMMENT ON COLUMN evaluations.recorded_in IS 'Journal file that holds this row.';
 
@@ -420,7 +434,7 @@ COMMENT ON VIEW leaderboard IS 'Every attempt with its place within its experime
 COMMENT ON COLUMN leaderboard.experiment IS 'Name of the search.';
 COMMENT ON COLUMN leaderboard.rank IS 'Place from 1: the best that was promoted, the others by score, then the barred and those without a score; of equal scores the earlier comes first.';
 COMMENT ON COLUMN leaderboard.title IS 'A few words that say what the policy does.';
-COMMENT ON COLUMN leaderboard.score IS 'Geometric mean over the train scenarios of baseline latency / own; higher is better.';
+COMMENT ON COLUMN leaderboard.score IS 'Geometric mean of the scores of the train scenarios; higher is better.';
 COMMENT ON COLUMN leaderboard.validation_score IS 'The same over the validation scenarios; null when it was not tried on them.';
 COMMENT ON COLUMN leaderboard.test_score IS 'The same over the test scenarios, which only the best and the baselines ever see; null for the others.';
 COMMENT ON COLUMN leaderboard.gap_percent IS 'How far its train score is above its validation score, beyond the same for the best baseline, in per cent.';

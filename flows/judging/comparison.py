@@ -4,23 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
-from flows.judging.objectives import DEFAULT_OBJECTIVE, Reference
-from flows.judging.scoring import Verdict, judge
-from flows.judging.splits import naive_references
+from flows.judging.objectives import Reference
+from flows.judging.scoring import Scale, Verdict, judge
+from flows.judging.splits import find_references
 from flows.policies import Contender, never_tried
-from flows.settings.sections import Objective
 from flows.trials import Evaluator, side_by_side
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload
-from simulator.domains.pipelines.scenario import Scenario
-from simulator.domains.pipelines.scenario_codec import encode_scenario
+from simulator.domain import Domain, Scenario
+from simulator.domain_spec import DomainSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """How a difference is judged; equal measures of equal trials give equal comparisons."""
 
-    objective: Objective = DEFAULT_OBJECTIVE
+    objective: str | None = None
+    """None is the first of the domain."""
     level: float = DEFAULT_LEVEL
     resamples: int = DEFAULT_RESAMPLES
     seed: int = 0
@@ -35,7 +35,7 @@ class ComparisonRow:
     baseline: bool
     outcome: Outcome
     score: float | None
-    """1.0 is naive; a failed scenario counts with its charge; None if implausible: not ranked."""
+    """1.0 is the reference; a failure counts with its charge; None if implausible: not ranked."""
     problem: str | None
     """Why it failed, or why its score cannot be believed; text that a policy may have written."""
     problem_line: int | None
@@ -64,6 +64,7 @@ class Comparison:
 def compare(
     contenders: Sequence[Contender],
     scenarios: Sequence[Scenario],
+    domain: Domain,
     sandbox: Evaluator,
     measure: Measure | None = None,
     tried: Callable[[Contender, Trial], None] = lambda contender, trial: None,
@@ -72,7 +73,7 @@ def compare(
 
     As many are tried side by side as the sandbox has slots; equal sources are tried once.
     """
-    payloads = scenario_payloads(scenarios)
+    payloads = scenario_payloads(scenarios, domain)
     once = {each.text.candidate: each for each in reversed(contenders)}
 
     def run(contender: Contender) -> Trial:
@@ -83,14 +84,16 @@ def compare(
     trials = dict(zip(once, side_by_side(run, list(once.values())), strict=True))
     return compare_trials(
         [(each, trials[each.text.candidate]) for each in contenders],
-        naive_references(scenarios),
+        find_references(scenarios, domain),
+        domain.spec,
         measure,
     )
 
 
-def scenario_payloads(scenarios: Sequence[Scenario]) -> list[Payload]:
+def scenario_payloads(scenarios: Sequence[Scenario], domain: Domain) -> list[Payload]:
     """Return the scenarios as a cell takes them, the first twice for the determinism check."""
-    payloads = [Payload(name=each.name, data=encode_scenario(each)) for each in scenarios]
+    encode = domain.cell.encode_scenario
+    payloads = [Payload(name=each.name, data=encode(each)) for each in scenarios]
     return [*payloads, *payloads[:1]]
 
 
@@ -104,13 +107,13 @@ def try_contender(contender: Contender, payloads: Sequence[Payload], sandbox: Ev
 def compare_trials(
     trials: Sequence[tuple[Contender, Trial]],
     references: Mapping[str, Reference],
+    spec: DomainSpec,
     measure: Measure | None = None,
 ) -> Comparison:
     """Compare trials that were made on the same scenarios."""
     measure = measure or Measure()
-    verdicts = [
-        (contender, judge(trial, references, measure.objective)) for contender, trial in trials
-    ]
+    scale = Scale(spec=spec, objective=measure.objective)
+    verdicts = [(contender, judge(trial, references, scale)) for contender, trial in trials]
     ranked = sorted(verdicts, key=lambda each: _rank(each[1]))
     first = verdicts[0]
     best = next((each for each in ranked if each[0].baseline and _usable(each[1])), None)

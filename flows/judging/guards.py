@@ -1,29 +1,30 @@
 """Which candidate may be called the best: decisions from figures alone, with reasons."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, format_key, key_of
 from flows.judging.intervals import Interval, paired_interval, unpaired_interval
-from flows.judging.objectives import DEFAULT_OBJECTIVE
+from flows.judging.objectives import HasFigures
 from flows.judging.scoring import Verdict, geometric_mean
 from flows.judging.splits import VALIDATION
 from flows.settings.sections import GuardConfig
 from sandbox.outcome import Outcome
+from simulator.domain_spec import Metric, figure
 
 PROMOTED, REFUSED, BARRED = "promoted", "refused", "barred"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """A policy's figures by scenario: scores on train, scores and charges on the deciding split."""
+    """A policy's figures by scenario: scores on train, scores and guarded ones where it counts."""
 
     title: str
     train: Mapping[str, float]
     deciding: Mapping[str, float]
-    latencies: Mapping[str, float]
-    """Charged weighted latencies in seconds, on the deciding scenarios."""
+    guarded: Mapping[str, Mapping[str, float]]
+    """Figures that may not get worse, on the deciding scenarios, by their paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,9 @@ class Rules:
     """The rules of a search; equal rules and figures give equal rulings."""
 
     guards: GuardConfig
-    objective: str = DEFAULT_OBJECTIVE
+    objective: str
+    guarded: tuple[Metric, ...] = ()
+    """The figures that may not get worse by this objective."""
     deciding: str = VALIDATION
     """The split that decides."""
     seed: int = 0
@@ -75,7 +78,7 @@ def rule(
     doubt = Ruling() if validation is None else _implausible(validation)
     if doubt.standing:
         return doubt
-    own = figures_of(title, train, validation)
+    own = figures_of(title, train, validation, rules.guarded)
     failed = ""
     if validation is not None and validation.outcome is not Outcome.OK:
         failed = f"{validation.outcome}: {validation.message}"
@@ -140,15 +143,28 @@ def rule_on_repeat(original: CandidateRow) -> Ruling:
     )
 
 
-def figures_of(title: str, train: Verdict, validation: Verdict | None) -> Figures:
+def figures_of(
+    title: str, train: Verdict, validation: Verdict | None, guarded: Sequence[Metric]
+) -> Figures:
     """Return the figures that decide: of validation where it was tried, else of train."""
     decisive = train if validation is None else validation
     return Figures(
         title=title,
         train={each.evaluation.scenario: each.score for each in train.judged},
         deciding={each.evaluation.scenario: each.score for each in decisive.judged},
-        latencies={e.evaluation.scenario: e.weighted_latency_seconds for e in decisive.judged},
+        guarded=guarded_figures(decisive.evaluations, guarded),
     )
+
+
+def guarded_figures(
+    evaluations: Iterable[HasFigures], guarded: Sequence[Metric]
+) -> dict[str, dict[str, float]]:
+    """Return the guarded figures by path and scenario; one that is missing counts as 0."""
+    found = list(evaluations)
+    return {
+        each.key: {e.scenario: float(figure(each.key, e.metrics, e.stats) or 0.0) for e in found}
+        for each in guarded
+    }
 
 
 def gap_interval(own: Figures, anchor: Figures, rules: Rules) -> Interval:
@@ -191,12 +207,12 @@ def _stand(
     against = f"on {rules.deciding} against {best.title}: {interval.words()}"
     if not _certain_gain(interval):
         return REFUSED, "interval", f"{against}; {_no_better(interval)}"
-    if rules.objective != DEFAULT_OBJECTIVE:
-        latency = _interval(_ratios(best.latencies, own.latencies), rules)
-        if _certain_loss(latency):
-            words = (
-                f"gamed: by {rules.objective}, {against}; but weighted latency {latency.words()}"
-            )
+    for guarded in rules.guarded:
+        mine, theirs = own.guarded[guarded.key], best.guarded[guarded.key]
+        less = guarded.better == "less"
+        change = _interval(_ratios(theirs, mine) if less else _ratios(mine, theirs), rules)
+        if _certain_loss(change):
+            words = f"gamed: by {rules.objective}, {against}; but {guarded.label} {change.words()}"
             return REFUSED, "gamed", words
     return PROMOTED, "interval", against
 

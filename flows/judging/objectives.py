@@ -1,83 +1,123 @@
-"""The score of a scenario by each objective: naive's figure against the policy's own."""
+"""The score of a scenario by an objective: the reference policy's figure against the policy's own.
 
-from collections.abc import Mapping
+What a figure is, what a failure is charged and which direction is better, the domain says in its
+``domain.toml``; see ``simulator.domain_spec.Objective``.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Protocol
 
-from flows.settings.sections import Objective
 from sandbox.outcome import Evaluation, Outcome
-
-DEFAULT_OBJECTIVE: Objective = "weighted_latency"
-LEAST_DONE = 0.5
-"""Counted for a policy that completed nothing: half a pipeline, half a container."""
+from simulator.domain_spec import Metric, Objective, figure
+from simulator.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The figures a scenario is scored against: naive's, and the largest charge."""
+    """What a scenario is scored against: the reference's results, and what is known of it."""
 
-    weighted_latency_seconds: float
-    duration_seconds: float
-    goodput_per_hour: float = 0.0
-    legacy_throughput: float = 0.0
-    legacy_latency_seconds: float | None = None
-    pipelines: int = 1
+    metrics: Mapping[str, Any]
+    stats: Mapping[str, Any]
+    known: Mapping[str, float]
+    """The scenario's own figures, such as what a failure is charged."""
 
 
-def make_reference(
-    metrics: Mapping[str, Any], stats: Mapping[str, Any], duration_seconds: float
-) -> Reference:
-    """Return the reference that naive's metrics and statistics on a scenario make."""
-    return Reference(
-        weighted_latency_seconds=float(metrics.get("weighted_latency_seconds") or 0.0),
-        duration_seconds=duration_seconds,
-        goodput_per_hour=float(metrics.get("pipelines_completed_per_hour") or 0.0),
-        legacy_throughput=float(stats.get("throughput") or 0.0),
-        legacy_latency_seconds=stats.get("adjusted_latency"),
-        pipelines=int(metrics.get("pipelines_arrived") or 0),
-    )
+def charged(objective: Objective, evaluation: Evaluation, reference: Reference) -> float:
+    """Return the figure of an evaluation; a failure, or no such figure, counts as ``failed``."""
+    if evaluation.outcome is not Outcome.OK:
+        return _counted(objective, None, reference.known)
+    own = figure(objective.figure, evaluation.metrics, evaluation.stats)
+    return _counted(objective, own, reference.known)
 
 
-def charged_latency(evaluation: Evaluation, reference: Reference) -> float:
-    """Return the weighted latency in seconds; a failure is charged the whole duration."""
-    if evaluation.outcome is not Outcome.OK or evaluation.metrics is None:
-        return reference.duration_seconds
-    latency = evaluation.metrics.get("weighted_latency_seconds")
-    return float(latency) if latency is not None else 0.0
+def scenario_score(objective: Objective, evaluation: Evaluation, reference: Reference) -> float:
+    """Return how many times as good as the reference policy it was; 1.0 is the same."""
+    own = charged(objective, evaluation, reference)
+    found = figure(objective.figure, reference.metrics, reference.stats)
+    theirs = _counted(objective, found, reference.known)
+    better, worse = (theirs, own) if objective.better == "less" else (own, theirs)
+    return better / worse if better > 0.0 and worse > 0.0 else 1.0
 
 
-def scenario_score(
-    evaluation: Evaluation, reference: Reference, objective: Objective = DEFAULT_OBJECTIVE
-) -> float:
-    """Return how many times as good as naive the policy was; 1.0 is naive, higher is better."""
-    match objective:
-        case "weighted_latency":
-            own = charged_latency(evaluation, reference)
-            return _over(reference.weighted_latency_seconds, own)
-        case "goodput":
-            least = LEAST_DONE * 3600.0 / reference.duration_seconds
-            own = _figure(evaluation.metrics, "pipelines_completed_per_hour", evaluation)
-            return max(own, least) / max(reference.goodput_per_hour, least)
-        case "legacy_throughput":
-            least = LEAST_DONE / reference.duration_seconds
-            own = _figure(evaluation.stats, "throughput", evaluation)
-            return max(own, least) / max(reference.legacy_throughput, least)
-        case "legacy_latency":
-            worst = reference.duration_seconds * max(1, reference.pipelines)
-            naive = reference.legacy_latency_seconds
-            own = _figure(evaluation.stats, "adjusted_latency", evaluation) or worst
-            return _over(worst if naive is None else naive, own)
-        case _:
-            assert_never(objective)
+def beats_its_bound(
+    objective: Objective, evaluation: Evaluation, reference: Reference, slack: float
+) -> float | None:
+    """Return the bound that a figure is beyond, which no policy can be; None where all is well."""
+    if objective.bound is None or evaluation.outcome is not Outcome.OK:
+        return None
+    found = figure(objective.bound, evaluation.metrics, evaluation.stats)
+    if found is None:
+        found = reference.known.get(objective.bound)
+    if found is None:
+        return None
+    bound, own = float(found), charged(objective, evaluation, reference)
+    if objective.better == "less":
+        return bound if own < bound * (1.0 - slack) else None
+    return bound if own > bound * (1.0 + slack) else None
 
 
-def _figure(figures: Mapping[str, Any] | None, name: str, evaluation: Evaluation) -> float:
-    """Return a figure of a completed evaluation; 0 for a failure or a missing figure."""
-    if evaluation.outcome is not Outcome.OK or figures is None:
-        return 0.0
-    return float(figures.get(name) or 0.0)
+class HasFigures(Protocol):
+    """An evaluation, or the row of one."""
+
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def metrics(self) -> dict[str, Any] | None: ...
+    @property
+    def stats(self) -> dict[str, Any] | None: ...
 
 
-def _over(naive: float, own: float) -> float:
-    """Return naive's figure over the own; a scenario in which nothing arrived counts as 1."""
-    return naive / own if naive > 0.0 and own > 0.0 else 1.0
+def metric_over(
+    metric: Metric, evaluations: Sequence[HasFigures], path: str | None = None
+) -> float | None:
+    """Return a metric over scenarios as the domain puts them together; None where none has it."""
+    values = [figure(path or metric.key, each.metrics, each.stats) for each in evaluations]
+    numbers = [float(each) for each in values if each is not None]
+    if not numbers:
+        return None
+    match metric.over:
+        case "sum":
+            return sum(numbers)
+        case "max":
+            return max(numbers)
+        case "mean":
+            return sum(numbers) / len(numbers)
+
+
+def metric_text(metric: Metric, evaluations: Sequence[HasFigures]) -> str:
+    """Return the same for a table, as in 12/14 or 3.5 s; empty where none has it."""
+    value = metric_over(metric, evaluations)
+    if value is None:
+        return ""
+    shown = with_unit(value, metric.unit, ",.6g")
+    if metric.out_of is None:
+        return shown
+    whole = metric_over(metric, evaluations, metric.out_of)
+    return shown if whole is None else f"{value:.6g}/{whole:.6g}"
+
+
+def with_unit(value: float, unit: str, form: str = "g") -> str:
+    """Return a figure as people read it."""
+    return f"{value:{form}} {unit}".rstrip()
+
+
+def _counted(objective: Objective, value: Any, known: Mapping[str, float]) -> float:
+    """Return what a figure counts as: see the docstring of ``Objective``."""
+    if value is None:
+        counted = 0.0 if objective.failed is None else _known(objective, objective.failed, known)
+    else:
+        counted = float(value)
+    if objective.least is None:
+        return counted
+    return max(counted, _known(objective, objective.least, known))
+
+
+def _known(objective: Objective, name: str, known: Mapping[str, float]) -> float:
+    try:
+        return float(known[name])
+    except KeyError:
+        raise InputError(
+            f"objective {objective.name}: a scenario has no figure {name!r}, it has "
+            f"{', '.join(known) or 'none'}: correct domain.toml, or Scenario.figures"
+        ) from None

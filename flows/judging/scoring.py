@@ -1,4 +1,4 @@
-"""The verdict on a trial: charged latencies, scores, and which sources and policies are equal."""
+"""The verdict on a trial: costs, scores, and which sources and policies are equal."""
 
 import ast
 import hashlib
@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.judging.objectives import (
-    DEFAULT_OBJECTIVE,
     Reference,
-    charged_latency,
+    beats_its_bound,
+    charged,
     scenario_score,
+    with_unit,
 )
-from flows.settings.sections import Objective
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.source import parse
+from simulator.domain_spec import DomainSpec
 
 PLAUSIBLE_SLACK = 1e-9
 """Relative room for rounding below the provable bound before a result counts as implausible."""
@@ -22,10 +23,11 @@ PLAUSIBLE_SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One evaluation with its charge in seconds and its score (1.0 is naive, higher is better)."""
+    """One evaluation with its cost and its score (1.0 is the reference, higher is better)."""
 
     evaluation: Evaluation
-    weighted_latency_seconds: float
+    cost: float
+    """The figure of the domain's first objective, a failure with its charge."""
     score: float
 
 
@@ -53,18 +55,26 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What results are scored by: an objective of a domain, by default its first one."""
+
+    spec: DomainSpec
+    objective: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """The references of a search by split and scenario, and its objective."""
+    """The references of a search by split and scenario, and what it is scored by."""
 
     train: Mapping[str, Reference]
     validation: Mapping[str, Reference]
-    objective: Objective
+    scale: Scale
 
 
 def judge(
     trial: Trial,
     references: Mapping[str, Reference],
-    objective: Objective = DEFAULT_OBJECTIVE,
+    scale: Scale,
 ) -> Verdict:
     """Return the verdict on a trial; repeats of a scenario must make the same decisions.
 
@@ -75,31 +85,32 @@ def judge(
     for each in trial.evaluations:
         if scored.setdefault(each.scenario, each) is not each:
             repeats.append(each)
-    return _verdict(_compared(list(scored.values()), repeats), references, objective)
+    return _verdict(_compared(list(scored.values()), repeats), references, scale)
 
 
 def judge_repeats(
     verdict: Verdict,
     repeats: Sequence[Evaluation],
     references: Mapping[str, Reference],
-    objective: Objective = DEFAULT_OBJECTIVE,
+    scale: Scale,
 ) -> Verdict:
     """Return the verdict, or a new one if a repeat made other decisions."""
     scored = [each.evaluation for each in verdict.judged]
     compared = _compared(scored, repeats)
-    return verdict if compared == scored else _verdict(compared, references, objective)
+    return verdict if compared == scored else _verdict(compared, references, scale)
 
 
 def worst_verdict(
     outcome: Outcome,
     problem: str,
     references: Mapping[str, Reference],
-    objective: Objective = DEFAULT_OBJECTIVE,
+    scale: Scale,
 ) -> Verdict:
     """Return the verdict on an attempt without a policy: a failure in every scenario."""
     failures = {name: Evaluation(scenario=name, outcome=outcome) for name in references}
+    objective = scale.spec.objective(scale.objective)
     score = geometric_mean(
-        [scenario_score(failures[name], each, objective) for name, each in references.items()]
+        [scenario_score(objective, failures[name], each) for name, each in references.items()]
     )
     return Verdict(outcome=outcome, score=score, judged=(), problem=Problem(message=problem))
 
@@ -149,15 +160,15 @@ def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluatio
 
 
 def _verdict(
-    scored: Sequence[Evaluation], references: Mapping[str, Reference], objective: Objective
+    scored: Sequence[Evaluation], references: Mapping[str, Reference], scale: Scale
 ) -> Verdict:
-    judged = tuple(_judge_one(each, references[each.scenario], objective) for each in scored)
+    judged = tuple(_judge_one(each, references[each.scenario], scale) for each in scored)
     failed = next((each for each in scored if each.outcome is not Outcome.OK), None)
     if failed is not None:
         return Verdict(
             outcome=failed.outcome, score=_mean(judged), judged=judged, problem=failed.problem
         )
-    doubt = _implausible(judged)
+    doubt = _implausible(judged, references, scale.spec)
     score = None if doubt is not None else _mean(judged)
     return Verdict(outcome=Outcome.OK, score=score, judged=judged, problem=doubt)
 
@@ -171,11 +182,11 @@ def _nondeterministic(evaluation: Evaluation, repeat: Evaluation) -> Evaluation:
     return replace(evaluation, outcome=Outcome.NONDETERMINISTIC, problem=Problem(message=message))
 
 
-def _judge_one(evaluation: Evaluation, reference: Reference, objective: Objective) -> Judged:
+def _judge_one(evaluation: Evaluation, reference: Reference, scale: Scale) -> Judged:
     return Judged(
         evaluation=evaluation,
-        weighted_latency_seconds=charged_latency(evaluation, reference),
-        score=scenario_score(evaluation, reference, objective),
+        cost=charged(scale.spec.objective(), evaluation, reference),
+        score=scenario_score(scale.spec.objective(scale.objective), evaluation, reference),
     )
 
 
@@ -183,15 +194,23 @@ def _mean(judged: Sequence[Judged]) -> float:
     return geometric_mean([each.score for each in judged])
 
 
-def _implausible(judged: Sequence[Judged]) -> Problem | None:
+def _implausible(
+    judged: Sequence[Judged], references: Mapping[str, Reference], spec: DomainSpec
+) -> Problem | None:
+    """Return what is wrong with a figure that no policy can have, whichever objective has it."""
     for each in judged:
-        bound = (each.evaluation.metrics or {}).get("lower_bound_seconds")
-        own = each.weighted_latency_seconds
-        if bound is not None and own < float(bound) * (1.0 - PLAUSIBLE_SLACK):
-            return Problem(
-                message=f"implausible: weighted latency {own:g} s in {each.evaluation.scenario} is "
-                f"below the provable bound of {float(bound):g} s; never promoted"
-            )
+        scenario = each.evaluation.scenario
+        reference = references[scenario]
+        for objective in spec.objectives:
+            bound = beats_its_bound(objective, each.evaluation, reference, PLAUSIBLE_SLACK)
+            if bound is not None:
+                own = charged(objective, each.evaluation, reference)
+                side = "below" if objective.better == "less" else "above"
+                return Problem(
+                    message=f"implausible: {objective.label} {with_unit(own, objective.unit)} in "
+                    f"{scenario} is {side} the provable bound of "
+                    f"{with_unit(bound, objective.unit)}; never promoted"
+                )
     return None
 
 

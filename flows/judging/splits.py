@@ -1,33 +1,20 @@
 """The scenarios of a suite by split: train, validation, and the final test."""
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from flows.errors import ConfigError, UserError
-from flows.judging.objectives import Reference, make_reference
+from flows.judging.objectives import Reference
 from sandbox.outcome import Evaluation, Outcome
-from simulator.domains.pipelines.cell import scenario_from_files
-from simulator.domains.pipelines.contract import local_policy
-from simulator.domains.pipelines.engine import simulate
-from simulator.domains.pipelines.families import generate_family
-from simulator.domains.pipelines.families_table import FAMILIES, SHIFTED, Family
-from simulator.domains.pipelines.generate import generate_workload
-from simulator.domains.pipelines.library import load_suite, policy_source, suite_names
-from simulator.domains.pipelines.params import Params, load_params, read_mapping
-from simulator.domains.pipelines.scenario import Scenario
-from simulator.domains.pipelines.scenario_codec import scenario_sha256
-from simulator.domains.pipelines.tracefile import parse_trace, render_trace
-from simulator.domains.pipelines.workload import Workload
+from simulator.domain import Domain, Scenario
+from simulator.domain_host import Redrawn
+from simulator.driver import LocalPolicy
 from simulator.errors import InputError
-from simulator.suites import traces_folder
+from simulator.suites import load_suite, suite_path
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-AUDIT_CALLS = "every_tick"
-"""The calling mode of the audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,38 +90,38 @@ class FreshTest:
     """Test scenarios that do not exist until a search draws them, after its last proposal."""
 
     seed: int = field(repr=False)
-    patterns: "tuple[Pattern, ...]"
-    """The scenarios that can be redrawn."""
-    left_out: tuple[str, ...]
-    """The test scenarios of the suite that cannot be redrawn, each with the reason."""
+    redrawn: Redrawn = field(repr=False)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The test scenarios of the suite that cannot be redrawn, each with the reason."""
+        return self.redrawn.left_out
 
     def draw(self) -> tuple[Scenario, ...]:
-        return tuple(_drawn(each, self.seed) for each in self.patterns)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
-    """A scenario whose workload came from a generator, which can draw another of the same kind."""
-
-    scenario: Scenario
-    family: Family | None
-    """None where the scenario's parameters are the generator's."""
+        drawn = self.redrawn.draw()
+        for each in drawn:
+            if not is_fresh(each.name):
+                raise InputError(
+                    f"redraw: the domain names a fresh scenario {each.name}, expected a name that "
+                    f"ends in -fresh-{self.seed}"
+                )
+        return drawn
 
 
 def suite_splits(
-    suite: str, policy_calls: str | None = None, fresh_test: int | None = None
+    suite: str, domain: Domain, policy_calls: str | None = None, fresh_test: int | None = None
 ) -> Splits:
     """Return all scenarios of a suite; refuse one without any to learn from.
 
     With the seed ``fresh_test``, the test scenarios are redrawn: see ``FreshTest``.
     """
-    found = load_suite(suite)
-    test = _called(found.split(TEST), policy_calls)
+    found = load_suite(suite, domain)
+    test = _called(found.split(TEST), domain, policy_calls)
     splits = Splits(
-        train=_called(found.split(TRAIN), policy_calls),
-        validation=_called(found.split(VALIDATION), policy_calls),
+        train=_called(found.split(TRAIN), domain, policy_calls),
+        validation=_called(found.split(VALIDATION), domain, policy_calls),
         test=test,
-        fresh=None if fresh_test is None else _fresh_test(suite, test, fresh_test),
+        fresh=None if fresh_test is None else _fresh_test(suite, domain, test, fresh_test),
     )
     if not splits.train:
         raise UserError(
@@ -143,153 +130,105 @@ def suite_splits(
     return splits
 
 
-def _called(scenarios: Sequence[Scenario], policy_calls: str | None) -> tuple[Scenario, ...]:
-    return tuple(with_policy_calls(scenario, policy_calls) for scenario in scenarios)
-
-
 def is_fresh(scenario: str) -> bool:
     """Return whether a name is that of a scenario of a fresh test."""
     return re.search(r"-fresh-\d+$", scenario) is not None
 
 
-def _fresh_test(suite: str, test: Sequence[Scenario], seed: int) -> FreshTest:
+def _fresh_test(suite: str, domain: Domain, test: Sequence[Scenario], seed: int) -> FreshTest:
     """Return the fresh test of a suite; refuse a suite without a scenario that can be drawn."""
-    path = Path(suite)
-    if suite in suite_names():
-        path = traces_folder() / "suites" / f"{suite}.toml"
-    traces = {each["name"]: each.get("trace") for each in read_mapping(path)["scenarios"]}
-    patterns, left_out = [], []
-    for scenario in test:
-        trace = traces[scenario.name]
-        found = _pattern(scenario, None if trace is None else path.parent / trace)
-        if found is None:
-            left_out.append(f"{scenario.name}, whose trace {trace} no generator of Assay made")
-        else:
-            patterns.append(found)
-    if not patterns:
-        why = "; ".join(left_out) or "it has no test scenarios"
+    redraw = domain.hosted("redraw")
+    if redraw is None:
+        raise ConfigError(
+            f"guards.fresh_test: domain {domain.name} cannot redraw scenarios: leave "
+            "--fresh-test out"
+        )
+    found = FreshTest(seed=seed, redrawn=redraw(suite_path(suite, domain), test, seed))
+    if not found.redrawn.count:
+        why = "; ".join(found.left_out) or "it has no test scenarios"
         raise ConfigError(
             f"guards.fresh_test: no test scenario of suite {suite} can be redrawn: {why}; leave "
             "--fresh-test out, or choose another --suite"
         )
-    return FreshTest(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out))
-
-
-def _pattern(scenario: Scenario, trace: Path | None) -> Pattern | None:
-    """Return how to redraw a scenario, or None unless a generator reproduces its workload."""
-    if trace is None:
-        return Pattern(scenario=scenario, family=None)
-    header = _header(trace)
-    if "params" in header and _makes(scenario, generate_workload(scenario.params)):
-        return Pattern(scenario=scenario, family=None)
-    known = next((each for each in (*FAMILIES, SHIFTED) if each.name == scenario.family), None)
-    seed = header.get("seed")
-    if known is None or not isinstance(seed, int) or seed < 0:
-        return None
-    count = len(scenario.workload.pipelines)
-    family = replace(known, pipelines=count, params=scenario.params.to_mapping())
-    made = _makes(scenario, generate_family(family, seed))
-    return Pattern(scenario=scenario, family=family) if made else None
-
-
-def _makes(scenario: Scenario, workload: Workload) -> bool:
-    return _as_replayed(workload, scenario.params.ticks_per_second) == scenario.workload
-
-
-def _header(trace: Path) -> Mapping[str, Any]:
-    """Return the header of a trace, empty without one."""
-    try:
-        return read_mapping(trace.with_suffix(".toml"))
-    except InputError:
-        return {}
-
-
-def _drawn(pattern: Pattern, seed: int) -> Scenario:
-    """Return another scenario of a kind.
-
-    What the generator is seeded with is made of the seed and the scenario's name, so that two of
-    one family differ, and that no small seed gives a workload that a suite ships.
-    """
-    scenario, params = pattern.scenario, pattern.scenario.params
-    digest = hashlib.sha256(f"fresh test/{seed}/{scenario.name}".encode()).digest()
-    own = int.from_bytes(digest[:8])
-    if pattern.family is None:
-        params = replace(params, random_seed=own)
-        workload = generate_workload(params)
-    else:
-        workload = generate_family(pattern.family, own)
-    workload = _as_replayed(workload, params.ticks_per_second)
-    return replace(
-        scenario,
-        name=f"{scenario.name}-fresh-{seed}",
-        params=params,
-        workload=workload,
-        sha256=scenario_sha256(params, workload),
-    )
-
-
-def _as_replayed(workload: Workload, ticks_per_second: int) -> Workload:
-    """Return a workload as the replay of its trace file has it."""
-    text = render_trace(workload, ticks_per_second)
-    return parse_trace(text, ticks_per_second, "a generated trace")
+    return found
 
 
 ALL_SPLITS = "all"
 
 
 def suite_scenarios(
-    suite: str, split: str = "train", policy_calls: str | None = None
+    suite: str, domain: Domain, split: str = "train", policy_calls: str | None = None
 ) -> tuple[Scenario, ...]:
     """Return the scenarios of one split, or of ``all``; refuse a split without any."""
-    found = load_suite(suite)
+    found = load_suite(suite, domain)
     scenarios = found.scenarios if split == ALL_SPLITS else found.split(split)
     if not scenarios:
         raise UserError(f"suite {suite} has no {split} scenarios: choose another --split")
-    return tuple(with_policy_calls(scenario, policy_calls) for scenario in scenarios)
+    return _called(scenarios, domain, policy_calls)
 
 
-def trace_scenario(
-    trace: Path | None, params: Path | None, policy_calls: str | None = None
-) -> Scenario:
-    """Return the scenario of a trace file and a parameter file; either may be left out."""
-    chosen = load_params(params) if params is not None else Params()
-    return with_policy_calls(scenario_from_files(trace, chosen), policy_calls)
+def file_scenario(
+    trace: Path | None, params: Path | None, domain: Domain, policy_calls: str | None = None
+) -> tuple[Scenario, str]:
+    """Return the scenario of files, and which defaults it has; not every domain has both files."""
+    open_files = domain.hosted("open_files")
+    if open_files is not None:
+        scenario, defaults = open_files(trace, params)
+    elif trace is None or params is not None:
+        raise UserError(f"domain {domain.name} has no files of parameters: leave --params out")
+    else:
+        scenario, defaults = domain.cell.open_scenario(trace), ""
+    return _called([scenario], domain, policy_calls)[0], defaults
 
 
-def with_policy_calls(scenario: Scenario, policy_calls: str | None) -> Scenario:
-    """Return the scenario with another calling mode and the hash that goes with it."""
-    if policy_calls is None or scenario.params.policy_calls == policy_calls:
-        return scenario
-    params = replace(scenario.params, policy_calls=policy_calls)
-    return replace(scenario, params=params, sha256=scenario_sha256(params, scenario.workload))
+def _called(
+    scenarios: Sequence[Scenario], domain: Domain, policy_calls: str | None
+) -> tuple[Scenario, ...]:
+    """Return scenarios with another calling mode, where one is named."""
+    if policy_calls is None:
+        return tuple(scenarios)
+    return tuple(domain.cell.with_calls(each, policy_calls) for each in scenarios)
 
 
-def naive_references(scenarios: Sequence[Scenario]) -> dict[str, Reference]:
-    """Return naive's figures, simulated in this process: the library's code is trusted."""
-    return references_of(library_evaluations("naive", scenarios), scenarios)
+def audited(scenarios: Sequence[Scenario], domain: Domain) -> list[Scenario]:
+    """Return scenarios in the calling mode of the audit, without those that have it already."""
+    mode = domain.spec.calls.audit
+    return [domain.cell.with_calls(each, mode) for each in scenarios if each.calls != mode]
+
+
+def reference_evaluations(scenarios: Sequence[Scenario], domain: Domain) -> tuple[Evaluation, ...]:
+    """Return how the reference policy does, simulated in this process: the library is trusted."""
+    return library_evaluations(domain.spec.reference, scenarios, domain)
+
+
+def find_references(scenarios: Sequence[Scenario], domain: Domain) -> dict[str, Reference]:
+    """Return the references of scenarios, the reference policy simulated in this process."""
+    return references_of(reference_evaluations(scenarios, domain), scenarios)
 
 
 def references_of(
     evaluations: Sequence[Evaluation], scenarios: Sequence[Scenario]
 ) -> dict[str, Reference]:
-    """Return the references of scenarios from naive's evaluations."""
+    """Return the references of scenarios from evaluations of the reference policy."""
     found = {each.scenario: each for each in evaluations}
     return {
-        each.name: make_reference(
-            found[each.name].metrics or {},
-            found[each.name].stats or {},
-            float(each.params.duration),
+        each.name: Reference(
+            metrics=found[each.name].metrics or {},
+            stats=found[each.name].stats or {},
+            known=each.figures,
         )
         for each in scenarios
     }
 
 
-def library_evaluations(name: str, scenarios: Sequence[Scenario]) -> tuple[Evaluation, ...]:
+def library_evaluations(
+    name: str, scenarios: Sequence[Scenario], domain: Domain
+) -> tuple[Evaluation, ...]:
     """Return the evaluations of a library policy, simulated in this process."""
-    source = policy_source(name)
+    source = domain.policy_source(name)
     found = []
     for scenario in scenarios:
-        run = simulate(scenario.workload, scenario.params, local_policy(source))
+        run = domain.cell.simulate(scenario, LocalPolicy(domain.contract, source))
         found.append(
             Evaluation(
                 scenario=scenario.name, outcome=Outcome.OK, stats=run.stats, metrics=run.metrics

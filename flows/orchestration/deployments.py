@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from simulator.domain import find_domain
+
 FlowName = Literal["search", "evaluate-policies", "compare-policies", "maintain"]
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -67,9 +69,7 @@ def shipped(nightly: dict[str, Any] | None = None, cron: str = CRON) -> tuple[De
             flow="compare-policies",
             name="leaderboard",
             description="Compares policies on the same scenarios, with intervals.",
-            parameters={
-                "config": {"policies": ["priority", "shortest-first", "right-size", "naive"]}
-            },
+            parameters={"config": {"policies": _library()}},
         ),
         Deployment(
             flow="maintain",
@@ -79,3 +79,9 @@ def shipped(nightly: dict[str, Any] | None = None, cron: str = CRON) -> tuple[De
             alone=True,
         ),
     )
+
+
+def _library() -> list[str]:
+    """Return the library policies that are compared, the reference last."""
+    spec = find_domain().spec
+    return [name for name in spec.baselines if name != spec.reference] + [spec.reference]

@@ -21,8 +21,8 @@ from flows.history.journal import Journal, read_rows
 from flows.history.records import RUNNING, CandidateRow, ExperimentRow, Key, Row
 from flows.home import FOREVER, experiment_folder, hold, make_folder
 from flows.judging.comparison import scenario_payloads, try_contender
-from flows.judging.scoring import judge
-from flows.judging.splits import Splits, naive_references, suite_scenarios
+from flows.judging.scoring import Scale, judge
+from flows.judging.splits import Splits, find_references, suite_scenarios
 from flows.policies import Contender, PolicyText, check_baselines, read_policy
 from flows.search.progress import ignore
 from flows.search.recording import (
@@ -31,12 +31,13 @@ from flows.search.recording import (
     scenario_row,
     tries_of,
 )
-from flows.search.session import Provenance
+from flows.search.session import Provenance, refuse_other_domain
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.image import source_hash
 from sandbox.outcome import Trial
+from simulator.domain import Domain
 
 DONE, BEGUN = "done", "begun"
 KIND = "folder"
@@ -79,9 +80,10 @@ def evaluate_folder(
     flow_run_id: str | None = None,
 ) -> FolderResult:
     """Try the policies that are not recorded yet and return the results of all."""
-    check_baselines(config.baselines)
+    domain = config.domain
+    check_baselines(config.baselines, domain)
     contenders, passed_over = _contenders(config)
-    scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
+    scenarios = suite_scenarios(config.suite, domain, config.split, config.policy_calls)
     digest = folder_sha256(config, scenarios)
     identity = folder_experiment_id(config, digest)
     claims = Claims(experiment_folder(home, identity) / "claims")
@@ -92,11 +94,15 @@ def evaluate_folder(
             experiment_id=identity,
             config_sha256=digest,
             assay_version=assay_version(),
-            simulator_version=source_hash()[:12],
+            simulator_version=source_hash(domain=domain)[:12],
             image_id=trials.info().get("image_id"),
+            domain=domain,
             flow_run_id=flow_run_id,
         )
-        started = _experiment(home, identity) or _experiment_row(config, provenance)
+        earlier = _experiment(home, identity)
+        if earlier is not None:
+            refuse_other_domain(earlier, domain)
+        started = earlier or _experiment_row(config, provenance)
         journal.append(started)
         work = _Work(
             home=home,
@@ -203,8 +209,9 @@ class _Work:
     lost: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.references = naive_references(self.splits.train)
-        self.payloads = scenario_payloads(self.splits.train)
+        domain = self.provenance.domain
+        self.references = find_references(self.splits.train, domain)
+        self.payloads = scenario_payloads(self.splits.train, domain)
 
     def through(self, pieces: Sequence[_Piece], slots: int) -> None:
         """Take all pieces, first those that are free, then those that others have."""
@@ -246,20 +253,21 @@ class _Work:
         self.settled(row, min(100.0, 100.0 * (len(self.known) + self.tried) / self.all))
 
     def _rows(self, piece: _Piece, trial: Trial, seconds: float) -> list[Row]:
-        """Return what is recorded of one policy, its own row last; naive's brings the scenarios."""
+        """Return what is recorded of a policy, its own row last; the reference brings scenarios."""
         now = stamp(SystemClock())
         attempt = Attempt(
             key=piece.key,
             proposal=_proposal(piece.contender),
             trial=trial,
-            train=judge(trial, self.references),
+            train=judge(trial, self.references, Scale(spec=self.provenance.domain.spec)),
             seconds=seconds,
         )
         rows: list[Row] = []
         if piece.key == (0, 0):
             figures = {each.scenario: each for each in reversed(trial.evaluations)}
+            reference = self.provenance.domain.spec.reference
             rows += [
-                scenario_row(self.provenance.experiment_id, each, figures[each.name], "naive")
+                scenario_row(self.provenance.experiment_id, each, figures[each.name], reference)
                 for each in self.splits.train
             ]
         tries = tries_of(attempt, self.splits)
@@ -275,7 +283,7 @@ def _contenders(config: FolderConfig) -> tuple[list[Contender], tuple[str, ...]]
     policies, problems = [], []
     for path in named:
         try:
-            policies.append(Contender(label=path.name, text=_policy(path)))
+            policies.append(Contender(label=path.name, text=_policy(path, config.domain)))
         except UserError as error:
             problems.append(str(error))
     if not policies:
@@ -283,16 +291,16 @@ def _contenders(config: FolderConfig) -> tuple[list[Contender], tuple[str, ...]]
         raise UserError(f"{config.folder} holds no policies: expected files named *.py{why}")
     found = [
         Contender(label=each.title, text=_text(each.title, each.source or ""), baseline=True)
-        for each in baseline_proposals(config.baselines)
+        for each in baseline_proposals(config.baselines, config.domain)
     ]
     once = {each.text.candidate: each for each in reversed([*found, *policies])}
     return list(once.values())[::-1], tuple(problems)
 
 
-def _policy(path: Path) -> PolicyText:
+def _policy(path: Path, domain: Domain) -> PolicyText:
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is no regular file, expected a Python file with one policy")
-    return read_policy(str(path))
+    return read_policy(str(path), domain)
 
 
 def _text(title: str, source: str) -> PolicyText:
@@ -338,8 +346,11 @@ def _experiment_row(config: FolderConfig, provenance: Provenance) -> ExperimentR
         created_at=stamp(SystemClock()),
         status=RUNNING,
         seed=0,
+        domain=config.domain.name,
+        domain_version=config.domain.spec.version,
+        domain_sha256=config.domain.sha256,
         suite=config.suite,
-        objective="weighted_latency",
+        objective=config.domain.spec.objective().name,
         proposer=KIND,
         strategy=KIND,
         model=None,

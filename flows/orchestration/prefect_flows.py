@@ -183,11 +183,11 @@ def compare_policies(config: CompareConfig) -> State[Any]:
     """Compare policies on the same scenarios: a leaderboard with intervals and a verdict."""
     measure = Measure(objective=config.objective)
     with alive(home_folder()):
-        contenders = find_contenders(config.policies)
-        scenarios = suite_scenarios(config.suite, config.split, config.policy_calls)
+        contenders = find_contenders(config.policies, config.domain)
+        scenarios = suite_scenarios(config.suite, config.domain, config.split, config.policy_calls)
         with open_trials(config) as trials:
             tried = NamedTrials(trials, around(config))
-            comparison = compare(contenders, scenarios, tried, measure)
+            comparison = compare(contenders, scenarios, config.domain, tried, measure)
     show_comparison(
         PrefectPages(), comparison, f"{config.suite}, {config.split}, {config.objective}"
     )

@@ -20,11 +20,12 @@ from flows.orchestration.runs import end_quietly
 from flows.orchestration.server import check_runner
 from flows.settings.sections import RunnerConfig
 from flows.trials import OURS, RETRY_SECONDS, Around, Machinery, Trials, in_this_process
-from sandbox.errors import CellFailed
+from sandbox.errors import CellFailed, SandboxUnavailable
 from sandbox.limits import Limits
 from sandbox.outcome import Trial
 from sandbox.source import candidate_id
 from sandbox.trial import Payload, Sandbox
+from simulator.domain import Domain, find_domain
 
 T = TypeVar("T")
 PROPOSE = "propose"
@@ -37,7 +38,8 @@ Submit = Callable[[dict[str, Any]], Any]
 
 _label: ContextVar[str] = ContextVar("label", default="try")
 """What the trial that is sent to a worker is called."""
-_sandboxes: dict[tuple[Limits, str], Sandbox] = {}
+_sandboxes: dict[tuple[Limits, str, str], Sandbox] = {}
+"""By limits, kind of cell and the hash of the domain."""
 _opening = threading.Lock()
 
 
@@ -113,15 +115,20 @@ class WorkerTrials:
                 "scenarios": [(each.name, each.data) for each in scenarios],
                 "limits": self._config.limits,
                 "cell": self._config.cell,
+                "domain": (self._config.domain.setting, self._config.domain.sha256),
             }
         )
 
 
 def work(
-    source: str | None, scenarios: Sequence[tuple[str, bytes]], limits: Limits, cell: str
+    source: str | None,
+    scenarios: Sequence[tuple[str, bytes]],
+    limits: Limits,
+    cell: str,
+    domain: tuple[str, str],
 ) -> Trial | dict[str, Any]:
     """Try a policy in the sandbox of this process; without a source, say what trials run on."""
-    sandbox = _sandbox(limits, cell)
+    sandbox = _sandbox(limits, cell, *domain)
     if source is None:
         return sandbox.info()
     return sandbox.try_policy(source, [Payload(name=name, data=data) for name, data in scenarios])
@@ -155,9 +162,9 @@ def try_candidate(call: Callable[[], Any]) -> Any:
 
 
 @_TRYING
-def try_in_worker(source: str | None, scenarios: Any, limits: Any, cell: str) -> Any:
+def try_in_worker(source: str | None, scenarios: Any, limits: Any, cell: str, domain: Any) -> Any:
     """Do as ``try_candidate`` does in a process of the cluster, with the sandbox that it keeps."""
-    return _told(work(source, scenarios, limits, cell))
+    return _told(work(source, scenarios, limits, cell, domain))
 
 
 def _told(result: Any) -> Any:
@@ -178,15 +185,28 @@ def _labelled(hop: str, label: str, call: Callable[[], T]) -> T:
         _label.reset(token)
 
 
-def _sandbox(limits: Limits, cell: str) -> Sandbox:
+def _sandbox(limits: Limits, cell: str, setting: str, sha256: str) -> Sandbox:
     """Return this process's sandbox, opened at the first need and closed when the process ends."""
+    key = (limits, cell, sha256)
     with _opening:
         end_quietly()
-        if (limits, cell) not in _sandboxes:
-            sandbox = Sandbox(limits=limits, slots=MOST_AT_ONCE, ready=False, cell=cell)
-            _sandboxes[limits, cell] = sandbox.__enter__()
+        if key not in _sandboxes:
+            domain = _same_domain(setting, sha256)
+            sandbox = Sandbox(limits, MOST_AT_ONCE, ready=False, cell=cell, domain=domain)
+            _sandboxes[key] = sandbox.__enter__()
             atexit.register(sandbox.close)
-        return _sandboxes[limits, cell]
+        return _sandboxes[key]
+
+
+def _same_domain(setting: str, sha256: str) -> Domain:
+    """Return this machine's domain, which has to be what the search's machine has."""
+    found = find_domain(setting)
+    if found.sha256 != sha256:
+        raise SandboxUnavailable(
+            f"domain {setting} of this worker has hash {found.sha256[:12]}, the search has "
+            f"{sha256[:12]}: install the same version of assay and of the domain on both"
+        )
+    return found
 
 
 def _dask(config: RunnerConfig) -> tuple[Any, type[Exception]]:

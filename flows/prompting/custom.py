@@ -21,7 +21,7 @@ from flows.prompting.templates import (
 )
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Evaluation, Outcome
-from simulator.domains.pipelines.scenario import Scenario
+from simulator.domain import Scenario
 
 PARENTS = {"free": 0, "fresh": 0, "vary": 1, "combine": 2}
 """How many parents each move has."""

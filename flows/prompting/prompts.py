@@ -7,6 +7,7 @@ first when the prompt is too long.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from flows.attempt import Move, Prompt, SeenAttempt
 from flows.prompting.diagnoses import WEIGHTS, diagnose
@@ -55,7 +56,7 @@ class Shown:
 def render_prompt(
     *,
     config: SearchConfig,
-    scenarios: Sequence[Scenario],
+    scenarios: Sequence[Any],
     attempts: Sequence[SeenAttempt],
     move: Move = "free",
     chosen: Sequence[SeenAttempt] = (),
@@ -98,7 +99,7 @@ def _fitted(parts: Sequence[Shown], written: Callable[[Sequence[Shown]], str], r
     return text
 
 
-def system_values(config: SearchConfig, scenarios: Sequence[Scenario]) -> Values:
+def system_values(config: SearchConfig, scenarios: Sequence[Any]) -> Values:
     """Return what the template of the system text may use."""
     policy_calls = scenarios[0].params.policy_calls if scenarios else "on_change"
     return {
@@ -114,7 +115,7 @@ def system_values(config: SearchConfig, scenarios: Sequence[Scenario]) -> Values
 
 
 def user_values(
-    scenarios: Sequence[Scenario],
+    scenarios: Sequence[Any],
     attempts: Sequence[SeenAttempt],
     parts: Sequence[Shown],
     move: Move,

@@ -12,7 +12,7 @@ from flows.history.journal import journal_files, read_rows
 from flows.history.records import CandidateRow, ExperimentRow, LlmCallRow, Row
 from flows.proposers.answers import proposal_of, reply_in
 from flows.proposers.refusals import FINAL
-from flows.settings.sources import NOT_IN_DOTENV
+from flows.settings.sources import decides_what_runs
 
 Place = tuple[int, int]
 LONGEST_NAME = 50
@@ -100,7 +100,8 @@ def recorded_rows(home: Path, wanted: str) -> list[Row]:
 def recorded_settings(home: Path, wanted: str) -> dict[str, Any]:
     """Return the settings of an experiment by their dotted keys, with replay as the proposer.
 
-    Where policies run is left out: a history that came with a folder does not decide it.
+    Where policies run is left out, and a domain that is a folder: a history that came with a folder
+    does not decide what code runs.
 
     Of several experiments with one name it is the newest; the settings name it by its id.
     """
@@ -108,7 +109,7 @@ def recorded_settings(home: Path, wanted: str) -> dict[str, Any]:
     experiment = next(row for row in rows if isinstance(row, ExperimentRow))
     settings: dict[str, Any] = {}
     for name, value in experiment.config.items():
-        if name in NOT_IN_DOTENV:
+        if decides_what_runs(name, value):
             continue
         if not isinstance(value, dict):
             settings[name] = value

@@ -203,7 +203,7 @@ def _evaluation(row: EvaluationRow) -> list[Any]:
         one_line(row.split, 20),
         one_line(row.outcome, 40),
         score_text(row.score),
-        number(row.weighted_latency_seconds, 5),
+        number(row.cost, 5),
         f"{row.policy_calls:,}",
         number(row.policy_cpu_seconds),
         one_line(row.problem or "", 300),

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, ScenarioRow
-from flows.judging.paper import METRICS, PAPER_GAIN_PERCENT, PAPER_SUITE, THROUGHPUT, paper_figures
 from flows.report.data import PRIORITIES, ReportData, geometric_mean, slot_of
 from flows.report.svg import Scale, element, picture, score_scale, text, tooltip
 from flows.report.text import number, one_line, score_text, seconds_text, short
 from sandbox.outcome import Evaluation, Outcome
+from simulator.domains.pipelines.paper import (
+    METRICS,
+    PAPER_GAIN_PERCENT,
+    PAPER_SUITE,
+    THROUGHPUT,
+    paper_figures,
+)
 
 MAX_BASELINES = 6
 MAX_KILLS = 3

@@ -12,7 +12,7 @@ from flows.history.records import (
     LlmCallRow,
     Row,
 )
-from flows.judging.splits import AUDIT_CALLS, Splits
+from flows.judging.splits import Splits, audited
 from flows.prompting.prompts import CHARS_PER_TOKEN
 from flows.proposers.choices import ModelSettings, model_settings
 from flows.proposers.prices import MILLION, PriceList, is_unpriced, may_be_charged, price_list
@@ -339,9 +339,8 @@ def most_tries(config: SearchConfig, scenarios: Splits) -> int:
     """
     train, validation = len(scenarios.train), len(scenarios.validation)
     confirmed = validation + 1 + train if validation else train
-    audited = scenarios.train[: config.guards.audit_scenarios]
-    audits = sum(each.params.policy_calls != AUDIT_CALLS for each in audited)
-    return train + 1 + confirmed + audits
+    first = scenarios.train[: config.guards.audit_scenarios]
+    return train + 1 + confirmed + len(audited(first, config.domain))
 
 
 def tries_expected(config: SearchConfig, most: int) -> list[str]:

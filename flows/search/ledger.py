@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from flows.attempt import SeenAttempt
 from flows.history.journal import read_rows
@@ -22,9 +23,9 @@ from flows.history.records import (
     key_of,
     parse_key,
 )
-from flows.judging.guards import Figures
+from flows.judging.guards import Figures, guarded_figures
 from flows.judging.leaderboard import verdict_of
-from flows.judging.objectives import Reference, make_reference
+from flows.judging.objectives import Reference
 from flows.judging.scoring import behaviour, normalised_sha256
 from flows.judging.splits import TEST, TRAIN
 from flows.proposers.refusals import FINAL
@@ -32,6 +33,7 @@ from flows.search.budget import Spend, spent_with
 from flows.search.progress import SearchResult
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
 from sandbox.source import source_line
+from simulator.domain_spec import Metric
 
 
 class Ledger:
@@ -134,22 +136,24 @@ class Ledger:
         return self._behaviours.get(marks) if marks is not None else None
 
     def references(self, split: str | None = None) -> dict[str, Reference]:
-        """Return the reference of each scenario on which naive was tried."""
+        """Return the reference of each scenario on which the reference policy was tried."""
         return {
-            name: make_reference(row.baseline_metrics, row.baseline_stats, row.duration_seconds)
+            name: Reference(
+                metrics=row.baseline_metrics, stats=row.baseline_stats, known=row.figures
+            )
             for name, row in self.scenarios.items()
             if split in (None, row.split)
         }
 
-    def figures(self, key: Key, deciding: str) -> Figures:
-        """Return the scores of an attempt on train and on the scenarios that decide."""
+    def figures(self, key: Key, deciding: str, guarded: Sequence[Metric]) -> Figures:
+        """Return the figures of an attempt on train and on the scenarios that decide."""
         scored = self.scored(key)
         decisive = {name: row for name, row in scored.items() if row.split == deciding}
         return Figures(
             title=self.candidates[key].title if key[0] == 0 else format_key(key),
             train={n: row.score or 0.0 for n, row in scored.items() if row.split == TRAIN},
             deciding={name: row.score or 0.0 for name, row in decisive.items()},
-            latencies={name: row.weighted_latency_seconds for name, row in decisive.items()},
+            guarded=guarded_figures(decisive.values(), guarded),
         )
 
     def scored(self, key: Key) -> dict[str, EvaluationRow]:
@@ -280,10 +284,6 @@ def _recording_order(row: Row) -> tuple[int, int, str, int]:
     return 0, 0, "", 0
 
 
-DRAWN = frozenset(("timeline", "containers"))
-"""Metrics that are lists of hundreds: no score, guard, prompt or proposer looks at them."""
-
-
 def make_attempt(row: CandidateRow, evaluations: tuple[Evaluation, ...]) -> SeenAttempt:
     """Return the attempt that a candidate's row and its evaluations on train describe."""
     return SeenAttempt(
@@ -315,7 +315,7 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
         problem = Problem(
             message=row.problem,
             line=row.problem_line,
-            step=row.problem_tick,
+            step=row.problem_step,
             source_line=source_line(source, row.problem_line),
         )
     return Evaluation(
@@ -333,8 +333,18 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
 
 
 def without_drawings(row: Row) -> Row:
-    """Return the row without the lists that only a report draws, most of its size."""
-    if not isinstance(row, EvaluationRow) or not DRAWN & (row.metrics or {}).keys():
+    """Return the row without the lists in its metrics, which only a report draws.
+
+    They are most of its size; no score, guard, prompt or proposer looks at them.
+    """
+    if not isinstance(row, EvaluationRow) or row.metrics is None:
         return row
-    kept = {name: value for name, value in (row.metrics or {}).items() if name not in DRAWN}
-    return replace(row, metrics=kept)
+    return replace(row, metrics=_without_lists(row.metrics))
+
+
+def _without_lists(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_lists(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if not isinstance(value, list)
+    }

@@ -110,29 +110,31 @@ def run_iteration(session: Session, iteration: int) -> None:
 
 
 def try_baselines(session: Session) -> None:
-    """Iteration 0: the library policies that everything else is compared with, naive first."""
+    """Iteration 0: the library policies that all others are compared with, the reference first."""
+    config = session.config
+    proposals = baseline_proposals(config.baselines, config.domain)
     baselines = [
         Attempt(key=(0, slot), proposal=proposal)
-        for slot, proposal in enumerate(baseline_proposals(session.config.baselines))
+        for slot, proposal in enumerate(proposals)
         if (0, slot) not in session.ledger.candidates
     ]
     if baselines and baselines[0].key == (0, 0):
-        record(session, rule_on(session, try_naive(session, baselines.pop(0))))
-    width = session.config.slots
+        record(session, rule_on(session, try_reference(session, baselines.pop(0))))
+    width = config.slots
     for start in range(0, len(baselines), width):
         tried = validate(session, try_on_train(session, baselines[start : start + width]))
         for attempt in tried:
             record(session, rule_on(session, judge_again(attempt, session.references())))
 
 
-def try_naive(session: Session, naive: Attempt) -> Attempt:
-    """Try naive, whose figures every score is measured against, its own included."""
-    [naive] = validate(session, run_on_train(session, [naive]))
+def try_reference(session: Session, first: Attempt) -> Attempt:
+    """Try the policy whose figures every score is measured against, its own included."""
+    [first] = validate(session, run_on_train(session, [first]))
     scenarios = session.services.scenarios
-    trials = [each for each in (naive.trial, naive.again) if each is not None]
-    record_references(session, trials, [*scenarios.train, *scenarios.validation], naive.lost)
+    trials = [each for each in (first.trial, first.again) if each is not None]
+    record_references(session, trials, [*scenarios.train, *scenarios.validation], first.lost)
     references = session.references()
-    return judge_again(judge_on_train(naive, references), references)
+    return judge_again(judge_on_train(first, references), references)
 
 
 def feedback(session: Session, iteration: int) -> list[ProposalRequest]:
@@ -313,7 +315,7 @@ def conclusion(
 
 
 def _try_all(session: Session, test: FinalTest, rows: Sequence[CandidateRow]) -> None:
-    """Try policies on test, naive before all others: they are measured against its figures."""
+    """Try policies on test, the reference first: all others are measured against its figures."""
     left = list(rows)
     if left and key_of(left[0]) == (0, 0):
         trial = _trial(session, test, left[0])
@@ -336,7 +338,7 @@ def _trial(session: Session, test: FinalTest, row: CandidateRow) -> Trial:
 
 
 def _record(session: Session, row: CandidateRow, trial: Trial) -> None:
-    verdict = judge(trial, session.ledger.references(TEST), session.config.objective)
+    verdict = judge(trial, session.ledger.references(TEST), session.scale)
     tries = scored_tries(trial, verdict, TEST)
     session.record(evaluation_rows(key_of(row), tries, session.provenance, session.now()))
 

@@ -32,13 +32,15 @@ from flows.judging.guards import (
     rule_on_repeat,
     seed_for,
 )
+from flows.judging.objectives import with_unit
 from flows.judging.scoring import Judged, Verdict
 from flows.judging.splits import Splits
 from flows.search.progress import Lost, Settled
 from flows.search.session import Provenance, Session
 from flows.untrusted import counted
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
-from simulator.domains.pipelines.scenario import Scenario
+from simulator.domain import Scenario
+from simulator.domain_spec import DomainSpec, Objective, figure
 
 MOST_LOSSES_IN_A_ROW = 5
 
@@ -84,15 +86,18 @@ def record(session: Session, attempt: Attempt) -> None:
 def record_references(
     session: Session, trials: Sequence[Trial], scenarios: Sequence[Scenario], lost: str | None
 ) -> None:
-    """Record scenarios with the figures of the naive policy, which must do well everywhere."""
+    """Record scenarios with the figures of the reference policy, which must do well everywhere."""
+    reference = session.config.domain.spec.reference
     for trial in trials:
         if trial.outcome is not Outcome.OK:
             lost = _first_problem(trial)
     if lost is not None or not trials:
-        raise RuntimeError(f"the naive baseline failed, nothing can be scored against it: {lost}")
+        raise RuntimeError(
+            f"the reference policy {reference} failed, nothing can be scored against it: {lost}"
+        )
     figures = {each.scenario: each for trial in trials for each in reversed(trial.evaluations)}
     session.record(
-        scenario_row(session.experiment_id, scenario, figures[scenario.name], "naive")
+        scenario_row(session.experiment_id, scenario, figures[scenario.name], reference)
         for scenario in scenarios
     )
 
@@ -116,19 +121,22 @@ def _repeat_of(attempt: Attempt, original: CandidateRow | None) -> Attempt:
 
 
 def _against_best(session: Session, attempt: Attempt, train: Verdict) -> Ruling:
+    spec = session.config.domain.spec
     rules = Rules(
         guards=session.config.guards,
         objective=session.config.objective,
+        guarded=tuple(spec.guarded(spec.objective(session.config.objective))),
         deciding=session.services.scenarios.deciding,
         seed=seed_for(session.config.seed, attempt.key),
     )
     ledger = session.ledger
-    best = ledger.figures(key_of(ledger.best), rules.deciding) if ledger.best is not None else None
-    anchor = None
+    best = anchor = None
+    if ledger.best is not None:
+        best = ledger.figures(key_of(ledger.best), rules.deciding, rules.guarded)
     if not attempt.is_baseline:
         first = ledger.best_before(1)
-        assert first is not None, "naive is promoted before any candidate is tried"
-        anchor = ledger.figures((first.iteration, first.slot), rules.deciding)
+        assert first is not None, "the reference policy is promoted before any candidate is tried"
+        anchor = ledger.figures((first.iteration, first.slot), rules.deciding, rules.guarded)
     return rule(attempt.title, train, attempt.validation, best, anchor, rules)
 
 
@@ -144,7 +152,7 @@ def _events(session: Session, attempt: Attempt, row: CandidateRow) -> list[Event
         kind = "gap_alarm" if ruling.reason == "gap" else kinds[ruling.standing]
         found.append((kind, f"{row.title}: {ruling.detail}", _figures(row, ruling)))
     if attempt.audit is not None and attempt.trial is not None:
-        same, words = audit_words(attempt.trial, attempt.audit)
+        same, words = audit_words(attempt.trial, attempt.audit, session.config.domain.spec)
         found.append(("audit", f"{row.title}: {words}", {"same": same, "candidate": row.candidate}))
     new = [each for each in found if not session.ledger.knows_event(each[0], attempt.key, each[1])]
     return session.event_rows(new, attempt.key)
@@ -192,17 +200,16 @@ def scenario_row(
     experiment: str, scenario: Scenario, baseline: Evaluation, policy: str
 ) -> ScenarioRow:
     """Return the row of a scenario with the figures of the policy that it is measured against."""
-    pipelines = scenario.workload.pipelines
     return ScenarioRow(
         experiment_id=experiment,
         scenario=scenario.name,
         family=scenario.family,
         split=scenario.split,
         sha256=scenario.sha256,
-        pipelines=len(pipelines),
-        operators=sum(len(pipeline.operators) for pipeline in pipelines),
-        duration_seconds=float(scenario.params.duration),
-        params=scenario.params.to_mapping(),
+        duration_seconds=scenario.duration_seconds,
+        size=dict(scenario.size),
+        figures=dict(scenario.figures),
+        params=dict(scenario.settings),
         baseline_policy=policy,
         baseline_stats=baseline.stats or {},
         baseline_metrics=baseline.metrics or {},
@@ -295,8 +302,9 @@ def _evaluation_row(
 ) -> EvaluationRow:
     judged, trial = tried.judged, tried.trial
     shown = judged.evaluation if judged is not None else tried.evaluation
-    metrics = shown.metrics or {}
-    own = float(metrics.get("weighted_latency_seconds") or 0.0)
+    domain = provenance.domain
+    objective = domain.spec.objective()
+    own = figure(objective.figure, shown.metrics, shown.stats)
     return EvaluationRow(
         experiment_id=provenance.experiment_id,
         iteration=key[0],
@@ -307,10 +315,11 @@ def _evaluation_row(
         split=tried.split,
         outcome=str(shown.outcome),
         score=judged.score if judged is not None else None,
-        weighted_latency_seconds=judged.weighted_latency_seconds if judged is not None else own,
+        cost=judged.cost if judged is not None else own,
+        cost_unit=objective.unit,
         problem=shown.problem.message if shown.problem is not None else None,
         problem_line=shown.problem.line if shown.problem is not None else None,
-        problem_tick=shown.problem.step if shown.problem is not None else None,
+        problem_step=shown.problem.step if shown.problem is not None else None,
         stats=shown.stats,
         metrics=shown.metrics,
         policy_calls=shown.policy_calls,
@@ -321,6 +330,9 @@ def _evaluation_row(
         image_id=trial.cell.image_id if trial.cell is not None else provenance.image_id,
         simulator_version=provenance.simulator_version,
         config_sha256=provenance.config_sha256,
+        domain=domain.name,
+        domain_version=domain.spec.version,
+        domain_sha256=domain.sha256,
         created_at=created_at,
         purpose=tried.purpose,
     )
@@ -352,18 +364,19 @@ def scored_tries(trial: Trial, verdict: Verdict, split: str) -> list[Tried]:
     ]
 
 
-def audit_words(trial: Trial, audit: Trial) -> tuple[bool, str]:
-    """Return whether being called in every tick changed nothing, and that in words."""
+def audit_words(trial: Trial, audit: Trial, spec: DomainSpec) -> tuple[bool, str]:
+    """Return whether the audit's calling mode changed nothing, and that in words."""
     scored = {each.scenario: each for each in reversed(trial.evaluations)}
     changed = [
-        _change(scored[each.scenario], each)
+        _change(scored[each.scenario], each, spec.objective())
         for each in audit.evaluations
         if not _same(scored[each.scenario], each)
     ]
     scenarios = counted(len(audit.evaluations), "scenario")
+    called = f"audit: called {spec.calls.audit.replace('_', ' ')},"
     if not changed:
-        return True, f"audit: called in every tick, it makes the same decisions on {scenarios}"
-    return False, f"audit: called in every tick, it decides differently: {'; '.join(changed)}"
+        return True, f"{called} it makes the same decisions on {scenarios}"
+    return False, f"{called} it decides differently: {'; '.join(changed)}"
 
 
 def _tried(
@@ -385,10 +398,10 @@ def _same(scored: Evaluation, audited: Evaluation) -> bool:
     return (scored.outcome, scored.decision_sha256) == (audited.outcome, audited.decision_sha256)
 
 
-def _change(scored: Evaluation, audited: Evaluation) -> str:
-    return f"{audited.scenario} {_brief(audited)} instead of {_brief(scored)}"
+def _change(scored: Evaluation, audited: Evaluation, by: Objective) -> str:
+    return f"{audited.scenario} {_brief(audited, by)} instead of {_brief(scored, by)}"
 
 
-def _brief(evaluation: Evaluation) -> str:
-    latency = (evaluation.metrics or {}).get("weighted_latency_seconds")
-    return str(evaluation.outcome) if latency is None else f"{latency:.2f} s"
+def _brief(evaluation: Evaluation, by: Objective) -> str:
+    own = figure(by.figure, evaluation.metrics, evaluation.stats)
+    return str(evaluation.outcome) if own is None else with_unit(own, by.unit, ".2f")

@@ -9,7 +9,7 @@ from flows.attempt import Proposer
 from flows.clock import Clock, stamp
 from flows.errors import ConfigError
 from flows.history.records import RUNNING, EventRow, ExperimentRow, Key, LlmCallRow, Row
-from flows.judging.scoring import References
+from flows.judging.scoring import References, Scale
 from flows.judging.splits import TEST, TRAIN, VALIDATION, Splits, is_fresh
 from flows.search.budget import Spend, reserve_of, tries_expected, wall_seconds
 from flows.search.ledger import Ledger
@@ -18,8 +18,7 @@ from flows.search.strategies import make_strategy
 from flows.settings.search import SearchConfig, config_sha256, experiment_id
 from flows.trials import Around, Evaluator, at_once
 from sandbox.trial import Payload
-from simulator.domains.pipelines.scenario import Scenario
-from simulator.domains.pipelines.scenario_codec import encode_scenario
+from simulator.domain import Domain, Scenario
 
 T = TypeVar("T")
 
@@ -57,6 +56,7 @@ class Provenance:
     assay_version: str
     simulator_version: str
     image_id: str | None
+    domain: Domain
     flow_run_id: str | None = None
 
 
@@ -87,11 +87,19 @@ class Session:
             assay_version=self.services.assay_version,
             simulator_version=self.services.simulator_version,
             image_id=self.services.image_id,
+            domain=self.config.domain,
             flow_run_id=self.services.flow_run_id,
         )
 
+    @property
+    def scale(self) -> Scale:
+        """What attempts are scored by."""
+        return Scale(spec=self.config.domain.spec, objective=self.config.objective)
+
     def begin(self) -> None:
-        """Record that the run starts or continues, unless the suite is no longer the same."""
+        """Record that the run starts or continues, unless domain or suite have changed."""
+        if self.ledger.experiment is not None:
+            refuse_other_domain(self.ledger.experiment, self.config.domain)
         self._refuse_changed_scenarios()
         resumed = self.ledger.experiment is not None
         created = self.ledger.experiment.created_at if self.ledger.experiment else self.now()
@@ -201,11 +209,11 @@ class Session:
         return None if minutes is None else max(0.0, minutes * 60.0 - self.spend().seconds)
 
     def references(self) -> References:
-        """Return the figures of naive that attempts are scored against."""
+        """Return the figures of the reference policy that attempts are scored against."""
         return References(
             train=self.ledger.references(TRAIN),
             validation=self.ledger.references(VALIDATION),
-            objective=self.config.objective,
+            scale=self.scale,
         )
 
     def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
@@ -213,7 +221,8 @@ class Session:
         with self._lock:
             for each in scenarios:
                 if (each.name, each.sha256) not in self._encoded:
-                    payload = Payload(name=each.name, data=encode_scenario(each))
+                    data = self.config.domain.cell.encode_scenario(each)
+                    payload = Payload(name=each.name, data=data)
                     self._encoded[each.name, each.sha256] = payload
             return [self._encoded[each.name, each.sha256] for each in scenarios]
 
@@ -251,6 +260,17 @@ class Session:
             )
 
 
+def refuse_other_domain(experiment: ExperimentRow, domain: Domain) -> None:
+    """Refuse to continue an experiment with a domain that is not what it began with."""
+    if experiment.domain_sha256 != domain.sha256:
+        began = experiment.domain_sha256[:12] or "no recorded one"
+        raise ConfigError(
+            f"domain {domain.name} has changed since {experiment.experiment_id} began (hash "
+            f"{domain.sha256[:12]}, then {began}): its scores would not be comparable; give the "
+            "search another --name, or restore the domain"
+        )
+
+
 def experiment_row(
     config: SearchConfig, provenance: Provenance, model: str | None, created_at: str
 ) -> ExperimentRow:
@@ -261,6 +281,9 @@ def experiment_row(
         created_at=created_at,
         status=RUNNING,
         seed=config.seed,
+        domain=config.domain.name,
+        domain_version=config.domain.spec.version,
+        domain_sha256=config.domain.sha256,
         suite=config.suite,
         objective=config.objective,
         proposer=config.proposer.kind,

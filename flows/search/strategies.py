@@ -10,6 +10,7 @@ from flows.attempt import Move, SeenAttempt
 from flows.judging.guards import BARRED
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
+from simulator.domain_spec import Objective, figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +51,25 @@ class Evolve:
     """A population of the best and most different: one is varied, or two are combined."""
 
     seed: int
+    by: Objective
+    """Tells policies apart: by its figure in each scenario."""
     size: int
     crossover: float
     fresh: float
 
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         visible = _earlier(attempts, iteration)
-        people = population(visible, self.size)
+        people = population(visible, self.size, self.by)
         rng = Random(f"parents/{self.seed}/{iteration}/{slot}")
         draw = rng.random()
         if not people or draw < self.fresh:
             return Plan(visible=visible, move="fresh")
         first = pick_by_rank(people, rng)
-        second = other_parent(people, first, rng) if draw < self.fresh + self.crossover else None
+        second = (
+            other_parent(people, first, self.by, rng)
+            if draw < self.fresh + self.crossover
+            else None
+        )
         if second is None:
             return Plan(visible=visible, move="vary", chosen=(first,))
         return Plan(visible=visible, move="combine", chosen=(first, second))
@@ -78,6 +85,7 @@ def make_strategy(config: SearchConfig) -> Strategy:
         case "evolve":
             return Evolve(
                 seed=config.seed,
+                by=config.domain.spec.objective(),
                 size=config.evolve.population,
                 crossover=config.evolve.crossover,
                 fresh=config.evolve.fresh,
@@ -89,10 +97,10 @@ def _earlier(attempts: Sequence[SeenAttempt], iteration: int) -> tuple[SeenAttem
 
 
 ALIKE = 0.005
-"""Two policies are alike when no scenario's weighted latency differs by more than this share."""
+"""Two policies are alike when the figure of no scenario differs by more than this share."""
 
 
-def population(attempts: Sequence[SeenAttempt], size: int) -> list[SeenAttempt]:
+def population(attempts: Sequence[SeenAttempt], size: int, by: Objective) -> list[SeenAttempt]:
     """Return up to ``size`` attempts, the best first; those alike stand behind all others.
 
     Failures, repeats and barred ones are left out.
@@ -104,7 +112,7 @@ def population(attempts: Sequence[SeenAttempt], size: int) -> list[SeenAttempt]:
     for each in fit:
         if len(different) == size:
             break
-        twin = any(_alike(each, other) for other in different)
+        twin = any(_alike(each, other, by) for other in different)
         (alike if twin else different).append(each)
     return (different + alike)[:size]
 
@@ -127,29 +135,32 @@ def pick_by_rank(people: Sequence[SeenAttempt], rng: Random) -> SeenAttempt:
 
 
 def other_parent(
-    people: Sequence[SeenAttempt], first: SeenAttempt, rng: Random
+    people: Sequence[SeenAttempt], first: SeenAttempt, by: Objective, rng: Random
 ) -> SeenAttempt | None:
     """Return a second parent, preferably one that beats the first in some scenario."""
     others = [each for each in people if each is not first]
     if not others:
         return None
-    return pick_by_rank([each for each in others if _beats_somewhere(each, first)] or others, rng)
+    ahead = [each for each in others if _beats_somewhere(each, first, by)]
+    return pick_by_rank(ahead or others, rng)
 
 
-def _alike(one: SeenAttempt, other: SeenAttempt) -> bool:
-    mine, theirs = _latencies(one), _latencies(other)
+def _alike(one: SeenAttempt, other: SeenAttempt, by: Objective) -> bool:
+    mine, theirs = _figures(one, by), _figures(other, by)
     if mine.keys() != theirs.keys() or not mine:
         return False
     return all(math.isclose(mine[name], theirs[name], rel_tol=ALIKE) for name in mine)
 
 
-def _beats_somewhere(one: SeenAttempt, other: SeenAttempt) -> bool:
-    mine, theirs = _latencies(one), _latencies(other)
+def _beats_somewhere(one: SeenAttempt, other: SeenAttempt, by: Objective) -> bool:
+    mine, theirs = _figures(one, by), _figures(other, by)
+    if by.better == "more":
+        mine, theirs = theirs, mine
     return any(mine[name] < theirs[name] * (1.0 - ALIKE) for name in mine.keys() & theirs.keys())
 
 
-def _latencies(attempt: SeenAttempt) -> dict[str, float]:
+def _figures(attempt: SeenAttempt, by: Objective) -> dict[str, float]:
     return {
-        each.scenario: float((each.metrics or {}).get("weighted_latency_seconds") or 0.0)
+        each.scenario: float(figure(by.figure, each.metrics, each.stats) or 0.0)
         for each in attempt.evaluations
     }

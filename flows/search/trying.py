@@ -15,14 +15,14 @@ from flows.judging.scoring import (
     normalised_sha256,
     worst_verdict,
 )
-from flows.judging.splits import AUDIT_CALLS, with_policy_calls
+from flows.judging.splits import audited
 from flows.search.ledger import Ledger
 from flows.search.progress import Working
 from flows.search.session import Session
 from flows.trials import joined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
-from simulator.domains.pipelines.scenario import Scenario
+from simulator.domain import Scenario
 
 FEWEST_PER_CELL = 4
 """For fewer scenarios a cell of their own takes longer to start than it saves."""
@@ -59,7 +59,7 @@ def validate(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
 def prove(session: Session, attempt: Attempt) -> Attempt:
     """Try an attempt that would be promoted on all of train again, and audit it.
 
-    Other decisions on train bar it; the audit, a call in every tick, is only reported.
+    Other decisions on train bar it; the audit, another calling mode, is only reported.
     """
     if attempt.ruling.standing != PROMOTED or attempt.is_baseline:
         return attempt
@@ -128,11 +128,11 @@ def to_confirm(ledger: Ledger, attempts: Sequence[Attempt]) -> list[Attempt]:
 def judge_on_train(attempt: Attempt, references: References) -> Attempt:
     """Set the verdict on train: of a trial, or of a reply that holds no policy."""
     if attempt.trial is not None:
-        verdict = judge(attempt.trial, references.train, references.objective)
+        verdict = judge(attempt.trial, references.train, references.scale)
         return replace(attempt, train=verdict)
     if attempt.proposal is not None and attempt.proposal.source is None:
         problem = attempt.proposal.problem or "the reply holds no policy"
-        worst = worst_verdict(Outcome.MALFORMED, problem, references.train, references.objective)
+        worst = worst_verdict(Outcome.MALFORMED, problem, references.train, references.scale)
         return replace(attempt, train=worst)
     return attempt
 
@@ -146,7 +146,7 @@ def judge_again(attempt: Attempt, references: References) -> Attempt:
     validation = None
     if fresh:
         part = replace(again, evaluations=fresh)
-        validation = judge(part, references.validation, references.objective)
+        validation = judge(part, references.validation, references.scale)
     return replace(attempt, train=_repeated(train, again, references), validation=validation)
 
 
@@ -185,11 +185,8 @@ def _try_elite(session: Session, attempt: Attempt) -> Attempt:
 
 
 def _try_audit(session: Session, attempt: Attempt) -> Attempt:
-    scenarios = [
-        with_policy_calls(each, AUDIT_CALLS)
-        for each in session.services.scenarios.train[: session.config.guards.audit_scenarios]
-        if each.params.policy_calls != AUDIT_CALLS
-    ]
+    train, config = session.services.scenarios.train, session.config
+    scenarios = audited(train[: config.guards.audit_scenarios], config.domain)
     if not scenarios:
         return attempt
     try:
@@ -201,7 +198,7 @@ def _try_audit(session: Session, attempt: Attempt) -> Attempt:
 
 def _repeated(train: Verdict, trial: Trial, references: References) -> Verdict:
     repeats = [each for each in trial.evaluations if each.scenario in references.train]
-    return judge_repeats(train, repeats, references.train, references.objective)
+    return judge_repeats(train, repeats, references.train, references.scale)
 
 
 def _timed(

@@ -1,15 +1,18 @@
 """Writes the configuration out with every key, its default and its meaning, from the models."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
-from typing import Literal, get_args, get_origin
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Secret
 from pydantic.fields import FieldInfo
 
 from flows import toml_text
 from flows.settings.search import SearchConfig
+from flows.settings.sections import choices_of, defaults_of
+from simulator.domain import Domain
 
 INTRODUCTION = """\
 # A search: assay run --config assay.toml
@@ -19,18 +22,28 @@ INTRODUCTION = """\
 MARK = "# "
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 WIDTH = 100
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def config_toml(model: type[BaseModel] = SearchConfig) -> str:
-    """Return the text of a configuration file that says nothing but the defaults."""
-    return "\n".join([INTRODUCTION.rstrip(), "", *_table(model, "")]) + "\n"
+def config_toml(domain: Domain) -> str:
+    """Return the text of a configuration file that says nothing but the defaults of a domain."""
+    table = _table(SearchConfig, "", defaults_of(domain), choices_of(domain))
+    return "\n".join([INTRODUCTION.rstrip(), "", *table]) + "\n"
 
 
-def _table(model: type[BaseModel], path: str) -> Iterator[str]:
-    """Yield the lines of a table: its own keys first, as TOML demands, then its sections."""
+def _table(
+    model: type[BaseModel],
+    path: str,
+    defaults: Mapping[str, Any] = NOTHING,
+    choices: Mapping[str, Sequence[str]] = NOTHING,
+) -> Iterator[str]:
+    """Yield the lines of a table: its own keys first, as TOML demands, then its sections.
+
+    ``defaults`` and ``choices`` are those of the keys whose model does not know them.
+    """
     for name, each in model.model_fields.items():
         if _section(each) is None and _rows(each) is None:
-            yield from _key(name, each)
+            yield from _key(name, each, defaults.get(name), choices.get(name, ()))
     for name, each in model.model_fields.items():
         rows = _rows(each)
         if rows is not None:
@@ -44,12 +57,17 @@ def _table(model: type[BaseModel], path: str) -> Iterator[str]:
             yield from _table(section, f"{path}{name}.")
 
 
-def _key(name: str, each: FieldInfo) -> Iterator[str]:
-    default = None if each.is_required() else each.get_default(call_default_factory=True)
+def _key(
+    name: str, each: FieldInfo, default: Any = None, choices: Sequence[str] = ()
+) -> Iterator[str]:
+    if default is None and not each.is_required():
+        default = each.get_default(call_default_factory=True)
     line = f"{MARK}{name} = {_example(each)}"
     if default is not None:
         line = f"{name} = {toml_text.value(default)}"
-    about = "; ".join(part for part in (_meaning(each), _choices(each), _bounds(each)) if part)
+    about = "; ".join(
+        part for part in (_meaning(each), _choices(each, choices), _bounds(each)) if part
+    )
     if len(line) + len(f"  {MARK}{about}") <= WIDTH:
         yield f"{line}  {MARK}{about}" if about else line
     else:
@@ -80,8 +98,8 @@ def _meaning(each: FieldInfo) -> str:
     return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
-def _choices(each: FieldInfo) -> str:
-    found = [
+def _choices(each: FieldInfo, known: Sequence[str]) -> str:
+    found = list(known) or [
         str(choice)
         for part in (each.annotation, *get_args(each.annotation))
         if get_origin(part) is Literal

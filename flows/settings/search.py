@@ -14,20 +14,24 @@ from pydantic import Field, ValidationError
 
 from flows.errors import ConfigError
 from flows.settings.sections import (
+    BASELINES,
+    DOMAIN,
     IN_WORDS,
     NAME,
+    OBJECTIVE,
     OFFLINE,
+    POLICY_CALLS,
+    SUITE,
     BudgetConfig,
     CellKind,
+    DomainSetting,
     EvolveConfig,
     FeedbackConfig,
     GuardConfig,
     ModelConfig,
-    Objective,
-    PolicyCalls,
+    OfDomain,
     ProposerConfig,
     RunnerConfig,
-    Section,
 )
 from flows.settings.sources import (
     DOTENV,
@@ -35,10 +39,10 @@ from flows.settings.sources import (
     ENVIRONMENT,
     FILE,
     FLAGS,
-    NOT_IN_DOTENV,
     OWN,
     SDK_BASE_URL,
     Origin,
+    decides_what_runs,
     dotted_keys,
     environment_settings,
     under,
@@ -46,9 +50,10 @@ from flows.settings.sources import (
     variable_name,
 )
 from sandbox.limits import Limits
+from simulator.domain import DEFAULT
 
 
-class SearchConfig(Section):
+class SearchConfig(OfDomain):
     """Everything that shapes a search. Unknown keys are refused."""
 
     name: str = Field(
@@ -56,19 +61,17 @@ class SearchConfig(Section):
         pattern=NAME,
         description="names the experiment, together with all that shapes it",
     )
-    suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
+    domain: DomainSetting = Field(DEFAULT, validate_default=True, description=DOMAIN)
+    suite: str = Field(None, min_length=1, validate_default=True, description=SUITE)
     seed: int = Field(0, ge=0, lt=2**63, description="of every random choice")
-    objective: Objective = Field("weighted_latency", description="what a score is made of")
+    objective: str = Field(None, validate_default=True, description=OBJECTIVE)
     strategy: Literal["refine", "best_of_n", "evolve"] = Field(
         "refine", description="one after another; independent samples; a population"
     )
     cell: CellKind = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
-    policy_calls: PolicyCalls | None = Field(None, description="None leaves what the suite says")
-    baselines: tuple[str, ...] = Field(
-        ("naive", "priority", "shortest-first", "right-size"),
-        description="library policies tried first; naive is always among them",
-    )
+    policy_calls: str | None = Field(None, description=POLICY_CALLS)
+    baselines: tuple[str, ...] = Field(None, validate_default=True, description=BASELINES)
     proposer: ProposerConfig = ProposerConfig()
     evolve: EvolveConfig = EvolveConfig()
     guards: GuardConfig = GuardConfig()
@@ -120,6 +123,7 @@ def config_sha256(config: SearchConfig) -> str:
     settings = config.model_dump(
         mode="json", exclude={"budget": True, "runner": True, "guards": {"fresh_test": True}}
     )
+    settings["domain"] = config.domain.name  # its content is recorded, and compared on a resume
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -271,12 +275,15 @@ URL, KEY, MODELS = "proposer.base_url", "proposer.api_key_env", "proposer.models
 
 
 def refuse_from_dotenv(settings: Mapping[str, object]) -> None:
-    """Refuse settings of ``.env`` that say where policies run."""
-    for name in settings:
-        if name.split(".")[0] in NOT_IN_DOTENV:
+    """Refuse settings of ``.env`` that say which code runs, and where."""
+    for name, value in settings.items():
+        if decides_what_runs(name, value):
+            what = (
+                "names a folder whose code runs" if name == "domain" else "says where policies run"
+            )
             raise ConfigError(
-                f"{DOTENV_FILE}: {variable_name(name)} says where policies run, which no file in "
-                "the current folder decides: export that variable, or use a flag or --config"
+                f"{DOTENV_FILE}: {variable_name(name)} {what}, which no file in the current folder "
+                "decides: export that variable, or use a flag or --config"
             )
 
 

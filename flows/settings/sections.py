@@ -7,10 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Secret, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Secret,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from sandbox.limits import Limits
-from simulator.domains.pipelines.scenario import Scenario
+from simulator.domain import DEFAULT, Domain, Scenario, find_domain
 
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
@@ -20,9 +31,7 @@ IN_WORDS = {
     HEADER_NAME: "expected the name of a header, never the key itself",
     ENVIRONMENT_NAME: "expected the name of an environment variable, never the key itself",
 }
-Objective = Literal["weighted_latency", "goodput", "legacy_throughput", "legacy_latency"]
 CellKind = Literal["docker", "process"]
-PolicyCalls = Literal["every_tick", "on_change"]
 OFFLINE = "offline"
 OUTPUT_TOKENS = 16_000
 """Room for long thoughts and a policy of some two hundred lines."""
@@ -51,6 +60,85 @@ class Section(BaseModel):
     """A part of a configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _found(value: object) -> Domain:
+    """Return the domain that a configuration means; errors are the setting's."""
+    if isinstance(value, Domain):
+        return value
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected the name of a domain, or the path of its folder")
+    return find_domain(value)  # an InputError is a ValueError
+
+
+DomainSetting = Annotated[
+    Domain,
+    PlainValidator(_found),
+    PlainSerializer(lambda domain: domain.setting, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+"""A domain: found when the configuration is read, written as its name or the path of its folder."""
+
+
+class OfDomain(Section):
+    """Checks the settings that depend on ``domain``; what is not set has the domain's default."""
+
+    @field_validator("suite", mode="before", check_fields=False)
+    @classmethod
+    def _suite_of_domain(cls, value: object, info: ValidationInfo) -> object:
+        return value if value is not None else _spec_in(info, "suite", "unknown")
+
+    @field_validator("policy_calls", check_fields=False)
+    @classmethod
+    def _mode_of_domain(cls, value: str | None, info: ValidationInfo) -> str | None:
+        domain = info.data.get("domain")
+        if value is not None and domain is not None and value not in domain.spec.calls.modes:
+            raise ValueError(f"expected one of {', '.join(domain.spec.calls.modes)}")
+        return value
+
+    @field_validator("objective", mode="before", check_fields=False)
+    @classmethod
+    def _objective_of_domain(cls, value: object, info: ValidationInfo) -> object:
+        domain = info.data.get("domain")
+        if domain is not None and isinstance(value, str | None):
+            return domain.spec.objective(value).name
+        return value or "unknown"
+
+    @field_validator("baselines", mode="before", check_fields=False)
+    @classmethod
+    def _baselines_of_domain(cls, value: object, info: ValidationInfo) -> object:
+        return value if value is not None else tuple(_spec_in(info, "baselines", ()))
+
+
+def _spec_in(info: ValidationInfo, name: str, otherwise: Any) -> Any:
+    """Return what the domain says; ``otherwise`` where that itself is wrong, which is told once."""
+    domain = info.data.get("domain")
+    return otherwise if domain is None else getattr(domain.spec, name)
+
+
+def defaults_of(domain: Domain) -> dict[str, Any]:
+    """Return the settings that a domain has a default for."""
+    return {
+        "domain": domain.setting,
+        "suite": domain.spec.suite,
+        "objective": domain.spec.objective().name,
+        "baselines": tuple(domain.spec.baselines),
+    }
+
+
+def choices_of(domain: Domain) -> dict[str, list[str]]:
+    """Return what can be chosen for the settings that a domain has a list of."""
+    return {
+        "objective": [each.name for each in domain.spec.objectives],
+        "policy_calls": list(domain.spec.calls.modes),
+    }
+
+
+DOMAIN = "what is simulated: the name of a domain, or its folder"
+SUITE = "a suite of the domain, or a suite file"
+POLICY_CALLS = "a calling mode of the domain; None leaves what the suite says"
+OBJECTIVE = "an objective of the domain: what a score is made of"
+BASELINES = "library policies that are tried first; the reference policy is always among them"
 
 
 class ModelConfig(Section):
@@ -167,7 +255,9 @@ class GuardConfig(Section):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the paired interval")
     resamples: int = Field(10_000, ge=1000, le=1_000_000, description="draws behind the interval")
     gap_percent: float = Field(15.0, gt=0, description="train above validation: alarm")
-    audit_scenarios: int = Field(2, ge=0, description="train scenarios retried in every_tick")
+    audit_scenarios: int = Field(
+        2, ge=0, description="train scenarios retried in another calling mode"
+    )
     test: bool = Field(True, description="try the best and the baselines on test, once, at the end")
     fresh_test: Secret[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(
         None,
@@ -213,12 +303,13 @@ class RunnerConfig(Section):
     workers: int = Field(2, ge=1, le=1024, description="processes of a local cluster")
 
 
-class TrialConfig(Section):
+class TrialConfig(OfDomain):
     """What policies are tried on, and where."""
 
-    suite: str = Field("smoke", min_length=1, description="a shipped suite or a suite file")
+    domain: DomainSetting = Field(DEFAULT, validate_default=True, description=DOMAIN)
+    suite: str = Field(None, min_length=1, validate_default=True, description=SUITE)
     split: Literal["train", "validation", "test"] = "validation"
-    policy_calls: PolicyCalls | None = Field(None, description="None leaves what the suite says")
+    policy_calls: str | None = Field(None, description=POLICY_CALLS)
     cell: CellKind = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="policies tried side by side")
     limits: Limits = Limits()
@@ -230,10 +321,7 @@ class FolderConfig(TrialConfig):
 
     folder: Path = Field(description="folder whose *.py files are the policies")
     name: str = Field("policies", pattern=NAME)
-    baselines: tuple[str, ...] = Field(
-        ("naive", "priority", "shortest-first", "right-size"),
-        description="library policies that are tried too; naive is always among them",
-    )
+    baselines: tuple[str, ...] = Field(None, validate_default=True, description=BASELINES)
 
 
 class CompareConfig(TrialConfig):
@@ -243,7 +331,7 @@ class CompareConfig(TrialConfig):
         min_length=1,
         description="files, library policies, candidates by the start of their sha256, experiments",
     )
-    objective: Objective = "weighted_latency"
+    objective: str = Field(None, validate_default=True, description=OBJECTIVE)
 
 
 def folder_sha256(config: FolderConfig, scenarios: Sequence[Scenario]) -> str:
@@ -251,6 +339,7 @@ def folder_sha256(config: FolderConfig, scenarios: Sequence[Scenario]) -> str:
     settings = config.model_dump(
         mode="json", include={"name", "suite", "split", "policy_calls", "cell", "limits"}
     )
+    settings["domain"] = config.domain.name  # its content is recorded, and compared on a resume
     settings["scenarios"] = [scenario.sha256 for scenario in scenarios]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 

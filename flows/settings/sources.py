@@ -31,8 +31,7 @@ DOTENV_FILE = ".env"
 MAX_DOTENV_BYTES = 1 << 20
 SDK_BASE_URL = "OPENAI_BASE_URL"
 """The variable that sets the openai package's default server."""
-NOT_IN_DOTENV = ("cell", "runner")
-"""Settings that say where a policy's code runs: a file that came with a folder never does."""
+WHERE_CODE_RUNS = ("cell", "runner")
 
 OWN, FILE, DOTENV, ENVIRONMENT, FLAGS = range(5)
 """The places where a setting can stand; the later one wins."""
@@ -139,6 +138,15 @@ def read_dotenv(folder: Path = Path()) -> dict[str, str]:
             line = each.original.line + _blank_lines_before(each.original.string)
             raise ConfigError(f"{path}:{line}: is not NAME=VALUE: correct that line or remove it")
     return found
+
+
+def decides_what_runs(setting: str, value: object) -> bool:
+    """Return whether a setting says where a policy's code runs, or is a folder with more code.
+
+    A file that came with a folder never decides that.
+    """
+    is_folder = setting == "domain" and ("/" in str(value) or str(value) in (".", ".."))
+    return setting.partition(".")[0] in WHERE_CODE_RUNS or is_folder
 
 
 def variables_here() -> Mapping[str, str]:

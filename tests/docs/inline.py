@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flows.cli.policies import starter_policy
+from simulator.domains.pipelines.library import PIPELINES
 from tests.docs.left_out import LEFT_OUT
 from tests.docs.pages import DOCS, FENCE, PAGES, blocks
 from tests.support.small_suite import write_suite
@@ -77,7 +78,7 @@ def as_typed(command: str) -> str:
 def prepare(folder: Path) -> None:
     """Put into a folder what the commands speak of: a policy, a trace, a history."""
     write_suite(folder)  # with its traces
-    (folder / "best_program.py").write_text(starter_policy(), encoding="utf-8")
+    (folder / "best_program.py").write_text(starter_policy(PIPELINES), encoding="utf-8")
     shutil.copy(folder / "small-1.csv", folder / "made.csv")
     (folder / "params.toml").write_text("duration = 20\nnum_pipelines = 2\n", encoding="utf-8")
     shutil.copytree(DOCS / "sample-history", folder / ".assay")

@@ -7,6 +7,7 @@ import pytest
 
 from flows.cli.policies import starter_policy
 from flows.evaluator import PREFIX, EvaluatorSettings
+from simulator.domains.pipelines.library import PIPELINES
 from tests.docs.pages import DOCS, ROOT, blocks, follow, follows, type_in, typed
 
 EVALUATOR = DOCS / "evaluator.md"
@@ -70,4 +71,4 @@ def test_the_examples_begin_with_the_policy_that_init_writes(name: str) -> None:
     assert all(mark in text for mark in marked)
     for mark in marked:
         text = text.replace(mark, "")
-    assert text.split() == starter_policy().split()
+    assert text.split() == starter_policy(PIPELINES).split()

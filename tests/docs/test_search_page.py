@@ -12,6 +12,7 @@ from flows.judging.intervals import paired_interval
 from flows.judging.splits import suite_splits
 from flows.search.budget import most_tries
 from flows.settings.search import SearchConfig
+from simulator.domains.pipelines.library import PIPELINES
 from tests.docs.pages import DOCS, blocks, follow, follows
 
 PAGE = DOCS / "search.md"
@@ -32,7 +33,10 @@ def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Pa
 
 def test_a_candidate_takes_at_most_as_many_tries_as_the_page_says() -> None:
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
-    most = {name: most_tries(SearchConfig(), suite_splits(name)) for name in ("smoke", "mixed")}
+    most = {
+        name: most_tries(SearchConfig(), suite_splits(name, PIPELINES))
+        for name in ("smoke", "mixed")
+    }
 
     assert f"{most['smoke']} tries on `smoke`, {most['mixed']} on `mixed`." in text
 

@@ -12,9 +12,10 @@ from flows.judging.scoring import geometric_mean
 from flows.settings.page import config_toml
 from flows.settings.search import SearchConfig, load_config
 from sandbox.screen import screen
+from simulator.domain import find_domain
 from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
-from simulator.domains.pipelines.library import load_suite, policy_source
+from simulator.domains.pipelines.library import PIPELINES, load_suite, policy_source
 from tests.support.in_process import command
 
 
@@ -81,13 +82,13 @@ def test_a_folder_that_cannot_be_made_is_bad_input(
 
 def test_the_written_configuration_is_the_default_one(tmp_path: Path) -> None:
     path = tmp_path / "assay.toml"
-    path.write_text(config_toml(), encoding="utf-8")
+    path.write_text(config_toml(find_domain()), encoding="utf-8")
 
     assert load_config(path, {}) == SearchConfig()
 
 
 def test_every_key_is_there_with_its_meaning() -> None:
-    text = config_toml()
+    text = config_toml(find_domain())
     written = [line.removeprefix("# ").partition(" ")[0] for line in text.splitlines()]
 
     for key, field in keys(SearchConfig):
@@ -97,7 +98,7 @@ def test_every_key_is_there_with_its_meaning() -> None:
 
 
 def test_what_has_no_default_is_ready_to_be_uncommented() -> None:
-    text = config_toml()
+    text = config_toml(find_domain())
     for before, after in (
         ('# model = "..."  # the model\'s name at that', 'model = "any"  #'),
         ("# minutes = 0", "minutes = 5"),
@@ -113,7 +114,7 @@ def test_what_has_no_default_is_ready_to_be_uncommented() -> None:
 
 
 def test_no_line_is_too_long_to_read() -> None:
-    assert max(map(len, config_toml().splitlines())) <= 100
+    assert max(map(len, config_toml(find_domain()).splitlines())) <= 100
 
 
 def test_the_starter_policy_passes_the_screen_and_beats_naive_and_priority() -> None:
@@ -123,8 +124,8 @@ def test_the_starter_policy_passes_the_screen_and_beats_naive_and_priority() -> 
         runs = [simulate(s.workload, s.params, local_policy(source)) for s in scenarios]
         return geometric_mean([run.metrics["weighted_latency_seconds"] for run in runs])
 
-    own = latency(starter_policy())
+    own = latency(starter_policy(PIPELINES))
 
-    assert screen(starter_policy()) == ()
-    assert len(starter_policy().splitlines()) < 70
+    assert screen(starter_policy(PIPELINES)) == ()
+    assert len(starter_policy(PIPELINES).splitlines()) < 70
     assert 2 * own < latency(policy_source("priority")) < latency(policy_source("naive"))

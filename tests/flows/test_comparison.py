@@ -6,15 +6,20 @@ from typing import Any
 import pytest
 
 from flows.judging.comparison import Comparison, Measure, compare, compare_trials
-from flows.judging.objectives import Reference
 from flows.policies import Contender, PolicyText
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
-from tests.support.search_fakes import FakeSandbox, evaluation, failure, scenario, trial
+from tests.support.search_fakes import (
+    DOMAIN,
+    FakeSandbox,
+    evaluation,
+    failure,
+    reference,
+    scenario,
+    trial,
+)
 
 NAMES = ("s1", "s2", "s3", "s4")
-REFERENCES = {
-    name: Reference(weighted_latency_seconds=50.0, duration_seconds=100.0) for name in NAMES
-}
+REFERENCES = {name: reference(50.0) for name in NAMES}
 
 
 def contender(label: str, baseline: bool = False, source: str | None = "") -> Contender:
@@ -35,7 +40,7 @@ def tried(label: str, *latencies: float | None, baseline: bool = False) -> tuple
 
 
 def compared(*trials: tuple[Contender, Trial], **measure: Any) -> Comparison:
-    return compare_trials(trials, REFERENCES, Measure(**measure))
+    return compare_trials(trials, REFERENCES, DOMAIN.spec, Measure(**measure))
 
 
 def labels(comparison: Comparison) -> list[str]:
@@ -120,7 +125,7 @@ def test_nothing_is_concluded_from_one_scenario() -> None:
         for label, seconds in (("a", 50.0), ("b", 10.0))
     ]
 
-    found = compare_trials(trials, one)
+    found = compare_trials(trials, one, DOMAIN.spec)
 
     assert found.verdict.endswith("(1 scenario, no confidence interval)")
 
@@ -149,6 +154,7 @@ def test_every_contender_is_tried_once_on_all_scenarios_and_twice_on_the_first()
     found = compare(
         contenders,
         [scenario("s1"), scenario("s2")],
+        DOMAIN,
         sandbox,
         tried=lambda each, trial: heard.append(f"{each.label} {trial.outcome}"),
     )
@@ -164,17 +170,13 @@ def test_a_policy_that_does_not_repeat_itself_has_failed() -> None:
     sandbox = FakeSandbox()
     contenders = [contender("a", source="latency = 20"), contender("b", source="restless")]
 
-    found = compare(contenders, [scenario("s1"), scenario("s2")], sandbox)
+    found = compare(contenders, [scenario("s1"), scenario("s2")], DOMAIN, sandbox)
 
     assert found.rows[1].outcome is Outcome.NONDETERMINISTIC
 
 
 def test_the_objective_decides_what_a_score_is() -> None:
-    references = {
-        "s1": Reference(
-            weighted_latency_seconds=50.0, duration_seconds=100.0, legacy_throughput=1.0
-        )
-    }
+    references = {"s1": reference(50.0, throughput=1.0)}
     done = Evaluation(
         scenario="s1",
         outcome=Outcome.OK,
@@ -183,8 +185,8 @@ def test_the_objective_decides_what_a_score_is() -> None:
     )
     trials = [(contender("splitter"), trial("splitter", [done]))]
 
-    legacy = compare_trials(trials, references, Measure(objective="legacy_throughput"))
-    default = compare_trials(trials, references)
+    legacy = compare_trials(trials, references, DOMAIN.spec, Measure(objective="legacy_throughput"))
+    default = compare_trials(trials, references, DOMAIN.spec)
 
     assert legacy.rows[0].score == 4.0
     assert default.rows[0].score == 0.5

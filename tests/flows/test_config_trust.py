@@ -14,6 +14,7 @@ from flows.proposers.choices import OPENAI_URL, model_settings
 from flows.settings.page import config_toml
 from flows.settings.search import SearchConfig, load_config, with_sdk_address
 from flows.settings.sources import dotted_keys, variable_name
+from simulator.domain import find_domain
 from simulator.domains.pipelines.library import policy_source
 from tests.support.command import assay
 from tests.support.model_server import ModelServer, policy
@@ -60,13 +61,25 @@ def test_nothing_of_the_file_reaches_the_environment_but_the_home_folder(tmp_pat
     )  # fmt: skip
 
     assert done.stderr.splitlines()[-1] == "['ASSAY_HOME', 'NO_PROXY', 'no_proxy']", done.stderr
-    assert [name for name in OTHER_PEOPLES if f"\n{name.lower()} =" in config_toml()] == []
+    assert [
+        name for name in OTHER_PEOPLES if f"\n{name.lower()} =" in config_toml(find_domain())
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["ASSAY_CELL", "ASSAY_RUNNER__ADDRESS", "ASSAY_RUNNER"])
 def test_the_file_does_not_say_where_policies_run(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"^\.env: {name} says where policies run"):
         load_config(None, {}, {}, {name: "process"})
+
+
+@pytest.mark.parametrize("folder", ["./mine", "/tmp/mine", ".", "~/mine"])
+def test_the_file_names_no_folder_whose_code_is_the_domain(folder: str) -> None:
+    with pytest.raises(ConfigError, match=r"^\.env: ASSAY_DOMAIN names a folder whose code runs"):
+        load_config(None, {}, {}, {"ASSAY_DOMAIN": folder})
+
+
+def test_the_file_may_name_a_domain_that_is_installed() -> None:
+    assert load_config(None, {}, {}, {"ASSAY_DOMAIN": "pipelines"}).domain.name == "pipelines"
 
 
 def asked(place: str) -> dict[str, dict[str, str]]:

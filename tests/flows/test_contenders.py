@@ -6,7 +6,7 @@ import pytest
 
 from flows.errors import UserError
 from flows.policies import find_contender, find_contenders
-from simulator.domains.pipelines.library import policy_source
+from simulator.domains.pipelines.library import PIPELINES, policy_source
 from tests.support.history_rows import candidate, experiment, remember
 
 FIRST, SECOND = "a1b2c3" + "0" * 58, "a1b2ff" + "0" * 58
@@ -42,31 +42,31 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_goes_before_the_library_and_is_not_taken_for_it(home: Path) -> None:
     (home / "naive").write_text("mine = 1\n", encoding="utf-8")
 
-    found = find_contender("naive")
+    found = find_contender("naive", PIPELINES)
 
     assert (found.label, found.text.source, found.baseline) == ("./naive", "mine = 1\n", False)
 
 
 def test_a_library_policy_is_a_baseline_however_it_is_spelled(home: Path) -> None:
-    found = find_contender("priority_pool")
+    found = find_contender("priority_pool", PIPELINES)
 
     assert (found.label, found.baseline) == ("priority-pool", True)
     assert found.text.source == policy_source("priority-pool")
 
 
 def test_the_beginning_of_a_sha256_is_enough(home: Path) -> None:
-    found = find_contender("a1b2c")
+    found = find_contender("a1b2c", PIPELINES)
 
     assert (found.label, found.text.source) == (FIRST[:8], "first = 1\n")
 
 
 def test_a_beginning_of_several_candidates_is_refused(home: Path) -> None:
     with pytest.raises(UserError, match=r"a1b2 begins 2 candidates .* give more characters"):
-        find_contender("a1b2")
+        find_contender("a1b2", PIPELINES)
 
 
 def test_an_experiment_stands_for_what_it_promoted_last(home: Path) -> None:
-    by_name, by_id = find_contender("night"), find_contender("night-1234")
+    by_name, by_id = find_contender("night", PIPELINES), find_contender("night-1234", PIPELINES)
 
     assert by_name == by_id
     assert (by_name.label, by_name.text.source) == ("night-1234", "first = 1\n")
@@ -74,12 +74,12 @@ def test_an_experiment_stands_for_what_it_promoted_last(home: Path) -> None:
 
 def test_an_unknown_name_is_answered_with_what_could_be_meant(home: Path) -> None:
     with pytest.raises(UserError, match="did you mean priority"):
-        find_contender("priorty")
+        find_contender("priorty", PIPELINES)
 
 
 def test_a_file_that_is_missing_is_called_missing(home: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.py does not exist"):
-        find_contender("mine.py")
+        find_contender("mine.py", PIPELINES)
 
 
 def test_policies_of_the_same_name_keep_their_paths(home: Path) -> None:
@@ -87,6 +87,6 @@ def test_policies_of_the_same_name_keep_their_paths(home: Path) -> None:
         (home / folder).mkdir()
         (home / folder / "best.py").write_text(f"{folder} = 1\n", encoding="utf-8")
 
-    found = find_contenders(["a/best.py", "b/best.py", "naive"])
+    found = find_contenders(["a/best.py", "b/best.py", "naive"], PIPELINES)
 
     assert [each.label for each in found] == ["a/best.py", "b/best.py", "naive"]

@@ -23,6 +23,7 @@ from flows.evaluator import (
 )
 from sandbox.daemon import Daemon
 from sandbox.hardening import OWNER_LABEL
+from simulator.domains.pipelines.library import PIPELINES
 from tests.support.small_suite import write_suite
 
 RAISES = """@register_scheduler_init(key="raises")
@@ -63,7 +64,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EvaluatorSett
 @pytest.fixture
 def starter(tmp_path: Path) -> Path:
     path = tmp_path / "starter.py"
-    path.write_text(starter_policy(), encoding="utf-8")
+    path.write_text(starter_policy(PIPELINES), encoding="utf-8")
     return path
 
 
@@ -100,8 +101,8 @@ def test_a_policy_that_fails_is_charged_and_its_words_are_fenced(
 
 @pytest.mark.docker
 def test_text_is_tried_on_all_scenarios_or_on_one(settings: EvaluatorSettings) -> None:
-    score, about = evaluate_text(starter_policy(), settings=settings)
-    one, about_one = evaluate_text({"policy": starter_policy()}, "small-2", settings)
+    score, about = evaluate_text(starter_policy(PIPELINES), settings=settings)
+    one, about_one = evaluate_text({"policy": starter_policy(PIPELINES)}, "small-2", settings)
 
     assert scenario_names(settings) == list(about["scores"]) == ["small-1", "small-2"]
     assert about_one["scores"] == {"small-2": about["scores"]["small-2"]}

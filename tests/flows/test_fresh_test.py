@@ -19,6 +19,7 @@ from flows.search.progress import ignore
 from flows.settings.search import SearchConfig, experiment_id, load_config
 from sandbox.outcome import Trial
 from sandbox.trial import Payload
+from simulator.domains.pipelines.library import PIPELINES
 from simulator.suites import traces_folder
 from tests.support.command import assay
 from tests.support.search_fakes import FakeSandbox
@@ -64,18 +65,18 @@ def touched(home: Path) -> list[EventRow]:
 
 @pytest.mark.parametrize("suite", ["smoke", "mixed", "paper"])
 def test_every_test_scenario_of_a_shipped_suite_is_drawn_anew(suite: str) -> None:
-    splits = suite_splits(suite, fresh_test=SEED)
+    splits = suite_splits(suite, PIPELINES, fresh_test=SEED)
     assert splits.fresh is not None
 
     drawn, again = splits.final_test().scenarios, splits.final_test().scenarios
-    other = suite_splits(suite, fresh_test=SEED + 1).final_test().scenarios
+    other = suite_splits(suite, PIPELINES, fresh_test=SEED + 1).final_test().scenarios
 
     assert drawn == again
     assert splits.fresh.left_out == ()
     hashes = {each.sha256 for each in (*splits.every, *drawn, *other)}
     assert len(hashes) == len(splits.every) + 2 * len(splits.test), "two scenarios are the same"
     assert [each.family for each in drawn] == [each.family for each in splits.test]
-    assert [each.params.duration for each in drawn] == [e.params.duration for e in splits.test]
+    assert [each.duration_seconds for each in drawn] == [e.duration_seconds for e in splits.test]
 
 
 def test_what_no_generator_made_is_named_and_left_out(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_what_no_generator_made_is_named_and_left_out(tmp_path: Path) -> None:
     foreign = "smoke-branching-4"
     (traces / "smoke" / f"{foreign}.toml").unlink()
 
-    splits = suite_splits(str(traces / "suites" / "smoke.toml"), fresh_test=SEED)
+    splits = suite_splits(str(traces / "suites" / "smoke.toml"), PIPELINES, fresh_test=SEED)
 
     assert splits.fresh is not None
     assert [line.partition(",")[0] for line in splits.fresh.left_out] == [foreign]
@@ -99,7 +100,7 @@ def test_a_suite_of_which_nothing_can_be_drawn_is_refused_in_words(tmp_path: Pat
         trace.write_text('source = "a guess"\nseed = 5\n', encoding="utf-8")
 
     with pytest.raises(ConfigError, match=r"no test scenario of suite .* can be redrawn: smoke-"):
-        suite_splits(str(traces / "suites" / "smoke.toml"), fresh_test=SEED)
+        suite_splits(str(traces / "suites" / "smoke.toml"), PIPELINES, fresh_test=SEED)
 
 
 def test_the_verdict_says_which_test_it_was(tmp_path: Path) -> None:

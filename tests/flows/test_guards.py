@@ -14,8 +14,12 @@ from flows.judging.guards import (
     seed_for,
 )
 from flows.settings.sections import GuardConfig
+from simulator.domain import find_domain
 
-RULES = Rules(guards=GuardConfig(), seed=1)
+LATENCY = "weighted_latency_seconds"
+
+SPEC = find_domain().spec
+RULES = Rules(guards=GuardConfig(), objective="weighted_latency", seed=1)
 
 
 def figures(
@@ -29,7 +33,7 @@ def figures(
         title=title,
         train={f"t{n}": value for n, value in enumerate(train)},
         deciding={f"v{n}": value for n, value in enumerate(deciding)},
-        latencies={f"v{n}": value for n, value in enumerate(charges)},
+        guarded={LATENCY: {f"v{n}": value for n, value in enumerate(charges)}},
     )
 
 
@@ -94,7 +98,12 @@ def test_a_failure_on_validation_is_refused_and_named() -> None:
 
 
 def test_what_raises_another_objective_at_the_cost_of_latency_is_gamed() -> None:
-    rules = Rules(guards=GuardConfig(), objective="legacy_throughput", seed=1)
+    rules = Rules(
+        guards=GuardConfig(),
+        objective="legacy_throughput",
+        guarded=tuple(SPEC.guarded(SPEC.objective("legacy_throughput"))),
+        seed=1,
+    )
     best = figures([1.5] * 5, [1.5] * 5, "best so far", [50.0] * 5)
     gamer = figures([9.0] * 5, [9.0] * 5, latencies=[60.0, 61.0, 62.0, 63.0, 64.0])
     honest = figures([9.0] * 5, [9.0] * 5, latencies=[50.0, 51.0, 49.0, 50.0, 50.0])
@@ -109,7 +118,7 @@ def test_what_raises_another_objective_at_the_cost_of_latency_is_gamed() -> None
 
 
 def test_without_validation_train_decides_and_there_is_no_gap() -> None:
-    rules = Rules(guards=GuardConfig(), deciding="train", seed=1)
+    rules = Rules(guards=GuardConfig(), objective="weighted_latency", deciding="train", seed=1)
     found = ruling(figures([1.7] * 5, [1.7, 1.6, 1.7, 1.8, 1.7]), rules)
 
     assert found.standing == "promoted"

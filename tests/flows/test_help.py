@@ -13,7 +13,7 @@ import pytest
 
 from flows.cli.main import assay
 from flows.settings.search import SearchConfig
-from flows.settings.sections import CellKind, FeedbackConfig, Objective, PolicyCalls
+from flows.settings.sections import CellKind, FeedbackConfig
 from tests.support import command
 
 COLUMNS = 80
@@ -49,9 +49,7 @@ def test_the_choices_of_options_are_those_of_the_configuration() -> None:
         if isinstance(each.type, click.Choice)
     }
     known: dict[str, Any] = {
-        "--objective": Objective,
         "--cell": CellKind,
-        "--policy-calls": PolicyCalls,
         "--strategy": SearchConfig.model_fields["strategy"].annotation,
         "--feedback": FeedbackConfig.model_fields["show"].annotation,
     }

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from flows.history.records import EvaluationRow
-from flows.judging.paper import paper_figures
 from flows.judging.splits import library_evaluations, suite_scenarios
 from flows.report.compare import contenders, paper_table
 from flows.report.data import ReportData
@@ -17,6 +16,8 @@ from flows.report.text import command_line
 from flows.settings.search import load_config
 from flows.settings.sources import assignments
 from sandbox.outcome import Evaluation
+from simulator.domains.pipelines.library import PIPELINES
+from simulator.domains.pipelines.paper import paper_figures
 from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import experiment_row, search_rows
 
@@ -48,10 +49,10 @@ def test_the_papers_figure_stands_beside_ours_with_the_metric_of_each() -> None:
 
 
 def test_real_evaluations_of_the_papers_traces_fill_the_table_and_the_page() -> None:
-    scenarios = suite_scenarios("paper", "train")[:2]
+    scenarios = suite_scenarios("paper", PIPELINES, "train")[:2]
     data = search_rows(1, 1)
     tried = {(0, 0): "naive", (0, 1): "priority", (1, 0): "fifo-one"}
-    real = {slot: library_evaluations(name, scenarios) for slot, name in tried.items()}
+    real = {slot: library_evaluations(name, scenarios, PIPELINES) for slot, name in tried.items()}
     data = replace(
         data,
         experiment=experiment_row(suite="paper"),

@@ -8,15 +8,18 @@ import pytest
 import flows.history.ingest as ingest_module
 from flows.history.records import ROW_KINDS, Row, RowKind
 from flows.history.store import query
-from tests.support.history_rows import call, candidate, evaluation, experiment, remember
+from simulator.domain import shipped_domains
+from tests.support.history_rows import call, candidate, evaluation, experiment, remember, scenario
 
-VIEWS = (
-    "leaderboard improvement_curve failures_by_kind cost_per_improvement lineage generalisation_gap"
-).split()
+VIEWS = [
+    *"leaderboard improvement_curve failures_by_kind cost_per_improvement lineage".split(),
+    "generalisation_gap",
+    *(f"{each.name}_evaluations" for each in shipped_domains()),
+]
 
 # With every change of the schema its number goes up, so that an older assay refuses the database
 # instead of rebuilding it without what it does not know.
-SCHEMAS = {7: "760d687f471c5e0f153cbb06dc652a5e9bbddecfca7c561a45b97818d0dc1187"}
+SCHEMAS = {8: "9c6108ab874164d9b8fa8310a29e60221d12a2d6c5d1e9873d06a7e3bc03f4fb"}
 
 
 @pytest.mark.parametrize("kind", ROW_KINDS, ids=lambda kind: kind.table)
@@ -307,3 +310,24 @@ def test_a_scenario_without_a_good_score_is_never_left_out(
     remember(tmp_path, rows)
 
     assert query(tmp_path, "SELECT train_score FROM generalisation_gap").rows == ((expected,),)
+
+
+def test_the_view_of_a_domain_has_a_typed_column_for_each_of_its_figures(tmp_path: Path) -> None:
+    figures = {"pipelines_completed": 14, "latency": {"query": {"p99": 4.5}}}
+    rows: list[Row] = [
+        experiment(),
+        scenario(size={"pipelines": 20, "operators": 40}),
+        evaluation(domain="pipelines", cost=12.5, metrics=figures, stats={"throughput": 0.25}),
+        evaluation(domain="pipelines", attempt=1, cost=None, metrics=None, stats=None),
+        evaluation(domain="another", attempt=2),
+    ]
+    remember(tmp_path, rows)
+
+    found = query(
+        tmp_path,
+        "SELECT attempt, weighted_latency_seconds, pipelines, operators, pipelines_completed, "
+        "throughput, latency_query_p99 FROM pipelines_evaluations ORDER BY attempt",
+    )
+
+    assert found.rows == ((0, 12.5, 20, 40, 14.0, 0.25, 4.5), (1, None, 20, 40, None, None, None))
+    assert found.types[1:] == ("DOUBLE", "BIGINT", "BIGINT", "DOUBLE", "DOUBLE", "DOUBLE")

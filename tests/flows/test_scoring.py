@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from flows.judging.objectives import Reference
 from flows.judging.scoring import (
     behaviour,
     geometric_mean,
@@ -14,16 +13,18 @@ from flows.judging.scoring import (
     worst_verdict,
 )
 from sandbox.outcome import Evaluation, Outcome
-from tests.support.search_fakes import evaluation, failure, trial
+from tests.support.search_fakes import SCALE, evaluation, failure, reference, trial
 
 REFERENCES = {
-    "one": Reference(weighted_latency_seconds=50.0, duration_seconds=100.0),
-    "two": Reference(weighted_latency_seconds=20.0, duration_seconds=100.0),
+    "one": reference(50.0),
+    "two": reference(20.0),
 }
 
 
 def test_the_score_is_the_geometric_mean_of_naive_over_own() -> None:
-    verdict = judge(trial("p", [evaluation("one", 25.0), evaluation("two", 40.0)]), REFERENCES)
+    verdict = judge(
+        trial("p", [evaluation("one", 25.0), evaluation("two", 40.0)]), REFERENCES, SCALE
+    )
 
     assert verdict.outcome is Outcome.OK
     assert [each.score for each in verdict.judged] == [2.0, 0.5]
@@ -31,18 +32,18 @@ def test_the_score_is_the_geometric_mean_of_naive_over_own() -> None:
 
 
 def test_a_failed_scenario_is_charged_its_whole_duration_and_never_dropped() -> None:
-    verdict = judge(trial("p", [evaluation("one", 25.0), failure("two")]), REFERENCES)
+    verdict = judge(trial("p", [evaluation("one", 25.0), failure("two")]), REFERENCES, SCALE)
 
     assert verdict.outcome is Outcome.POLICY_ERROR
-    assert [each.weighted_latency_seconds for each in verdict.judged] == [25.0, 100.0]
+    assert [each.cost for each in verdict.judged] == [25.0, 100.0]
     assert verdict.score == pytest.approx(math.sqrt(2.0 * 0.2))
     assert verdict.problem is not None and verdict.problem.message == "ValueError: no"
 
 
 def test_the_worst_score_is_that_of_failing_everywhere() -> None:
-    verdict = judge(trial("p", [failure("one"), failure("two")]), REFERENCES)
+    verdict = judge(trial("p", [failure("one"), failure("two")]), REFERENCES, SCALE)
 
-    worst = worst_verdict(Outcome.MALFORMED, "no policy", REFERENCES)
+    worst = worst_verdict(Outcome.MALFORMED, "no policy", REFERENCES, SCALE)
     assert verdict.score == pytest.approx(worst.score)
     assert (worst.judged, worst.message) == ((), "no policy")
 
@@ -50,17 +51,17 @@ def test_the_worst_score_is_that_of_failing_everywhere() -> None:
 def test_other_decisions_on_the_same_scenario_are_nondeterministic() -> None:
     tried = [evaluation("one", 25.0, "a"), evaluation("two", 10.0), evaluation("one", 25.0, "b")]
 
-    verdict = judge(trial("p", tried), REFERENCES)
+    verdict = judge(trial("p", tried), REFERENCES, SCALE)
 
     assert verdict.outcome is Outcome.NONDETERMINISTIC
     assert [each.evaluation.scenario for each in verdict.judged] == ["one", "two"]
-    assert verdict.judged[0].weighted_latency_seconds == 100.0
+    assert verdict.judged[0].cost == 100.0
 
 
 def test_a_repeat_that_fails_is_nondeterministic_too() -> None:
     tried = [evaluation("one", 25.0), evaluation("two", 10.0), failure("one")]
 
-    verdict = judge(trial("p", tried), REFERENCES)
+    verdict = judge(trial("p", tried), REFERENCES, SCALE)
 
     assert verdict.outcome is Outcome.NONDETERMINISTIC
 
@@ -68,7 +69,7 @@ def test_a_repeat_that_fails_is_nondeterministic_too() -> None:
 def test_the_same_decisions_again_change_nothing() -> None:
     tried = [evaluation("one", 25.0), evaluation("two", 10.0), evaluation("one", 25.0)]
 
-    verdict = judge(trial("p", tried), REFERENCES)
+    verdict = judge(trial("p", tried), REFERENCES, SCALE)
 
     assert verdict.outcome is Outcome.OK
     assert verdict.score == pytest.approx(2.0)
@@ -77,7 +78,7 @@ def test_the_same_decisions_again_change_nothing() -> None:
 def test_better_than_the_provable_bound_is_implausible_and_has_no_score() -> None:
     tried = [evaluation("one", 25.0, bound=30.0), evaluation("two", 10.0)]
 
-    verdict = judge(trial("p", tried), REFERENCES)
+    verdict = judge(trial("p", tried), REFERENCES, SCALE)
 
     assert (verdict.outcome, verdict.score) == (Outcome.OK, None)
     assert verdict.problem is not None and verdict.problem.message.startswith("implausible")
@@ -86,14 +87,14 @@ def test_better_than_the_provable_bound_is_implausible_and_has_no_score() -> Non
 def test_exactly_the_bound_is_plausible() -> None:
     tried = [evaluation("one", 25.0, bound=25.0 * (1 + 1e-12)), evaluation("two", 10.0)]
 
-    assert judge(trial("p", tried), REFERENCES).score is not None
+    assert judge(trial("p", tried), REFERENCES, SCALE).score is not None
 
 
 def test_a_scenario_without_arrivals_counts_as_even() -> None:
-    empty = {"one": Reference(weighted_latency_seconds=0.0, duration_seconds=100.0)}
+    empty = {"one": reference(None)}
     nothing = replace(evaluation("one"), metrics={"weighted_latency_seconds": None})
 
-    assert judge(trial("p", [nothing]), empty).score == 1.0
+    assert judge(trial("p", [nothing]), empty, SCALE).score == 1.0
 
 
 def test_geometric_mean_of_nothing_is_one() -> None:

@@ -1,7 +1,7 @@
 """Planted cheats in real cells: each is caught, and the best policy that is kept is not theirs."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from flows.history.records import CandidateRow, EventRow
 from flows.judging.splits import Splits, suite_splits
 from flows.search.progress import ignore
 from flows.settings.search import SearchConfig, experiment_id, load_config
+from simulator.domains.pipelines.library import PIPELINES
 from tests.support import model_server as behaves
 from tests.support.cheats import GAMER, HONEST, beginning, knows
 from tests.support.model_server import ModelServer
@@ -23,7 +24,9 @@ SEEDS = {"train": (1, 2, 3), "validation": (12, 13, 14, 16, 17), "test": (22, 23
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten overloaded scenarios of a minute, each of which begins in a way of its own."""
     path = write_suite(tmp_path_factory.mktemp("suite"), SEEDS, duration=60, num_pipelines=5)
-    beginnings = [tuple(beginning(each)) for each in suite_splits(str(path)).every]
+    beginnings = [
+        tuple(beginning(cast(Any, each))) for each in suite_splits(str(path), PIPELINES).every
+    ]
     assert len(set(beginnings)) == len(beginnings)
     return path
 
@@ -57,8 +60,8 @@ def _config(suite: Path, url: str, candidates: int, settings: dict[str, Any]) ->
 def test_the_overfitted_and_the_lucky_are_caught_and_the_honest_is_kept(
     tmp_path: Path, suite: Path
 ) -> None:
-    splits = suite_splits(str(suite))
-    overfitted = knows(splits.train, "Knows the train scenarios.")
+    splits = suite_splits(str(suite), PIPELINES)
+    overfitted = knows(cast(Any, splits.train), "Knows the train scenarios.")
     lucky = knows(_one_of_each(splits), "Was lucky twice.")
 
     finished, tried, events = search(tmp_path, suite, overfitted, lucky, HONEST)

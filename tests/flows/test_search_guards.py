@@ -10,6 +10,7 @@ from flows.search.loop import run_search
 from flows.search.progress import SearchResult, attempt_line
 from sandbox.errors import CellFailed
 from tests.support.search_fakes import (
+    DOMAIN,
     SPLITS,
     FakeJournal,
     FakeProposer,
@@ -192,16 +193,11 @@ def test_an_audit_tells_whether_every_tick_changes_anything() -> None:
 
     assert sandbox.trials[-3] == ("latency = 40", ("one", "two"))
     assert audited.detail["same"] is True
-    assert audited.message.endswith(
-        "called in every tick, it makes the same decisions on 2 scenarios"
-    )
+    assert audited.message.endswith("called every tick, it makes the same decisions on 2 scenarios")
 
 
 def test_no_audit_is_made_where_it_is_not_wanted_or_would_change_nothing() -> None:
-    every_tick = tuple(
-        replace(each, params=replace(each.params, policy_calls="every_tick"))
-        for each in SPLITS.train
-    )
+    every_tick = tuple(DOMAIN.cell.with_calls(each, "every_tick") for each in SPLITS.train)
     _, unwanted, __ = search("latency = 40", guards__audit_scenarios=0)
     _, same, __ = search("latency = 40", changes={"scenarios": replace(SPLITS, train=every_tick)})
 

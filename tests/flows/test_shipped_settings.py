@@ -28,12 +28,12 @@ def test_the_example_configurations_are_accepted() -> None:
     for path in sorted((ROOT / "examples").glob("*.toml")):
         config = load_config(path, {})
 
-        check_baselines(config.baselines)
+        check_baselines(config.baselines, config.domain)
         assert config.suite in suite_names()
 
 
 def test_the_default_baselines_are_in_the_library() -> None:
-    check_baselines(SearchConfig().baselines)
+    check_baselines(SearchConfig().baselines, SearchConfig().domain)
 
 
 @pytest.mark.parametrize("deployment", deployments(), ids=lambda d: d["name"])

@@ -10,6 +10,7 @@ from flows.history.records import Row
 from flows.search.loop import run_search
 from flows.search.strategies import Plan, make_strategy, other_parent, pick_by_rank, population
 from tests.support.search_fakes import (
+    DOMAIN,
     FakeJournal,
     FakeProposer,
     better_each_time,
@@ -18,6 +19,7 @@ from tests.support.search_fakes import (
     services,
 )
 
+BY = DOMAIN.spec.objective()
 STRATEGIES = ("refine", "best_of_n", "evolve")
 
 
@@ -89,7 +91,7 @@ def test_evolve_without_anyone_fit_starts_afresh() -> None:
 
 
 def test_better_attempts_have_more_descendants() -> None:
-    people, rng = population(PAST, 6), Random(1)
+    people, rng = population(PAST, 6, BY), Random(1)
     counts = Counter(pick_by_rank(people, rng).iteration for _ in range(2000))
 
     assert [iteration for iteration, _ in counts.most_common()] == [5, 4, 3, 2, 1, 0]
@@ -103,15 +105,15 @@ def test_the_barred_the_failed_and_the_repeated_have_no_descendants() -> None:
         attempt(10, 9.0, source=None),
     ]
 
-    assert iterations(population([*PAST, *unfit], 20)) == [5, 4, 3, 2, 1, 0]
-    assert iterations(population([*PAST, attempt(7, 9.0, standing="refused")], 2)) == [7, 5]
+    assert iterations(population([*PAST, *unfit], 20, BY)) == [5, 4, 3, 2, 1, 0]
+    assert iterations(population([*PAST, attempt(7, 9.0, standing="refused")], 2, BY)) == [7, 5]
 
 
 def test_a_population_holds_what_differs_before_what_is_alike() -> None:
     twins = [attempt(n, 2.0 - n / 1e5, latencies=(25.0, 25.0)) for n in range(4)]
     other = attempt(9, 1.2, latencies=(10.0, 90.0))
 
-    assert iterations(population([*twins, other], 3)) == [0, 9, 1]
+    assert iterations(population([*twins, other], 3, BY)) == [0, 9, 1]
 
 
 def test_the_other_parent_is_better_somewhere_where_there_is_one() -> None:
@@ -119,10 +121,12 @@ def test_the_other_parent_is_better_somewhere_where_there_is_one() -> None:
     worse = attempt(2, 1.0, latencies=(50.0, 50.0))
     better_on_two = attempt(3, 1.5, latencies=(60.0, 20.0))
 
-    chosen = {id(other_parent([first, worse, better_on_two], first, Random(n))) for n in range(20)}
+    chosen = {
+        id(other_parent([first, worse, better_on_two], first, BY, Random(n))) for n in range(20)
+    }
     assert chosen == {id(better_on_two)}
-    assert other_parent([first, worse], first, Random(1)) is worse
-    assert other_parent([first], first, Random(1)) is None
+    assert other_parent([first, worse], first, BY, Random(1)) is worse
+    assert other_parent([first], first, BY, Random(1)) is None
 
 
 def test_the_same_configuration_gives_the_same_search() -> None:

@@ -87,7 +87,7 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
 def claims_of(home: Path, settings: dict[str, Any]) -> Path:
     """Return the folder in which the runs will claim policies."""
     chosen = FolderConfig(**settings)
-    scenarios = suite_scenarios(chosen.suite, chosen.split, chosen.policy_calls)
+    scenarios = suite_scenarios(chosen.suite, chosen.domain, chosen.split, chosen.policy_calls)
     identity = folder_experiment_id(chosen, folder_sha256(chosen, scenarios))
     folder = experiment_folder(home, identity) / "claims"
     folder.mkdir(parents=True)

@@ -6,17 +6,21 @@ from collections.abc import Iterator
 import pytest
 
 from flows.judging.objectives import Reference
-from flows.judging.scoring import judge
+from flows.judging.scoring import Scale, judge
 from sandbox.outcome import Outcome, Trial
 from sandbox.trial import Sandbox
+from simulator.domain import find_domain
 from tests.support.cells import HONEST, TIGHT, small_scenario
 
 SMALL = small_scenario()
 OTHERS = [small_scenario("other"), small_scenario("third", duration=8)]
 REFERENCES = {
-    name: Reference(weighted_latency_seconds=1.0, duration_seconds=10.0)
+    name: Reference(
+        metrics={"weighted_latency_seconds": 1.0}, stats={}, known={"duration_seconds": 10.0}
+    )
     for name in ("small", "other", "third")
 }
+SCALE = Scale(spec=find_domain().spec)
 REACH = "import enum\nsys = enum.sys\nos, ctypes = sys.modules['os'], sys.modules['ctypes']\n"
 
 WITHOUT_CHANCE = {
@@ -132,7 +136,7 @@ def test_unseeded_choices_give_the_same_decisions_in_every_cell(sandbox: Sandbox
 
     assert {trial.outcome for trial in trials} == {Outcome.OK}
     assert len({one.decision_sha256 for trial in trials for one in trial.evaluations}) == 1
-    assert judge(trials[0], REFERENCES).outcome is Outcome.OK
+    assert judge(trials[0], REFERENCES, SCALE).outcome is Outcome.OK
 
 
 def test_remaining_randomness_is_detected_by_the_second_try(sandbox: Sandbox) -> None:
@@ -142,8 +146,8 @@ def test_remaining_randomness_is_detected_by_the_second_try(sandbox: Sandbox) ->
     again = sandbox.try_unscreened(source, [SMALL, *OTHERS, SMALL])
 
     assert {one.outcome for one in (*alone.evaluations, *again.evaluations)} == {Outcome.OK}
-    assert judge(alone, REFERENCES).outcome is Outcome.OK  # within a cell it is the same
-    assert judge(again, REFERENCES).outcome is Outcome.NONDETERMINISTIC
+    assert judge(alone, REFERENCES, SCALE).outcome is Outcome.OK  # within a cell it is the same
+    assert judge(again, REFERENCES, SCALE).outcome is Outcome.NONDETERMINISTIC
 
 
 @pytest.mark.parametrize("value", SHUT_OUT.values(), ids=SHUT_OUT)

@@ -8,11 +8,14 @@ from typing import Any
 
 from flows.attempt import Proposal, ProposalRequest
 from flows.history.records import Row
+from flows.judging.objectives import Reference
+from flows.judging.scoring import Scale
 from flows.judging.splits import Splits
 from flows.search.session import Services
 from flows.settings.search import SearchConfig, load_config
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
+from simulator.domain import find_domain
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Workload
@@ -30,6 +33,19 @@ def scenario(name: str, split: str = "train") -> Scenario:
         params=Params(duration=DURATION, policy_calls="on_change"),
         workload=Workload(pipelines=()),
         sha256=hashlib.sha256(name.encode()).hexdigest(),
+    )
+
+
+DOMAIN = find_domain()
+SCALE = Scale(spec=DOMAIN.spec)
+
+
+def reference(latency: float | None, throughput: float = 1.0) -> Reference:
+    """Return a reference for a scenario of ``DURATION``."""
+    return Reference(
+        metrics={"weighted_latency_seconds": latency},
+        stats={"throughput": throughput},
+        known=scenario("any").figures,
     )
 
 

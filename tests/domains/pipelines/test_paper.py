@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from flows.judging.paper import (
+from flows.judging.splits import library_evaluations, suite_scenarios
+from sandbox.outcome import Evaluation, Outcome
+from simulator.domains.pipelines.library import PIPELINES
+from simulator.domains.pipelines.paper import (
     COMPLETED,
     LATENCY,
     METRICS,
@@ -13,8 +16,6 @@ from flows.judging.paper import (
     paper_figures,
     paper_lines,
 )
-from flows.judging.splits import library_evaluations, suite_scenarios
-from sandbox.outcome import Evaluation, Outcome
 
 
 def tried(name: str, throughput: float, latency: float, completed: int) -> Evaluation:
@@ -93,10 +94,10 @@ def test_each_figure_stands_under_its_metric_and_the_papers_under_its_own() -> N
 
 
 def test_one_operator_per_container_alone_beats_the_papers_figure_by_its_metric() -> None:
-    scenarios = suite_scenarios("paper", "train")
+    scenarios = suite_scenarios("paper", PIPELINES, "train")
 
     figures = paper_figures(
-        {name: library_evaluations(name, scenarios) for name in ("naive", "fifo-one")}
+        {name: library_evaluations(name, scenarios, PIPELINES) for name in ("naive", "fifo-one")}
     )
 
     found = gains(figures, "fifo-one")

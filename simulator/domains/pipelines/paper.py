@@ -5,13 +5,15 @@ containers: work split into more of them looks faster without any pipeline finis
 two figures that cannot be raised that way stand beside it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
-from flows.judging.scoring import geometric_mean
-from sandbox.outcome import Evaluation, Outcome
+from simulator.domain_host import Tried
 
+OK = "ok"
 PAPER_SUITE = "paper"
 PAPER_GAIN_PERCENT = 371.1
 PAPER_TRACES = 10
@@ -39,8 +41,26 @@ class PaperFigure:
     """How many of the paper's ten are behind the figure."""
 
 
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """The paper's figures, to show beside one's own."""
+
+    def figures(self, runs: Mapping[str, Sequence[Tried]]) -> list[dict[str, Any]]:
+        """Return three figures for each policy, as plain values."""
+        return [asdict(each) for each in paper_figures(runs)]
+
+    def lines(self, runs: Mapping[str, Sequence[Tried]]) -> list[str]:
+        """Return them in words, the paper's own beside them."""
+        return paper_lines(paper_figures(runs))
+
+
+def published(suite: str) -> Paper | None:
+    """Return what was published about a suite: of the paper's there is something."""
+    return Paper() if suite == PAPER_SUITE else None
+
+
 def paper_figures(
-    evaluations_by_policy: Mapping[str, Sequence[Evaluation]],
+    evaluations_by_policy: Mapping[str, Sequence[Tried]],
 ) -> list[PaperFigure]:
     """Return three figures for each policy, over the traces that naive was tried on as well.
 
@@ -78,16 +98,14 @@ def paper_lines(figures: Sequence[PaperFigure]) -> list[str]:
     return lines
 
 
-def _first_of_each(evaluations: Sequence[Evaluation]) -> dict[str, Evaluation]:
-    found: dict[str, Evaluation] = {}
+def _first_of_each(evaluations: Sequence[Tried]) -> dict[str, Tried]:
+    found: dict[str, Tried] = {}
     for each in evaluations:
         found.setdefault(each.scenario, each)
     return found
 
 
-def _figure(
-    policy: str, metric: str, own: Sequence[Evaluation], naive: Sequence[Evaluation]
-) -> PaperFigure:
+def _figure(policy: str, metric: str, own: Sequence[Tried], naive: Sequence[Tried]) -> PaperFigure:
     mine, theirs = _value(metric, own), _value(metric, naive)
     better, worse = (theirs, mine) if metric == LATENCY else (mine, theirs)
     return PaperFigure(
@@ -100,23 +118,22 @@ def _figure(
     )
 
 
-def _value(metric: str, evaluations: Sequence[Evaluation]) -> float:
+def _value(metric: str, evaluations: Sequence[Tried]) -> float:
     if metric == THROUGHPUT:
         return median(_stat(each, "throughput") for each in evaluations)
     if metric == COMPLETED:
         return median(_metric(each, "pipelines_completed", 0.0) for each in evaluations)
-    return geometric_mean(
-        [_metric(each, "weighted_latency_seconds", DURATION_SECONDS) for each in evaluations]
-    )
+    charged = [_metric(each, "weighted_latency_seconds", DURATION_SECONDS) for each in evaluations]
+    return math.exp(math.fsum(map(math.log, charged)) / len(charged))
 
 
-def _stat(evaluation: Evaluation, name: str) -> float:
-    ended_well = evaluation.outcome is Outcome.OK and evaluation.stats is not None
+def _stat(evaluation: Tried, name: str) -> float:
+    ended_well = evaluation.outcome == OK and evaluation.stats is not None
     return float((evaluation.stats or {}).get(name) or 0.0) if ended_well else 0.0
 
 
-def _metric(evaluation: Evaluation, name: str, charge: float) -> float:
-    if evaluation.outcome is not Outcome.OK or evaluation.metrics is None:
+def _metric(evaluation: Tried, name: str, charge: float) -> float:
+    if evaluation.outcome != OK or evaluation.metrics is None:
         return charge
     value = evaluation.metrics.get(name)
     return charge if value is None else float(value)
