@@ -45,14 +45,14 @@ BROKEN = {
         "reference is lifo, expected a policy in policies/: fifo, shortest",
     ),
     "a known figure that is missing": (
-        ("cell.py", '"half_a_job": 0.5', '"half": 0.5'),
+        ("scenario.py", '"half_a_job": 0.5', '"half": 0.5'),
         "figures lacks half_a_job",
     ),
     "a syntax error": (
         ("cell.py", "def canary() -> Scenario:", "def canary() -> Scenario"),
         "SyntaxError: expected ':'",
     ),
-    "a missing function": (("cell.py", "def with_calls(", "def with_call("), "no with_calls in it"),
+    "a missing function": (("cell.py", "    with_calls,\n", ""), "no with_calls in it"),
     "an import that is not installed": (
         ("contract.py", "import msgspec", "import msgspec, no_such_package"),
         "ModuleNotFoundError: No module named 'no_such_package'",
@@ -79,7 +79,11 @@ BROKEN = {
     ),
     "a suite that cannot be read": (("suites/small.toml", "seed = 3\n", ""), "seed is None"),
     "scenarios that are lost on the way": (
-        ("cell.py", "return decode(data, Scenario)", "return replace(canary(), name='other')"),
+        (
+            "scenario.py",
+            "return decode(data, Scenario)",
+            "return replace(decode(data, Scenario), duration=7)",
+        ),
         "encoded and decoded it is another scenario",
     ),
     "a leak": (

@@ -170,4 +170,4 @@ def test_a_broken_promise_is_noticed(
 
 
 def test_the_toy_as_it_is_breaks_no_promise(tmp_path: Path) -> None:
-    assert broken_by(tmp_path, ("cell.py", "MOST = 100_000", "MOST = 100_000")) == []
+    assert broken_by(tmp_path, ("scenario.py", "MOST = 100_000", "MOST = 100_000")) == []
