@@ -30,7 +30,7 @@ from sandbox.limits import Limits
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.provider import KINDS
 from sandbox.trial import Payload, Sandbox
-from simulator.domain import DEFAULT, Scenario
+from simulator.domain import DEFAULT, Domain, Scenario
 from simulator.domain_spec import DomainSpec
 
 __all__ = [
@@ -194,7 +194,7 @@ def judge_policy(
         figures=_figures(verdict, spec),
         outcome=str(verdict.outcome),
         problem="" if verdict.problem is None else verdict.problem.message,
-        feedback=_feedback(trial, verdict, baseline, spec.reference),
+        feedback=_feedback(trial, verdict, baseline, bench.settings.domain),
     )
 
 
@@ -230,7 +230,7 @@ def _figures(verdict: Verdict, spec: DomainSpec) -> dict[str, float]:
     return {**known, "scenarios_failed": float(failed)}
 
 
-def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation], reference: str) -> str:
+def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation], domain: Domain) -> str:
     problem = verdict.problem
     evaluations = tuple(each.evaluation for each in verdict.judged)
     attempt = SeenAttempt(
@@ -257,9 +257,9 @@ def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation], refere
         evaluations=tuple(baseline),
     )
     score = "none" if verdict.score is None else f"{verdict.score:.4f}"
-    meaning = f"1.0 is the {reference} baseline, higher is better"
+    meaning = f"1.0 is the {domain.spec.reference} baseline, higher is better"
     head = f"outcome {verdict.outcome}, score {score} ({meaning})"
-    return "\n".join([head, *diagnose(attempt, first)])
+    return "\n".join([head, *diagnose(attempt, first, domain)])
 
 
 class Workbench:

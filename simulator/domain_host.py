@@ -116,6 +116,25 @@ class HostHalf(Protocol):
     def space(self) -> Space[Any]:
         """What the offline proposer searches; without it, edits of the library's policies."""
 
+    def outline(self, scenarios: Sequence[Any], /) -> Sequence[str]:
+        """Return lines of Markdown for a prompt: what policies are tried on, and how much arrives.
+
+        They say nothing that a policy may not know. Without it, sizes are shown by family.
+        """
+
+    def diagnose(self, own: Sequence[Metrics], reference: Sequence[Metrics], /) -> Sequence[str]:
+        """Return sentences about what held a policy back, from one table of metrics per scenario.
+
+        ``reference`` is empty where the reference policy's are not known. Without it, the metrics
+        of ``domain.toml`` are listed beside the reference's.
+        """
+
+    def contract_page(self, *calls: str) -> str:
+        """Return a Markdown page about what a policy may use under these calling modes.
+
+        Without it, the page is the domain's ``contract.md``.
+        """
+
     def open_files(self, trace: Path | None, params: Path | None) -> tuple[Scenario, str]:
         """Return the scenario of a trace and of a file of parameters, and which defaults it has."""
 

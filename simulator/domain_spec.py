@@ -54,6 +54,8 @@ class Objective(_Table, frozen=True, kw_only=True):
     least: Path_ | None = None
     bound: Path_ | None = None
     """A figure that no policy can beat."""
+    explanation: str = ""
+    """What the figure is and what follows for a policy, for prompts; else label and unit say it."""
     guards: list[Path_] = []
     """Figures that may not get worse when a candidate is promoted by this objective."""
     note: str = ""
@@ -200,6 +202,8 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     spans: Spans | None = None
     policy_modules: list[Word] = []
     """The packages that a policy may import beside the standard library."""
+    system: str = ""
+    """What policies are for, as in "a simulated data platform"; by default the title says it."""
     traces: str = ""
     """For shipped domains: the folder in ``traces/`` with their suites, by default their name."""
 

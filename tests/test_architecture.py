@@ -4,6 +4,7 @@ Each test looks at every file and lists all offenders.
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -143,6 +144,27 @@ def test_no_module_imports_itself_by_a_detour() -> None:
     except CycleError as error:
         circle = list(error.args[1])
         raise AssertionError(" <- ".join(circle)) from None
+
+
+def test_policies_never_share_a_process_with_the_host_half_of_a_domain() -> None:
+    """Neither ``contract.py`` nor ``cell.py`` imports ``host.py`` or what is made for it."""
+    for_host = {m for m in files() if "simulator.domain_host" in imports(m)} | {
+        m for m in files() if m.startswith("simulator.domains.") and m.endswith(".host")
+    }
+    halves = [m for m in files() if re.fullmatch(r"simulator\.domains\.\w+\.(cell|contract)", m)]
+
+    found = [f"{m} -> {name}" for m in halves for name in reached(m) & for_host]
+    assert halves and for_host
+    assert not found, listed(found)
+
+
+def reached(module: str) -> set[str]:
+    """Return the modules that are in a process once it has imported this one."""
+    found, todo = set[str](), {module}
+    while todo:
+        found |= todo
+        todo = {name for each in todo for name in imports(each) if name in files()} - found
+    return found
 
 
 def test_simulator_needs_numpy_and_msgspec_and_nothing_else() -> None:

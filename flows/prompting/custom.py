@@ -49,7 +49,7 @@ def check_prompts(config: SearchConfig, scenarios: Sequence[Scenario]) -> None:
     templates = load_templates(config.feedback.prompts)
     known = {
         SYSTEM: system_values(config, scenarios),
-        USER: user_values(scenarios, (), (), "free"),
+        USER: user_values(config.domain, scenarios, (), (), "free"),
     }
     try:
         for name in templates.texts:

@@ -1,80 +1,45 @@
-"""Says in a few lines what a scheduler engineer would say about an attempt.
+"""Says in a few lines how an attempt went: generic facts, and what its domain makes of them."""
 
-First the lines, then the figures that they quote: sums over the scenarios of a candidate.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from flows.attempt import SeenAttempt
 from flows.untrusted import prompt_fence, prompt_line
 from sandbox.outcome import Evaluation
-from simulator.domains.pipelines.objectives import WEIGHTS as WEIGHTS_OF_PRIORITIES
-from simulator.domains.pipelines.stats import CLASSES
-
-WEIGHTS = {name: WEIGHTS_OF_PRIORITIES[priority] for priority, name in CLASSES.items()}
-"""Weight of each class of pipelines in the objective, most urgent first."""
+from simulator.domain import Domain
+from simulator.domain_host import Metrics
+from simulator.domain_spec import Metric, Objective, figure
 
 FINDINGS_SHOWN = 8
 SCENARIOS_SHOWN = 3
 MESSAGE_CHARS = 600
 LINE_CHARS = 160
 PRINT_CHARS = 400
-UNDONE = "unfinished pipelines"
-SHOWN_REQUESTS = 3
-
-Metrics = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassFigures:
-    """How the pipelines of one priority fared, over all scenarios together."""
+def diagnose(
+    attempt: SeenAttempt,
+    reference: SeenAttempt | None,
+    domain: Domain,
+    objective: str | None = None,
+) -> tuple[str, ...]:
+    """Return the lines: why it failed, what held it back, and how it compares with the reference.
 
-    arrived: int
-    completed: int
-    mean_seconds: float | None
-    p95_seconds: float | None
-    """In the scenario where it is worst."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """Sums over scenarios, and means where a sum would mean nothing. None is not known."""
-
-    classes: Mapping[str, ClassFigures]
-    wait_seconds: float | None
-    service_seconds: float | None
-    cpu_allocated_percent: float | None
-    memory_allocated_percent: float | None
-    memory_used_percent: float | None
-    oom_kills: int
-    oom_wasted_cpu_seconds: float
-    oom_requests: tuple[tuple[float, float, int], ...]
-    """(requested GB, GB in use when killed, kills), most frequent first."""
-    starved: int
-    timed_out: int
-    charges: Mapping[str, float]
-    """Percent of the weighted latency that each class, and unfinished pipelines, makes."""
-
-
-def diagnose(attempt: SeenAttempt, naive: SeenAttempt | None) -> tuple[str, ...]:
-    """Return the lines: how it compares with naive, why it failed, what held it back."""
+    What held it back is said by the domain, else by its figures alone.
+    """
     lines = [*_sameness(attempt), *_findings(attempt), *_problem(attempt)]
-    measured = figures(attempt.evaluations)
-    if measured is not None:
-        other = figures(naive.evaluations) if naive is not None else None
-        lines += _classes(measured, other)
-        lines += _charges(measured)
-        lines += _waits(measured)
-        lines += _resources(measured)
-        lines += _kills(measured)
-        lines += _starvation(measured)
-    if naive is not None:
-        lines += _scenarios(attempt.evaluations, naive.evaluations)
+    own = _metrics(attempt)
+    others = _metrics(reference) if reference is not None else []
+    explain = domain.hosted("diagnose")
+    lines += explain(own, others) if explain is not None else _figures(own, others, domain)
+    if reference is not None:
+        lines += _scenarios(attempt.evaluations, reference.evaluations, domain, objective)
     if attempt.prints.strip():
         lines.append(prompt_fence("it printed", attempt.prints, PRINT_CHARS))
     return tuple(lines)
+
+
+def _metrics(attempt: SeenAttempt) -> list[Metrics]:
+    return [each.metrics for each in attempt.evaluations if each.metrics]
 
 
 def _sameness(attempt: SeenAttempt) -> list[str]:
@@ -110,188 +75,61 @@ def _problem(attempt: SeenAttempt) -> list[str]:
     return lines
 
 
-def _classes(own: Figures, other: Figures | None) -> list[str]:
+def _figures(own: Sequence[Metrics], others: Sequence[Metrics], domain: Domain) -> list[str]:
+    """Return the metrics that the domain shows to people, one a line."""
     lines = []
-    for name, mine in own.classes.items():
-        if not mine.arrived:
-            continue
-        theirs = other.classes.get(name) if other is not None else None
-        against = f" (naive: {_fared(theirs)})" if theirs is not None else ""
-        lines.append(f"{name}: {_fared(mine)}{against}")
+    for metric in domain.spec.metrics:
+        mine, theirs = _over(metric, own), _over(metric, others)
+        if mine is not None:
+            name, shown = domain.spec.reference, _with_unit(theirs, metric)
+            against = "" if theirs is None else f" ({name}: {shown})"
+            lines.append(f"{metric.label}: {_with_unit(mine, metric)}{against}")
     return lines
 
 
-def _fared(fared: ClassFigures) -> str:
-    mean = "" if fared.mean_seconds is None else f", mean latency {_seconds(fared.mean_seconds)}"
-    tail = "" if fared.p95_seconds is None else f", p95 up to {_seconds(fared.p95_seconds)}"
-    return f"{fared.completed} of {fared.arrived} completed{mean}{tail}"
+def _over(metric: Metric, known: Sequence[Metrics]) -> float | None:
+    """Return a metric over the scenarios, None where none has it."""
+    found = [figure(metric.key, each) for each in known]
+    values = [float(each) for each in found if isinstance(each, int | float)]
+    if not values:
+        return None
+    match metric.over:
+        case "sum":
+            return sum(values)
+        case "max":
+            return max(values)
+        case "mean":
+            return sum(values) / len(values)
 
 
-def _charges(own: Figures) -> list[str]:
-    shares = [f"{name} {share:.0f} %" for name, share in own.charges.items() if share >= 0.5]
-    return [f"the weighted latency comes from: {', '.join(shares)}"] if shares else []
+def _with_unit(value: float | None, metric: Metric) -> str:
+    return "" if value is None else f"{value:.4g} {metric.unit}".rstrip()
 
 
-def _waits(own: Figures) -> list[str]:
-    if own.wait_seconds is None or own.service_seconds is None:
-        return []
-    return [
-        f"a pipeline waits {_seconds(own.wait_seconds)} for its first operator and takes "
-        f"{_seconds(own.service_seconds)} from there, on average"
-    ]
-
-
-def _resources(own: Figures) -> list[str]:
-    cpu, ram, used = (
-        own.cpu_allocated_percent,
-        own.memory_allocated_percent,
-        own.memory_used_percent,
-    )
-    lines = []
-    if cpu is not None and ram is not None:
-        of_it = "" if used is None else f", of which {used:.0f} % was used"
-        lines.append(f"CPUs {cpu:.0f} % allocated, memory {ram:.0f} % allocated{of_it}")
-    if used is not None and used < 40 and (ram or 0) > 60:
-        lines.append("memory requests are far above the need and block other work")
-    if cpu is not None and ram is not None and cpu < 50 and ram < 50:
-        lines.append("half of the cluster is idle: more CPUs or more operators at once may help")
-    if cpu is not None and cpu > 90 and (ram or 0) < 60:
-        lines.append("CPUs are the bottleneck: fewer per container would let more run at once")
-    return lines
-
-
-def _kills(own: Figures) -> list[str]:
-    if not own.oom_kills:
-        return []
-    lines = [
-        f"{own.oom_kills} out-of-memory kills wasted {own.oom_wasted_cpu_seconds:.0f} CPU seconds"
-    ]
-    for requested, observed, count in own.oom_requests:
-        lines.append(f"{count} of them requested {requested:g} GB and had reached {observed:g} GB")
-    return lines
-
-
-def _starvation(own: Figures) -> list[str]:
-    lines = []
-    if own.starved:
-        lines.append(f"{own.starved} pipelines arrived and never had an operator started")
-    if own.timed_out:
-        lines.append(f"{own.timed_out} pipelines timed out")
-    return lines
-
-
-def _scenarios(own: Sequence[Evaluation], naive: Sequence[Evaluation]) -> list[str]:
-    worst = _ratios(own, naive)[:SCENARIOS_SHOWN]
+def _scenarios(
+    own: Sequence[Evaluation], others: Sequence[Evaluation], domain: Domain, name: str | None
+) -> list[str]:
+    worst = _ratios(own, others, domain.spec.objective(name))[:SCENARIOS_SHOWN]
     if not worst:
         return []
     shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in worst)
-    return [f"weakest scenarios (score; naive is 1): {shown}"]
+    return [f"weakest scenarios (score; {domain.spec.reference} is 1): {shown}"]
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s"
-
-
-def figures(evaluations: Sequence[Evaluation]) -> Figures | None:
-    """Return the figures of the scenarios that ended well, or None when there is none."""
-    known = [evaluation.metrics for evaluation in evaluations if evaluation.metrics]
-    if not known:
-        return None
-    allocated = _mean(known, "memory_allocated_percent")
-    consumed = _mean(known, "memory_consumed_percent")
-    return Figures(
-        classes={name: _class_figures(known, name) for name in WEIGHTS},
-        wait_seconds=_mean(known, "queue_wait_seconds_mean"),
-        service_seconds=_mean(known, "service_seconds_mean"),
-        cpu_allocated_percent=_mean(known, "cpu_allocated_percent"),
-        memory_allocated_percent=allocated,
-        memory_used_percent=consumed / allocated * 100 if allocated and consumed else None,
-        oom_kills=int(_sum(known, "oom_kills")),
-        oom_wasted_cpu_seconds=_sum(known, "oom_wasted_cpu_seconds"),
-        oom_requests=_requests(known),
-        starved=int(_sum(known, "starved_pipelines")),
-        timed_out=sum(_count(_class(metrics, "all"), "timed_out") for metrics in known),
-        charges=_shares(known),
-    )
-
-
-def _ratios(own: Sequence[Evaluation], naive: Sequence[Evaluation]) -> list[tuple[str, float]]:
-    """Return (scenario, how many times better than naive), worst first."""
-    theirs = {each.scenario: _weighted(each) for each in naive}
+def _ratios(
+    own: Sequence[Evaluation], others: Sequence[Evaluation], objective: Objective
+) -> list[tuple[str, float]]:
+    """Return (scenario, how many times better than the reference), worst first."""
+    theirs = {each.scenario: _value(each, objective) for each in others}
     found = []
     for each in own:
-        mine, other = _weighted(each), theirs.get(each.scenario)
+        mine, other = _value(each, objective), theirs.get(each.scenario)
         if mine and other:
-            found.append((each.scenario, other / mine))
+            ratio = other / mine if objective.better == "less" else mine / other
+            found.append((each.scenario, ratio))
     return sorted(found, key=lambda pair: (pair[1], pair[0]))
 
 
-def _class_figures(known: Sequence[Metrics], name: str) -> ClassFigures:
-    classes = [_class(metrics, name) for metrics in known]
-    completed = sum(_count(each, "completed") for each in classes)
-    seconds = sum(_count(each, "completed") * _number(each, "mean") for each in classes)
-    return ClassFigures(
-        arrived=sum(_count(each, "arrived") for each in classes),
-        completed=completed,
-        mean_seconds=seconds / completed if completed else None,
-        p95_seconds=max(_values(classes, "p95"), default=None),
-    )
-
-
-def _shares(known: Sequence[Metrics]) -> dict[str, float]:
-    """Return what makes the weighted latency, each scenario counting the same."""
-    shares: dict[str, list[float]] = {name: [] for name in (*WEIGHTS, UNDONE)}
-    for metrics in known:
-        classes = {name: _class(metrics, name) for name in WEIGHTS}
-        weights = sum(WEIGHTS[name] * _count(classes[name], "arrived") for name in WEIGHTS)
-        charged = _number(metrics, "weighted_latency_seconds") * weights
-        if charged <= 0:
-            continue
-        own = {
-            name: WEIGHTS[name] * _count(each, "completed") * _number(each, "mean") / charged
-            for name, each in classes.items()
-        }
-        for name, share in {**own, UNDONE: max(0.0, 1.0 - sum(own.values()))}.items():
-            shares[name].append(share)
-    return {name: 100 * sum(each) / len(each) for name, each in shares.items() if each}
-
-
-def _requests(known: Sequence[Metrics]) -> tuple[tuple[float, float, int], ...]:
-    counts: dict[tuple[float, float], int] = {}
-    for metrics in known:
-        for requested, observed, count in metrics.get("oom_by_request") or ():
-            key = (float(requested), float(observed))
-            counts[key] = counts.get(key, 0) + int(count)
-    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return tuple((key[0], key[1], count) for key, count in ordered[:SHOWN_REQUESTS])
-
-
-def _weighted(evaluation: Evaluation) -> float | None:
-    value = (evaluation.metrics or {}).get("weighted_latency_seconds")
+def _value(evaluation: Evaluation, objective: Objective) -> float | None:
+    value = figure(objective.figure, evaluation.metrics, evaluation.stats)
     return float(value) if value is not None else None
-
-
-def _class(metrics: Metrics, name: str) -> Metrics:
-    found = (metrics.get("latency") or {}).get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _count(metrics: Metrics, name: str) -> int:
-    return int(metrics.get(name) or 0)
-
-
-def _number(metrics: Metrics, name: str) -> float:
-    return float(metrics.get(name) or 0.0)
-
-
-def _values(known: Iterable[Metrics], name: str) -> list[float]:
-    return [float(metrics[name]) for metrics in known if metrics.get(name) is not None]
-
-
-def _mean(known: Iterable[Metrics], name: str) -> float | None:
-    values = _values(known, name)
-    return sum(values) / len(values) if values else None
-
-
-def _sum(known: Iterable[Metrics], name: str) -> float:
-    return sum(_values(known, name))

@@ -6,29 +6,26 @@ first when the prompt is too long.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any
 
 from flows.attempt import Move, Prompt, SeenAttempt
-from flows.prompting.diagnoses import WEIGHTS, diagnose
-from flows.prompting.policy_page import policy_page
+from flows.prompting.diagnoses import diagnose
 from flows.prompting.templates import SYSTEM, USER, load_templates, render_own, text_sha256
 from flows.settings.search import SearchConfig
 from flows.settings.sections import FeedbackConfig
 from flows.untrusted import for_prompt, prompt_code, prompt_line
 from simulator.cell.allowed import STANDARD_MODULES
-from simulator.domains.pipelines.params import Params
-from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
-from simulator.domains.pipelines.scenario import Scenario
-from simulator.domains.pipelines.workload import Workload
+from simulator.domain import Domain
+from simulator.domain_spec import Objective
+
+JOB, RULES, SKELETON, CONTRACT = "job.md", "rules.md", "skeleton.txt", "contract.md"
+"""Texts of a domain, all optional: what a policy is for, what it must respect, the least policy
+that runs, and what it may use."""
 
 CHARS_PER_TOKEN = 4
 """A rough average for English and Python; tokenizers differ."""
 
 TITLE_CHARS = 90
-REFERENCE = "naive"
-"""The policy whose score is 1.0: every other is better than it, so its source is never shown."""
-
 BASELINE_WORTH = 10_000.0
 PARENT_WORTH = 2_000.0
 
@@ -67,10 +64,10 @@ def render_prompt(
     room = config.feedback.prompt_tokens * CHARS_PER_TOKEN - len(system)
 
     def written(parts: Sequence[Shown]) -> str:
-        values = user_values(scenarios, attempts, parts, move)
+        values = user_values(config.domain, scenarios, attempts, parts, move)
         return for_prompt(render_own(templates.texts, USER, values))
 
-    user = _fitted(choose_parts(config.feedback, attempts, move, chosen), written, room)
+    user = _fitted(choose_parts(config, attempts, move, chosen), written, room)
     return Prompt(
         system=system,
         user=user,
@@ -101,20 +98,49 @@ def _fitted(parts: Sequence[Shown], written: Callable[[Sequence[Shown]], str], r
 
 def system_values(config: SearchConfig, scenarios: Sequence[Any]) -> Values:
     """Return what the template of the system text may use."""
-    policy_calls = scenarios[0].params.policy_calls if scenarios else "on_change"
+    domain = config.domain
+    policy_calls = scenarios[0].calls if scenarios else domain.spec.calls.scored
+    skeleton = domain.text(SKELETON)
+    source = skeleton or domain.policy_source(domain.spec.example)
     return {
-        "api": policy_page(policy_calls),
+        "api": contract_page(domain, policy_calls),
+        "example": "" if skeleton else domain.spec.example,
+        "job": (domain.text(JOB) or domain.spec.summary).strip("\n"),
         "limits": config.limits,
         "modules": ", ".join(f"`{name}`" for name in STANDARD_MODULES if name != "__future__"),
         "policy_calls": policy_calls,
-        "scan_gb_per_second": SCAN_GB_PER_SECOND,
-        "weights": ", ".join(f"{name} {weight:g}" for name, weight in WEIGHTS.items()),
+        "rules": domain.text(RULES).strip("\n"),
+        "score": _score(domain, domain.spec.objective(config.objective)),
+        "skeleton": f"```python\n{source.rstrip()}\n```",
+        "system": domain.spec.system or f"a simulator of {domain.spec.title}",
         "objective": config.objective,
         "structured": config.proposer.structured,
     }
 
 
+def contract_page(domain: Domain, *calls: str) -> str:
+    """Return what a policy may use, as the domain says it for these calling modes."""
+    page = domain.hosted("contract_page")
+    text = page(*calls) if page is not None else domain.text(CONTRACT)
+    return str(text).strip("\n")
+
+
+def _score(domain: Domain, objective: Objective) -> str:
+    """Return what is scored, in the words of the domain, else by name and unit."""
+    if objective.explanation:
+        return objective.explanation.strip("\n")
+    first = domain.spec.reference
+    unit = f", in {objective.unit}" if objective.unit else ""
+    ratio = f"{first}'s / yours" if objective.better == "less" else f"yours / {first}'s"
+    return (
+        f"For each scenario: {objective.label}{unit}; {objective.better} is better. The score is\n"
+        f"the geometric mean over the scenarios of ({ratio}): 1.0 is the policy {first},\n"
+        "higher is better. A scenario in which the policy fails counts as badly as the worst."
+    )
+
+
 def user_values(
+    domain: Domain,
     scenarios: Sequence[Any],
     attempts: Sequence[SeenAttempt],
     parts: Sequence[Shown],
@@ -130,84 +156,63 @@ def user_values(
     ]
     return {
         **lists,
-        "scenarios": describe_scenarios(scenarios),
+        "scenarios": describe_scenarios(scenarios, domain),
         "move": move,
         "tried": len(tried),
         "failed": bool(tried) and tried[-1].outcome != "ok",
     }
 
 
-def describe_scenarios(scenarios: Sequence[Scenario]) -> str:
-    """Return the clusters that the policy is tried on, and how much arrives there by family."""
-    clusters: dict[str, dict[str, list[tuple[Workload, float]]]] = {}
+def describe_scenarios(scenarios: Sequence[Any], domain: Domain) -> str:
+    """Return what the policy is tried on, in the words of the domain, else by its counts."""
+    outline = domain.hosted("outline")
+    if outline is not None:
+        return "\n".join(outline(scenarios))
+    families: dict[str, list[Any]] = {}
     for each in scenarios:
-        families = clusters.setdefault(_cluster(each.params), {})
-        families.setdefault(each.family, []).append((each.workload, each.params.duration))
-    lines = []
-    for cluster, families in clusters.items():
-        lines.append(f"- {cluster}")
-        lines += [f"  - {family}: {_scale(known)}" for family, known in families.items()]
-    return "\n".join(lines)
+        families.setdefault(each.family, []).append(each)
+    return "\n".join(f"- {name}: {_extent(known, domain)}" for name, known in families.items())
 
 
-def _cluster(p: Params) -> str:
-    pools = "1 pool" if p.num_pools == 1 else f"{p.num_pools} pools, each"
-    facts = [
-        f"{pools} of {p.cpus_per_pool:g} CPUs and {p.ram_gb_per_pool:g} GB",
-        f"{p.duration:g} s at {p.ticks_per_second:g} ticks per second",
-        "several operators per container"
-        if p.multi_operator_containers
-        else "one operator per container",
-    ]
-    if p.allow_memory_overcommit:
-        facts.append("memory may be overcommitted")
-    if p.max_job_seconds:
-        facts.append(f"pipelines time out after {p.max_job_seconds:g} s")
-    else:
-        facts.append("no deadlines")
-    facts.append(
-        "estimates of memory in op.estimate" if p.estimator_algo else "no estimates of memory"
-    )
+def _extent(known: Sequence[Any], domain: Domain) -> str:
+    """Return the length of the scenarios of a family, and how much there is of what."""
+    facts = [f"{_span([each.duration_seconds for each in known])} s"]
+    for key, label in domain.spec.sizes.items():
+        facts.append(f"{_span([each.size[key] for each in known])} {label}")
     return "; ".join(facts)
 
 
-def _scale(known: Sequence[tuple[Workload, float]]) -> str:
-    """Return how many pipelines arrive and how large they are, over the scenarios of a family."""
-    rates = [60 * len(workload.pipelines) / seconds for workload, seconds in known]
-    sizes = [len(each.operators) for workload, _ in known for each in workload.pipelines]
-    if not sizes:
-        return "nothing arrives"
-    return (
-        f"{_span(rates)} pipelines per minute, {_span(sizes)} operators in each "
-        f"(median {median(sizes):g})"
-    )
-
-
 def _span(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+    low, high = f"{min(values):.4g}", f"{max(values):.4g}"
     return low if low == high else f"{low} to {high}"
 
 
 def choose_parts(
-    feedback: FeedbackConfig,
+    config: SearchConfig,
     attempts: Sequence[SeenAttempt],
     move: Move,
     chosen: Sequence[SeenAttempt],
 ) -> list[Shown]:
     """Return what the prompt for this move shows, in the order in which it stands there."""
-    naive = next((each for each in attempts if (each.iteration, each.slot) == (0, 0)), None)
+    feedback = config.feedback
+    first = next((each for each in attempts if (each.iteration, each.slot) == (0, 0)), None)
     tried = [each for each in attempts if each.origin != "baseline"]
-    policies = _policies(feedback, attempts, move, chosen)
+    policies = _policies(config, attempts, move, chosen)
     latest = _latest(feedback, tried, policies, move)
     baselines = [each for each in attempts if each.origin == "baseline"]
+    measured = [each for each in baselines if each.evaluations]
     parts = [_baseline(each) for each in baselines]
     if not tried and feedback.show != "score":
-        parts += [_figures(each, naive) for each in baselines if each.evaluations]
+        for each in measured:
+            against = first if each is not first else None
+            parts.append(_figures(each, _about(each, against, config)))
     for place, each in enumerate(policies, 1):
         explained = feedback.show != "score" and each not in latest and place <= _explained(move)
         explained = explained and bool(tried)  # the diagnoses of the baselines stand above
-        parts.append(_policy(each, place, move, _diagnosis(each, naive) if explained else ""))
-    parts += [_attempt(each, naive, age, feedback.show) for age, each in enumerate(latest)]
+        parts.append(_policy(each, place, move, _about(each, first, config) if explained else ""))
+    for age, each in enumerate(latest):
+        shown = "" if feedback.show == "score" else _about(each, first, config)
+        parts.append(_attempt(each, age, shown))
     if move == "free" and latest and latest[-1] not in policies and latest[-1].source:
         parts.append(_last(latest[-1]))
     return parts
@@ -222,7 +227,7 @@ def headline(attempt: SeenAttempt) -> str:
 
 
 def _policies(
-    feedback: FeedbackConfig,
+    config: SearchConfig,
     attempts: Sequence[SeenAttempt],
     move: Move,
     chosen: Sequence[SeenAttempt],
@@ -230,8 +235,8 @@ def _policies(
     """Return those that are shown with their source: the parents, else the best."""
     if move != "free":
         return [each for each in chosen if each.source]
-    most = feedback.best if feedback.show == "history" else 1
-    return _best(attempts)[:most]
+    most = config.feedback.best if config.feedback.show == "history" else 1
+    return _best(attempts, config.domain.spec.reference)[:most]
 
 
 def _latest(
@@ -255,8 +260,11 @@ def _newest(tried: Sequence[SeenAttempt], move: Move) -> SeenAttempt | None:
     return tried[-1] if tried and move == "free" else None
 
 
-def _best(attempts: Sequence[SeenAttempt]) -> list[SeenAttempt]:
-    """Return the attempts that work, best first, but for repeats, barred ones and the reference."""
+def _best(attempts: Sequence[SeenAttempt], reference: str) -> list[SeenAttempt]:
+    """Return the attempts that work, best first, but for repeats, barred ones and the reference.
+
+    Every other is better than the reference, so its source is never shown.
+    """
     usable = [
         attempt
         for attempt in attempts
@@ -265,7 +273,7 @@ def _best(attempts: Sequence[SeenAttempt]) -> list[SeenAttempt]:
         and attempt.source
         and attempt.duplicate_of is None
         and attempt.standing != "barred"
-        and not (attempt.origin == "baseline" and attempt.title == REFERENCE)
+        and not (attempt.origin == "baseline" and attempt.title == reference)
     ]
     return sorted(usable, key=lambda a: (-(a.score or 0.0), a.iteration, a.slot))
 
@@ -280,14 +288,13 @@ def _baseline(attempt: SeenAttempt) -> Shown:
     return Shown(kind="baseline", key=_key(attempt), headline=headline(attempt), worth=worth)
 
 
-def _figures(attempt: SeenAttempt, naive: SeenAttempt | None) -> Shown:
-    against = naive if attempt is not naive else None
+def _figures(attempt: SeenAttempt, diagnosis: str) -> Shown:
     return Shown(
         kind="figures",
         key=_key(attempt),
         headline=headline(attempt),
         worth=400.0 + (attempt.score or 0.0),
-        diagnosis=_diagnosis(attempt, against),
+        diagnosis=diagnosis,
     )
 
 
@@ -304,13 +311,13 @@ def _policy(attempt: SeenAttempt, place: int, move: Move, diagnosis: str) -> Sho
     )
 
 
-def _attempt(attempt: SeenAttempt, naive: SeenAttempt | None, age: int, show: str) -> Shown:
+def _attempt(attempt: SeenAttempt, age: int, diagnosis: str) -> Shown:
     return Shown(
         kind="attempt",
         key=_key(attempt),
         headline=headline(attempt),
         worth=500.0 + age,
-        diagnosis="" if show == "score" else _diagnosis(attempt, naive),
+        diagnosis=diagnosis,
     )
 
 
@@ -324,8 +331,9 @@ def _last(attempt: SeenAttempt) -> Shown:
     )
 
 
-def _diagnosis(attempt: SeenAttempt, naive: SeenAttempt | None) -> str:
-    lines = diagnose(attempt, naive)
+def _about(attempt: SeenAttempt, first: SeenAttempt | None, config: SearchConfig) -> str:
+    """Return the diagnosis of an attempt, against the first baseline where that is given."""
+    lines = diagnose(attempt, first, config.domain, config.objective)
     return "\n".join(line if "\n" in line else f"- {line}" for line in lines)
 
 

@@ -26,7 +26,7 @@ TYPED: Mapping[str, str] = {
     "assay run --help": "",
     "python -m flows.history.schema_page": "",
     "python -m flows.history.schema_page > docs/history-schema.md": "",
-    "python -m flows.prompting.policy_page": "",
+    "python -m simulator.domains.pipelines.contract_page": "",
     "python -m simulator trace --params ...": "",
     "python -m simulator.domains.pipelines.suite_builder traces": "",
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prompting.policy_page import document
+from simulator.domains.pipelines.contract_page import document
 from tests.docs.pages import DOCS, follow, follows
 
 PAGE = DOCS / "policy-guide.md"
@@ -30,5 +30,6 @@ def test_the_contract_that_ships_is_what_the_code_says() -> None:
     page = (DOCS / "policy-contract.md").read_text(encoding="utf-8")
 
     assert page == document(), (
-        "write it with python -m flows.prompting.policy_page > docs/policy-contract.md"
+        "write it with python -m simulator.domains.pipelines.contract_page > "
+        "docs/policy-contract.md"
     )

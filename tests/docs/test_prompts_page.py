@@ -9,6 +9,7 @@ import pytest
 from flows.history.store import ingest
 from flows.prompting.prompts import Shown, system_values, user_values
 from flows.settings.search import SearchConfig
+from simulator.domain import find_domain
 from simulator.domains.pipelines.library import policy_source
 from tests.docs.inline import commands_in_text
 from tests.docs.pages import DOCS, follow, follows, type_in
@@ -55,7 +56,7 @@ def test_a_search_asks_with_the_templates_that_were_copied(tmp_path: Path) -> No
 
 
 def test_the_tables_name_every_value_that_a_template_gets() -> None:
-    system, user = system_values(SearchConfig(), ()), user_values((), (), (), "free")
+    system, user = system_values(SearchConfig(), ()), user_values(find_domain(), (), (), (), "free")
 
     assert named_in("| in `system.md.j2` | |") == set(system)
     assert named_in("| in `user.md.j2` | |") == set(user)

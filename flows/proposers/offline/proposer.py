@@ -87,7 +87,7 @@ class OfflineProposer:
 
 def offline_proposer(domain: Domain) -> OfflineProposer:
     """Return the proposer for a domain: over its own space, else over edits of its library."""
-    own = getattr(domain.host, "space", None)
+    own = domain.hosted("space")
     return OfflineProposer(own or EditSpace(domain), domain.spec.objective())
 
 

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from simulator.domains.pipelines import offline as space
 from simulator.domains.pipelines.cell import scenario_from_files
+from simulator.domains.pipelines.contract_page import contract_page
+from simulator.domains.pipelines.diagnoses import diagnose
 from simulator.domains.pipelines.fresh import redraw
+from simulator.domains.pipelines.outline import outline
 from simulator.domains.pipelines.paper import published
 from simulator.domains.pipelines.params import Params, load_params
 from simulator.domains.pipelines.scenario import Scenario
 
-__all__ = ["open_files", "published", "redraw", "space"]
+__all__ = ["contract_page", "diagnose", "open_files", "outline", "published", "redraw", "space"]
 
 
 def open_files(trace: Path | None, params: Path | None) -> tuple[Scenario, str]:

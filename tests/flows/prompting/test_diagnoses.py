@@ -1,17 +1,24 @@
-"""What is said about an attempt: made-up figures, then simulations worked out by hand."""
+"""What is said about an attempt: how it compares, why it failed, what it printed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.attempt import SeenAttempt
-from flows.prompting.diagnoses import diagnose
+from flows.prompting import diagnoses
 from flows.untrusted import prompt_code, prompt_fence, prompt_line, prompt_text
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
 from sandbox.source import source_line
-from simulator.domains.pipelines.workload import Pipeline, Priority
+from simulator.domain import Domain, find_domain
+from simulator.domains.pipelines.workload import Pipeline
 from simulator.errors import PolicyFailure
 from tests.support.attempts import attempt, baseline, evaluation, failure
 from tests.support.engine_cases import pipeline, policy_of, run, work
+
+PIPELINES = find_domain("pipelines")
+
+
+def diagnose(own: SeenAttempt, reference: SeenAttempt | None) -> tuple[str, ...]:
+    return diagnoses.diagnose(own, reference, PIPELINES)
 
 
 def test_a_good_attempt_is_compared_with_the_baseline() -> None:
@@ -75,6 +82,27 @@ def test_a_failure_is_told_with_its_line_and_its_source() -> None:
     )
 
 
+def test_a_domain_without_diagnoses_has_its_figures_shown_by_label_and_unit() -> None:
+    plain = Domain(PIPELINES.root)
+    plain.__dict__["host"] = None
+    own = attempt(evaluations=(evaluation("a", oom_kills=3), evaluation("b", oom_kills=4)))
+
+    lines = diagnoses.diagnose(own, baseline(), plain)
+
+    assert "queue wait, mean: 9 s (naive: 40 s)" in lines
+    assert "out-of-memory (OOM) kills: 7 (naive: 0)" in lines
+    assert not [line for line in lines if line.startswith("fairness")]  # it was not measured
+
+
+def test_the_weakest_scenarios_are_those_of_the_objective() -> None:
+    fast = evaluation("a", pipelines_completed_per_hour=30.0)
+    other = baseline(evaluations=(evaluation("a", pipelines_completed_per_hour=20.0),))
+
+    lines = diagnoses.diagnose(attempt(evaluations=(fast,)), other, PIPELINES, "goodput")
+
+    assert lines[-1] == "weakest scenarios (score; naive is 1): a 1.50"
+
+
 def test_findings_of_the_screen_are_told_up_to_a_number() -> None:
     many = tuple(
         Finding(line=n, column=1, code="import", message="import of os", source_line="import os")
@@ -131,104 +159,6 @@ def test_a_source_with_fences_in_it_gets_a_longer_one() -> None:
 
 def test_a_long_text_says_how_much_is_missing() -> None:
     assert prompt_text("x" * 50, 10) == "x" * 10 + "… (40 more characters)"
-
-
-QUERY, BATCH = Priority.QUERY, Priority.BATCH_PIPELINE
-ONE_BY_ONE = """
-pool = pools[0]
-for number, each in enumerate(s.pipelines):
-    status = each.runtime_status()
-    ready = status.get_ops(ASSIGNABLE_STATES, require_parents_complete=True)[:1]
-    if ready and pool.avail_cpu_pool >= CPU and pool.avail_ram_pool >= RAM:
-        return [], [Assignment(ready, CPU, RAM, each.priority, 0, each.pipeline_id)]
-return [], []
-"""
-
-
-def measured(cpu: float, ram: float, *pipelines: Pipeline, **params: object) -> tuple[str, ...]:
-    """Return what is said about a policy that starts one operator at a time with these requests."""
-    body = ONE_BY_ONE.replace("CPU", str(cpu)).replace("RAM", str(ram))
-    return diagnose(attempt(evaluations=(_evaluation(body, *pipelines, **params),)), None)
-
-
-def _evaluation(body: str, *pipelines: Pipeline, **params: object) -> Evaluation:
-    done, _ = run(body, *pipelines, **params)
-    return Evaluation(scenario="one", outcome=Outcome.OK, stats=done.stats, metrics=done.metrics)
-
-
-def test_latency_is_told_by_priority_beside_the_baselines() -> None:
-    jobs = [
-        pipeline("a", work(cpu=2), priority=QUERY),
-        pipeline("b", work(cpu=2), priority=BATCH),
-    ]
-    fast = ONE_BY_ONE.replace("CPU", "4").replace("RAM", "10")
-    slow = ONE_BY_ONE.replace("CPU", "8").replace("RAM", "10")
-    naive = baseline(evaluations=(_evaluation(slow, *jobs),))
-
-    lines = diagnose(attempt(evaluations=(_evaluation(fast, *jobs),)), naive)
-
-    # Work of two seconds ends in the last of its twenty ticks, 1.9 seconds after its first.
-    assert lines[0] == (
-        "query: 1 of 1 completed, mean latency 1.9 s, p95 up to 1.9 s (naive: 1 of 1 completed, "
-        "mean latency 1.9 s, p95 up to 1.9 s)"
-    )
-    assert lines[1].startswith("batch: 1 of 1 completed, mean latency 2.0 s")
-    assert "(naive: 1 of 1 completed, mean latency 3.9 s" in lines[1]
-
-
-def test_waiting_is_told_apart_from_work() -> None:
-    lines = measured(8, 10, *(pipeline(name, work(cpu=2)) for name in "abc"))
-
-    # One after another: they start at 0, 2 and 4 seconds.
-    assert (
-        "a pipeline waits 2.0 s for its first operator and takes 1.9 s from there, on average"
-        in lines
-    )
-
-
-def test_kills_are_told_by_the_size_that_was_asked_for_and_the_size_that_was_reached() -> None:
-    lines = measured(2, 10, pipeline("a", work(cpu=1, memory=40)), duration=5)
-
-    kills = [line for line in lines if "out-of-memory kills" in line]
-    assert len(kills) == 1
-    assert any(line.endswith("requested 10 GB and had reached 40 GB") for line in lines)
-
-
-def test_idle_cpus_and_memory_are_named() -> None:
-    lines = measured(1, 1, pipeline("a", work(cpu=1)))
-
-    assert "half of the cluster is idle: more CPUs or more operators at once may help" in lines
-
-
-def test_memory_that_is_held_and_not_used_is_named() -> None:
-    lines = measured(1, 100, pipeline("a", work(cpu=8, memory=10)))
-
-    assert any("of which 1" in line and "was used" in line for line in lines)
-    assert "memory requests are far above the need and block other work" in lines
-
-
-def test_cpus_that_are_all_taken_while_memory_is_free_are_named() -> None:
-    lines = measured(8, 10, pipeline("a", work(cpu=10)))
-
-    assert "CPUs are the bottleneck: fewer per container would let more run at once" in lines
-
-
-def test_starved_pipelines_are_counted() -> None:
-    lines = measured(8, 10, *(pipeline(name, work(cpu=20)) for name in "abc"))
-
-    assert "2 pipelines arrived and never had an operator started" in lines
-
-
-def test_what_makes_the_score_is_told_in_shares() -> None:
-    lines = measured(
-        8,
-        10,
-        pipeline("a", work(cpu=2), priority=QUERY),
-        pipeline("b", work(cpu=20), priority=BATCH),
-    )
-
-    # Ten times 1.9 seconds for the query, ten seconds for the batch pipeline that does not end.
-    assert "the weighted latency comes from: query 66 %, unfinished pipelines 34 %" in lines
 
 
 def test_a_decision_that_cannot_be_is_told_with_its_values() -> None:

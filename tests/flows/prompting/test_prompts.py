@@ -9,13 +9,15 @@ import pytest
 from flows.attempt import Move, SeenAttempt
 from flows.errors import ConfigError
 from flows.prompting.custom import check_prompts
-from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
-from flows.prompting.templates import load_templates
+from flows.prompting.prompts import (
+    CHARS_PER_TOKEN,
+    describe_scenarios,
+    render_prompt,
+    system_values,
+)
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
-from simulator.domains.pipelines.contract import local_policy
-from simulator.domains.pipelines.engine import simulate
-from simulator.domains.pipelines.library import load_suite, policy_source
+from simulator.domain import find_domain
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Workload
@@ -190,19 +192,18 @@ def test_the_system_prompt_is_as_written_in_its_file() -> None:
     )
 
 
-def test_the_skeleton_runs_everywhere_and_is_nothing_to_copy() -> None:
-    source = load_templates(None).texts["skeleton.py.j2"]
-    names = {"smoke-memory-fixed-1", "smoke-branching-1", "mixed-shared-containers-101"}
-    shipped = [*load_suite("smoke").scenarios, *load_suite("mixed").scenarios]
+def test_a_domain_of_data_alone_is_shown_by_its_counts_its_labels_and_an_example() -> None:
+    faas = find_domain("faas")
+    scenario = faas.cell.canary()
 
-    for each in [scenario for scenario in shipped if scenario.name in names]:
-        own, fair = (
-            simulate(each.workload, each.params, local_policy(text)).metrics
-            for text in (source, policy_source("shortest-first"))
-        )
+    values = system_values(SearchConfig.model_validate({"domain": "faas"}), [scenario])
 
-        assert own["pipelines_completed"] > 0
-        assert own["weighted_latency_seconds"] > 1.5 * fair["weighted_latency_seconds"]
+    assert values["job"] == faas.spec.summary
+    assert values["example"] == faas.spec.example
+    assert faas.policy_source(faas.spec.example).rstrip() in str(values["skeleton"])
+    assert "delay and memory per invocation, in s; less is better" in str(values["score"])
+    assert describe_scenarios([scenario], faas).startswith("- canary: ")
+    assert " functions" in describe_scenarios([scenario], faas)
 
 
 def test_equal_inputs_give_equal_prompts_and_others_do_not() -> None:

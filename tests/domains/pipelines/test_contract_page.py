@@ -5,9 +5,15 @@ from typing import Any
 
 import pytest
 
-from flows.prompting.policy_page import LEFT_OUT, OBJECTS, PARAMS, members, policy_page
 from simulator.domains.pipelines import policy_api as api
 from simulator.domains.pipelines.contract import contract_names
+from simulator.domains.pipelines.contract_page import (
+    LEFT_OUT,
+    OBJECTS,
+    PARAMS,
+    contract_page,
+    members,
+)
 from simulator.domains.pipelines.engine import make_setup
 from simulator.domains.pipelines.messages import NewOperator, NewPipeline, Observation, Setup
 from simulator.domains.pipelines.mirror import Mirror
@@ -101,7 +107,7 @@ def test_everything_that_is_public_is_on_the_page_or_left_out_on_purpose(name: s
 
 
 def test_the_page_shows_signatures_and_what_an_assignment_takes() -> None:
-    page = policy_page("on_change")
+    page = contract_page("on_change")
 
     assert "- `get_ops(states, require_parents_complete=False)`: the operators in one of" in page
     assert "- `now()`: the current time in seconds" in page
@@ -109,7 +115,7 @@ def test_the_page_shows_signatures_and_what_an_assignment_takes() -> None:
 
 
 def test_every_name_that_needs_no_import_is_on_the_page() -> None:
-    page = policy_page("on_change")
+    page = contract_page("on_change")
 
     assert not [name for name in contract_names() if f"`{name}`" not in page]
 
@@ -118,8 +124,8 @@ def test_the_parameters_on_the_page_are_those_that_describe_a_scenario() -> None
     known = set(make_setup(Params()).params)
 
     assert known - set(PARAMS) == OF_THE_GENERATOR | OF_NO_USE
-    assert all(f"`{name}`" in policy_page("on_change") for name in PARAMS)
-    assert not [name for name in OF_THE_GENERATOR if f"`{name}`" in policy_page("on_change")]
+    assert all(f"`{name}`" in contract_page("on_change") for name in PARAMS)
+    assert not [name for name in OF_THE_GENERATOR if f"`{name}`" in contract_page("on_change")]
 
 
 def test_a_kill_leaves_what_was_completed_and_comes_as_the_page_says() -> None:
@@ -144,7 +150,7 @@ def test_cpus_and_gb_may_be_fractions() -> None:
 
 
 def test_what_is_shown_is_enough_to_make_an_assignment_and_no_more() -> None:
-    shown = re.search(r"`Assignment\((.+?)\)`", policy_page("on_change"))
+    shown = re.search(r"`Assignment\((.+?)\)`", contract_page("on_change"))
     assert shown is not None
     names = [part.removesuffix("=...") for part in shown[1].split(", ")]
 
@@ -153,4 +159,4 @@ def test_what_is_shown_is_enough_to_make_an_assignment_and_no_more() -> None:
 
     assert names == ["ops", "cpu", "ram", "priority", "pool_id", "pipeline_id"]
     assert made.cpu == made.ram == 1
-    assert "`Suspend(container_id, pool_id)`" in policy_page("on_change")
+    assert "`Suspend(container_id, pool_id)`" in contract_page("on_change")

@@ -1,7 +1,7 @@
 """The page about what a policy can see and do, written from the code that implements it.
 
-``python -m flows.prompting.policy_page > docs/policy-contract.md`` writes the page that ships; the
-prompts show the same text to a model.
+``python -m simulator.domains.pipelines.contract_page > docs/policy-contract.md`` writes the page
+that ships; the prompts show the same text to a model.
 """
 
 import inspect
@@ -9,14 +9,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flows.prompting.templates import render_text
 from simulator.domains.pipelines import policy_api as api
-from simulator.domains.pipelines.contract import contract_names
+from simulator.domains.pipelines.contract import CONTRACT, contract_names
 from simulator.domains.pipelines.decisions import LEAST_CPUS
 from simulator.domains.pipelines.params import POLICY_CALLS
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
+from simulator.errors import InputError
+from simulator.textfile import read_text
 
-TEMPLATE = Path(__file__).with_name("policy_page.md.j2")
+FOLDER = Path(__file__).parent / "page"
+PAGE = "contract.md"
+MAX_PAGE_BYTES = 1 << 16
+
+CALLS = {"on_change": "calls_on_change.md", "every_tick": "calls_every_tick.md"}
+"""The file that says when a policy is called, by calling mode."""
+
+CHOSEN = {
+    "on_change": "With `policy_calls = on_change`, the default of a search:",
+    "every_tick": "With `policy_calls = every_tick`:",
+}
 
 PARAMS = (
     "duration",
@@ -107,7 +118,7 @@ _TITLES = {
 
 
 HEAD = """\
-<!-- Written from the code by `python -m flows.prompting.policy_page`. -->
+<!-- Written from the code by `python -m simulator.domains.pipelines.contract_page`. -->
 
 A policy is one Python module that registers one init and one step function, as
 [the guide](policy-guide.md) shows. The decorators and names are those of Eudoxia: policies written
@@ -115,30 +126,42 @@ for it run unmodified, with their imports or without. Prompts show the same text
 """
 
 
-def policy_page(*ways: str, head: str = "") -> str:
+def contract_page(*modes: str, head: str = "") -> str:
     """Return the page in Markdown: what there is, when a policy is called, what it can ask for.
 
-    ``ways`` are the values of ``policy_calls`` that it explains.
+    ``modes`` are the values of ``policy_calls`` that it explains.
     """
-    return render_text(
-        TEMPLATE,
-        head=head,
-        ways=ways,
-        names=", ".join(f"`{name}`" for name in contract_names()),
-        priorities=", ".join(f"`Priority.{priority.name}`" for priority in api.Priority),
-        states=", ".join(f"`{state.name}`" for state in api.OperatorState),
-        assignable=" and ".join(f"`{state.name}`" for state in api.ASSIGNABLE_STATES),
-        objects="\n\n".join(_object(name) for name in OBJECTS),
-        assignment=", ".join(f"{name}=..." for name in required(api.Assignment)),
-        suspend=", ".join(required(api.Suspend)),
-        scan_gb_per_second=SCAN_GB_PER_SECOND,
-        least_cpus=LEAST_CPUS,
-    ).strip("\n")
+    calls = [_text(CALLS[mode]).rstrip() for mode in modes]
+    if len(modes) > 1:
+        calls = [f"{CHOSEN[mode]}\n\n{text}" for mode, text in zip(modes, calls, strict=True)]
+    return (
+        _text(PAGE)
+        .format(
+            head=f"{head}\n" if head else "",
+            calls="\n\n".join(calls),
+            names=", ".join(
+                f"`{name}`" for name in (CONTRACT.init, CONTRACT.step, *contract_names())
+            ),
+            priorities=", ".join(f"`Priority.{priority.name}`" for priority in api.Priority),
+            states=", ".join(f"`{state.name}`" for state in api.OperatorState),
+            assignable=" and ".join(f"`{state.name}`" for state in api.ASSIGNABLE_STATES),
+            objects="\n\n".join(_object(name) for name in OBJECTS),
+            assignment=", ".join(f"{name}=..." for name in required(api.Assignment)),
+            suspend=", ".join(required(api.Suspend)),
+            scan_gb_per_second=SCAN_GB_PER_SECOND,
+            least_cpus=LEAST_CPUS,
+        )
+        .strip("\n")
+    )
+
+
+def _text(name: str) -> str:
+    return read_text(FOLDER / name, InputError, MAX_PAGE_BYTES)
 
 
 def document() -> str:
     """Return the page as it stands in the documentation."""
-    return policy_page(*POLICY_CALLS[::-1], head=HEAD) + "\n"
+    return contract_page(*POLICY_CALLS[::-1], head=HEAD) + "\n"
 
 
 def members(kind: type[Any]) -> list[tuple[str, Any]]:
