@@ -92,8 +92,8 @@ class Plan:
         """Return the free memory of a node; idle instances count as free if a rule evicts them."""
         free_mb = self._free_mb.get(node)
         if free_mb is None:
-            idle_mb = sum(each.function.memory_mb for each in node.idle) if self._evicts else 0
-            free_mb = self._free_mb[node] = node.free_mb + idle_mb
+            free_mb = node.free_mb + (node._idle_mb() if self._evicts else 0)
+            self._free_mb[node] = free_mb
         return free_mb - self._taken_mb.get(node, 0)
 
     def below_quota(self, tenant: Tenant) -> bool:
@@ -148,14 +148,20 @@ class Plan:
             self._take_place(invocation, action)
         return action
 
+    def room(self, instance: "Instance | Start") -> int:
+        """Return how many more invocations an instance or a planned start can take."""
+        if isinstance(instance, Instance):
+            return self._places.get(instance, instance.room)
+        return self._places[instance]
+
     def place_for(self, invocation: Invocation) -> "Instance | Start | None":
         """Return an instance that starts already, or a planned start, with room for it, or None."""
         function = invocation.function
         for start in self._starts.get(function, []):
-            if self._places[start] > 0:
+            if self.room(start) > 0:
                 return start
         for instance in function._instances.values():
-            if not instance._on and self._places.get(instance, instance.room) > 0:
+            if not instance._on and self.room(instance) > 0:
                 return instance
         return None
 

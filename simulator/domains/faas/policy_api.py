@@ -228,6 +228,13 @@ class Node:
         idle = [each for each in self._instances.values() if each._on and not each.in_use]
         return sorted(idle, key=lambda each: (each._idle_us, each.number))
 
+    def _idle_mb(self) -> int:
+        return sum(
+            each.function.memory_mb
+            for each in self._instances.values()
+            if each._on and not each.in_use
+        )
+
     @property
     def packages(self) -> list[str]:
         """The names of the packages that are in its cache."""

@@ -30,14 +30,16 @@ def init(p):
 
 @register_platform(key="hybrid-histogram")
 def step(p, events):
+    plan = Plan(p)
     for event in events:
         if isinstance(event, Arrived):
             learn(p, event)
         if isinstance(event, Completed):
             plan_ahead(p, event)
+            unload(p, plan, event.instance)
     if p.now() % MINUTE == 0:
         p.wake_in(MINUTE)
-    return serve(p) + prewarm(p)
+    return plan.actions + serve(p) + prewarm(p)
 
 
 def serve(p):
@@ -88,6 +90,15 @@ def plan_ahead(p, event):
         p.due = [each for each in p.due if each[1] is not function]
         p.due.append((at, function, tail - head))
         p.wake_at(max(at, 0))
+
+
+def unload(p, plan, instance):
+    """Stop an instance that was started ahead and has done its work, if the next use is far."""
+    window = window_of(p, instance.function)
+    is_far = window is not None and window[0] > 0
+    stopped = [each.instance for each in plan.actions]
+    if is_far and instance.state == "idle" and not p.queue and instance not in stopped:
+        plan.stop(instance)
 
 
 def window_of(p, function):
