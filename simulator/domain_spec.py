@@ -79,8 +79,8 @@ class Metric(_Table, frozen=True, kw_only=True):
     better: Literal["less", "more", ""] = ""
     out_of: Path_ | None = None
     """The figure that it is a part of: it is shown as 12/14."""
-    brief: bool = False
-    """Whether small tables show it too."""
+    brief: str = ""
+    """The head of its column in small tables; without one they leave it out."""
 
 
 class Class(_Table, frozen=True, kw_only=True):

@@ -412,7 +412,7 @@ def _tried(row: dict[str, Any]) -> dict[str, Any]:
         stats=json.loads(row["stats"] or "null"),
         metrics=json.loads(row["metrics"] or "null"),
     )
-    shown = {each.label: metric_text(each, [evaluation]) for each in spec.brief()}
+    shown = {each.brief: metric_text(each, [evaluation]) for each in spec.brief()}
     return kept | {"figures": shown}
 
 

@@ -304,7 +304,7 @@ def _print_trial(text: PolicyText, trial: Trial, verdict: Verdict, spec: DomainS
                 "outcome",
                 "score",
                 spec.objective().label,
-                *(each.label for each in spec.brief()),
+                *(each.brief for each in spec.brief()),
             ),
             [_scenario_cells(each, spec) for each in verdict.judged],
         )
@@ -429,7 +429,7 @@ def _print_comparison(comparison: Comparison, title: str, spec: DomainSpec) -> N
         "policy",
         "outcome",
         "score",
-        *(each.label for each in shown),
+        *(each.brief for each in shown),
         f"% over {_short(comparison.first, 'the first')}",
     ]
     if both:
@@ -443,7 +443,7 @@ def _print_comparison(comparison: Comparison, title: str, spec: DomainSpec) -> N
         for row in comparison.rows
     ]
     scenarios = counted(comparison.scenarios, "scenario")
-    print_table(f"{title}, {scenarios}", headers, rows, [each.label for each in shown])
+    print_table(f"{title}, {scenarios}", headers, rows, [each.brief for each in shown])
     for row in comparison.rows:
         if row.problem is not None:
             _print_wrapped(f"{row.label}: {row.outcome}: {_where(row)}{row.problem}")

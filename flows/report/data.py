@@ -37,6 +37,8 @@ R = TypeVar("R")
 JSON_FIELDS = {
     "config",
     "params",
+    "size",
+    "figures",
     "baseline_stats",
     "baseline_metrics",
     "findings",

@@ -80,7 +80,7 @@ def test_json_holds_every_figure_of_the_comparison(tmp_path: Path, suite: Path) 
         (["naive"], "naive cannot be compared with itself"),
         (["nothing-like-it", "naive"], "nothing-like-it is neither a file, nor a library policy"),
         (["naive", "drf", "--suite", "smoky"], "unknown suite"),
-        (["naive", "drf", "--objective", "speed"], "--objective"),
+        (["naive", "drf", "--objective", "speed"], "unknown objective 'speed'"),
         (["naive", "drf", "--slots", "0"], "--slots"),
         ([], "Missing argument"),
     ],

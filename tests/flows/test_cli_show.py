@@ -12,6 +12,7 @@ from tests.support.history_rows import (
     experiment,
     prompt,
     remember,
+    scenario,
 )
 from tests.support.in_process import command
 
@@ -55,6 +56,7 @@ def two_searches(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 prompt_sha256="9207",
             ),
             candidate(iteration=3, candidate=None, source=None, outcome="malformed", score=None),
+            scenario(),
             evaluation(candidate=PARENT),
             evaluation(
                 iteration=2,
@@ -137,9 +139,10 @@ def test_figures_alone_say_whose_and_what_they_are(
         "try",
         "outcome",
         "score",
+        "cost",
         "completed",
-        "latency,",
-        "s",
+        "OOM",
+        "kills",
     ]
     assert "3/8" in row
 
@@ -192,7 +195,7 @@ def test_json_holds_everything(home: Path, capsys: pytest.CaptureFixture[str]) -
     assert answer["parents"][0]["source"] == "a = 1\nb = 2\n"
     assert answer["prompt"] == [{"role": "user", "content": "write a policy"}]
     assert answer["replies"][0]["reply"].startswith("Here it is")
-    assert answer["evaluations"][0]["completed"] == 3
+    assert answer["evaluations"][0]["figures"] == {"completed": "3/8", "OOM kills": ""}
 
 
 @pytest.mark.parametrize(
