@@ -6,14 +6,19 @@ that ``host.py`` does not have is done without, as its documentation here says.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from simulator.domain import Scenario
+from simulator.suites import Suite
 
 Metrics = Mapping[str, Any]
 """What a run that ended well measured."""
+
+Toml = Callable[[Mapping[str, Any]], str]
+"""Returns a table of plain values as the text of a TOML file."""
 
 G = TypeVar("G")
 
@@ -109,12 +114,116 @@ class Published(Protocol):
         """Return the same in words, the published ones beside them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """A table of scenarios; columns that a narrow terminal omits first stand in ``expendable``."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    expendable: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A trace that was written, its header, and what to say about it."""
+
+    trace: Path
+    header: Mapping[str, Any]
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportWishes:
+    """What a person asks of an import; None leaves a value to the format."""
+
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+    limit: int | None = None
+    sample: float = 1.0
+    seed: int = 0
+    steps_per_second: int | None = None
+    assume: Sequence[str] = ()
+    """``KEY=VALUE`` for figures that the data lacks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteWishes:
+    """How traces become a suite: windows of each, shares of the held-out splits, parameters."""
+
+    windows: int = 1
+    validation: float = 0.25
+    test: float = 0.25
+    seed: int = 0
+    params: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeSuite:
+    """A suite that was written, and what a person should know about it."""
+
+    suite: Suite[Any]
+    notes: Sequence[str]
+
+
+class Checked(Protocol):
+    """What was found in one file: a dataclass, whose fields are shown as JSON."""
+
+    file: str
+    ok: bool
+    size: str
+    problems: Sequence[str]
+    notes: Sequence[str]
+
+
+class Traces(Protocol):
+    """Workloads in files of the domain's own form; they raise ``InputError``."""
+
+    def open_trace(self, path: Path, params: Path | None, /) -> Any:
+        """Return the scenario of a file, with the parameters of another where one is given."""
+
+    def check(self, names: Sequence[str], /) -> Sequence[Checked]:
+        """Return what is right and wrong with files and suites, all that ship if none is named."""
+
+    def generate(self, params: Path, out: Path, draws: str | None, toml: Toml, /) -> Written:
+        """Write a trace that a file of parameters describes; ``draws`` is a version of chance."""
+
+    def formats(self) -> Mapping[str, tuple[str, Mapping[str, float]]]:
+        """Return the formats that can be imported: what files they take, what they assume."""
+
+    def import_files(
+        self, name: str, files: Sequence[Path], out: Path, wishes: ImportWishes, toml: Toml, /
+    ) -> Written:
+        """Write a trace from public data in a format."""
+
+    def make_suite(
+        self, traces: Sequence[Path], out: Path, wishes: SuiteWishes, toml: Toml, /
+    ) -> MadeSuite:
+        """Write a suite in which each trace, or each window of one, is a scenario."""
+
+
 class HostHalf(Protocol):
     """What ``host.py`` of a domain may offer; each of it is optional."""
 
     @property
     def space(self) -> Space[Any]:
         """What the offline proposer searches; without it, edits of the library's policies."""
+
+    @property
+    def traces(self) -> Traces:
+        """Workloads in files; without it the commands about them say that there are none."""
+
+    def capacities(self, scenario: Any, /) -> Mapping[str, float]:
+        """Return what a scenario runs on, for lists of scenarios; without it, nothing."""
+
+    def glance(self, scenarios: Sequence[Any], /) -> Glance:
+        """Return a table of what scenarios ask; without it, a list of their sizes."""
+
+    def describe_scenario(self, scenario: Any, /) -> Sequence[str]:
+        """Return the page about one scenario; without it, its size, figures and settings."""
+
+    def workload_figures(self, scenario: Any, /) -> Mapping[str, Any]:
+        """Return the same as plain values for JSON; without it, figures and settings."""
 
     def outline(self, scenarios: Sequence[Any], /) -> Sequence[str]:
         """Return lines of Markdown for a prompt: what policies are tried on, and how much arrives.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli.errors import BAD_INPUT, say
-from flows.cli.options import FILE, SPLITS
+from flows.cli.options import DOMAIN, FILE, SPLITS
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 
 if TYPE_CHECKING:
-    from flows.workloads.checks import Checked
-    from simulator.domains.pipelines.scenario import Scenario
+    from simulator.domain import Domain, Scenario
+    from simulator.domain_host import Checked, Glance, Traces, Written
 
 SEEDS = click.IntRange(0, 2**64 - 1)
 PARTS = click.FloatRange(0, 1)
@@ -38,64 +38,63 @@ def traces() -> None:
 
 @traces.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_traces(as_json: bool) -> int:
+@DOMAIN
+def list_traces(as_json: bool, domain: Domain) -> int:
     """List the suites and their scenarios.
 
     \b
       assay traces list
     """
-    from flows.workloads.tables import SUITE_EXPENDABLE, SUITE_HEADERS, scenario_mapping, suite_rows
-    from simulator.domains.pipelines.library import load_suite, suite_names
+    from flows.workloads import list_scenarios, scenario_mapping
+    from simulator.suites import load_suite, suite_names
 
-    suites = [load_suite(name) for name in suite_names()]
+    suites = [load_suite(name, domain) for name in suite_names(domain)]
     if as_json:
         mapping = [
             {
                 "name": suite.name,
                 "description": suite.description,
-                "scenarios": [scenario_mapping(each) for each in suite.scenarios],
+                "scenarios": [scenario_mapping(each, domain) for each in suite.scenarios],
             }
             for suite in suites
         ]
         print_line(json.dumps({"suites": mapping}))
         return 0
     for suite in suites:
-        title = f"{suite.name}: {suite.description}"
-        print_table(title, SUITE_HEADERS, suite_rows(suite), SUITE_EXPENDABLE)
+        _print_glance(suite.name, list_scenarios(suite, domain))
     return 0
 
 
 @traces.command("describe", short_help="Describe a workload and its load.")
-@click.argument("name", metavar="SUITE|TRACE.csv")
+@click.argument("name", metavar="SUITE|TRACE")
 @click.option("--scenario", metavar="NAME", help="One scenario of the suite, in full.")
 @click.option("--split", type=SPLITS, help="Part of the suite.  [default: all of it]")
-@click.option("--params", type=FILE, metavar="FILE", help="Cluster of a trace, TOML or JSON.")
+@click.option("--params", type=FILE, metavar="FILE", help="Parameters of a trace, TOML or JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@DOMAIN
 def describe_traces(
-    name: str, scenario: str | None, split: str | None, params: Path | None, as_json: bool
+    name: str,
+    scenario: str | None,
+    split: str | None,
+    params: Path | None,
+    as_json: bool,
+    domain: Domain,
 ) -> int:
-    """Describe a workload: arrivals, operators, critical paths, offered load.
+    """Describe a workload: what arrives, and how much of what there is it asks for.
 
     \b
       assay traces describe mixed --scenario mixed-wide-101
     """
-    from flows.workloads.tables import (
-        GLANCE_EXPENDABLE,
-        GLANCE_HEADERS,
-        description_mapping,
-        description_text,
-        glance_rows,
-    )
+    from flows.workloads import describe, description_mapping, glance_at
 
-    chosen = _described(name, scenario, split, params)
+    chosen = _described(name, scenario, split, params, domain)
     if as_json:
-        described = [description_mapping(each) for each in chosen]
+        described = [description_mapping(each, domain) for each in chosen]
         print_line(json.dumps({"scenarios": described}, allow_nan=False))
     elif len(chosen) == 1:
-        print_line(description_text(chosen[0]))
+        print_line(describe(chosen[0], domain))
     else:
-        title = f"{name}: load over capacity with one cpu for each operator"
-        print_table(title, GLANCE_HEADERS, glance_rows(chosen), GLANCE_EXPENDABLE)
+        _print_glance(name, glance_at(chosen, domain))
         print_line(
             f"one scenario in full: assay traces describe {name} --scenario {chosen[0].name}"
         )
@@ -104,49 +103,36 @@ def describe_traces(
 
 @traces.command("generate")
 @click.option("--params", type=FILE, required=True, metavar="FILE", help="TOML or JSON.")
-@click.option("--draws", type=click.Choice(["v1", "v2"]), help="Order of the random draws.")
+@click.option("--draws", metavar="VERSION", help="Order of the random draws.")
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def generate_trace(params: Path, draws: str | None, out: Path, as_json: bool) -> int:
+@DOMAIN
+def generate_trace(
+    params: Path, draws: str | None, out: Path, as_json: bool, domain: Domain
+) -> int:
     """Write a generated trace, and its header beside it.
 
     \b
       assay traces generate --params params.toml --out mine.csv
     """
-    from flows.workloads.header import check_out, write_with_header
-    from simulator.domains.pipelines.generate import generate_workload
-    from simulator.domains.pipelines.params import load_params
-    from simulator.domains.pipelines.suite_builder import LICENCE
+    from flows.toml_text import document
 
-    chosen = load_params(params)
-    if draws is not None:
-        chosen = replace(chosen, trace_draws=draws)
-    check_out(out, [params])
-    header = {
-        "source": f"simulator.domains.pipelines.generate, draws {chosen.trace_draws}",
-        "licence": LICENCE,
-        "seed": chosen.random_seed,
-        "window_seconds": chosen.duration,
-        "params": chosen.to_mapping(),
-    }
-    workload = generate_workload(chosen)
-    return _report(out, write_with_header(workload, out, chosen.ticks_per_second, header), as_json)
+    return _report(_traces(domain).generate(params, out, draws, document), as_json)
 
 
 @traces.command("check", short_help="Check traces, headers and checksums.")
-@click.argument("files", nargs=-1, metavar="[TRACE.csv|HEADER.toml|SUITE]...")
+@click.argument("files", nargs=-1, metavar="[TRACE|HEADER.toml|SUITE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check_traces(files: Sequence[str], as_json: bool) -> int:
+@DOMAIN
+def check_traces(files: Sequence[str], as_json: bool, domain: Domain) -> int:
     """Check traces, headers and checksums; everything shipped if none is named.
 
     \b
       assay traces check mine.csv
     """
-    from flows.workloads.checks import check_file, shipped_files
-
-    checked = [check_file(name) for name in files or shipped_files()]
+    checked = _traces(domain).check(files)
     if as_json:
-        found = [{**asdict(each), "ok": each.ok} for each in checked]
+        found = [{**asdict(each), "ok": each.ok} for each in checked]  # type: ignore[call-overload]
         print_line(json.dumps({"files": found, "ok": all(each.ok for each in checked)}))
     else:
         for each in checked:
@@ -156,24 +142,23 @@ def check_traces(files: Sequence[str], as_json: bool) -> int:
 
 @traces.command("formats", short_help="List the formats that can be imported.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_formats(as_json: bool) -> int:
+@DOMAIN
+def list_formats(as_json: bool, domain: Domain) -> int:
     """List the formats that can be imported, with their files and assumed figures.
 
     \b
       assay traces formats --json
     """
-    from flows.workloads.imports import FORMATS, assumption_defaults
-
+    formats = _traces(domain).formats()
     if as_json:
         found = {
-            name: {"files": each.files, "assume": assumption_defaults(each)}
-            for name, each in FORMATS.items()
+            name: {"files": each[0], "assume": dict(each[1])} for name, each in formats.items()
         }
         print_line(json.dumps({"formats": found}))
         return 0
-    for name, each in FORMATS.items():
-        print_line(f"{name:13} {each.files}")
-        for key, value in assumption_defaults(each).items():
+    for name, (files, assumed) in formats.items():
+        print_line(f"{name:13} {files}")
+        for key, value in assumed.items():
             print_line(f"{'':13}   --assume {key}={value:g}")
     return 0
 
@@ -197,13 +182,14 @@ def list_formats(as_json: bool) -> int:
     "--sample", type=SHARES, default=1.0, metavar="SHARE", help="Share of the jobs, drawn by seed."
 )
 @click.option(
-    "--ticks-per-second",
+    "--steps-per-second",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Ticks per simulated second.",
+    help="Steps per simulated second.",
 )
 @click.option("--assume", multiple=True, metavar="KEY=VALUE", help="Value that the data lacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@DOMAIN
 def import_trace(
     format_name: str,
     files: Sequence[Path],
@@ -213,9 +199,10 @@ def import_trace(
     duration: float | None,
     limit: int | None,
     sample: float,
-    ticks_per_second: int | None,
+    steps_per_second: int | None,
     assume: Sequence[str],
     as_json: bool,
+    domain: Domain,
 ) -> int:
     """Make a trace from FILEs of a public data set; its header records all assumptions.
 
@@ -226,31 +213,29 @@ def import_trace(
       assay traces import azure-2021 invocations.txt.gz --out day.csv
       assay traces import alibaba-2018 batch_task.tar.gz --limit 500 --out a.csv
     """
-    from flows.workloads.header import check_out, write_with_header
-    from flows.workloads.imports import Asked, find_format, run_import
+    from flows.toml_text import document
+    from simulator.domain_host import ImportWishes
 
     for option, seconds in (("--start", start), ("--duration", duration)):
         if seconds is not None and not math.isfinite(seconds):
             raise UserError(f"{option} is {seconds}, expected a number of seconds")
-    check_out(out, files)
-    asked = Asked(
+    wishes = ImportWishes(
         start_seconds=start,
         duration_seconds=duration,
         limit=limit,
         sample=sample,
         seed=seed,
-        ticks_per_second=ticks_per_second,
+        steps_per_second=steps_per_second,
         assume=tuple(assume),
     )
-    result = run_import(find_format(format_name), files, asked)
-    workload, rate = result.imported.workload, result.ticks_per_second
-    return _report(out, write_with_header(workload, out, rate, result.header), as_json)
+    written = _traces(domain).import_files(format_name, files, out, wishes, document)
+    return _report(written, as_json)
 
 
 @traces.command("suite", short_help="Make a suite of traces.")
-@click.argument("traces", nargs=-1, required=True, type=FILE, metavar="TRACE.csv...")
+@click.argument("traces", nargs=-1, required=True, type=FILE, metavar="TRACE...")
 @click.option("--out", type=FILE, required=True, metavar="TOML", help="The suite to write.")
-@click.option("--params", type=FILE, metavar="FILE", help="Cluster of the suite, TOML or JSON.")
+@click.option("--params", type=FILE, metavar="FILE", help="Parameters of the suite, TOML or JSON.")
 @click.option(
     "--windows",
     type=click.IntRange(1),
@@ -262,6 +247,7 @@ def import_trace(
 @click.option("--test", type=PARTS, default=0.25, show_default=True, help="Share of it.")
 @click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of the splits.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@DOMAIN
 def write_suite(
     traces: Sequence[Path],
     out: Path,
@@ -271,6 +257,7 @@ def write_suite(
     test: float,
     seed: int,
     as_json: bool,
+    domain: Domain,
 ) -> int:
     """Make a suite of traces: each, or each of its windows, is a scenario with a split.
 
@@ -280,22 +267,22 @@ def write_suite(
     \b
       assay traces suite a.csv b.csv c.csv --params cluster.toml --out abc.toml
       assay traces suite log.csv --windows 12 --seed 1 --out log-suite.toml
-      assay evaluate naive --suite log-suite.toml --split validation
+      assay evaluate POLICY.py --suite log-suite.toml --split validation
     """
-    from flows.workloads.suites import SuiteWishes, make_suite
-    from flows.workloads.tables import SUITE_EXPENDABLE, SUITE_HEADERS, scenario_mapping, suite_rows
+    from flows.toml_text import document
+    from flows.workloads import list_scenarios, scenario_mapping
+    from simulator.domain_host import SuiteWishes
 
     wishes = SuiteWishes(
         windows=windows, validation=validation, test=test, seed=seed, params=params
     )
-    made = make_suite(traces, out, wishes)
+    made = _traces(domain).make_suite(traces, out, wishes, document)
     if as_json:
-        scenarios = [scenario_mapping(each) for each in made.suite.scenarios]
+        scenarios = [scenario_mapping(each, domain) for each in made.suite.scenarios]
         found = {"suite": str(out), "scenarios": scenarios, "notes": made.notes}
         print_line(json.dumps(found))
         return 0
-    title = f"{out}: {made.suite.description}"
-    print_table(title, SUITE_HEADERS, suite_rows(made.suite), SUITE_EXPENDABLE)
+    _print_glance(str(out), list_scenarios(made.suite, domain))
     for note in made.notes:
         print_line(f"  {note}")
     print_line(f"to see its load: assay traces describe {out}")
@@ -304,18 +291,18 @@ def write_suite(
 
 
 def _described(
-    name: str, scenario: str | None, split: str | None, params: Path | None
+    name: str, scenario: str | None, split: str | None, params: Path | None, domain: Domain
 ) -> Sequence[Scenario]:
-    from simulator.domains.pipelines.library import load_suite
+    from simulator.suites import load_suite, suite_names
 
     path = Path(name)
-    if path.suffix == ".csv":
+    if path.suffix not in ("", ".toml") and name not in suite_names(domain):
         if scenario is not None or split is not None:
             raise UserError("--scenario and --split choose within a suite, not within a trace")
-        return [_trace_scenario(path, params)]
+        return [_traces(domain).open_trace(path, params)]
     if params is not None:
         raise UserError("--params goes with a trace file: a suite sets its own parameters")
-    suite = load_suite(name)
+    suite = load_suite(name, domain)
     found = suite.scenarios if split is None else suite.split(split)
     if scenario is not None:
         found = tuple(each for each in found if each.name == scenario)
@@ -327,55 +314,33 @@ def _described(
     return found
 
 
-def _trace_scenario(path: Path, params: Path | None) -> Scenario:
-    """Return a trace on its cluster; without --params, its header and arrivals set parameters."""
-    from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND
-    from flows.workloads.header import header_path, read_header
-    from simulator.domains.pipelines.cell import scenario_from_files
-    from simulator.domains.pipelines.params import Params, load_params
-    from simulator.domains.pipelines.tracefile import read_trace
-
-    if params is not None:
-        return scenario_from_files(path, load_params(params))
-    header = read_header(path) or {}
-    own = header.get("params")
-    if isinstance(own, dict):
-        return scenario_from_files(path, Params.from_mapping(own, str(header_path(path))))
-    rate = header.get("ticks_per_second", DEFAULT_TICKS_PER_SECOND)
-    duration = header.get("window_seconds")
-    if duration is None:
-        pipelines = read_trace(path, DEFAULT_TICKS_PER_SECOND).pipelines
-        last = pipelines[-1].arrival_tick if pipelines else 0
-        duration = last // DEFAULT_TICKS_PER_SECOND + 1
-    found = {"duration": duration, "ticks_per_second": rate}
-    return scenario_from_files(path, Params.from_mapping(found, str(header_path(path))))
+def _traces(domain: Domain) -> Traces:
+    """Return what the domain does with traces; refuse one that has none."""
+    found: Traces | None = domain.hosted("traces")
+    if found is None:
+        raise UserError(
+            f"domain {domain.name} has no traces in files of their own: write its scenarios in a "
+            "suite file"
+        )
+    return found
 
 
-def _report(out: Path, header: dict[str, Any], as_json: bool) -> int:
-    from flows.workloads.header import header_path
+def _print_glance(name: str, glance: Glance) -> None:
+    print_table(f"{name}: {glance.title}", glance.headers, glance.rows, glance.expendable)
 
+
+def _report(written: Written, as_json: bool) -> int:
     if as_json:
-        print_line(json.dumps({"trace": str(out), "header": header}))
+        print_line(json.dumps({"trace": str(written.trace), "header": written.header}))
         return 0
-    print_line(
-        f"{header['pipelines']} pipelines with {header['operators']} operators are in {out}, "
-        f"source and assumptions are in {header_path(out)}"
-    )
-    for each in header.get("left_out", ()):
-        jobs, tasks = each["jobs"], each["tasks"]
-        inside = f" with {tasks} tasks" if tasks != jobs else ""
-        print_line(f"  left out: {jobs} jobs{inside}, {each['reason']}")
-    for each in header.get("assumptions", ()):
-        print_line(f"  assumed: {each}")
+    for line in written.lines:
+        print_line(line)
     return 0
 
 
 def _print_checked(checked: Checked) -> None:
-    size = f"{checked.pipelines} pipelines, {checked.operators} operators"
-    if checked.kind == "suite" and checked.ok:
-        size = f"{checked.scenarios} scenarios, {size}"
     if checked.ok:
-        print_line(f"ok   {checked.file}: {size}")
+        print_line(f"ok   {checked.file}: {checked.size}")
     else:
         print_line(f"BAD  {checked.file}")
     for note in checked.notes:

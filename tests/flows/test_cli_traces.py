@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.workloads import describe, description_mapping, list_scenarios
+from simulator.domain import find_domain
 from simulator.domains.pipelines.library import load_suite
-from simulator.suites import traces_folder
+from simulator.suites import Suite, traces_folder
 from tests.support.in_process import command
 
 Capsys = pytest.CaptureFixture[str]
@@ -250,3 +252,38 @@ def test_a_toml_file_that_is_no_header_is_never_overwritten(
 
     assert done.code == 2
     assert "is no trace's header" in done.err
+
+
+def test_scenarios_of_a_domain_of_data_alone_are_listed_and_described(capsys: Capsys) -> None:
+    faas = find_domain("faas")
+    suite = Suite(name="one", description="one scenario", scenarios=(faas.cell.canary(),))
+
+    table = list_scenarios(suite, faas)
+    page = describe(faas.cell.canary(), faas)
+    values = description_mapping(faas.cell.canary(), faas)
+    done = command(capsys, "traces", "list", "--domain", "faas")
+
+    assert list(table.headers)[:4] == ["scenario", "split", "family", "invocations"]
+    assert table.rows[0][0] == "canary"
+    assert page.startswith("canary: ") and " functions" in page and "settings:" in page
+    assert json.loads(json.dumps(values))["functions"] >= 1
+    assert done.code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["formats"],
+        ["check", "a.csv"],
+        ["describe", "a.csv"],
+        ["generate", "--params", "p.toml", "--out", "a.csv"],
+        ["import", "swf", "log.swf", "--out", "a.csv"],
+        ["suite", "a.csv", "--out", "a.toml"],
+    ],
+)
+def test_a_domain_without_traces_says_so_in_one_line(capsys: Capsys, words: list[str]) -> None:
+    done = command(capsys, "traces", *words, "--domain", "faas")
+
+    assert done.code == 2
+    assert "domain faas has no traces in files of their own" in done.err
+    assert done.err.count("\n") == 1

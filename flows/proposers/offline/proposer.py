@@ -40,7 +40,7 @@ TRAILING_CHANCE = 0.5
 """How often tuning looks only at the scenarios in which the parent trails."""
 
 TRIES = 50
-"""How often an operator is repeated when the policy it made was already tried."""
+"""How often a move is repeated when the policy it made was already tried."""
 
 LAST_TRIES = 10_000
 """How many genomes from anywhere are drawn before the space counts as exhausted."""
@@ -102,7 +102,7 @@ class _Draw:
         self.rng = random.Random(f"{request.seed}/{request.iteration}/{slot}")
 
     def freely(self, parents: Sequence[Parent]) -> Proposal:
-        """Begin with the seeds, then draw an operator and parents."""
+        """Begin with the seeds, then draw a move and parents."""
         rng, space = self.rng, self.space
         number = self.slot + sum(each.origin == "offline" for each in self.request.attempts)
         if number < len(space.SEEDS):

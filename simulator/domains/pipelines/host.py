@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from simulator.domains.pipelines import offline as space
+from simulator.domains.pipelines import traces
 from simulator.domains.pipelines.cell import scenario_from_files
 from simulator.domains.pipelines.contract_page import contract_page
 from simulator.domains.pipelines.diagnoses import diagnose
@@ -11,8 +12,27 @@ from simulator.domains.pipelines.outline import outline
 from simulator.domains.pipelines.paper import published
 from simulator.domains.pipelines.params import Params, load_params
 from simulator.domains.pipelines.scenario import Scenario
+from simulator.domains.pipelines.traces.tables import (
+    capacities,
+    describe_scenario,
+    glance,
+    workload_figures,
+)
 
-__all__ = ["contract_page", "diagnose", "open_files", "outline", "published", "redraw", "space"]
+__all__ = [
+    "capacities",
+    "contract_page",
+    "describe_scenario",
+    "diagnose",
+    "glance",
+    "open_files",
+    "outline",
+    "published",
+    "redraw",
+    "space",
+    "traces",
+    "workload_figures",
+]
 
 
 def open_files(trace: Path | None, params: Path | None) -> tuple[Scenario, str]:

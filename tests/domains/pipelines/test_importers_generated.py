@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from flows.workloads.imports import FORMATS
 from simulator.domains.pipelines.importers.records import NOT_SAMPLED, Imported, Selection
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
+from simulator.domains.pipelines.traces.imports import FORMATS
 from simulator.errors import TraceError
 from tests.support.workload_files import WRITERS, Made
 

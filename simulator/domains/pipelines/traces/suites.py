@@ -4,50 +4,29 @@ import math
 import os
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows import toml_text
-from flows.errors import UserError
-from flows.workloads.checks import DEFAULT_TICKS_PER_SECOND
-from flows.workloads.header import (
+from simulator.domain_host import MadeSuite, SuiteWishes, Toml
+from simulator.domains.pipelines.describe import critical_path_seconds
+from simulator.domains.pipelines.library import load_suite
+from simulator.domains.pipelines.params import Params, read_mapping
+from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, read_trace
+from simulator.domains.pipelines.traces.checks import DEFAULT_TICKS_PER_SECOND
+from simulator.domains.pipelines.traces.header import (
     header_path,
     read_header,
     text_sha256,
     write_with_header,
 )
-from simulator.domains.pipelines.describe import critical_path_seconds
-from simulator.domains.pipelines.library import load_suite
-from simulator.domains.pipelines.params import Params, read_mapping
-from simulator.domains.pipelines.scenario import Scenario
-from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, read_trace
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError, TraceError
-from simulator.suites import MAX_SCENARIOS, SPLITS, Suite
+from simulator.suites import MAX_SCENARIOS, SPLITS
 from simulator.textfile import read_text, write_text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuiteWishes:
-    """How traces become a suite: windows of each, shares of the held-out splits, the cluster."""
-
-    windows: int = 1
-    validation: float = 0.25
-    test: float = 0.25
-    seed: int = 0
-    params: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MadeSuite:
-    """A suite that was written, and what a person should know about it."""
-
-    suite: Suite[Scenario]
-    notes: tuple[str, ...]
-
-
-def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes) -> MadeSuite:
+def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes, toml: Toml) -> MadeSuite:
     """Write a suite file, and a trace for each window; the suite is read back before it is left.
 
     Equal traces and wishes give equal bytes. Each split gets a scenario at least; windows of one
@@ -58,7 +37,7 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes) -> MadeSu
     notes: list[str] = []
     groups: list[list[dict[str, Any]]] = []
     for trace in traces:
-        entries = _scenarios(trace, out, wishes.windows, cluster, notes)
+        entries = _scenarios(trace, out, wishes.windows, cluster, notes, toml)
         if wishes.windows >= len(SPLITS) or not groups:
             groups.append(entries)
         else:
@@ -69,18 +48,23 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes) -> MadeSu
             entry["split"] = split
     entries = [entry for group in groups for entry in group]
     if len(entries) > MAX_SCENARIOS:
-        raise UserError(f"{len(entries)} scenarios, expected {MAX_SCENARIOS} at most")
+        raise InputError(f"{len(entries)} scenarios, expected {MAX_SCENARIOS} at most")
     names = ", ".join(trace.name for trace in traces)
     written = f"made of {names}; splits drawn by seed {wishes.seed}"
     for number, entry in enumerate(entries):
         entry["params"].setdefault("random_seed", wishes.seed + number)
     suite = {"name": out.stem, "description": written, "scenarios": entries}
-    write_text(out, toml_text.document(suite), InputError)
+    write_text(out, toml(suite), InputError)
     return MadeSuite(suite=load_suite(out), notes=tuple(notes))
 
 
 def _scenarios(
-    trace: Path, out: Path, windows: int, cluster: Mapping[str, Any], notes: list[str]
+    trace: Path,
+    out: Path,
+    windows: int,
+    cluster: Mapping[str, Any],
+    notes: list[str],
+    toml: Toml,
 ) -> list[dict[str, Any]]:
     """Return the scenarios of a trace, without their splits."""
     header = read_header(trace) or {}
@@ -101,7 +85,7 @@ def _scenarios(
             name = f"{trace.stem}-{number}"
             path = out.parent / f"{out.stem}-{name}.csv"
             about = {"window": f"{number} of {windows}", "window_seconds": length}
-            write_with_header(part, path, rate, {**_inherited(header, trace), **about})
+            write_with_header(part, path, rate, {**_inherited(header, trace), **about}, toml)
         text = read_text(path, TraceError, MAX_TRACE_BYTES)
         params = {**cluster, "duration": seconds, "ticks_per_second": rate}
         entries.append(
@@ -162,14 +146,14 @@ def _never_done(name: str, workload: Workload, seconds: float, ticks: float) -> 
 def _splits(count: int, wishes: SuiteWishes, draw: random.Random) -> list[str]:
     """Return a split for each of ``count`` scenarios, drawn at random."""
     if count < len(SPLITS):
-        raise UserError(
+        raise InputError(
             f"{count} scenarios are too few for the splits {', '.join(SPLITS)}: give more traces, "
             "or cut each into --windows"
         )
     held_out = [max(1, round(share * count)) for share in (wishes.validation, wishes.test)]
     train = count - sum(held_out)
     if train < 1:
-        raise UserError(
+        raise InputError(
             f"--validation {wishes.validation:g} and --test {wishes.test:g} leave none of {count} "
             "scenarios to train on: choose smaller shares"
         )
@@ -181,16 +165,16 @@ def _splits(count: int, wishes: SuiteWishes, draw: random.Random) -> list[str]:
 
 def _check_out(out: Path, traces: Sequence[Path]) -> None:
     if out.suffix != ".toml" or out.is_dir():
-        raise UserError(f"--out is {str(out)!r}, expected a file name ending in .toml")
+        raise InputError(f"--out is {str(out)!r}, expected a file name ending in .toml")
     stems = [trace.stem for trace in traces]
     for trace in traces:
         if out.resolve() == header_path(trace).resolve():
-            raise UserError(f"--out would overwrite the header of {trace}: choose another name")
+            raise InputError(f"--out would overwrite the header of {trace}: choose another name")
         if stems.count(trace.stem) > 1:
-            raise UserError(f"two traces are named {trace.stem}: scenarios need different names")
+            raise InputError(f"two traces are named {trace.stem}: scenarios need different names")
     if out.exists() and "scenarios" not in read_mapping(out):
-        raise UserError(f"{out} would be overwritten, but is no suite: choose another --out")
+        raise InputError(f"{out} would be overwritten, but is no suite: choose another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{out.parent} cannot be made: {error.strerror}") from None
+        raise InputError(f"{out.parent} cannot be made: {error.strerror}") from None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flows.cli.traces import describe_traces
 from flows.toml_text import document
-from flows.workloads.checks import check_file
+from simulator.domains.pipelines.traces.checks import check_file
 from simulator.errors import InputError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

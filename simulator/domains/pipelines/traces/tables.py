@@ -1,28 +1,27 @@
-"""Texts about workloads: suites at a glance, one workload in full, load over pool sizes."""
+"""Texts about workloads: scenarios at a glance, one workload in full, load over pool sizes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from simulator.domain_host import Glance
+from simulator.domains.pipelines.cell import scenario_from_files
 from simulator.domains.pipelines.describe import (
     BARS,
-    Description,
     describe,
     operator_seconds,
     render_description,
 )
 from simulator.domains.pipelines.estimator import peak_memory_gb
-from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.params import Params, load_params
 from simulator.domains.pipelines.scenario import Scenario
-from simulator.suites import Suite
+from simulator.domains.pipelines.tracefile import read_trace
+from simulator.domains.pipelines.traces.checks import DEFAULT_TICKS_PER_SECOND
+from simulator.domains.pipelines.traces.header import header_path, read_header
 
 POOL_SCALES = (0.25, 0.5, 1, 2, 4)
 SHORT_COLUMNS = 20
-SUITE_HEADERS = (
-    "scenario", "split", "family", "pipelines", "operators", "seconds", "pools", "cpus", "GB",
-)  # fmt: skip
-SUITE_EXPENDABLE = ("family", "seconds", "operators", "pools", "GB", "cpus")
-"""Columns that a narrow terminal omits, the first ones first."""
 GLANCE_HEADERS = (
     "scenario", "arrivals", "operators", "GB p50", "GB max", "path s p50", "path s max",
     "cpu load", "memory",
@@ -42,27 +41,24 @@ class PoolSize:
     """Operators whose peak memory is more than a pool has."""
 
 
-def scenario_mapping(scenario: Scenario) -> dict[str, Any]:
-    """Return what ``assay traces list`` shows of a scenario."""
+def capacities(scenario: Scenario) -> dict[str, int | float]:
+    """Return what a scenario's cluster has, for lists of scenarios."""
     params = scenario.params
     return {
-        "name": scenario.name,
-        "split": scenario.split,
-        "family": scenario.family,
-        "pipelines": len(scenario.workload.pipelines),
-        "operators": sum(len(each.operators) for each in scenario.workload.pipelines),
-        "duration_seconds": params.duration,
         "pools": params.num_pools,
         "cpus_per_pool": params.cpus_per_pool,
         "ram_gb_per_pool": params.ram_gb_per_pool,
-        "sha256": scenario.sha256,
     }
 
 
-def suite_rows(suite: Suite[Scenario]) -> list[list[str]]:
-    """Return a row under ``SUITE_HEADERS`` for each scenario."""
-    rows = [list(scenario_mapping(scenario).values())[:-1] for scenario in suite.scenarios]
-    return [[str(cell) for cell in row] for row in rows]
+def glance(scenarios: Sequence[Scenario]) -> Glance:
+    """Return a table of workloads, one a row."""
+    return Glance(
+        title="load over capacity with one cpu for each operator",
+        headers=GLANCE_HEADERS,
+        rows=glance_rows(scenarios),
+        expendable=GLANCE_EXPENDABLE,
+    )
 
 
 def glance_rows(scenarios: Sequence[Scenario]) -> list[list[str]]:
@@ -85,7 +81,7 @@ def glance_rows(scenarios: Sequence[Scenario]) -> list[list[str]]:
     return rows
 
 
-def description_text(scenario: Scenario) -> str:
+def describe_scenario(scenario: Scenario) -> list[str]:
     """Return the page about one workload on its cluster."""
     params = scenario.params
     lines = [
@@ -98,14 +94,13 @@ def description_text(scenario: Scenario) -> str:
         shares = f"cpu {size.cpu_share:8.1%}   memory {size.memory_share:8.1%}"
         fit = f"   {size.too_large} operators fit in no pool" if size.too_large else ""
         lines.append(f"  {size.cpus:6g} cpus {size.ram_gb:7g} GB   {shares}{fit}")
-    return "\n".join(lines)
+    return lines
 
 
-def description_mapping(scenario: Scenario) -> dict[str, Any]:
+def workload_figures(scenario: Scenario) -> dict[str, Any]:
     """Return the page about one workload as plain values."""
-    found: Description = describe(scenario)
     sizes = [asdict(size) for size in pool_sizes(scenario)]
-    return {**scenario_mapping(scenario), **asdict(found), "pool_sizes": sizes}
+    return {**asdict(describe(scenario)), "pool_sizes": sizes}
 
 
 def pool_sizes(scenario: Scenario) -> list[PoolSize]:
@@ -138,3 +133,21 @@ def _short_arrivals(counts: Sequence[int]) -> str:
     sums = [sum(counts[start : start + width]) for start in range(0, len(counts), width)]
     most = max(sums, default=0) or 1
     return "".join(BARS[-(-each * (len(BARS) - 1) // most)] for each in sums)
+
+
+def open_trace(path: Path, params: Path | None) -> Scenario:
+    """Return a trace on its cluster; without parameters, header and arrivals set them."""
+    if params is not None:
+        return scenario_from_files(path, load_params(params))
+    header = read_header(path) or {}
+    own = header.get("params")
+    if isinstance(own, dict):
+        return scenario_from_files(path, Params.from_mapping(own, str(header_path(path))))
+    rate = header.get("ticks_per_second", DEFAULT_TICKS_PER_SECOND)
+    duration = header.get("window_seconds")
+    if duration is None:
+        pipelines = read_trace(path, DEFAULT_TICKS_PER_SECOND).pipelines
+        last = pipelines[-1].arrival_tick if pipelines else 0
+        duration = last // DEFAULT_TICKS_PER_SECOND + 1
+    found = {"duration": duration, "ticks_per_second": rate}
+    return scenario_from_files(path, Params.from_mapping(found, str(header_path(path))))

@@ -138,7 +138,7 @@ def test_assumed_figures_can_be_changed_and_are_recorded(capsys: Capsys, tmp_pat
 
 
 def test_a_clock_can_be_chosen(capsys: Capsys, tmp_path: Path) -> None:
-    _, out = take(capsys, "swf", tmp_path, "--ticks-per-second", 1000)
+    _, out = take(capsys, "swf", tmp_path, "--steps-per-second", 1000)
 
     _, header = read_back(out)
     assert header["ticks_per_second"] == 1000

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows import toml_text
-from flows.errors import UserError
-from simulator.domains.pipelines.params import read_mapping
+from simulator.domain_host import Toml, Written
+from simulator.domains.pipelines.generate import generate_workload
+from simulator.domains.pipelines.params import Params, load_params, read_mapping
+from simulator.domains.pipelines.suite_builder import LICENCE
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
 from simulator.domains.pipelines.workload import Workload
-from simulator.errors import TraceError
+from simulator.errors import InputError, TraceError
 from simulator.textfile import write_text
 
 Header = Mapping[str, Any]
@@ -28,7 +29,7 @@ def read_header(trace: Path) -> dict[str, Any] | None:
 
 
 def write_with_header(
-    workload: Workload, out: Path, ticks_per_second: int, header: Header
+    workload: Workload, out: Path, ticks_per_second: int, header: Header, toml: Toml
 ) -> dict[str, Any]:
     """Write a trace and its header; return the header with counts and checksum filled in.
 
@@ -46,25 +47,56 @@ def write_with_header(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{out.parent} cannot be made: {error.strerror}") from None
+        raise InputError(f"{out.parent} cannot be made: {error.strerror}") from None
     write_text(out, text, TraceError)
-    write_text(header_path(out), toml_text.document(full), TraceError)
+    write_text(header_path(out), toml(full), TraceError)
     return full
+
+
+def generate(params: Path, out: Path, draws: str | None, toml: Toml) -> Written:
+    """Write the trace that the generator makes from a file of parameters."""
+    chosen = load_params(params)
+    if draws is not None:
+        chosen = Params.from_mapping({**chosen.to_mapping(), "trace_draws": draws}, "--draws")
+    check_out(out, [params])
+    header = {
+        "source": f"simulator.domains.pipelines.generate, draws {chosen.trace_draws}",
+        "licence": LICENCE,
+        "seed": chosen.random_seed,
+        "window_seconds": chosen.duration,
+        "params": chosen.to_mapping(),
+    }
+    workload = generate_workload(chosen)
+    return written(out, write_with_header(workload, out, chosen.ticks_per_second, header, toml))
+
+
+def written(out: Path, header: dict[str, Any]) -> Written:
+    """Return what a person should know about a trace that was written with this header."""
+    lines = [
+        f"{header['pipelines']} pipelines with {header['operators']} operators are in {out}, "
+        f"source and assumptions are in {header_path(out)}"
+    ]
+    for each in header.get("left_out", ()):
+        jobs, tasks = each["jobs"], each["tasks"]
+        inside = f" with {tasks} tasks" if tasks != jobs else ""
+        lines.append(f"  left out: {jobs} jobs{inside}, {each['reason']}")
+    lines += [f"  assumed: {each}" for each in header.get("assumptions", ())]
+    return Written(trace=out, header=header, lines=tuple(lines))
 
 
 def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
     """Refuse a name for a new trace if its header would overwrite another file."""
     if out.suffix != ".csv" or out.is_dir():
-        raise UserError(
+        raise InputError(
             f"--out is {str(out)!r}, expected a file name ending in .csv: the header is written "
             "beside it as .toml"
         )
     beside = header_path(out)
     for path in inputs:
         if path.resolve() in (out.resolve(), beside.resolve()):
-            raise UserError(f"--out would overwrite the input {path}: choose another name")
+            raise InputError(f"--out would overwrite the input {path}: choose another name")
     if beside.exists() and "sha256" not in read_mapping(beside):
-        raise UserError(f"{beside} would be overwritten, but is no trace's header: rename --out")
+        raise InputError(f"{beside} would be overwritten, but is no trace's header: rename --out")
 
 
 def count_operators(workload: Workload) -> int:

@@ -1,15 +1,20 @@
 """Checks of trace files, their headers and suites: what is wrong with a file, all of it at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.workloads.header import count_operators, header_path, read_header, text_sha256
 from simulator.domains.pipelines.library import load_suite, suite_names
 from simulator.domains.pipelines.params import read_mapping
 from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, parse_trace
+from simulator.domains.pipelines.traces.header import (
+    count_operators,
+    header_path,
+    read_header,
+    text_sha256,
+)
 from simulator.errors import InputError, TraceError
 from simulator.suites import traces_folder
 from simulator.textfile import read_text, show
@@ -35,6 +40,17 @@ class Checked:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+    @property
+    def size(self) -> str:
+        """How much there is in it, in words."""
+        found = f"{self.pipelines} pipelines, {self.operators} operators"
+        return f"{self.scenarios} scenarios, {found}" if self.kind == "suite" else found
+
+
+def check(names: Sequence[str]) -> list[Checked]:
+    """Return what is right and wrong with each of these files; with all that ship without any."""
+    return [check_file(name) for name in names or shipped_files()]
 
 
 def check_file(name: str) -> Checked:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.errors import UserError
+from simulator.domain_host import ImportWishes, Toml, Written
 from simulator.domains.pipelines.importers.alibaba_2018 import import_alibaba_2018
 from simulator.domains.pipelines.importers.azure_2019 import import_azure_2019
 from simulator.domains.pipelines.importers.azure_2021 import import_azure_2021
@@ -16,6 +16,8 @@ from simulator.domains.pipelines.importers.records import Imported, Selection
 from simulator.domains.pipelines.importers.swf import import_swf
 from simulator.domains.pipelines.importers.wfcommons import import_wfcommons
 from simulator.domains.pipelines.tracefile import MAX_TRACE_NUMBER
+from simulator.domains.pipelines.traces.header import check_out, write_with_header, written
+from simulator.errors import InputError
 from simulator.textfile import show
 
 MINUTE = 60
@@ -61,51 +63,37 @@ FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a person asks of an import; None leaves a value to the format."""
-
-    start_seconds: float | None = None
-    duration_seconds: float | None = None
-    limit: int | None = None
-    sample: float = 1.0
-    seed: int = 0
-    ticks_per_second: int | None = None
-    assume: tuple[str, ...] = ()
+def formats() -> dict[str, tuple[str, dict[str, int | float]]]:
+    """Return for each format the files that it takes and the figures that it assumes."""
+    return {name: (each.files, assumption_defaults(each)) for name, each in FORMATS.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportResult:
-    """An imported workload, its clock, and everything that its header must say."""
-
-    imported: Imported
-    ticks_per_second: int
-    header: dict[str, Any]
-
-
-def run_import(chosen: Format, files: Sequence[Path], asked: Asked) -> ImportResult:
-    """Return the workload in ``files``; equal files and wishes give an equal workload."""
+def import_files(
+    name: str, files: Sequence[Path], out: Path, asked: ImportWishes, toml: Toml
+) -> Written:
+    """Write the workload in ``files`` as a trace; equal files and wishes give equal bytes."""
+    check_out(out, files)
+    chosen = find_format(name)
     _check_count(chosen, files)
     selection = _selection(chosen, asked)
     figures = assumption_defaults(chosen)
     assumed = _assumptions(chosen, figures, asked.assume)
     imported = chosen.function(*_places(chosen, files), selection, **assumed)
     header = _header(chosen, files, imported, selection, {**figures, **assumed})
-    return ImportResult(
-        imported=imported, ticks_per_second=selection.ticks_per_second, header=header
-    )
+    rate = selection.ticks_per_second
+    return written(out, write_with_header(imported.workload, out, rate, header, toml))
 
 
 def find_format(name: str) -> Format:
     """Return a format by its name."""
     if name not in FORMATS:
-        raise UserError(f"unknown format {name!r}, expected {', '.join(FORMATS)}")
+        raise InputError(f"unknown format {name!r}, expected {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
 def _check_count(chosen: Format, files: Sequence[Path]) -> None:
     if len(files) < chosen.least or (chosen.most is not None and len(files) > chosen.most):
-        raise UserError(f"{chosen.name} takes {chosen.files}, but {len(files)} files were given")
+        raise InputError(f"{chosen.name} takes {chosen.files}, but {len(files)} files were given")
 
 
 def _places(chosen: Format, files: Sequence[Path]) -> list[Any]:
@@ -115,7 +103,7 @@ def _places(chosen: Format, files: Sequence[Path]) -> list[Any]:
     return [*files, *[None] * (chosen.most - len(files))]
 
 
-def _selection(chosen: Format, asked: Asked) -> Selection:
+def _selection(chosen: Format, asked: ImportWishes) -> Selection:
     default: Selection = inspect.signature(chosen.function).parameters["selection"].default
     for option, seconds in (
         ("--start", asked.start_seconds),
@@ -124,9 +112,9 @@ def _selection(chosen: Format, asked: Asked) -> Selection:
         if seconds is None:
             continue
         if chosen.clock_seconds is None:
-            raise UserError(f"{chosen.name} records no times: leave out --start and --duration")
+            raise InputError(f"{chosen.name} records no times: leave out --start and --duration")
         if chosen.clock_seconds and seconds % chosen.clock_seconds:
-            raise UserError(
+            raise InputError(
                 f"{option} is {seconds:g}, expected a multiple of {chosen.clock_seconds}: "
                 f"the times of {chosen.name} are in whole minutes"
             )
@@ -136,7 +124,7 @@ def _selection(chosen: Format, asked: Asked) -> Selection:
         limit=asked.limit,
         sample=asked.sample,
         seed=asked.seed,
-        ticks_per_second=asked.ticks_per_second or default.ticks_per_second,
+        ticks_per_second=asked.steps_per_second or default.ticks_per_second,
     )
 
 
@@ -149,7 +137,7 @@ def _assumptions(
         key, equals, text = pair.partition("=")
         if not equals or key not in keys:
             allowed = ", ".join(f"{name}={value:g}" for name, value in keys.items())
-            raise UserError(
+            raise InputError(
                 f"--assume {show(pair)} is unknown, expected of {chosen.name}: "
                 f"{allowed or 'nothing, it has no figures to assume'}"
             )
@@ -160,7 +148,7 @@ def _assumptions(
             value = math.nan
         if not 0 <= value <= MAX_TRACE_NUMBER:
             kind = "a whole number" if whole else "a number"
-            raise UserError(
+            raise InputError(
                 f"--assume {key} is {show(text)}, expected {kind} from 0 to {MAX_TRACE_NUMBER:g}"
             )
         found[key] = value
