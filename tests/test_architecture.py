@@ -49,6 +49,24 @@ MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
 
 
+OF_A_DOMAIN = frozenset(
+    "pipeline pipelines priority priorities tick ticks latency latencies operators pool pools "
+    "naive eudoxia".split()
+)
+"""Words that only a domain's own folder says, beside the names of the shipped domains."""
+NOT_OF_A_DOMAIN = (
+    "work pool",
+    "ThreadPoolExecutor",
+    "connection to the pool",
+    "clock ticks since boot",
+    "OPERATORS",  # of the search: mutate, crossover
+)
+"""What other things than a domain's are called."""
+STILL_OF_PIPELINES = ("flows/report/",)
+"""What still has to become a domain's, or to take its words from one."""
+READ_AS_TEXT = (".py", ".sql", ".j2", ".js", ".css", ".txt", ".md")
+
+
 @cache
 def files() -> dict[str, Path]:
     """Return every module of the three packages by its dotted name, shipped policies left out."""
@@ -215,6 +233,39 @@ def test_files_and_functions_stay_small() -> None:
                     offenders.append(f"{where}: {node.name} has {length} lines")
 
     assert not offenders, listed(offenders)
+
+
+def test_only_a_domain_has_words_of_a_domain() -> None:
+    """A word counts in names too: ``every_tick`` and ``LatencyTable`` say it."""
+    shipped = {path.parent.name for path in (ROOT / "simulator/domains").glob("*/domain.toml")}
+
+    found = [
+        f"{name}, line {number}: {', '.join(sorted(words))}"
+        for name, number, line in lines_outside_domains()
+        if (words := words_in(line) & (OF_A_DOMAIN | shipped))
+    ]
+
+    told = [line for line in found if not line.startswith(STILL_OF_PIPELINES)]
+    assert told == [], listed(told)
+    needless = [each for each in STILL_OF_PIPELINES if not any(f.startswith(each) for f in found)]
+    assert needless == [], f"remove from STILL_OF_PIPELINES: {needless}"
+
+
+def lines_outside_domains() -> Iterator[tuple[str, int, str]]:
+    """Yield the lines of all that has to know no domain, as (file, number, line)."""
+    for top_folder in ("flows", "sandbox", "simulator/cell"):
+        for path in sorted((ROOT / top_folder).rglob("*")):
+            name = path.relative_to(ROOT).as_posix()
+            if path.suffix in READ_AS_TEXT and "/vendor" not in name:
+                for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+                    yield name, number, line
+
+
+def words_in(line: str) -> set[str]:
+    """Return the words of a line in lower case; names are taken apart."""
+    for other in NOT_OF_A_DOMAIN:
+        line = line.replace(other, "")
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", line)}
 
 
 def test_the_simulator_has_no_hidden_inputs() -> None:

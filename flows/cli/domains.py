@@ -33,7 +33,7 @@ def domains() -> None:
 
     \b
       assay domains list
-      assay domains show pipelines
+      assay domains show ./my_domain
       assay domains check my_domain
     """
 
@@ -75,7 +75,6 @@ def show_domain(name: str, as_json: bool) -> int:
     """Print what a domain says of itself: objectives, figures, policies, suites.
 
     \b
-      assay domains show pipelines
       assay domains show ./my_domain
     """
     from simulator.domain import find_domain
