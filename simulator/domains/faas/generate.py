@@ -2,6 +2,9 @@
 
 Every function of every table draws from a stream of its own, seeded by ``seed``, the table's place
 and the function's place in it, so a table that is added or changed leaves the others as they were.
+
+Only ``Generator.random`` is drawn from, and each gap between arrivals is rounded to a microsecond
+before it is added, so that a seed gives the same invocations on every machine and version of numpy.
 """
 
 import math
@@ -40,7 +43,7 @@ class Traffic:
     """Of ``cron``: one invocation of each function at every multiple. Of ``diurnal``: a day."""
     on_seconds: float
     off_seconds: float
-    window: tuple[float, float]
+    window_us: tuple[int, int]
 
 
 def generate_invocations(
@@ -55,8 +58,7 @@ def generate_invocations(
         for place, function in enumerate(traffic.functions):
             rng = np.random.default_rng([seed, entry.place, place])
             rate = traffic.rate * shares[place] / math.fsum(shares)
-            for seconds in _KINDS[traffic.arrivals](traffic, rate, rng):
-                time = round(seconds * US)
+            for time in _KINDS[traffic.arrivals](traffic, rate, rng):
                 if time < duration_us:
                     rows.append((time, function, _service_us(traffic, rng)))
                 if len(rows) > MAX_INVOCATIONS:
@@ -78,15 +80,10 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
     arrivals = entry.choice("arrivals", ARRIVALS, "steady")
     if arrivals == "cron" and "per_second" in entry.values:
         raise entry.error("per_second", "expected none, as period_seconds says how often")
-    whole = Decimal(duration_us) / US
 
     def number(key: str, low: Decimal, high: int, default: Decimal | None = None) -> float:
         return float(entry.decimal(key, low, high, default))
 
-    window = (
-        number("from_seconds", Decimal(0), MAX_SECONDS, Decimal(0)),
-        number("to_seconds", Decimal(0), MAX_SECONDS, whole),
-    )
     return Traffic(
         functions=tuple(numbers[each] for each in names),
         arrivals=arrivals,
@@ -98,53 +95,54 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
         period_seconds=number("period_seconds", LEAST, MAX_SECONDS, Decimal(60)),
         on_seconds=number("on_seconds", LEAST, MAX_SECONDS, Decimal(10)),
         off_seconds=number("off_seconds", LEAST, MAX_SECONDS, Decimal(50)),
-        window=window,
+        window_us=(
+            entry.microseconds("from_seconds", 0, 0),
+            entry.microseconds("to_seconds", 0, duration_us),
+        ),
     )
 
 
-def _steady(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+def _steady(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[int]:
     """A Poisson process."""
-    time, end = traffic.window
+    time, end = traffic.window_us
     while True:
-        time += float(rng.exponential(1 / rate))
+        time += _gap_us(rng, 1 / rate)
         if time >= end:
             return
         yield time
 
 
-def _bursty(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+def _bursty(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[int]:
     """A Poisson process that is switched on and off for exponential stretches."""
-    time, end = traffic.window
+    time, end = traffic.window_us
     on, off = traffic.on_seconds, traffic.off_seconds
     busy_rate = rate * (on + off) / on
     while time < end:
-        time += float(rng.exponential(off))
-        switch = time + float(rng.exponential(on))
+        time += _gap_us(rng, off)
+        switch = time + _gap_us(rng, on)
         while True:
-            time += float(rng.exponential(1 / busy_rate))
+            time += _gap_us(rng, 1 / busy_rate)
             if time >= min(switch, end):
                 time = switch
                 break
             yield time
 
 
-def _cron(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+def _cron(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[int]:
     """One invocation at every multiple of the period within the window."""
-    begin, end = traffic.window
-    tick = math.ceil(begin / traffic.period_seconds)
-    while tick * traffic.period_seconds < end:
-        yield tick * traffic.period_seconds
-        tick += 1
+    begin, end = traffic.window_us
+    period_us = round(traffic.period_seconds * US)
+    yield from range(-(-begin // period_us) * period_us, end, period_us)
 
 
-def _diurnal(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[float]:
+def _diurnal(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[int]:
     """A Poisson process whose rate is a sine wave from 0 to twice the mean, thinned."""
-    time, end = traffic.window
+    time, end = traffic.window_us
     while True:
-        time += float(rng.exponential(1 / (2 * rate)))
+        time += _gap_us(rng, 1 / (2 * rate))
         if time >= end:
             return
-        wave = (1 + math.sin(2 * math.pi * time / traffic.period_seconds)) / 2
+        wave = (1 + math.sin(2 * math.pi * time / US / traffic.period_seconds)) / 2
         if float(rng.random()) < wave:
             yield time
 
@@ -156,13 +154,27 @@ def _service_us(traffic: Traffic, rng: np.random.Generator) -> int:
         case "fixed":
             seconds = mean
         case "exponential":
-            seconds = float(rng.exponential(mean))
+            seconds = _exponential(rng) * mean
         case _:
-            seconds = float(rng.lognormal(math.log(mean) - sigma * sigma / 2, sigma))
+            seconds = mean * math.exp(sigma * _normal(rng) - sigma * sigma / 2)
     return max(1, round(min(seconds, MAX_SECONDS) * US))
 
 
-_KINDS: dict[str, Callable[[Traffic, float, np.random.Generator], Iterator[float]]] = {
+def _gap_us(rng: np.random.Generator, mean_seconds: float) -> int:
+    return round(_exponential(rng) * mean_seconds * US)
+
+
+def _exponential(rng: np.random.Generator) -> float:
+    return -math.log1p(-float(rng.random()))
+
+
+def _normal(rng: np.random.Generator) -> float:
+    """Draw from the standard normal distribution, by Box and Muller's method."""
+    radius = math.sqrt(2 * _exponential(rng))
+    return radius * math.cos(2 * math.pi * float(rng.random()))
+
+
+_KINDS: dict[str, Callable[[Traffic, float, np.random.Generator], Iterator[int]]] = {
     "steady": _steady,
     "bursty": _bursty,
     "cron": _cron,

@@ -128,7 +128,11 @@ def prewarm(p):
     now = p.now()
     for at, function, seconds in p.due:
         if at <= now and not function.instances and not p.queue:
-            nodes = [node for node in p.nodes if node.can_start(function)]
+            nodes = [
+                node
+                for node in p.nodes
+                if plan.can_start(function, node) and plan.needs_no_eviction(function, node)
+            ]
             if nodes:
                 plan.start(function, nodes[0], None, seconds)
     p.due = [each for each in p.due if each[0] > now]
