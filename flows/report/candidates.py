@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
-from flows.report.data import ReportData, Slot, parent_rows, slot_name, slot_of
+from flows.report.data import ReportData, Slot, cost_of, parent_rows, slot_name, slot_of
 from flows.report.text import clip, number, one_line, score_text
 from flows.untrusted import counted, for_page
 from sandbox.source import source_diff, source_line
@@ -13,7 +13,7 @@ from simulator.cell.cleantext import lines_of
 
 MAX_TEXT_CHARS = 80_000
 MAX_PRINT_CHARS = 4_000
-MAX_POOL_CHARS = 2_600_000
+MAX_LINES_CHARS = 2_600_000
 MAX_FINDINGS = 50
 
 
@@ -75,13 +75,13 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
 
 
 @dataclass(slots=True)
-class TextPool:
+class SharedLines:
     """Many similar texts in little space: each is kept as runs of lines that all texts share.
 
-    A text that would make the pool larger than its limit is replaced by a note.
+    A text that would make them larger than its limit is replaced by a note.
     """
 
-    limit: int = MAX_POOL_CHARS
+    limit: int = MAX_LINES_CHARS
     lines: list[str] = field(default_factory=list)
     texts: list[list[int]] = field(default_factory=list)
     size: int = 0
@@ -90,7 +90,7 @@ class TextPool:
     _text_ids: dict[str, int] = field(default_factory=dict)
 
     def add(self, text: str | None, limit: int = MAX_TEXT_CHARS) -> int | None:
-        """The number of the text in the pool; None for no text."""
+        """The number of the text; None for no text."""
         if not text:
             return None
         shown = clip(for_page(text), limit)
@@ -122,18 +122,29 @@ class TextPool:
 
 def payload(data: ReportData) -> dict[str, Any]:
     """What the page's script opens: every source and difference, prompts while there is room."""
-    pool = TextPool()
+    kept = SharedLines()
     calls: dict[Slot, list[LlmCallRow]] = {}
     for call in data.calls:
         calls.setdefault(slot_of(call), []).append(call)
-    details = {slot_name(slot_of(row)): _detail(data, row, pool) for row in data.candidates}
+    details = {slot_name(slot_of(row)): _detail(data, row, kept) for row in data.candidates}
     for row in sorted(data.candidates, key=lambda row: -(row.score or -1.0)):
         talk = calls.get(slot_of(row), [])
-        details[slot_name(slot_of(row))] |= _conversation(data, row, talk, pool)
-    return {"lines": pool.lines, "texts": pool.texts, "candidates": details}
+        details[slot_name(slot_of(row))] |= _conversation(data, row, talk, kept)
+    return {
+        "lines": kept.lines,
+        "texts": kept.texts,
+        "candidates": details,
+        "evaluationColumns": _evaluation_columns(data),
+    }
 
 
-def _detail(data: ReportData, row: CandidateRow, pool: TextPool) -> dict[str, Any]:
+def _evaluation_columns(data: ReportData) -> list[str]:
+    first = data.spec.objectives[0]
+    cost = first.label + (f", {first.unit}" if first.unit else "")
+    return ["scenario", "split", "outcome", "score", cost, "calls", "CPU s", "problem"]
+
+
+def _detail(data: ReportData, row: CandidateRow, kept: SharedLines) -> dict[str, Any]:
     parents = parent_rows(data, row)
     evaluations = data.tries.get(slot_of(row), [])
     return {
@@ -150,13 +161,13 @@ def _detail(data: ReportData, row: CandidateRow, pool: TextPool) -> dict[str, An
             [item.get("line"), item.get("column"), one_line(str(item.get("message", "")))]
             for item in row.findings[:MAX_FINDINGS]
         ],
-        "evaluations": [_evaluation(item) for item in evaluations],
-        "source": pool.add("\n".join(lines_of(row.source or ""))),
+        "evaluations": [_evaluation(data, item) for item in evaluations],
+        "source": kept.add("\n".join(lines_of(row.source or ""))),
         "diffs": [
-            [slot_name(slot_of(parent)), pool.add(_diff(parent, row))] for parent in parents[:2]
+            [slot_name(slot_of(parent)), kept.add(_diff(parent, row))] for parent in parents[:2]
         ],
         "prints": [
-            [one_line(item.scenario, 80), pool.add(item.prints, MAX_PRINT_CHARS)]
+            [one_line(item.scenario, 80), kept.add(item.prints, MAX_PRINT_CHARS)]
             for item in evaluations
             if item.prints
         ],
@@ -195,7 +206,7 @@ def _how(row: CandidateRow, parents: list[CandidateRow]) -> str:
     return words
 
 
-def _evaluation(row: EvaluationRow) -> list[Any]:
+def _evaluation(data: ReportData, row: EvaluationRow) -> list[Any]:
     what = "repeat" if row.purpose == "score" else one_line(row.purpose, 20)
     repeat = f", {what} {row.attempt}" if row.attempt else ""
     return [
@@ -203,7 +214,7 @@ def _evaluation(row: EvaluationRow) -> list[Any]:
         one_line(row.split, 20),
         one_line(row.outcome, 40),
         score_text(row.score),
-        number(row.cost, 5),
+        number(cost_of(data.spec, row), 5),
         f"{row.policy_calls:,}",
         number(row.policy_cpu_seconds),
         one_line(row.problem or "", 300),
@@ -218,16 +229,16 @@ def _diff(parent: CandidateRow, row: CandidateRow) -> str:
 
 
 def _conversation(
-    data: ReportData, row: CandidateRow, calls: list[LlmCallRow], pool: TextPool
+    data: ReportData, row: CandidateRow, calls: list[LlmCallRow], kept: SharedLines
 ) -> dict[str, Any]:
     wanted = row.prompt_sha256 or next((call.prompt_sha256 for call in calls), None)
     prompt = data.prompt_by_sha256.get(wanted) if wanted else None
     return {
         "prompt": [
-            [one_line(str(part.get("role", "")), 20), pool.add(str(part.get("content", "")))]
+            [one_line(str(part.get("role", "")), 20), kept.add(str(part.get("content", "")))]
             for part in (prompt.messages if prompt else [])
         ],
-        "replies": [[_call_line(call), pool.add(call.reply)] for call in calls],
+        "replies": [[_call_line(call), kept.add(call.reply)] for call in calls],
     }
 
 

@@ -1,59 +1,30 @@
-"""The best attempt beside the baselines: scores, latency, use of the cluster, the paper."""
+"""The best attempt beside the baselines: scores, the domain's figures, its classes, its tables."""
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, ScenarioRow
-from flows.report.data import PRIORITIES, ReportData, geometric_mean, slot_of
-from flows.report.svg import Scale, element, picture, score_scale, text, tooltip
-from flows.report.text import number, one_line, score_text, seconds_text, short
-from sandbox.outcome import Evaluation, Outcome
-from simulator.domains.pipelines.paper import (
-    METRICS,
-    PAPER_GAIN_PERCENT,
-    PAPER_SUITE,
-    THROUGHPUT,
-    paper_figures,
-)
+from flows.report.data import ReportData, geometric_mean, slot_name, slot_of
+from flows.report.text import heading, number, one_line, score_text, short
+from simulator.domain_spec import Classes, Listing, Metric, figure
 
 MAX_BASELINES = 6
-MAX_KILLS = 3
-
-# (label, key in the metrics, how scenarios are put together, what is better)
-FIGURES = (
-    ("pipelines completed", "pipelines_completed", "sum", "more"),
-    ("pipelines arrived", "pipelines_arrived", "sum", ""),
-    ("pipelines completed per hour", "pipelines_completed_per_hour", "mean", "more"),
-    ("queue wait, mean, s", "queue_wait_seconds_mean", "mean", "less"),
-    ("service time, mean, s", "service_seconds_mean", "mean", "less"),
-    ("CPU allocated, %", "cpu_allocated_percent", "mean", ""),
-    ("memory allocated, %", "memory_allocated_percent", "mean", ""),
-    ("memory consumed, %", "memory_consumed_percent", "mean", ""),
-    ("out-of-memory (OOM) kills", "oom_kills", "sum", "less"),
-    ("CPU seconds lost to OOM kills", "oom_wasted_cpu_seconds", "sum", "less"),
-    ("pipelines never started", "starved_pipelines", "sum", "less"),
-    ("fairness across priorities (Jain index)", "jain_fairness", "mean", "more"),
-)
+MAX_LISTED = 3
+"""Rows of a policy in a table that a run lists itself."""
+LOG_FROM_RATIO = 6.0
+"""An axis of scores is logarithmic when its largest value is this many times its smallest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A policy in the comparison; ``colour`` is its class in every drawing."""
+    """A policy in the comparison; its ``place`` is its colour in every drawing."""
 
     name: str
-    colour: str
+    place: int
     row: CandidateRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """What can be shown for one choice of a scenario."""
-
-    name: str
-    drawings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,32 +33,37 @@ class Line:
 
     label: str
     note: str
-    drawing: str
     cells: tuple[str, ...]
     leader: int | None = None
+    marks: tuple[tuple[int, int], ...] = ()
+    """What is drawn beside the cells: (place of the contender, per cent from the left)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kills:
-    """Containers of one size that ran out of memory."""
+class Listed:
+    """A table of the domain; its rows begin with their label."""
 
-    rival: Contender
-    requested: str
-    observed: str
-    kills: int
+    title: str
+    text: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 def contenders(data: ReportData) -> tuple[Contender, ...]:
-    """The best attempt first, then the baselines."""
+    """The best attempt first, then the baselines; no two have the same name."""
     found = []
     if data.best is not None:
         name = "best found" if data.best.improved else "best tried"
-        found.append(Contender(name=name, colour="p0", row=data.best))
+        found.append(Contender(name=name, place=0, row=data.best))
     shown = list(data.baselines[:MAX_BASELINES])
     if data.best_baseline is not None and data.best_baseline not in shown:
         shown[-1] = data.best_baseline
-    for index, row in enumerate(shown, start=1):
-        found.append(Contender(name=short(row.title, 18), colour=f"p{index}", row=row))
+    names = {rival.name for rival in found}
+    for place, row in enumerate(shown, start=1):
+        name = short(row.title, 18)
+        name = f"{name} {slot_name(slot_of(row))}" if name in names else name
+        names.add(name)
+        found.append(Contender(name=name, place=place, row=row))
     return tuple(found)
 
 
@@ -97,21 +73,56 @@ def duel(data: ReportData, rivals: Sequence[Contender]) -> tuple[Contender, ...]
     return tuple(rival for rival in rivals if any(rival.row is row for row in shown))
 
 
-def scenario_scores(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreAxis:
+    """Where scores lie between the smallest and the largest, by their logarithm if far apart."""
+
+    low: float
+    high: float
+    log: bool
+
+    def percent(self, score: float) -> int:
+        """How far from the left a score is drawn, in per cent."""
+        low, high, value = (
+            math.log(max(each, 1e-9)) if self.log else each
+            for each in (self.low, self.high, min(max(score, self.low), self.high))
+        )
+        return round(100 * (value - low) / (high - low))
+
+
+def score_axis(scores: Iterable[float]) -> ScoreAxis:
+    """Return an axis on which all of these scores can be drawn."""
+    positive = [score for score in scores if score > 0] or [1.0]
+    low, high = min(positive), max(positive)
+    if high / low >= LOG_FROM_RATIO:
+        return ScoreAxis(low=low / 1.1, high=high * 1.1, log=True)
+    margin = max((high - low) * 0.08, 0.02)
+    return ScoreAxis(low=max(0.0, low - margin), high=high + margin, log=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTable:
+    """Scores by scenario; ``one`` is where a score of 1 is drawn, in per cent from the left."""
+
+    lines: tuple[Line, ...]
+    one: int
+
+
+def scenario_scores(data: ReportData, rivals: Sequence[Contender]) -> ScoreTable:
     """One line per scenario, and one per split for the geometric mean."""
     scores = {
         scenario.scenario: [_score(data, rival, scenario) for rival in rivals]
         for scenario in data.scenarios
     }
     flat = [score for row in scores.values() for score in row if score is not None]
-    scale = score_scale([*flat, 1.0], 8, 212)
+    axis = score_axis([*flat, 1.0])
     lines = []
     for split in dict.fromkeys(row.split for row in data.scenarios):
         members = [row for row in data.scenarios if row.split == split]
         shown = [row for row in members if any(s is not None for s in scores[row.scenario])]
         lines += [
             _score_line(
-                row.scenario, f"{row.family} · {row.split}", scores[row.scenario], rivals, scale
+                row.scenario, f"{row.family} · {row.split}", scores[row.scenario], rivals, axis
             )
             for row in shown
         ]
@@ -119,45 +130,109 @@ def scenario_scores(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line
             columns = zip(*(scores[row.scenario] for row in shown), strict=True)
             means = [geometric_mean(column) for column in columns]
             label = f"all {len(shown)} {split} scenarios"
-            lines.append(_score_line(label, "geometric mean", means, rivals, scale))
-    return tuple(lines)
+            lines.append(_score_line(label, "geometric mean", means, rivals, axis))
+    return ScoreTable(lines=tuple(lines), one=axis.percent(1.0))
 
 
 def figure_lines(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line, ...]:
-    """Use of the cluster where all were tried; a figure that a policy lacks anywhere is a dash."""
+    """The domain's metrics over the scenarios that all were tried on.
+
+    A figure that a policy lacks on one of them is a dash.
+    """
     shared = data.shared([rival.row for rival in rivals])
     names = [row.scenario for row in shared if measured(data, rivals, row.scenario)]
     lines = []
-    for label, key, how, better in FIGURES:
-        values = [_pooled(data, rival, names, key, how) for rival in rivals]
+    for metric in data.spec.metrics:
+        values = [_together(data, rival, names, metric) for rival in rivals]
         if any(value is not None for value in values):
-            cells = tuple(number(value) for value in values)
-            leader = _leader(values, better)
-            note = f"{how} over scenarios" if len(names) > 1 else ""
-            lines.append(Line(label=label, note=note, drawing="", cells=cells, leader=leader))
+            lines.append(
+                Line(
+                    label=one_line(in_unit(metric.label, metric.unit)),
+                    note=f"{metric.over} over scenarios" if len(names) > 1 else "",
+                    cells=tuple(number(value) for value in values),
+                    leader=_leader(values, metric.better),
+                )
+            )
     return tuple(lines)
 
 
-def kill_lines(data: ReportData, rivals: Sequence[Contender]) -> tuple[Kills, ...]:
-    """The most frequent out-of-memory kills of each policy, all scenarios together."""
-    found = []
-    for rival in rivals:
-        sizes: Counter[tuple[float, float]] = Counter()
-        for scenario in data.scenarios:
-            for requested, observed, kills in (
-                metrics_of(data, rival, scenario.scenario).get("oom_by_request") or []
-            ):
-                sizes[requested, observed] += kills
-        found += [
-            Kills(rival=rival, requested=number(requested), observed=number(observed), kills=kills)
-            for (requested, observed), kills in sizes.most_common(MAX_KILLS)
-        ]
-    return tuple(found)
+def listed(data: ReportData, rivals: Sequence[Contender]) -> tuple[Listed, ...]:
+    """What the runs list themselves, all scenarios together: the largest rows of each policy."""
+    tables = (_listed(data, rivals, listing) for listing in data.spec.listings)
+    return tuple(table for table in tables if table.rows)
 
 
-def _score(data: ReportData, rival: Contender, scenario: ScenarioRow) -> float | None:
-    found = data.scored.get((slot_of(rival.row), scenario.scenario))
-    return found.score if found else None
+def published_tables(data: ReportData, rivals: Sequence[Contender]) -> tuple[Listed, ...]:
+    """What was published about the suite beside these policies, if the domain knows of anything."""
+    find = getattr(data.domain.host, "published", None)
+    published = find(data.experiment.suite) if find is not None else None
+    if published is None:
+        return ()
+    runs = {rival.name: _runs(data, rival) for rival in rivals}
+    table = published.table(runs)
+    if not table["rows"]:
+        return ()
+    return (
+        Listed(
+            title=heading(table["title"]),
+            text=one_line(table["text"]),
+            columns=tuple(one_line(name, 60) for name in table["columns"]),
+            rows=tuple(tuple(one_line(cell, 200) for cell in row) for row in table["rows"]),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRow:
+    """A policy's figures of one class, or why there are none."""
+
+    place: int
+    key: str
+    values: tuple[float | None, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassChoice:
+    """The figures by class on one scenario, or on all scenarios of a split."""
+
+    name: str
+    rows: tuple[ClassRow, ...]
+
+
+def class_choices(data: ReportData, rivals: Sequence[Contender]) -> tuple[ClassChoice, ...]:
+    """The table by class: each split as a whole, then each scenario."""
+    classes = data.spec.classes
+    if classes is None:
+        return ()
+    known = [row for row in data.scenarios if measured(data, rivals, row.scenario)]
+    shared = {row.scenario for row in data.shared([rival.row for rival in rivals])}
+    choices: list[tuple[str, list[str]]] = []
+    for split in dict.fromkeys(row.split for row in known):
+        names = [row.scenario for row in known if row.split == split and row.scenario in shared]
+        if len(names) > 1:
+            choices.append((f"all {len(names)} {split} scenarios", names))
+    drawn = {row.scenario for row in data.drawn}
+    choices += [(row.scenario, [row.scenario]) for row in known if row.scenario in drawn]
+    found = (
+        ClassChoice(name=one_line(name, 60), rows=_class_rows(data, rivals, classes, chosen))
+        for name, chosen in choices
+    )
+    return tuple(choice for choice in found if choice.rows)
+
+
+def drawn_columns(classes: Classes) -> list[str]:
+    """The columns of the drawing: that of the bar, and perhaps that of the mark."""
+    usual = [name for name in classes.columns if name not in classes.counts][:1]
+    return classes.drawn[:2] or usual or classes.columns[:1]
+
+
+def class_label(data: ReportData, key: object) -> str:
+    """Return what a class is called: by its key, or by its place among the rows of the table."""
+    rows = data.spec.classes.rows if data.spec.classes else []
+    if isinstance(key, int) and 0 < key <= len(rows):
+        return rows[key - 1].label
+    return next((row.label for row in rows if row.key == key), str(key))
 
 
 def metrics_of(data: ReportData, rival: Contender, scenario: str) -> dict[str, Any]:
@@ -171,30 +246,34 @@ def measured(data: ReportData, rivals: Sequence[Contender], scenario: str) -> bo
     return any(metrics_of(data, rival, scenario) for rival in rivals)
 
 
+def in_unit(label: str, unit: str) -> str:
+    """Return a label with its unit, if it has one."""
+    return f"{label}, {unit}" if unit else label
+
+
+def _score(data: ReportData, rival: Contender, scenario: ScenarioRow) -> float | None:
+    found = data.scored.get((slot_of(rival.row), scenario.scenario))
+    return found.score if found else None
+
+
 def _score_line(
     label: str,
     note: str,
     scores: Sequence[float | None],
     rivals: Sequence[Contender],
-    scale: Scale,
+    axis: ScoreAxis,
 ) -> Line:
-    one = scale(1.0)
-    parts = [
-        element("line", x1=4, x2=216, y1=11, y2=11, class_="grid"),
-        element("line", x1=one, x2=one, y1=1, y2=21, class_="axis"),
+    marks = [
+        (rival.place, axis.percent(score))
+        for rival, score in zip(rivals, scores, strict=True)
+        if score is not None
     ]
-    for rival, score in reversed(list(zip(rivals, scores, strict=True))):
-        if score is not None:
-            words = tooltip(f"{rival.name}: {score_text(score)}")
-            radius = 6 if rival.colour == "p0" else 4.5
-            class_ = f"dot {rival.colour}"
-            parts.append(element("circle", words, cx=scale(score), cy=11, r=radius, class_=class_))
     return Line(
         label=one_line(label, 80),
         note=one_line(note, 80),
-        drawing=picture(220, 22, parts, label=f"Scores on {label}", class_="dots"),
         cells=tuple(score_text(score) for score in scores),
         leader=_leader(scores, "more"),
+        marks=tuple(reversed(marks)),
     )
 
 
@@ -206,106 +285,94 @@ def _leader(values: Sequence[float | None], better: str) -> int | None:
     return pick(known, key=lambda item: item[0])[1]
 
 
-def _pooled(
-    data: ReportData, rival: Contender, scenarios: Sequence[str], key: str, how: str
+def _together(
+    data: ReportData, rival: Contender, scenarios: Sequence[str], metric: Metric
 ) -> float | None:
-    found = [metrics_of(data, rival, name).get(key) for name in scenarios]
-    values = [value for value in found if isinstance(value, int | float)]
-    if not values or len(values) != len(found):
+    values = [_value(data, rival, name, metric.key) for name in scenarios]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if not numbers or len(numbers) != len(values):
         return None
-    total = math.fsum(values)
-    return total if how == "sum" else total / len(values)
+    match metric.over:
+        case "sum":
+            return math.fsum(numbers)
+        case "max":
+            return max(numbers)
+        case "mean":
+            return math.fsum(numbers) / len(numbers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Latency:
-    note: str
-    """Completed/arrived, or why there are no figures."""
-    mean: float | None = None
-    p95: float | None = None
+def _value(data: ReportData, rival: Contender, scenario: str, path: str) -> Any:
+    row = data.scored.get((slot_of(rival.row), scenario))
+    return figure(path, row.metrics, row.stats) if row else None
 
 
-def latency_panels(data: ReportData, rivals: Sequence[Contender]) -> tuple[Panel, ...]:
-    """Bars of mean latency with a mark at p95, by priority: each split as a whole, then each
-    scenario."""
-    known = [row for row in data.scenarios if measured(data, rivals, row.scenario)]
-    shared = {row.scenario for row in data.shared([rival.row for rival in rivals])}
-    choices: list[tuple[str, list[str]]] = []
-    for split in dict.fromkeys(row.split for row in known):
-        names = [row.scenario for row in known if row.split == split and row.scenario in shared]
-        if len(names) > 1:
-            choices.append((f"all {len(names)} {split} scenarios", names))
-    drawn = {row.scenario for row in data.drawn}
-    choices += [(row.scenario, [row.scenario]) for row in known if row.scenario in drawn]
-    return tuple(
-        Panel(
-            name=one_line(label, 60),
-            drawings=tuple(_latency_bars(data, rivals, key, chosen) for key in PRIORITIES),
-        )
-        for label, chosen in choices
+def _listed(data: ReportData, rivals: Sequence[Contender], listing: Listing) -> Listed:
+    rows = []
+    for rival in rivals:
+        sums: Counter[tuple[Any, ...]] = Counter()
+        for scenario in data.scenarios:
+            found = _value(data, rival, scenario.scenario, listing.figure) or []
+            for *names, amount in found:
+                sums[tuple(names)] += amount
+        rows += [
+            (rival.name, *(_cell(each) for each in (*names, amount)))
+            for names, amount in sums.most_common(MAX_LISTED)
+        ]
+    return Listed(
+        title=heading(listing.label),
+        text="",
+        columns=tuple(one_line(name, 60) for name in listing.columns),
+        rows=tuple(rows),
     )
 
 
-def _latency_bars(
-    data: ReportData, rivals: Sequence[Contender], priority: str, scenarios: Sequence[str]
-) -> str:
-    rows = [(rival, _latency(data, rival, priority, scenarios)) for rival in rivals]
-    top = max([0.0, *(value or 0.0 for _, row in rows for value in (row.mean, row.p95))])
-    scale = Scale(low=0.0, high=top or 1.0, start=96, end=226)
-    title = "all priorities" if priority == "all" else priority
-    parts = [text(0, 13, title, class_="panel-title")]
-    for index, (rival, row) in enumerate(rows):
-        y = 24 + index * 25
-        parts.append(text(90, y + 12, rival.name, class_=f"label end {rival.colour}"))
-        if row.mean is None:
-            parts.append(text(98, y + 12, row.note, class_="tick"))
-            continue
-        words = f"{rival.name}, {title}: mean {seconds_text(row.mean)}, p95 {seconds_text(row.p95)}"
-        bar = _bar(scale, y, row.mean, row.p95, rival.colour)
-        parts.append(element("g", tooltip(f"{words}, {row.note}") + bar, class_="bar"))
-        parts.append(text(234, y + 12, f"{seconds_text(row.mean)} · {row.note}", class_="tick"))
-    label = f"Latency of {title} pipelines"
-    return picture(350, 28 + 25 * len(rows), parts, label=label, class_="chart small")
+def _cell(value: Any) -> str:
+    return number(value) if isinstance(value, int | float) else one_line(str(value), 60)
 
 
-def _bar(scale: Scale, y: float, mean: float, p95: float | None, colour: str) -> str:
-    end = max(scale.start + 1.5, scale(mean))
-    bar = element(
-        "rect", x=scale.start, y=y + 2, width=end - scale.start, height=12, rx=2, class_=colour
+def _runs(data: ReportData, rival: Contender) -> list[EvaluationRow]:
+    rows = (data.scored.get((slot_of(rival.row), row.scenario)) for row in data.scenarios)
+    return [row for row in rows if row is not None]
+
+
+def _class_rows(
+    data: ReportData, rivals: Sequence[Contender], classes: Classes, scenarios: Sequence[str]
+) -> tuple[ClassRow, ...]:
+    """A policy without figures on one of the scenarios has none over all of them: an average over
+    the rest would flatter it."""
+    tables = {
+        rival.place: [_value(data, rival, name, classes.figure) for name in scenarios]
+        for rival in rivals
+    }
+    keys = [row.key for row in classes.rows] or sorted(
+        {str(key) for found in tables.values() for table in found if table for key in table}
     )
-    if p95 is None:
-        return bar
-    tick = f"M{end:.1f} {y + 8}H{scale(p95):.1f}M{scale(p95):.1f} {y}v16"
-    return bar + element("path", d=tick, class_="p95")
+    rows = []
+    for key in keys:
+        for rival in rivals:
+            found = [table[key] for table in tables[rival.place] if table and key in table]
+            if len(found) < len(scenarios):
+                note = _why_not(data, rival, scenarios)
+                rows.append(ClassRow(place=rival.place, key=key, note=note))
+            else:
+                values = tuple(_over(found, name, classes) for name in classes.columns)
+                rows.append(ClassRow(place=rival.place, key=key, values=values))
+    return tuple(rows) if any(row.values for row in rows) else ()
 
 
-def _latency(
-    data: ReportData, rival: Contender, priority: str, scenarios: Sequence[str]
-) -> _Latency:
-    """Means and p95s are averaged with the number of completed pipelines as their weight.
-
-    A policy without figures on one of the scenarios has none over all of them: an average over the
-    rest would flatter it.
-    """
-    rows: list[Mapping[str, Any]] = []
-    for name in scenarios:
-        latency = metrics_of(data, rival, name).get("latency") or {}
-        if latency.get(priority):
-            rows.append(latency[priority])
-    if len(rows) < len(scenarios):
-        return _Latency(note=_why_not(data, rival, scenarios))
-    done = math.fsum(row["completed"] for row in rows)
-    note = f"{number(done, 6)}/{number(math.fsum(row['arrived'] for row in rows), 6)}"
-    if not done:
-        return _Latency(note=f"nothing completed · {note}")
-    return _Latency(note=note, mean=_weighted(rows, "mean", done), p95=_weighted(rows, "p95", done))
-
-
-def _weighted(rows: Sequence[Mapping[str, Any]], key: str, done: float) -> float | None:
-    parts = [(row[key], row["completed"]) for row in rows if row["completed"]]
-    if any(value is None for value, _ in parts):
+def _over(found: Sequence[Mapping[str, Any]], name: str, classes: Classes) -> float | None:
+    """A count is added up; what else there is, is averaged with the weight of each scenario."""
+    if name in classes.counts:
+        return math.fsum(figure(name, row) or 0 for row in found)
+    weighed = [(figure(name, row), _weight(row, classes)) for row in found]
+    parts = [(value, weight) for value, weight in weighed if weight > 0]
+    if not parts or any(value is None for value, _ in parts):
         return None
-    return math.fsum(value * weight for value, weight in parts) / done
+    return math.fsum(value * weight for value, weight in parts) / math.fsum(w for _, w in parts)
+
+
+def _weight(row: Mapping[str, Any], classes: Classes) -> float:
+    return 1.0 if classes.weight is None else float(figure(classes.weight, row) or 0)
 
 
 def _why_not(data: ReportData, rival: Contender, scenarios: Sequence[str]) -> str:
@@ -315,60 +382,3 @@ def _why_not(data: ReportData, rival: Contender, scenarios: Sequence[str]) -> st
         return "not measured"
     where = "" if len(scenarios) == 1 else f" on {len(failed)} of {len(scenarios)}"
     return f"{short(failed[0], 20)}{where}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperLine:
-    """One metric: what each policy gains over naive by it."""
-
-    metric: str
-    note: str
-    cells: tuple[str, ...]
-
-
-def paper_table(data: ReportData, rivals: Sequence[Contender]) -> tuple[PaperLine, ...]:
-    """A line for each metric, cells in the order of the rivals; nothing for another suite."""
-    if data.experiment.suite != PAPER_SUITE:
-        return ()
-    names = {_key(rival): rival for rival in rivals}
-    figures = paper_figures({key: _evaluations(data, rival) for key, rival in names.items()})
-    found = {(figure.policy, figure.metric): figure for figure in figures}
-    lines = []
-    for metric in METRICS:
-        shown = [found.get((key, metric)) for key in names]
-        cells = tuple(_gain(figure.gain_percent if figure else None) for figure in shown)
-        traces = max((figure.traces for figure in shown if figure), default=0)
-        note = f"over {traces} traces"
-        if metric == THROUGHPUT:
-            note += f"; the paper's metric, it reports +{PAPER_GAIN_PERCENT}\N{NO-BREAK SPACE}%"
-        if any(figure for figure in shown):
-            lines.append(PaperLine(metric=metric, note=note, cells=cells))
-    return tuple(lines)
-
-
-def _key(rival: Contender) -> str:
-    """Naive by its name, which the figures are measured against; others by their place."""
-    is_naive = rival.row.origin == "baseline" and rival.row.title == "naive"
-    return "naive" if is_naive else rival.colour
-
-
-def _evaluations(data: ReportData, rival: Contender) -> list[Evaluation]:
-    slot = slot_of(rival.row)
-    rows = (data.scored.get((slot, scenario.scenario)) for scenario in data.scenarios)
-    return [_evaluation(row) for row in rows if row is not None]
-
-
-def _evaluation(row: EvaluationRow) -> Evaluation:
-    known = row.outcome in set(Outcome)
-    return Evaluation(
-        scenario=row.scenario,
-        outcome=Outcome(row.outcome) if known else Outcome.PROTOCOL_ERROR,
-        stats=row.stats,
-        metrics=row.metrics,
-    )
-
-
-def _gain(percent: float | None) -> str:
-    if percent is None:
-        return "–"
-    return f"{'+' if percent > 0 else ''}{number(percent, 4)}\N{NO-BREAK SPACE}%"

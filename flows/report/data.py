@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
@@ -23,14 +23,15 @@ from flows.history.records import (
 )
 from flows.history.store import query
 from flows.judging import scoring
+from simulator.domain import Domain, find_domain
+from simulator.domain_spec import DomainSpec, Objective
+from simulator.errors import InputError
 from simulator.suites import SPLITS
 
 Slot = tuple[int, int]
 """(iteration, slot) of an attempt."""
 
 MAX_DRAWN_SCENARIOS = 48
-PRIORITIES = ("query", "interactive", "batch", "all")
-
 
 R = TypeVar("R")
 
@@ -66,6 +67,7 @@ PROMPTS = """
 class ReportData:
     """One experiment's rows. Only baselines and the best attempt need their ``metrics`` filled."""
 
+    domain: Domain
     experiment: ExperimentRow
     scenarios: tuple[ScenarioRow, ...]
     candidates: tuple[CandidateRow, ...]
@@ -75,6 +77,22 @@ class ReportData:
     prompts: tuple[PromptRow, ...] = ()
     events: tuple[EventRow, ...] = ()
     artifacts: tuple[ArtifactRow, ...] = ()
+
+    @property
+    def spec(self) -> DomainSpec:
+        """The names, units and panels of what was searched."""
+        return self.domain.spec
+
+    @cached_property
+    def objective(self) -> Objective | None:
+        """What the search improved; None where the domain has no such objective any more."""
+        name = self.experiment.objective
+        return next((each for each in self.spec.objectives if each.name == name), None)
+
+    @cached_property
+    def reference(self) -> str:
+        """The policy whose score is 1 by definition."""
+        return self.scenarios[0].baseline_policy if self.scenarios else self.spec.reference
 
     @cached_property
     def baselines(self) -> tuple[CandidateRow, ...]:
@@ -176,6 +194,7 @@ def load(home: Path, experiment_id: str) -> ReportData:
         "FROM evaluations WHERE experiment_id = ?) ORDER BY iteration, slot, scenario, attempt"
     )
     return ReportData(
+        domain=domain_of(experiment),
         experiment=experiment,
         scenarios=in_order(_rows(home, ScenarioRow, "scenarios", experiment_id)),
         candidates=tuple(candidates),
@@ -187,6 +206,33 @@ def load(home: Path, experiment_id: str) -> ReportData:
         events=tuple(_rows(home, EventRow, "events", experiment_id, "sequence")),
         artifacts=tuple(_rows(home, ArtifactRow, "artifacts", experiment_id, "created_at")),
     )
+
+
+def domain_of(experiment: ExperimentRow) -> Domain:
+    """Return the domain of an experiment; raise ``ReportError`` where it is not here any more."""
+    try:
+        return find_domain("pipelines")
+    except InputError as error:
+        raise ReportError(
+            f"experiment {experiment.experiment_id!r} cannot be shown without its domain: {error}"
+        ) from None
+
+
+def known_figures(row: ScenarioRow) -> Mapping[str, Any]:
+    """Return what was known of a scenario before any policy ran, such as capacities."""
+    return getattr(row, "figures", None) or {}
+
+
+def size_of(spec: DomainSpec, row: ScenarioRow) -> list[int | None]:
+    """Return the counts of a scenario in the order in which the domain names them."""
+    sizes = getattr(row, "size", None) or {key: getattr(row, key, None) for key in spec.sizes}
+    return [sizes.get(key) for key in spec.sizes]
+
+
+def cost_of(spec: DomainSpec, row: EvaluationRow) -> float | None:
+    """Return the figure of the first objective that was charged."""
+    found = getattr(row, "cost", None)
+    return getattr(row, spec.objectives[0].figure, None) if found is None else found
 
 
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
@@ -211,8 +257,8 @@ def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
         for row in attempts
         if row.outcome == "ok" and (row.standing == "refused" or (row.score or 0.0) <= bar)
     ]
-    pool = promoted or [row for row in others if row.standing != "barred"]
-    return max(pool, key=lambda row: (row.score or 0.0, -row.iteration, -row.slot), default=None)
+    left = promoted or [row for row in others if row.standing != "barred"]
+    return max(left, key=lambda row: (row.score or 0.0, -row.iteration, -row.slot), default=None)
 
 
 def worth(row: CandidateRow) -> float:

@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,22 +13,30 @@ from flows import toml_text
 from flows.home import experiment_folder
 from flows.prompting.templates import render_html
 from flows.report.candidates import TableRow, payload, table_rows
+from flows.report.charts import fate, spaced
 from flows.report.compare import (
     Contender,
-    Kills,
     Line,
-    Panel,
-    PaperLine,
+    Listed,
+    ScoreTable,
     contenders,
+    drawn_columns,
     duel,
     figure_lines,
-    kill_lines,
-    latency_panels,
-    paper_table,
+    listed,
+    published_tables,
     scenario_scores,
 )
-from flows.report.data import ReportData, ReportError, load
-from flows.report.progress import Step, ancestry, improvement_curve, lineage_tree, validation_scores
+from flows.report.data import ReportData, ReportError, load, size_of
+from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
+from flows.report.progress import (
+    Step,
+    ancestry,
+    baseline_legend,
+    improvement_curve,
+    lineage_tree,
+    validation_scores,
+)
 from flows.report.summary import (
     COST_COLUMNS,
     CostLine,
@@ -35,60 +44,74 @@ from flows.report.summary import (
     Tile,
     costs,
     failures,
+    measure,
     reference_name,
     status_sentence,
     tiles,
     verdict,
 )
-from flows.report.text import clip, command_line, json_for_script, moment, number, one_line
-from flows.report.timelines import gantts, timeline_panels
+from flows.report.text import clip, command_line, heading, json_for_script, moment, number, one_line
 from flows.untrusted import for_page
+from simulator.domain_spec import Channel, Classes
 
 FOLDER = Path(__file__).parent / "report_templates"
+VEGA = Path(__file__).parent / "vega"
+LIBRARIES = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
+"""What draws the charts, in the order in which they need each other; see ``vega/README.md``."""
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
-MEASURES = {
-    "weighted_latency": "Weighted latency of {} divided by that of the policy; higher is better. "
-    "An unfinished pipeline counts with the whole duration, so dropping work does not help.",
-    "goodput": "Pipelines completed per hour, divided by that of {}; higher is better.",
-    "legacy_throughput": "Containers per second, divided by that of {}; higher is better.",
-    "legacy_latency": "Adjusted latency of {} divided by that of the policy; higher is better.",
-}
+MAX_SETTINGS = 60
 QUIET_EVENTS = ("new_best", "refused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the domain calls the things that the page shows."""
+
+    by_class: str
+    class_note: str
+    points: str
+    """How points stand for several samples."""
+    span: str
+    lane: str
+    outcomes: tuple[tuple[int, str], ...]
+    """How each outcome is drawn, and its name."""
+    sizes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
-    """The page's content; drawings are finished SVG, everything else is plain text."""
+    """The page's content as plain text; what its script draws is in ``payload``."""
 
     title: str
     status: str
     verdict: str
     best_path: str
     tiles: tuple[Tile, ...]
-    curve: str
+    has_curve: bool
     has_validation: bool
+    baselines: tuple[tuple[int, str], ...]
     reference: str
     measure: str
     contenders: tuple[Contender, ...]
-    scores: tuple[Line, ...]
-    latency: tuple[Panel, ...]
+    scores: ScoreTable
     figures: tuple[Line, ...]
-    kills: tuple[Kills, ...]
-    timeline_of: tuple[Contender, ...]
-    timelines: tuple[Panel, ...]
-    gantts: tuple[str, ...]
+    tables: tuple[Listed, ...]
+    listed: tuple[Listed, ...]
+    words: Words
+    panels: dict[str, Panel]
+    duel: tuple[Contender, ...]
+    drawn_classes: tuple[tuple[int, str], ...]
     not_drawn: int
-    paper: tuple[PaperLine, ...]
     failures: tuple[FailureKind, ...]
     steps: tuple[Step, ...]
-    tree: str
     rows: tuple[TableRow, ...]
     outcomes: tuple[str, ...]
     standings: tuple[str, ...]
     costs: tuple[CostLine, ...]
     facts: tuple[tuple[str, str], ...]
     scenarios: tuple[tuple[str, ...], ...]
+    settings: tuple[tuple[str, ...], ...]
     events: tuple[tuple[str, str, str], ...]
     command: str
     config: str
@@ -118,7 +141,13 @@ def build_view(data: ReportData) -> ReportView:
     """Return the content of the page for one experiment."""
     rivals = contenders(data)
     pair = duel(data, rivals)
-    drawings = gantts(data, pair)
+    spans = span_panel(data, pair)
+    panels = {
+        "classes": class_panel(data, rivals),
+        "channels": time_panel(data, pair),
+        "spans": spans,
+    }
+    curve = improvement_curve(data)
     rows = table_rows(data)
     paths = [row.path for row in data.artifacts if row.kind == "best_policy"]
     return ReportView(
@@ -127,58 +156,76 @@ def build_view(data: ReportData) -> ReportView:
         verdict=verdict(data),
         best_path=one_line(paths[-1], 300) if paths else "",
         tiles=tiles(data),
-        curve=improvement_curve(data),
+        has_curve=bool(curve),
         has_validation=bool(validation_scores(data)),
+        baselines=baseline_legend(data),
         reference=reference_name(data),
-        measure=MEASURES.get(data.experiment.objective, "").format(reference_name(data)),
+        measure=measure(data),
         contenders=rivals,
         scores=scenario_scores(data, rivals),
-        latency=latency_panels(data, rivals),
         figures=figure_lines(data, rivals),
-        kills=kill_lines(data, rivals),
-        timeline_of=pair,
-        timelines=timeline_panels(data, pair),
-        gantts=tuple(gantt.name for gantt in drawings),
+        tables=published_tables(data, rivals),
+        listed=listed(data, rivals),
+        words=_words(data),
+        panels=panels,
+        duel=pair,
+        drawn_classes=tuple(drawn_classes(spans)),
         not_drawn=len(data.scenarios) - len(data.drawn),
-        paper=paper_table(data, rivals),
         failures=failures(data),
         steps=ancestry(data),
-        tree=lineage_tree(data),
         rows=rows,
         outcomes=tuple(sorted({row.outcome for row in rows})),
         standings=tuple(sorted({row.standing for row in rows} - {""})),
         costs=costs(data),
         facts=_facts(data),
         scenarios=_scenarios(data),
+        settings=_settings(data),
         events=_events(data),
         command=one_line(command_line(data.experiment.config), MAX_CONFIG_CHARS),
         config=_config(data),
-        payload={**payload(data), "gantt": [gantt.mapping for gantt in drawings]},
+        payload={
+            **payload(data),
+            "policies": [rival.name for rival in rivals],
+            "places": [rival.place for rival in rivals],
+            "drawings": {"curve": curve, "tree": lineage_tree(data)},
+            "panels": {name: panel.content for name, panel in panels.items()},
+        },
     )
 
 
 def render(view: ReportView) -> str:
     """Return the page.
 
-    The content security policy allows the one style sheet and the one script by their hashes and
-    nothing else, so text that slipped through the escaping could still not run or load anything.
+    The content security policy allows the style sheet and the scripts by their hashes and nothing
+    else, so text that slipped through the escaping could still not run or load anything.
     """
-    style = (FOLDER / "page.css").read_text(encoding="utf-8")
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    style = (FOLDER / "page.css").read_text(encoding="utf-8") + _marks()
+    scripts = [(VEGA / name).read_text(encoding="utf-8") for name in LIBRARIES]
+    scripts.append((FOLDER / "page.js").read_text(encoding="utf-8"))
     page = render_html(
         FOLDER / "page.html.j2",
         view=view,
         cost_columns=COST_COLUMNS,
         style=style,
-        script=script,
+        scripts=scripts,
+        licences=(VEGA / "LICENSES.txt").read_text(encoding="utf-8"),
         payload=json_for_script(view.payload),
-        policy=_content_policy(style, script),
+        policy=_content_policy(style, scripts),
     )
     return for_page(page)
 
 
-def _content_policy(style: str, script: str) -> str:
-    allowed = {"style-src": _hash(style), "script-src": _hash(script), "img-src": "data:"}
+def _marks() -> str:
+    """Rules for marks in a table: a style in an element is what the content policy forbids."""
+    return "".join(f".at-{place} {{ left: {place}%; }}\n" for place in range(101))
+
+
+def _content_policy(style: str, scripts: Sequence[str]) -> str:
+    allowed = {
+        "style-src": _hash(style),
+        "script-src": " ".join(map(_hash, scripts)),
+        "img-src": "data:",
+    }
     closed = ("default-src", "base-uri", "form-action")
     rules = [f"{name} 'none'" for name in closed]
     return "; ".join(rules + [f"{name} {value}" for name, value in allowed.items()])
@@ -218,22 +265,64 @@ def _scenarios(data: ReportData) -> tuple[tuple[str, ...], ...]:
             one_line(row.scenario, 80),
             one_line(row.family, 40),
             one_line(row.split, 20),
-            f"{row.size.get('pipelines', 0):,}",
-            f"{row.size.get('operators', 0):,}",
+            *("–" if size is None else f"{size:,}" for size in size_of(data.spec, row)),
             f"{number(row.duration_seconds, 4)} s",
-            _cluster(row.params),
             row.sha256[:16],
         )
         for row in data.scenarios
     )
 
 
-def _cluster(params: dict[str, Any]) -> str:
-    keys = ("num_pools", "cpus_per_pool", "ram_gb_per_pool")
-    if any(key not in params for key in keys):
-        return "–"
-    pools, cpus, memory = (one_line(str(params[key]), 12) for key in keys)
-    return f"{pools} × ({cpus} CPU, {memory} GB)"
+def _settings(data: ReportData) -> tuple[tuple[str, ...], ...]:
+    """The parameters of the scenarios: a row for each, with a cell for each different value."""
+    names = dict.fromkeys(name for row in data.scenarios for name in row.params)
+    lines = []
+    for name in list(names)[:MAX_SETTINGS]:
+        groups: dict[str, list[str]] = {}
+        for row in data.scenarios:
+            value = one_line(str(row.params.get(name, "–")), 60)
+            groups.setdefault(value, []).append(one_line(row.scenario, 40))
+        same = len(groups) == 1
+        words = [value if same else f"{value} ({', '.join(on)})" for value, on in groups.items()]
+        lines.append((one_line(name, 60), clip("; ".join(words), 600)))
+    return tuple(lines)
+
+
+def _points(channels: Sequence[Channel]) -> str:
+    """What the points of the curves are; ways that few channels have stand in brackets."""
+    ways = {"max": "the largest", "sum": "the sum", "mean": "the mean"}
+    used = {way: [one_line(each.label) for each in channels if each.thin == way] for way in ways}
+    usual, *others = sorted(
+        (way for way in ways if used[way]), key=lambda way: -len(used[way])
+    ) or ["max"]
+    rest = "; ".join(f"{ways[way]} for {', '.join(used[way])}" for way in others)
+    return f"{ways[usual]} of a group of samples" + (f" ({rest})" if rest else "")
+
+
+def _class_note(classes: Classes) -> str:
+    weight = classes.weight
+    means = (
+        f"Means over several scenarios are weighted by the column {spaced(weight)}."
+        if weight
+        else ""
+    )
+    bar, *mark = (spaced(name) for name in drawn_columns(classes))
+    drawn = f"Bars show {bar}" + (f" and marks {mark[0]}." if mark else ".")
+    return one_line(" ".join(filter(None, (drawn, classes.note, means))))
+
+
+def _words(data: ReportData) -> Words:
+    spec = data.spec
+    outcomes = spec.spans.outcomes if spec.spans else []
+    return Words(
+        by_class=heading(spec.classes.label) if spec.classes else "",
+        class_note=_class_note(spec.classes) if spec.classes else "",
+        points=_points(spec.timeline.channels if spec.timeline else []),
+        span=one_line(spec.spans.label, 60) if spec.spans else "",
+        lane=one_line(spec.spans.lane_label, 60) if spec.spans else "",
+        outcomes=tuple((fate(place), one_line(name, 40)) for place, name in enumerate(outcomes)),
+        sizes=tuple(one_line(label, 60) for label in spec.sizes.values()),
+    )
 
 
 def _events(data: ReportData) -> tuple[tuple[str, str, str], ...]:

@@ -62,7 +62,21 @@ class CostLine:
 
 def reference_name(data: ReportData) -> str:
     """The policy whose score is 1 by definition."""
-    return one_line(data.scenarios[0].baseline_policy, 40) if data.scenarios else "naive"
+    return one_line(data.reference, 40)
+
+
+def measure(data: ReportData) -> str:
+    """What a score is, in words; empty where the domain does not know the objective."""
+    objective = data.objective
+    if objective is None:
+        return ""
+    label = one_line(f"{objective.label[:1].upper()}{objective.label[1:]}", 120)
+    reference = reference_name(data)
+    if objective.better == "less":
+        words = f"{label} of {reference} divided by that of the policy; higher is better."
+    else:
+        words = f"{label}, divided by that of {reference}; higher is better."
+    return f"{words} {one_line(objective.note)}".strip()
 
 
 def status_sentence(data: ReportData) -> str:
@@ -263,9 +277,10 @@ def _gain(score: float, other: float) -> str:
 
 
 def _saving(data: ReportData, best: CandidateRow) -> str:
-    if not best.score or best.score <= 1 or data.experiment.objective != "weighted_latency":
+    objective = data.objective
+    if not best.score or best.score <= 1 or objective is None or objective.better != "less":
         return ""
     return (
-        f" Its weighted latency is {percent(1 - 1 / best.score)} below that of "
+        f" Its {one_line(objective.label, 120)} is {percent(1 - 1 / best.score)} below that of "
         f"{reference_name(data)} (geometric mean over the scenarios)."
     )

@@ -31,6 +31,12 @@ def short(text: str, limit: int) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
+def heading(text: str) -> str:
+    """The text on one line, beginning in upper case."""
+    line = one_line(text, 120)
+    return line[:1].upper() + line[1:]
+
+
 def percent(share: float) -> str:
     """``12 %`` of a share of 0.12; the space does not break."""
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"

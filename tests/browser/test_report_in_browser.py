@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows.report.data import ReportData
 from flows.report.page import build_view, render
 from tests.support.browser import Browser, browser
 from tests.support.guarded_rows import guarded_rows
@@ -16,6 +18,13 @@ HOSTILE = (
     "</script><script>window.attacked = 1</script><img src=x onerror='window.attacked = 1'>"
     "\"'><svg onload=window.attacked=1> \u202etxt.exe \x00\x1b[31m {{ 7*7 }}"
 )
+DRAW_ALL = """
+const [done] = [...arguments].slice(-1);
+dispatchEvent(new Event("beforeprint"));
+const look = () => [...document.querySelectorAll(".chart")].every((e) => "drawn" in e.dataset)
+  ? done(true) : requestAnimationFrame(look);
+look();
+"""
 CANDIDATES = "#table tr.candidate:not([hidden])"
 
 
@@ -36,14 +45,29 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         standing_detail=HOSTILE,
     )
     calls = (replace(data.calls[0], reply=HOSTILE), *data.calls[1:])
+    rows = tuple(attacked if row is data.attempts[0] else row for row in data.candidates)
+    rows = tuple(replace(row, title=HOSTILE) if row is data.baselines[1] else row for row in rows)
+    data = renamed(data, "scenario-0", HOSTILE)
     prints = tuple(
         replace(row, prints=HOSTILE) if row.iteration == 1 else row for row in data.evaluations
     )
-    rows = tuple(attacked if row is data.attempts[0] else row for row in data.candidates)
     path = tmp_path_factory.mktemp("report") / "report.html"
     view = build_view(replace(data, candidates=rows, calls=calls, evaluations=prints))
     path.write_text(render(view), encoding="utf-8")
     return path
+
+
+def renamed(data: ReportData, old: str, new: str) -> ReportData:
+    """The same search with another name for a scenario."""
+
+    def changed(row: Any) -> Any:
+        return replace(row, scenario=new) if row.scenario == old else row
+
+    return replace(
+        data,
+        scenarios=tuple(map(changed, data.scenarios)),
+        evaluations=tuple(map(changed, data.evaluations)),
+    )
 
 
 @pytest.fixture
@@ -58,8 +82,27 @@ def first_column(page: Browser) -> list[str]:
     return page.texts(f"{CANDIDATES} td:first-child")
 
 
+def draw_all(page: Browser) -> None:
+    """Draw every chart, also those that nobody has scrolled to."""
+    assert page.call("execute/async", {"script": DRAW_ALL, "args": []})
+
+
+def point_at(page: Browser, selector: str) -> str:
+    """Move the mouse over the first of these marks and return what the page says about it."""
+    page.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
+    x, y = page.run(
+        "const b = document.querySelector(arguments[0]).getBoundingClientRect();"
+        "return [b.x + b.width / 2, b.y + b.height / 2]",
+        selector,
+    )
+    page.devtools("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x - 3, "y": y})
+    page.devtools("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+    return "\n".join(page.texts("#tip"))
+
+
 def test_the_page_asks_for_nothing_and_the_console_is_silent(page: Browser, report: Path) -> None:
     page.click('#table [data-open="1/0"]')
+    draw_all(page)
 
     assert page.complaints() == []
     assert page.requests() == [report.as_uri()]
@@ -125,32 +168,104 @@ def test_a_click_in_a_drawing_leads_to_the_candidate_even_when_it_is_filtered_aw
     page: Browser,
 ) -> None:
     page.type("#filter", "no such thing")
-    page.click('#curve [data-open="4/0"] .hit')
+    draw_all(page)
+    page.click('#curve .mark-symbol [aria-label="4/0"]')
 
     assert len(page.texts("#table tr.detail")) == 1
     assert page.texts("#shown") == ["14 of 14"]
 
 
-def test_another_scenario_shows_other_containers(page: Browser) -> None:
-    drawn = (
-        "return [...document.querySelectorAll('#gantt rect.span title')].map((e) => e.textContent)"
-    )
+def test_charts_are_drawn_when_they_come_into_view(page: Browser) -> None:
+    drawn = "return document.querySelectorAll('#spans .chart[data-drawn]').length"
     before = page.run(drawn)
-    page.choose("#gantt-choice", "scenario-2")
+    draw_all(page)
+
+    assert (before, page.run(drawn)) == (0, 2)
+
+
+def test_another_scenario_shows_other_spans(page: Browser) -> None:
+    drawn = (
+        "return [...document.querySelectorAll('#spans .mark-rect path[aria-label*=outcome]')]"
+        ".map((e) => e.ariaLabel)"
+    )
+    draw_all(page)
+    before = page.run(drawn)
+    page.choose('[data-panel="spans"]', "scenario-2")
+    draw_all(page)
     after = page.run(drawn)
 
     assert (len(before), len(after)) == (2 * 60, 2 * 60)
     assert before != after
-    assert all(" CPU, " in words and " GB, " in words for words in after)
+    assert all("cpus: " in words and "memory gb: " in words for words in after)
 
 
-def test_another_scenario_shows_other_timelines(page: Browser) -> None:
-    page.choose('[data-panels="timeline"]', "scenario-1")
+def test_another_scenario_shows_other_curves(page: Browser) -> None:
+    curve = "return document.querySelector('#channels .mark-line path').getAttribute('d')"
+    draw_all(page)
+    before = page.run(curve)
+    page.choose('[data-panel="channels"]', "scenario-1")
+    draw_all(page)
 
-    shown = page.run(
-        "return [...document.querySelectorAll('[data-panel^=timeline]')].map((e) => e.hidden)"
+    assert page.run(curve) != before
+    assert page.texts("#channels figcaption")[0] == "CPUs allocated"
+
+
+def test_the_wheel_with_ctrl_zooms_all_curves_and_a_double_click_shows_everything_again(
+    page: Browser,
+) -> None:
+    ticks = (
+        "return [...document.querySelectorAll('#channels .chart')].map((e) =>"
+        " [...e.querySelectorAll('.role-axis-label text')].map((t) => t.textContent)"
+        ".filter((words) => words.endsWith(' s')).sort().join())"
     )
-    assert shown == [True, False, True]
+    draw_all(page)
+    before = page.run(ticks)
+    page.run(
+        "const mark = document.querySelector('#channels .mark-symbol path');"
+        "const place = mark.getBoundingClientRect();"
+        "mark.dispatchEvent(new WheelEvent('wheel', {bubbles: true, cancelable: true,"
+        "ctrlKey: true, clientX: place.x, clientY: place.y, deltaY: -900}))"
+    )
+    settle(page)
+    zoomed = page.run(ticks)
+    page.run(
+        "document.querySelector('#channels .mark-symbol path')"
+        ".dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))"
+    )
+    settle(page)
+
+    assert len(set(before)) == 1 and len(set(zoomed)) == 1
+    assert zoomed[0] != before[0]
+    assert page.run(ticks) == before
+
+
+def settle(page: Browser) -> None:
+    """Wait until Vega has drawn what it was asked to draw."""
+    script = (
+        "const done = arguments[0]; let left = 5;"
+        "const next = () => (left-- ? requestAnimationFrame(next) : done(true)); next()"
+    )
+    assert page.call("execute/async", {"script": script, "args": []})
+
+
+def test_pointing_at_a_mark_shows_hostile_names_as_text(page: Browser) -> None:
+    draw_all(page)
+
+    attempt = point_at(page, '#curve .mark-symbol [aria-label="1/0"]')
+    bar = point_at(page, "#classes .mark-rect path:nth-of-type(3)")
+    span = point_at(page, "#spans .mark-rect path[aria-label*=outcome]")
+
+    assert "<script>window.attacked = 1</script>" in attempt and "⟨U+202E⟩" in attempt
+    assert "</script><script>" in bar and "p95" in bar
+    assert "memory gb" in span and "outcome" in span
+    assert page.run(
+        "return [window.attacked, document.querySelectorAll('img, #tip *').length > 0]"
+    ) == [
+        None,
+        True,
+    ]
+    assert page.run("return document.querySelectorAll('img').length") == 0
+    assert page.complaints() == []
 
 
 def test_hostile_text_is_shown_and_does_nothing(page: Browser) -> None:
@@ -181,6 +296,7 @@ def test_dark_is_dark_and_light_is_light(page: Browser) -> None:
 @pytest.mark.parametrize("width", [390, 1200])
 def test_the_page_never_scrolls_sideways(page: Browser, width: int) -> None:
     page.screen(width, phone=width < 500)
+    draw_all(page)
     page.click('#table [data-open="2/0"]')
 
     assert page.run("return document.documentElement.scrollWidth") <= width
@@ -188,6 +304,7 @@ def test_the_page_never_scrolls_sideways(page: Browser, width: int) -> None:
 
 def test_on_paper_nothing_is_cut_off_that_a_screen_would_scroll(page: Browser) -> None:
     page.screen(720)
+    draw_all(page)
     page.devtools("Emulation.setEmulatedMedia", {"media": "print", "features": []})
 
     hidden = page.run(

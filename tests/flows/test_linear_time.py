@@ -15,7 +15,7 @@ from flows.history.store import Table
 from flows.judging.scoring import normalised_sha256
 from flows.proposers.replies import title_of
 from flows.report import text as report_text
-from flows.report.candidates import TextPool
+from flows.report.candidates import SharedLines
 from flows.search import progress
 from sandbox.screen import screen
 from sandbox.source import candidate_id, malformed_because, source_line
@@ -93,7 +93,7 @@ READERS: dict[str, Reader] = {
     "show on the page": untrusted.for_page,
     "one line of the page": report_text.one_line,
     "script of the page": report_text.json_for_script,
-    "texts of the page": lambda text: TextPool().add(text),
+    "texts of the page": lambda text: SharedLines().add(text),
     "show on a terminal": untrusted.for_terminal,
     "excerpt on a terminal": lambda text: terminal.excerpt(text, len(text) // 2),
     "print a line": terminal.print_line,

@@ -1,17 +1,14 @@
 """What the guards of a search leave in its report: verdict, validation line, standings, audit."""
 
 from dataclasses import replace
-from typing import get_args
 
 from flows.judging.leaderboard import HEADERS, leaderboard
 from flows.report.candidates import guard_lines, payload, table_rows
 from flows.report.compare import contenders, duel
 from flows.report.data import in_order, pick_best, slot_name, slot_of
-from flows.report.page import MEASURES, build_view
+from flows.report.panels import rows_of, span_panel, time_panel
 from flows.report.progress import improvement_curve
-from flows.report.summary import tiles, verdict
-from flows.report.timelines import gantts, lanes
-from flows.settings.search import SearchConfig
+from flows.report.summary import measure, tiles, verdict
 from tests.support.guarded_rows import guarded_rows
 
 
@@ -79,14 +76,17 @@ def test_without_a_promotion_the_verdict_and_the_first_tile_name_the_baseline() 
 
 
 def test_the_curve_has_a_validation_line_and_tells_standings_apart() -> None:
-    drawing = improvement_curve(guarded_rows(21))
+    data = guarded_rows(21)
 
-    assert 'class="line validation"' in drawing
-    for kind in ("improved", "refused", "barred", "failed", "tried"):
-        assert f'class="mark {kind}"' in drawing
-    assert drawing.count('class="dot-validation"') == sum(
-        row.validation_score is not None for row in guarded_rows(21).attempts
-    )
+    drawn = improvement_curve(data)["data"]
+
+    kind = drawn["attempts"]["columns"].index("kind")
+    kinds = {row[kind] for row in drawn["attempts"]["rows"]}
+    confirmed = [row for row in data.attempts if row.validation_score is not None]
+    assert kinds == {"improved", "refused", "barred", "failed", "tried"}
+    assert len(drawn["validated"]["rows"]) == len(confirmed)
+    assert drawn["confirmed"]["rows"][0] == [1, 1.302]
+    assert drawn["confirmed"]["rows"][-1][0] == len(data.attempts)
 
 
 def test_a_candidate_tells_its_interval_its_gap_and_its_audit() -> None:
@@ -130,43 +130,69 @@ def test_scenarios_come_in_the_order_in_which_a_search_touches_them() -> None:
     assert [row.split for row in in_order(rows)] == ["train", "train", "validation", "test"]
 
 
-def test_containers_that_overlap_are_in_different_lanes_and_lanes_are_few() -> None:
-    spans = [[0, 4], [1, 2], [2, 5], [3, 4], [4, 6]]
+def test_spans_that_overlap_are_in_different_rows_and_rows_are_few() -> None:
+    spans = [(0, 4), (1, 2), (2, 5), (3, 4), (4, 6)]
 
-    assert lanes(spans) == [0, 1, 1, 2, 0]
-    assert lanes([]) == []
+    assert rows_of(spans) == [0, 1, 1, 2, 0]
+    assert rows_of([]) == []
 
 
 def test_the_best_and_the_best_baseline_are_drawn_and_what_is_left_out_is_said() -> None:
     data = guarded_rows(12, spans=900)
 
-    first = gantts(data, duel(data, contenders(data)))[0].mapping
+    panel = span_panel(data, duel(data, contenders(data)))
 
-    assert [policy["name"] for policy in first["policies"]] == ["best found", "priority"]
-    assert first["policies"][0]["note"] == (
-        "the first 300 of 900 containers, started before second 99.67"
-    )
+    first, second = panel.content["choices"][0]
+    note = "the first 300 of 900 containers, started before second 99.67"
+    assert [first["title"], second["title"]] == [f"best found: {note}", f"priority: {note}"]
     assert first["until"] == 99.667
-    drawn = [
-        span for policy in first["policies"] for pool in policy["pools"] for span in pool["spans"]
-    ]
-    assert len(drawn) == 600
-    assert all(len(span) == 7 for span in drawn)
+    assert first["lanes"] == ["pool 0", "pool 1"]
+    assert len(first["spans"] + second["spans"]) == 600
+    assert panel.content["classes"][:3] == ["query", "interactive", "batch"]
+    assert {bar[4] for bar in first["spans"]} == {0, 1, 2}
+    assert {bar[5] for bar in first["spans"]} == set(range(5))
 
 
-def test_a_history_without_containers_has_no_such_drawing() -> None:
+def test_a_history_without_spans_or_curves_has_no_such_panel() -> None:
     data = guarded_rows(3)
     rows = [
-        replace(row, metrics={**row.metrics, "containers": None}) if row.metrics else row
+        replace(row, metrics={**row.metrics, "containers": None, "timeline": None})
+        if row.metrics
+        else row
         for row in data.evaluations
     ]
     data = replace(data, evaluations=tuple(rows))
+    pair = duel(data, contenders(data))
 
-    assert gantts(data, duel(data, contenders(data))) == ()
+    assert span_panel(data, pair).names == time_panel(data, pair).names == ()
+
+
+def test_curves_are_the_channels_of_the_domain_and_kills_are_added_up() -> None:
+    data = guarded_rows(12)
+
+    choice = time_panel(data, duel(data, contenders(data))).content["choices"][0]
+
+    channels = data.spec.timeline.channels if data.spec.timeline else []
+    assert [chart["of"] for chart in choice] == list(range(len(channels)))
+    assert choice[1]["title"] == "memory allocated, GB"
+    place, seconds, values = choice[5]["series"][0]
+    assert (place, seconds, sum(values)) == (0, 2.0, 6)
 
 
 def test_every_objective_says_what_its_scores_are() -> None:
-    objectives = get_args(SearchConfig.model_fields["objective"].annotation)
+    data = guarded_rows(3)
+    names = [objective.name for objective in data.spec.objectives]
 
-    assert set(objectives) == set(MEASURES)
-    assert build_view(guarded_rows(3)).measure.startswith("Weighted latency of naive divided by")
+    words = {
+        name: measure(replace(data, experiment=replace(data.experiment, objective=name)))
+        for name in names
+    }
+
+    assert words["weighted_latency"] == (
+        "Weighted latency of naive divided by that of the policy; higher is better. An unfinished "
+        "pipeline counts with the whole duration, so dropping work does not help."
+    )
+    assert words["goodput"] == (
+        "Pipelines completed per hour, divided by that of naive; higher is better."
+    )
+    assert all("higher is better" in each for each in words.values())

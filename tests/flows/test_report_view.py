@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from flows.history.records import CandidateRow
-from flows.report.candidates import TextPool, payload, table_rows
+from flows.report.candidates import SharedLines, payload, table_rows
 from flows.report.compare import contenders, scenario_scores
 from flows.report.data import ReportData, pick_best
-from flows.report.page import build_view
+from flows.report.page import build_view, render
 from flows.report.progress import ancestry, place
 from flows.report.summary import costs, failures, status_sentence, tiles, verdict
+from simulator.domain import find_domain
 from tests.support.report_rows import experiment_row, search_rows
 
 
@@ -75,14 +76,20 @@ def test_the_verdict_of_a_search_in_which_all_failed_says_so() -> None:
 
 def test_an_empty_search_has_a_page_too() -> None:
     data = ReportData(
-        experiment=experiment_row(status="running"), scenarios=(), candidates=(), evaluations=()
+        domain=find_domain("pipelines"),
+        experiment=experiment_row(status="running"),
+        scenarios=(),
+        candidates=(),
+        evaluations=(),
     )
 
     view = build_view(data)
 
     assert view.verdict == "No candidate has been tried yet."
     assert view.status.startswith("The search is still running, or was killed")
-    assert (view.curve, view.scores, view.timelines, view.rows) == ("", (), (), ())
+    assert (view.has_curve, view.scores.lines, view.rows) == (False, (), ())
+    assert not any(panel.names for panel in view.panels.values())
+    assert "<!doctype html>" in render(view)
 
 
 def test_the_status_tells_of_losses_and_gives_the_detail() -> None:
@@ -202,7 +209,7 @@ def test_the_table_has_every_attempt_the_best_score_first() -> None:
 
 
 def test_the_pool_gives_every_text_back_and_keeps_shared_lines_once() -> None:
-    pool = TextPool()
+    pool = SharedLines()
     first, second = pool.add("a\nb\nc"), pool.add("x\na\nb\nc\n")
 
     def back(index: int | None) -> str:
@@ -216,7 +223,7 @@ def test_the_pool_gives_every_text_back_and_keeps_shared_lines_once() -> None:
 
 
 def test_the_pool_refuses_to_grow_beyond_its_limit() -> None:
-    pool = TextPool(limit=100)
+    pool = SharedLines(limit=100)
 
     pool.add("x" * 90)
     pool.add("y" * 90)
@@ -244,7 +251,7 @@ def test_a_repeated_evaluation_is_shown_but_not_scored() -> None:
     rows = payload(data)["candidates"]["1/0"]["evaluations"]
 
     assert [row[0] for row in rows] == ["scenario-0", "scenario-0, repeat 1", "scenario-1"]
-    assert "9.00" not in scenario_scores(data, contenders(data))[0].cells
+    assert "9.00" not in scenario_scores(data, contenders(data)).lines[0].cells
 
 
 def test_prompt_and_reply_are_there_when_a_model_was_asked() -> None:

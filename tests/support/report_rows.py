@@ -16,6 +16,7 @@ from flows.history.records import (
     ScenarioRow,
 )
 from flows.report.data import ReportData
+from simulator.domain import find_domain
 
 EXPERIMENT = "made-up-1a2b3c4d"
 AT = "2026-01-02T03:04:05+00:00"
@@ -65,6 +66,7 @@ def search_rows(
         candidates.append(row)
     names = [f"scenario-{index}" for index in range(scenarios)]
     data = ReportData(
+        domain=find_domain("pipelines"),
         experiment=experiment_row(),
         scenarios=tuple(_scenario(name) for name in names),
         candidates=tuple(candidates),

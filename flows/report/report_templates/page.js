@@ -1,6 +1,6 @@
 "use strict";
-// Sorts and filters the table, opens candidates, switches scenarios. Text from policies and models
-// is only ever put into the page as text nodes, never as markup.
+// Sorts and filters the table, opens candidates, draws charts when they come into view. Text from
+// policies and models is only ever put into the page as text nodes, never as markup.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const table = document.getElementById("table");
@@ -52,7 +52,7 @@
   }
 
   function scenarioTable(rows) {
-    const names = ["scenario", "split", "outcome", "score", "weighted latency, s", "calls", "CPU s", "problem"];
+    const names = data.evaluationColumns;
     const head = make("tr", "", ...names.map((name) => make("th", "", name)));
     const lines = rows.map((row) =>
       make("tr", "", ...row.map((cell, index) => make("td", index === 7 ? "words" : "", cell))));
@@ -170,73 +170,150 @@
     else if (row) open(row);
     else show(button.dataset.open);
   });
-  for (const select of document.querySelectorAll("[data-panels]")) {
-    select.addEventListener("change", () => {
-      const prefix = `${select.dataset.panels}-`;
-      for (const panel of document.querySelectorAll(`[data-panel^="${prefix}"]`)) {
-        panel.hidden = panel.dataset.panel !== prefix + select.value;
+
+  // Charts. Vega compiles no code here: expressions are interpreted, as the content policy asks.
+  const quiet = "var(--quiet)";
+  const axis = { labelColor: quiet, titleColor: quiet, gridColor: "var(--rule)", domainColor: "var(--line)", tickColor: "var(--line)", labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal" };
+  const config = { font: "system-ui, sans-serif", background: "transparent", axis, view: { stroke: null }, text: { color: "var(--ink)", fontSize: 11 }, tooltip: null };
+  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, hover: false, tooltip: tip, config };
+  const tipBox = document.getElementById("tip");
+
+  function tip(handler, event, item, value) {
+    const rows = value && typeof value === "object" ? Object.entries(value) : [];
+    const shown = rows.filter(([, words]) => words !== "" && words !== "null" && words !== "undefined");
+    tipBox.hidden = shown.length === 0;
+    if (tipBox.hidden) return;
+    tipBox.replaceChildren(...shown.flatMap(([name, words]) => [make("b", "", name), make("span", "", String(words))]));
+    const place = (at, size, room) => `${Math.max(4, at + 14 + size > room ? at - size - 10 : at + 14)}px`;
+    tipBox.style.left = place(event.clientX, tipBox.offsetWidth, innerWidth);
+    tipBox.style.top = place(event.clientY, tipBox.offsetHeight, innerHeight);
+  }
+
+  const objects = ({ columns, rows }) => rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
+
+  // What is to be drawn in each place that has not been in view yet.
+  const waiting = new Map();
+  const views = new Map();
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+  }, { rootMargin: "300px" });
+
+  function later(place, make) {
+    waiting.set(place, make);
+    observer.observe(place);
+  }
+
+  async function draw(place) {
+    const wanted = waiting.get(place);
+    if (!wanted) return;
+    waiting.delete(place);
+    observer.unobserve(place);
+    const { spec, datasets, zoomsWith } = wanted();
+    const autosize = typeof spec.width === "number" ? "pad" : { type: "fit-x", contains: "padding" };
+    const layer = spec.layer.filter((each) => !each.data || datasets[each.data.name].length);
+    const { view } = await vegaEmbed(place, { padding: 2, autosize, ...spec, layer, datasets }, options);
+    place.dataset.drawn = "";
+    view.addEventListener("click", (event, item) => {
+      if (item?.datum?.slot) show(item.datum.slot);
+    });
+    if (zoomsWith) zoomTogether(zoomsWith, view);
+  }
+
+  // Charts of one scenario show the same stretch of time.
+  function zoomTogether(name, view) {
+    const others = views.get(name);
+    others.add(view);
+    view.addSignalListener("zoom_second", (signal, range) => {
+      for (const other of others) {
+        if (other !== view && String(other.signal(signal)) !== String(range)) other.signal(signal, range).runAsync();
       }
     });
   }
-  drawContainers();
-  document.getElementById("gantt-choice")?.addEventListener("change", drawContainers);
 
-  function drawContainers() {
-    const choice = document.getElementById("gantt-choice");
-    if (!choice) return;
-    const scenario = data.gantt[choice.value];
-    const rows = scenario.policies.map((policy) =>
-      make("div", "", make("h3", "", `${policy.name}: ${policy.note}`), chart(scenario, policy)));
-    document.getElementById("gantt").replaceChildren(...rows);
+  for (const place of document.querySelectorAll("[data-drawing]")) {
+    const { spec, data: named } = data.drawings[place.dataset.drawing];
+    const datasets = () => Object.fromEntries(Object.entries(named).map(([name, table]) => [name, objects(table)]));
+    later(place, () => ({ spec, datasets: datasets() }));
   }
 
-  function chart(scenario, policy) {
-    const [left, right, width] = [52, 936, 960];
-    const across = (second) => left + (Math.min(second, scenario.until) / scenario.until) * (right - left);
-    const lanes = policy.pools.reduce((sum, pool) => sum + Math.max(pool.lanes, 1), 0);
-    const height = Math.max(2, Math.min(14, 260 / lanes));
-    const parts = [];
-    let y = 4;
-    for (const pool of policy.pools) {
-      const room = Math.max(pool.lanes, 1) * height;
-      parts.push(draw("rect", { x: left, y, width: right - left, height: room, class: "lane" }));
-      parts.push(draw("text", { x: left - 6, y: y + room / 2 + 4, class: "tick end" }, `pool ${pool.pool}`));
-      for (const span of pool.spans) parts.push(bar(span, across, y, height));
-      y += room + 8;
-    }
-    const step = roundStep(scenario.until / 5);
-    for (let tick = 0; tick * step <= scenario.until * 1.0001; tick++) {
-      const words = `${Number((tick * step).toPrecision(6))} s`;
-      parts.push(draw("text", { x: across(tick * step), y: y + 10, class: "tick middle" }, words));
-    }
-    const title = `Containers of ${policy.name} on the pools over time`;
-    const box = { viewBox: `0 0 ${width} ${y + 16}`, width, height: y + 16, role: "img", class: "chart wide" };
-    const svg = draw("svg", box, null, draw("title", {}, title), ...parts);
-    return make("div", "scroll", svg);
+  const policy = (place) => data.policies[data.places.indexOf(place)];
+
+  const panels = {
+    classes(panel, choice) {
+      const widest = choice.filter((item) => item.drawn);
+      const table = document.getElementById("class-table");
+      table.replaceChildren(classTable(panel, choice));
+      return widest.map((item) => ({ title: item.title, spec: panel.charts[0], datasets: () => ({ rows: item.rows.map((row) => classRow(row)) }) }));
+    },
+    channels(panel, choice) {
+      return choice.map((item) => ({
+        title: item.title,
+        spec: panel.charts[item.of],
+        zoomsWith: "channels",
+        datasets: () => ({
+          capacity: item.capacity === null ? [] : [{ value: item.capacity }],
+          rows: item.series.flatMap(([place, step, values]) => values.map((value, i) => ({ place, policy: policy(place), second: i * step, value }))),
+        }),
+      }));
+    },
+    spans(panel, choice) {
+      return choice.map((item) => ({ title: item.title, wide: true, ...spanChart(panel, item) }));
+    },
+  };
+
+  function classRow([place, values, note]) {
+    return { place, policy: policy(place), note, ...Object.fromEntries(values.map((value, i) => [`c${i}`, value])) };
   }
 
-  function roundStep(wanted) {
-    const power = 10 ** Math.floor(Math.log10(wanted));
-    return power * [1, 2, 5, 10].find((factor) => power * factor >= wanted * 0.999);
+  function classTable(panel, choice) {
+    const shown = (value) => (value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 }));
+    const head = make("tr", "", make("th", "", "class"), make("th", "", "policy"), ...panel.columns.map((name) => make("th", "n", name)));
+    const lines = choice.flatMap(({ title, rows }) => rows.map(([place, values, note]) => {
+      const cells = note ? [make("td", "", note)] : values.map((value) => make("td", "n", shown(value)));
+      if (note) cells[0].colSpan = panel.columns.length;
+      return make("tr", "", make("th", "", title), make("td", "", policy(place)), ...cells);
+    }));
+    return make("table", "small", make("thead", "", head), make("tbody", "", ...lines));
   }
 
-  function bar([start, end, lane, cpu, ram, priority, outcome], across, y, height) {
-    const fates = ["completed", "out of memory", "timed out", "suspended", "still running at the end"];
-    const begin = across(start);
-    const size = { x: begin, y: y + lane * height, width: Math.max(1, across(end) - begin), height };
-    const words = `${start} to ${end} s: ${cpu} CPU, ${ram} GB, ` +
-      `${["query", "interactive", "batch"][priority - 1] ?? "unknown"}, ${fates[outcome]}`;
-    return draw("rect", { ...size, class: `span q${priority} fate${outcome}` }, null, draw("title", {}, words));
+  // Rows of a lane lie below each other, and lanes apart by one row.
+  function spanChart(panel, item) {
+    let below = 0;
+    const lanes = item.lanes.map((name, i) => {
+      const lane = { name, start: 0, end: item.until, _top: below, _middle: below + item.rows[i] / 2, _bottom: below + item.rows[i] };
+      below = lane._bottom + Math.max(1, 6 / item.rowHeight);
+      return lane;
+    });
+    const others = panel.columns.filter((name) => !["start", "end", "lane", "class", "outcome"].includes(name));
+    const bar = ([start, end, lane, row, kind, outcome, ...rest]) => ({
+      ...Object.fromEntries(others.map((name, i) => [name, rest[i]])),
+      start, end: Math.min(end, item.until), lane: lanes[lane].name, class: panel.classes[kind], outcome: panel.outcomes[outcome],
+      _top: lanes[lane]._top + row, _bottom: lanes[lane]._top + row + 1,
+    });
+    const spec = { ...panel.charts[0], height: Math.round(below * item.rowHeight), padding: { left: 70, right: 4, top: 2, bottom: 2 } };
+    return { spec, datasets: () => ({ lanes, rows: item.spans.map(bar) }) };
   }
 
-  // The name of SVG is written in two parts, so that nothing in this page looks like an address.
-  function draw(name, attributes, words, ...children) {
-    const node = document.createElementNS("http" + "://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (words) node.textContent = words;
-    node.append(...children);
-    return node;
+  function choose(name, index) {
+    const panel = data.panels[name];
+    const place = document.getElementById(`panel-${name}`);
+    for (const old of place.querySelectorAll(".chart")) waiting.delete(old);
+    views.set(name, new Set());
+    const drawings = panels[name](panel, panel.choices[index]);
+    place.replaceChildren(...drawings.map(({ title, wide, ...wanted }) => {
+      const chart = make("div", "chart");
+      later(chart, () => ({ ...wanted, datasets: wanted.datasets() }));
+      return make("figure", wide ? "wide" : "", make("figcaption", "", title), chart);
+    }));
   }
+
+  for (const name of Object.keys(panels)) {
+    if (document.getElementById(`panel-${name}`)) choose(name, 0);
+  }
+  for (const select of document.querySelectorAll("[data-panel]")) {
+    select.addEventListener("change", () => choose(select.dataset.panel, select.value));
+  }
+  addEventListener("beforeprint", () => [...waiting.keys()].forEach(draw));
 
   if (location.hash.startsWith("#candidate-")) show(location.hash.slice("#candidate-".length));
 })();

@@ -1,0 +1,380 @@
+"""The charts of the page as Vega-Lite specifications.
+
+Their data have names; the page's script fills them in when a chart comes into view. Colours are
+custom properties of the style sheet, so that light and dark need one drawing. No text that a policy
+wrote is part of a specification: it is data, and Vega draws data as text.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.report.compare import drawn_columns, in_unit
+from simulator.domain_spec import Channel, Classes, Spans
+
+Chart = dict[str, Any]
+
+COLOURS = 8
+"""Colours of policies, and as many of classes; with more, some share one."""
+FATES = 5
+"""Ways to draw an outcome; with more, the last ones share one."""
+KINDS = ("tried", "improved", "refused", "barred", "failed")
+_MAX_ZOOM_KEYS = "wheel![event.ctrlKey || event.metaKey]"
+_CROSS = "M-.6,-.6L.6,.6M.6,-.6L-.6,.6"
+
+
+def improvement(low: float, high: float, log: bool) -> Chart:
+    """The score of each attempt in order, with the best so far and the baselines."""
+    scale = {"domain": [low, high], "nice": False, "zero": False}
+    y = {
+        "field": "score",
+        "type": "quantitative",
+        "title": "score",
+        "scale": {**scale, "type": "log" if log else "linear"},
+        "axis": {"tickCount": 6, "format": "~g"},
+    }
+    x = {
+        "field": "number",
+        "type": "quantitative",
+        "title": "attempt",
+        "scale": {"nice": False, "zero": False, "padding": 12},
+        "axis": {"tickMinStep": 1, "format": "d", "grid": False},
+    }
+    place = {"x": x, "y": y}
+    return {
+        **_frame("Score of each attempt in order, with the best so far and the baselines", 300),
+        "layer": [
+            {
+                "data": {"name": "baselines"},
+                "mark": {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.3},
+                "encoding": {"y": y, "color": _by_place("place"), "tooltip": _tip("name", "score")},
+            },
+            _steps("best", place, "var(--p0)", 2.4, [1, 0]),
+            _steps("confirmed", place, "var(--p5)", 1.6, [2, 3]),
+            {
+                "data": {"name": "attempts"},
+                "params": [_zoom()],
+                "mark": {"type": "point", "cursor": "pointer", "opacity": 1, "filled": False},
+                "encoding": {
+                    **place,
+                    **_kind_of_mark(),
+                    "description": {"field": "slot", "type": "nominal"},
+                    "tooltip": _tip("attempt", "title", "outcome", "standing", "why"),
+                },
+            },
+            {
+                "data": {"name": "validated"},
+                "mark": {
+                    "type": "point",
+                    "filled": True,
+                    "color": "var(--p5)",
+                    "size": 26,
+                    "opacity": 1,
+                    "cursor": "pointer",
+                },
+                "encoding": {**place, "tooltip": _tip("attempt", "validation score")},
+            },
+        ],
+    }
+
+
+def lineage(width: int, height: int) -> Chart:
+    """Which attempt was made from which: generations from left to right."""
+    place = {
+        "x": _pixels("x", width),
+        "y": {**_pixels("y", height), "scale": {"domain": [height, 0], "nice": False}},
+    }
+    line = {
+        "condition": {"test": "datum.strong", "value": "var(--p0)"},
+        "value": "var(--line)",
+    }
+    return {
+        "description": "Which attempt was made from which",
+        "width": width,
+        "height": height,
+        "view": {"stroke": None},
+        "layer": [
+            {
+                "data": {"name": "edges"},
+                "mark": {"type": "line", "strokeWidth": 1.6},
+                "encoding": {
+                    **place,
+                    "detail": {"field": "edge", "type": "nominal"},
+                    "order": {"field": "order", "type": "quantitative"},
+                    "color": line,
+                    "strokeDash": {
+                        "condition": {"test": "datum.second", "value": [3, 3]},
+                        "value": [1, 0],
+                    },
+                },
+            },
+            {
+                "data": {"name": "nodes"},
+                "mark": {"type": "circle", "size": 80, "opacity": 1, "cursor": "pointer"},
+                "encoding": {
+                    **place,
+                    "color": _scale("kind", _NODE_COLOURS),
+                    "stroke": {"value": "var(--quiet)"},
+                    "description": {"field": "slot", "type": "nominal"},
+                    "tooltip": _tip("attempt", "title", "outcome", "score"),
+                },
+            },
+            {
+                "data": {"name": "nodes"},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 4,
+                    "dy": -10,
+                    "fontSize": 11,
+                    "cursor": "pointer",
+                },
+                "encoding": {
+                    **place,
+                    "text": {"field": "label", "type": "nominal"},
+                    "color": {
+                        "condition": {"test": "datum.kind === 'line'", "value": "var(--ink)"},
+                        "value": "var(--quiet)",
+                    },
+                },
+            },
+        ],
+    }
+
+
+def by_class(classes: Classes, policies: int) -> Chart:
+    """One class: a bar for each policy and perhaps a mark on it, with their values as text."""
+    columns = drawn_columns(classes)
+    fields = {name: f"c{place}" for place, name in enumerate(classes.columns)}
+    tip = [{"field": "policy", "title": "policy", "type": "nominal"}]
+    tip += [
+        {"field": field, "title": spaced(name), "type": "quantitative", "format": ",.4~r"}
+        for name, field in fields.items()
+    ]
+    y = {"field": "policy", "type": "nominal", "sort": None, "title": None}
+    title = in_unit(columns[0], "" if columns[0] in classes.counts else classes.unit)
+    value = {"type": "quantitative", "title": spaced(title), "axis": {"tickCount": 5}}
+    layers: list[Chart] = [
+        {
+            "mark": {"type": "bar", "height": 13, "cornerRadiusEnd": 2},
+            "encoding": {
+                "x": {**value, "field": fields[columns[0]]},
+                "color": _by_place("place"),
+                "tooltip": tip,
+            },
+        }
+    ]
+    if len(columns) > 1:
+        layers.append(
+            {
+                "mark": {"type": "tick", "size": 17, "thickness": 2, "color": "var(--ink)"},
+                "encoding": {"x": {**value, "field": fields[columns[1]]}, "tooltip": tip},
+            }
+        )
+    layers.append(
+        {
+            "mark": {"type": "text", "align": "left", "dx": 3, "color": "var(--quiet)"},
+            "encoding": {"x": {"value": 0}, "text": {"field": "note", "type": "nominal"}},
+        }
+    )
+    axis = {"labelLimit": 150, "labelPadding": 6, "ticks": False, "domain": False, "grid": False}
+    return {
+        **_frame("Figures of one class by policy", 25 * max(1, policies)),
+        "data": {"name": "rows"},
+        "encoding": {"y": {**y, "axis": axis}},
+        "layer": layers,
+    }
+
+
+def over_time(channel: Channel, whole: bool) -> Chart:
+    """One channel: a curve for each policy, and a dashed line for the most that there can be.
+
+    ``whole`` says that its values are whole numbers.
+    """
+    x = _seconds("second")
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"zero": True},
+        "axis": {"tickCount": 4, "format": "~s", **({"tickMinStep": 1} if whole else {})},
+    }
+    place = {"x": x, "y": y, "color": _by_place("place")}
+    tip = [
+        {"field": "policy", "title": "policy", "type": "nominal"},
+        {"field": "second", "title": "second", "type": "quantitative", "format": ",.4~f"},
+        {
+            "field": "value",
+            "title": in_unit(channel.label, channel.unit),
+            "type": "quantitative",
+            "format": ",.4~g",
+        },
+    ]
+    return {
+        **_frame(f"{channel.label} over time", 120),
+        "data": {"name": "rows"},
+        "layer": [
+            {
+                "data": {"name": "capacity"},
+                "mark": {"type": "rule", "strokeDash": [5, 4], "color": "var(--quiet)"},
+                "encoding": {
+                    "y": y,
+                    "tooltip": [{"field": "value", "title": "capacity", "type": "quantitative"}],
+                },
+            },
+            {"mark": {"type": "line", "strokeWidth": 1.6, "clip": True}, "encoding": place},
+            {
+                "params": [_zoom()],
+                "mark": {"type": "point", "size": 90, "opacity": 0, "filled": True, "clip": True},
+                "encoding": {**place, "tooltip": tip},
+            },
+        ],
+    }
+
+
+def fate(place: int) -> int:
+    """How the outcome at this place among the domain's is drawn."""
+    return min(place, FATES - 1)
+
+
+def spaced(name: str) -> str:
+    """Return the name of a column as people read it."""
+    return name.replace("_", " ")
+
+
+def where_and_when(spans: Spans, classes: Sequence[str]) -> Chart:
+    """What ran on each lane from when to when; the script sets the height."""
+    tip = [{"field": name, "title": spaced(name), "type": "nominal"} for name in spans.columns]
+    y = {
+        "field": "_top",
+        "type": "quantitative",
+        "axis": None,
+        "scale": {"reverse": True, "nice": False, "zero": False},
+    }
+    place = {"x": _seconds("start"), "x2": {"field": "end"}, "y": y, "y2": {"field": "_bottom"}}
+    return {
+        **_frame(f"Each {spans.label} by {spans.lane_label} over time", 120),
+        "layer": [
+            {
+                "data": {"name": "lanes"},
+                "mark": {"type": "rect", "color": "var(--soft)"},
+                "encoding": place,
+            },
+            {
+                "data": {"name": "lanes"},
+                "mark": {
+                    "type": "text",
+                    "align": "right",
+                    "color": "var(--quiet)",
+                    "dx": -6,
+                    "clip": False,
+                },
+                "encoding": {
+                    "x": {"value": 0},
+                    "y": {**y, "field": "_middle"},
+                    "text": {"field": "name", "type": "nominal"},
+                },
+            },
+            {
+                "data": {"name": "rows"},
+                "params": [_zoom()],
+                "mark": {"type": "rect", "clip": True, "minBandSize": 1},
+                "encoding": {
+                    **place,
+                    "color": _scale("class", _in_turn(classes, "c")),
+                    "stroke": _by_outcome(spans, _STROKES),
+                    "strokeWidth": _by_outcome(spans, _WIDTHS),
+                    "fillOpacity": _by_outcome(spans, _OPACITIES),
+                    "tooltip": tip,
+                },
+            },
+        ],
+    }
+
+
+_NODE_COLOURS = {
+    "ok": "var(--quiet)",
+    "failed": "var(--bad)",
+    "baseline": "var(--card)",
+    "line": "var(--p0)",
+}
+_STROKES = ("var(--card)", "var(--bad)", "var(--warn)", "var(--quiet)", "var(--card)")
+_WIDTHS = (0.6, 1.6, 1.4, 1.0, 0.6)
+_OPACITIES = (1.0, 1.0, 0.6, 0.25, 0.5)
+
+
+def _by_outcome(spans: Spans, ways: Sequence[Any]) -> Chart:
+    """What each outcome looks like; it is called ordinal, since Vega-Lite warns of others."""
+    values = {name: ways[fate(place)] for place, name in enumerate(spans.outcomes)}
+    return _scale("outcome", values, "ordinal")
+
+
+def _frame(description: str, height: int) -> Chart:
+    """A chart as wide as the page lets it be."""
+    return {"description": description, "width": "container", "height": height}
+
+
+def _zoom() -> Chart:
+    """Drag to move, wheel with Ctrl to zoom, double click to see everything again."""
+    interval = {"type": "interval", "encodings": ["x"], "zoom": _MAX_ZOOM_KEYS}
+    return {"name": "zoom", "select": interval, "bind": "scales"}
+
+
+def _seconds(field: str) -> Chart:
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": None,
+        "scale": {"nice": False, "zero": True},
+        "axis": {"grid": False, "tickCount": 5, "labelExpr": "datum.label + ' s'"},
+    }
+
+
+def _pixels(field: str, size: int) -> Chart:
+    return {
+        "field": field,
+        "type": "quantitative",
+        "axis": None,
+        "scale": {"domain": [0, size], "nice": False},
+    }
+
+
+def _steps(
+    data: str, place: Mapping[str, Any], colour: str, width: float, dash: list[int]
+) -> Chart:
+    mark = {"type": "line", "interpolate": "step-after", "strokeWidth": width, "strokeDash": dash}
+    return {"data": {"name": data}, "mark": {**mark, "color": colour}, "encoding": dict(place)}
+
+
+def _kind_of_mark() -> Chart:
+    shapes = ("circle", "circle", "circle", "circle", _CROSS)
+    fills = ("var(--card)", "var(--p0)", "var(--card)", "var(--warn-soft)", "var(--bad)")
+    strokes = ("var(--p0)", "var(--p0)", "var(--warn)", "var(--warn)", "var(--bad)")
+    return {
+        "shape": _scale("kind", dict(zip(KINDS, shapes, strict=True))),
+        "fill": _scale("kind", dict(zip(KINDS, fills, strict=True))),
+        "stroke": _scale("kind", dict(zip(KINDS, strokes, strict=True))),
+        "size": {
+            "condition": [
+                {"test": "datum.kind === 'improved'", "value": 95},
+                {"test": "datum.kind === 'failed'", "value": 85},
+            ],
+            "value": 52,
+        },
+    }
+
+
+def _by_place(field: str) -> Chart:
+    return _scale(field, _in_turn(range(COLOURS), "p"))
+
+
+def _in_turn(domain: Sequence[Any], letter: str) -> dict[Any, str]:
+    return {each: f"var(--{letter}{place % COLOURS})" for place, each in enumerate(domain)}
+
+
+def _scale(field: str, values: Mapping[Any, Any], kind: str = "nominal") -> Chart:
+    scale = {"type": "ordinal", "domain": list(values), "range": list(values.values())}
+    return {"field": field, "type": kind, "legend": None, "scale": scale}
+
+
+def _tip(*fields: str) -> list[Chart]:
+    return [{"field": name, "title": name, "type": "nominal"} for name in fields]
