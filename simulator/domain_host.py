@@ -113,6 +113,9 @@ class Published(Protocol):
     def lines(self, runs: Mapping[str, Sequence[Tried]]) -> list[str]:
         """Return the same in words, the published ones beside them."""
 
+    def table(self, runs: Mapping[str, Sequence[Tried]]) -> Mapping[str, Any]:
+        """Return the same for a page: ``title``, ``text``, ``columns``, and ``rows`` of texts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
-from flows.report.data import ReportData, Slot, cost_of, parent_rows, slot_name, slot_of
+from flows.report.data import ReportData, Slot, parent_rows, slot_name, slot_of
 from flows.report.text import clip, number, one_line, score_text
 from flows.untrusted import counted, for_page
 from sandbox.source import source_diff, source_line
@@ -161,7 +161,7 @@ def _detail(data: ReportData, row: CandidateRow, kept: SharedLines) -> dict[str,
             [item.get("line"), item.get("column"), one_line(str(item.get("message", "")))]
             for item in row.findings[:MAX_FINDINGS]
         ],
-        "evaluations": [_evaluation(data, item) for item in evaluations],
+        "evaluations": [_evaluation(item) for item in evaluations],
         "source": kept.add("\n".join(lines_of(row.source or ""))),
         "diffs": [
             [slot_name(slot_of(parent)), kept.add(_diff(parent, row))] for parent in parents[:2]
@@ -206,7 +206,7 @@ def _how(row: CandidateRow, parents: list[CandidateRow]) -> str:
     return words
 
 
-def _evaluation(data: ReportData, row: EvaluationRow) -> list[Any]:
+def _evaluation(row: EvaluationRow) -> list[Any]:
     what = "repeat" if row.purpose == "score" else one_line(row.purpose, 20)
     repeat = f", {what} {row.attempt}" if row.attempt else ""
     return [
@@ -214,7 +214,7 @@ def _evaluation(data: ReportData, row: EvaluationRow) -> list[Any]:
         one_line(row.split, 20),
         one_line(row.outcome, 40),
         score_text(row.score),
-        number(cost_of(data.spec, row), 5),
+        number(row.cost, 5),
         f"{row.policy_calls:,}",
         number(row.policy_cpu_seconds),
         one_line(row.problem or "", 300),

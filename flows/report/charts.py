@@ -80,64 +80,59 @@ def improvement(low: float, high: float, log: bool) -> Chart:
 def lineage(width: int, height: int) -> Chart:
     """Which attempt was made from which: generations from left to right."""
     place = {
-        "x": _pixels("x", width),
-        "y": {**_pixels("y", height), "scale": {"domain": [height, 0], "nice": False}},
-    }
-    line = {
-        "condition": {"test": "datum.strong", "value": "var(--p0)"},
-        "value": "var(--line)",
+        "x": _pixels("x", [0, width]),
+        "y": _pixels("y", [height, 0]),
     }
     return {
         "description": "Which attempt was made from which",
         "width": width,
         "height": height,
         "view": {"stroke": None},
-        "layer": [
-            {
-                "data": {"name": "edges"},
-                "mark": {"type": "line", "strokeWidth": 1.6},
-                "encoding": {
-                    **place,
-                    "detail": {"field": "edge", "type": "nominal"},
-                    "order": {"field": "order", "type": "quantitative"},
-                    "color": line,
-                    "strokeDash": {
-                        "condition": {"test": "datum.second", "value": [3, 3]},
-                        "value": [1, 0],
-                    },
-                },
-            },
-            {
-                "data": {"name": "nodes"},
-                "mark": {"type": "circle", "size": 80, "opacity": 1, "cursor": "pointer"},
-                "encoding": {
-                    **place,
-                    "color": _scale("kind", _NODE_COLOURS),
-                    "stroke": {"value": "var(--quiet)"},
-                    "description": {"field": "slot", "type": "nominal"},
-                    "tooltip": _tip("attempt", "title", "outcome", "score"),
-                },
-            },
-            {
-                "data": {"name": "nodes"},
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "dx": 4,
-                    "dy": -10,
-                    "fontSize": 11,
-                    "cursor": "pointer",
-                },
-                "encoding": {
-                    **place,
-                    "text": {"field": "label", "type": "nominal"},
-                    "color": {
-                        "condition": {"test": "datum.kind === 'line'", "value": "var(--ink)"},
-                        "value": "var(--quiet)",
-                    },
-                },
-            },
-        ],
+        "layer": [_edges(place), _nodes(place), _node_names(place)],
+    }
+
+
+def _edges(place: Chart) -> Chart:
+    strong = {"condition": {"test": "datum.strong", "value": "var(--p0)"}, "value": "var(--line)"}
+    second = {"condition": {"test": "datum.second", "value": [3, 3]}, "value": [1, 0]}
+    return {
+        "data": {"name": "edges"},
+        "mark": {"type": "line", "strokeWidth": 1.6},
+        "encoding": {
+            **place,
+            "detail": {"field": "edge", "type": "nominal"},
+            "order": {"field": "order", "type": "quantitative"},
+            "color": strong,
+            "strokeDash": second,
+        },
+    }
+
+
+def _nodes(place: Chart) -> Chart:
+    return {
+        "data": {"name": "nodes"},
+        "mark": {"type": "circle", "size": 80, "opacity": 1, "cursor": "pointer"},
+        "encoding": {
+            **place,
+            "color": _scale("kind", _NODE_COLOURS),
+            "stroke": {"value": "var(--quiet)"},
+            "description": {"field": "slot", "type": "nominal"},
+            "tooltip": _tip("attempt", "title", "outcome", "score"),
+        },
+    }
+
+
+def _node_names(place: Chart) -> Chart:
+    text = {"type": "text", "align": "left", "dx": 4, "dy": -10, "fontSize": 11}
+    on_line = {"test": "datum.kind === 'line'", "value": "var(--ink)"}
+    return {
+        "data": {"name": "nodes"},
+        "mark": {**text, "cursor": "pointer"},
+        "encoding": {
+            **place,
+            "text": {"field": "label", "type": "nominal"},
+            "color": {"condition": on_line, "value": "var(--quiet)"},
+        },
     }
 
 
@@ -329,12 +324,12 @@ def _seconds(field: str) -> Chart:
     }
 
 
-def _pixels(field: str, size: int) -> Chart:
+def _pixels(field: str, domain: list[int]) -> Chart:
     return {
         "field": field,
         "type": "quantitative",
         "axis": None,
-        "scale": {"domain": [0, size], "nice": False},
+        "scale": {"domain": domain, "nice": False},
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
@@ -23,7 +23,7 @@ from flows.history.records import (
 )
 from flows.history.store import query
 from flows.judging import scoring
-from simulator.domain import Domain, find_domain
+from simulator.domain import DEFAULT, Domain, find_domain
 from simulator.domain_spec import DomainSpec, Objective
 from simulator.errors import InputError
 from simulator.suites import SPLITS
@@ -36,10 +36,10 @@ MAX_DRAWN_SCENARIOS = 48
 R = TypeVar("R")
 
 JSON_FIELDS = {
-    "config",
-    "params",
     "size",
     "figures",
+    "config",
+    "params",
     "baseline_stats",
     "baseline_metrics",
     "findings",
@@ -211,28 +211,11 @@ def load(home: Path, experiment_id: str) -> ReportData:
 def domain_of(experiment: ExperimentRow) -> Domain:
     """Return the domain of an experiment; raise ``ReportError`` where it is not here any more."""
     try:
-        return find_domain("pipelines")
+        return find_domain(experiment.config.get("domain") or experiment.domain or DEFAULT)
     except InputError as error:
         raise ReportError(
             f"experiment {experiment.experiment_id!r} cannot be shown without its domain: {error}"
         ) from None
-
-
-def known_figures(row: ScenarioRow) -> Mapping[str, Any]:
-    """Return what was known of a scenario before any policy ran, such as capacities."""
-    return getattr(row, "figures", None) or {}
-
-
-def size_of(spec: DomainSpec, row: ScenarioRow) -> list[int | None]:
-    """Return the counts of a scenario in the order in which the domain names them."""
-    sizes = getattr(row, "size", None) or {key: getattr(row, key, None) for key in spec.sizes}
-    return [sizes.get(key) for key in spec.sizes]
-
-
-def cost_of(spec: DomainSpec, row: EvaluationRow) -> float | None:
-    """Return the figure of the first objective that was charged."""
-    found = getattr(row, "cost", None)
-    return getattr(row, spec.objectives[0].figure, None) if found is None else found
 
 
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:

@@ -27,7 +27,7 @@ from flows.report.compare import (
     published_tables,
     scenario_scores,
 )
-from flows.report.data import ReportData, ReportError, load, size_of
+from flows.report.data import ReportData, ReportError, load
 from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
 from flows.report.progress import (
     Step,
@@ -246,6 +246,8 @@ def _facts(data: ReportData) -> tuple[tuple[str, str], ...]:
         ("strategy", row.strategy),
         ("proposer", row.proposer),
         ("model", row.model),
+        ("domain", f"{row.domain} {row.domain_version}".strip()),
+        ("domain, sha256", row.domain_sha256),
         ("suite", row.suite),
         ("objective", row.objective),
         ("seed", str(row.seed)),
@@ -265,7 +267,7 @@ def _scenarios(data: ReportData) -> tuple[tuple[str, ...], ...]:
             one_line(row.scenario, 80),
             one_line(row.family, 40),
             one_line(row.split, 20),
-            *("–" if size is None else f"{size:,}" for size in size_of(data.spec, row)),
+            *(f"{row.size.get(key, 0):,}" for key in data.spec.sizes),
             f"{number(row.duration_seconds, 4)} s",
             row.sha256[:16],
         )

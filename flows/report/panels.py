@@ -20,7 +20,7 @@ from flows.report.compare import (
     in_unit,
     metrics_of,
 )
-from flows.report.data import ReportData, known_figures
+from flows.report.data import ReportData
 from flows.report.text import number, one_line
 from flows.untrusted import counted
 from simulator.domain_spec import Channel, Spans, Timeline, figure
@@ -188,7 +188,7 @@ def _channel_chart(
             series.append([rival.place, width * step, [_short(value) for value in kept]])
     if not series:
         return None
-    most = known_figures(scenario).get(channel.capacity) if channel.capacity else None
+    most = scenario.figures.get(channel.capacity) if channel.capacity else None
     title = in_unit(channel.label, channel.unit)
     return {
         "of": place,
@@ -237,7 +237,7 @@ def _span_charts(
 ) -> list[dict[str, Any]]:
     until = max(_reach(scenario, rows, created) for _, (rows, created) in kept)
     lanes = {row["lane"] for _, (rows, _) in kept for row in rows}
-    count = known_figures(scenario).get(spans.lanes) if spans.lanes else None
+    count = scenario.figures.get(spans.lanes) if spans.lanes else None
     if count is not None and all(isinstance(lane, int) for lane in lanes):
         lanes |= set(range(min(int(count), MAX_LANES)))
     order = sorted(lanes, key=lambda lane: (isinstance(lane, str), lane))

@@ -207,7 +207,7 @@ def test_another_scenario_shows_other_curves(page: Browser) -> None:
     draw_all(page)
 
     assert page.run(curve) != before
-    assert page.texts("#channels figcaption")[0] == "CPUs allocated"
+    assert page.texts("#channels figcaption")[0] == "CPUs allocated, of 64"
 
 
 def test_the_wheel_with_ctrl_zooms_all_curves_and_a_double_click_shows_everything_again(

@@ -117,7 +117,9 @@ def test_a_domain_shows_what_was_published_about_a_suite_beside_the_policies(
     tmp_path: Path,
 ) -> None:
     shipped = find_domain("pipelines").root
-    (tmp_path / "domain.toml").write_text((shipped / "domain.toml").read_text(encoding="utf-8"))
+    spec = (shipped / "domain.toml").read_text(encoding="utf-8")
+    named = spec.replace('name = "pipelines"', 'name = "mine"', 1)
+    (tmp_path / "domain.toml").write_text(named, encoding="utf-8")
     (tmp_path / "host.py").write_text(PUBLISHED, encoding="utf-8")
     data = replace(search_rows(3), domain=open_domain(tmp_path))
 

@@ -174,7 +174,8 @@ def test_curves_are_the_channels_of_the_domain_and_kills_are_added_up() -> None:
 
     channels = data.spec.timeline.channels if data.spec.timeline else []
     assert [chart["of"] for chart in choice] == list(range(len(channels)))
-    assert choice[1]["title"] == "memory allocated, GB"
+    assert [chart["capacity"] for chart in choice] == [64.0, 256.0, None, None, None, None]
+    assert choice[1]["title"] == "memory allocated, GB, of 256"
     place, seconds, values = choice[5]["series"][0]
     assert (place, seconds, sum(values)) == (0, 2.0, 6)
 

@@ -148,7 +148,12 @@ def _scenario(name: str) -> ScenarioRow:
         sha256=sha256(name.encode()).hexdigest(),
         duration_seconds=float(SECONDS),
         size={"pipelines": 120, "operators": 480},
-        figures={"duration_seconds": float(SECONDS)},
+        figures={
+            "pools": 2.0,
+            "cpus": 64.0,
+            "memory_gb": 256.0,
+            "duration_seconds": float(SECONDS),
+        },
         params={"num_pools": 2, "cpus_per_pool": 32, "ram_gb_per_pool": 128},
         baseline_policy="naive",
         baseline_stats={},
