@@ -17,11 +17,11 @@ from flows.prompting.prompts import (
 )
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
-from simulator.domain import find_domain
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.scenario import Scenario
 from simulator.domains.pipelines.workload import Workload
 from tests.support.attempts import attempt, baseline, evaluation, failure
+from tests.support.domains import toy
 from tests.support.engine_cases import pipeline, work
 
 EXPECTED_SYSTEM = Path(__file__).with_name("expected_system_prompt.md")
@@ -193,17 +193,17 @@ def test_the_system_prompt_is_as_written_in_its_file() -> None:
 
 
 def test_a_domain_of_data_alone_is_shown_by_its_counts_its_labels_and_an_example() -> None:
-    faas = find_domain("faas")
-    scenario = faas.cell.canary()
+    queue = toy()
+    scenario = queue.cell.canary()
 
-    values = system_values(SearchConfig.model_validate({"domain": "faas"}), [scenario])
+    values = system_values(SearchConfig.model_validate({"domain": str(queue.root)}), [scenario])
 
-    assert values["job"] == faas.spec.summary
-    assert values["example"] == faas.spec.example
-    assert faas.policy_source(faas.spec.example).rstrip() in str(values["skeleton"])
-    assert "delay and memory per invocation, in s; less is better" in str(values["score"])
-    assert describe_scenarios([scenario], faas).startswith("- canary: ")
-    assert " functions" in describe_scenarios([scenario], faas)
+    assert values["job"] == queue.spec.summary
+    assert values["example"] == queue.spec.example
+    assert queue.policy_source(queue.spec.example).rstrip() in str(values["skeleton"])
+    assert "mean time in the system, in s; less is better" in str(values["score"])
+    assert describe_scenarios([scenario], queue).startswith("- ")
+    assert " jobs" in describe_scenarios([scenario], queue)
 
 
 def test_equal_inputs_give_equal_prompts_and_others_do_not() -> None:

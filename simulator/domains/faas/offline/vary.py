@@ -1,0 +1,244 @@
+"""How one genome becomes another: seeds, mutation, crossover, tuning by measurements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from simulator.domain_host import Metrics
+from simulator.domains.faas.offline.space import (
+    CHOICES,
+    NAMES,
+    Genome,
+    Value,
+    is_ladder,
+    random_genome,
+    step,
+    with_values,
+)
+
+Weakness = tuple[float, list[Genome]]
+"""How far a figure is beyond what is tolerated, and the changes that may help."""
+
+MUTATED_GENES = (1, 1, 1, 2, 2, 3)
+"""How many genes a mutation changes, drawn from these."""
+
+SMALL_STEP_CHANCE = 0.7
+"""How often a mutated number moves to a neighbour and not anywhere on its ladder."""
+
+SHAKEN = 5
+"""How many genes of a seed's corner a sample changes."""
+
+ANYWHERE_CHANCE = 0.3
+"""How often a sample comes from anywhere in the space and not from near a seed."""
+
+SEEDS: tuple[Mapping[str, Value], ...] = (
+    {"keep": "break_even"},
+    {"keep": "cheapest", "worth": "by_tenant"},
+    {"keep": "fixed", "seconds": 120.0, "placement": "packed", "prefetch": "at_once"},
+    {"keep": "window", "lead_seconds": 1.0, "wait_share": 0.5},
+    {"keep": "greedy_dual", "evict": "least_value", "placement": "home", "turn": "light"},
+    {"keep": "break_even", "worth": "by_tenant", "wait_share": 1.0, "turn": "fair"},
+)
+"""Corners of the space to start from, far from one another."""
+
+NEAREST: Mapping[str, Mapping[str, Value]] = {
+    "keep-alive-10min": {"keep": "fixed", "seconds": 600.0, "bind": True, "placement": "first"},
+    "no-keep-alive": {"keep": "fixed", "seconds": 5.0, "bind": True, "placement": "first"},
+    "break-even": {"keep": "break_even", "bind": True, "placement": "first"},
+    "hybrid-histogram": {
+        "keep": "window", "tail": 0.99, "lead_seconds": 0.0, "bind": True, "placement": "first",
+    },
+    "lru": {"keep": "greedy_dual", "bind": True, "placement": "first"},
+    "greedy-dual": {"keep": "greedy_dual", "evict": "least_value", "bind": True},
+    "hash-affinity": {"keep": "fixed", "seconds": 600.0, "bind": True, "placement": "home"},
+    "least-loaded": {"keep": "break_even", "bind": True, "affinity": 0.0},
+    "package-aware": {"keep": "break_even", "bind": True, "affinity": 3.0},
+    "fair-share": {"keep": "break_even", "bind": True, "turn": "fair"},
+}  # fmt: skip
+"""Library policies that the space holds something like, so that they may have descendants."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What tuning looks at: one candidate's figures, as means over some of its scenarios."""
+
+    cold_share: float
+    """Part of the invocations that waited for a start."""
+    memory_part: float
+    """Part of the cost that is memory."""
+    pulling: float
+    """Part of the packages that a start did not find on its node."""
+    unused: float
+    """Part of the instances that served nothing."""
+    evicted: float
+    """Evictions per cold start."""
+    lost: float
+    """Part of the invocations that were never served."""
+    unfair: float
+    """Mean slowdown of the worst tenant over that of the mean tenant."""
+
+
+def nearest_genome(policy: str) -> Genome | None:
+    """Return the genome that is most like a library policy, where one is like it at all."""
+    return with_values(Genome(), NEAREST[policy]) if policy in NEAREST else None
+
+
+def seed_genome(number: int) -> Genome:
+    """Return the corner of the space with this number."""
+    return with_values(Genome(), SEEDS[number])
+
+
+def sample(rng: Random) -> Genome:
+    """Return a genome that owes nothing to other attempts, mostly from around the seeds."""
+    if rng.random() < ANYWHERE_CHANCE:
+        return random_genome(rng)
+    corner = seed_genome(rng.randrange(len(SEEDS)))
+    for name in rng.sample(NAMES, SHAKEN):
+        corner = _move(rng, corner, name)
+    return corner
+
+
+def mutate(rng: Random, genome: Genome) -> Genome:
+    """Return the genome with one to three different genes changed, each with an effect."""
+    parent = genome
+    wanted = rng.choice(MUTATED_GENES)
+    for name in rng.sample(NAMES, len(NAMES)):
+        changed = _move(rng, genome, name)
+        wanted -= changed != genome
+        genome = changed
+        if wanted <= 0 and genome != parent:
+            return genome
+    return genome if genome != parent else mutate(rng, parent)
+
+
+def crossover(rng: Random, mother: Genome, father: Genome) -> Genome:
+    """Return a genome that takes each gene from one of two parents."""
+    return with_values(
+        mother, {name: getattr(rng.choice((mother, father)), name) for name in NAMES}
+    )
+
+
+def _move(rng: Random, genome: Genome, name: str) -> Genome:
+    if is_ladder(name) and rng.random() < SMALL_STEP_CHANCE:
+        return step(genome, name, rng.choice((-1, 1)))
+    return with_values(genome, {name: rng.choice(CHOICES[name])})
+
+
+# Tuning: what a candidate's figures suggest.
+
+
+def advice(genome: Genome, metrics: Sequence[Metrics]) -> Sequence[Genome]:
+    """Return the changes that the measurements suggest, the worst weakness first."""
+    measured = measure(metrics)
+    found = [
+        *_memory_remedies(genome, measured),
+        *_cold_remedies(genome, measured),
+        *_tenant_remedies(genome, measured),
+    ]
+    found.sort(key=lambda weakness: -weakness[0])
+    advised = [changed for _, changes in found for changed in changes]
+    return [changed for changed in dict.fromkeys(advised) if changed != genome]
+
+
+def _kept_longer(genome: Genome, rungs: int) -> list[Genome]:
+    """Return the genome with keep-alives longer (or shorter) by so many rungs, rule by rule."""
+    names = {
+        "fixed": ("seconds",),
+        "window": ("tail", "seconds"),
+        "greedy_dual": (),
+    }.get(genome.keep, ("factor", "seconds"))
+    return [step(genome, name, rungs) for name in names]
+
+
+def _with_each(genome: Genome, *changes: Mapping[str, Value]) -> list[Genome]:
+    return [with_values(genome, each) for each in changes]
+
+
+def _memory_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.memory_part > 0.5:
+        # Idle memory costs more than the delays that it saves.
+        changes = _with_each(genome, {"keep": "cheapest"}, {"keep": "break_even"})
+        changes += _kept_longer(genome, -1)
+        changes += _with_each(genome, {"rare": "drop"}, {"worth": "by_tenant"})
+        changes.append(step(genome, "wait_share", 1))
+        found.append((measured.memory_part / 0.5, changes))
+    if measured.unused > 0.1:
+        changes = [step(genome, name, -1) for name in ("spares", "lead_seconds")]
+        changes += [step(genome, "wait_share", 1), with_values(genome, {"bind": True})]
+        found.append((measured.unused / 0.1, changes))
+    return found
+
+
+def _cold_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.memory_part < 0.5 and measured.cold_share > 0.02:
+        # Delays cost more than the memory that would save them.
+        changes = [*_kept_longer(genome, 1), *_kept_longer(genome, 2)]
+        changes += _with_each(genome, {"bind": False}, {"worth": "by_tenant"}, {"rare": "hold"})
+        changes += _with_each(genome, {"keep": "cheapest"}, {"lead_seconds": 1.0})
+        changes += [step(genome, name, 1) for name in ("spares", "wait_share")]
+        found.append((0.5 / max(measured.memory_part, 0.05), changes))
+    if measured.pulling > 0.1:
+        changes = _with_each(genome, {"prefetch": "at_once"}, {"prefetch": "one_by_one"})
+        changes += _with_each(genome, {"placement": "home"})
+        found.append((measured.pulling / 0.1, [*changes, step(genome, "affinity", 1)]))
+    if measured.evicted > 0.3:
+        changes = _with_each(genome, {"evict": "least_value"}, {"placement": "packed"})
+        changes += _kept_longer(genome, -1)
+        found.append((measured.evicted / 0.3, changes))
+    return found
+
+
+def _tenant_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
+    found: list[Weakness] = []
+    if measured.lost > 0.001 or measured.unfair > 2:
+        turns = [{"turn": turn} for turn in ("worth", "light", "fair")]
+        changes = _with_each(genome, *turns, {"worth": "by_tenant"})
+        changes += [step(genome, "tenant_share", -1), step(genome, "reserve", 1)]
+        changes.append(step(genome, "wait_share", 1))
+        found.append((max(measured.lost / 0.001, measured.unfair / 2), changes))
+    return found
+
+
+def measure(known: Sequence[Metrics]) -> Measured:
+    """Return means over scenarios; neutral figures where nothing is known."""
+    return Measured(
+        cold_share=_mean([each.get("cold_start_share") for each in known], 0.0),
+        memory_part=_mean([_memory_part(each) for each in known], 0.5),
+        pulling=_mean([_pulling(each) for each in known], 0.0),
+        unused=_mean([each.get("instances_unused_share") for each in known], 0.0),
+        evicted=_mean([_evicted(each) for each in known], 0.0),
+        lost=_mean([each.get("not_served_share") for each in known], 0.0),
+        unfair=_mean([_unfair(each) for each in known], 1.0),
+    )
+
+
+def _memory_part(metrics: Metrics) -> float | None:
+    return _ratio(metrics.get("memory_cost_seconds"), metrics.get("cost_seconds"))
+
+
+def _pulling(metrics: Metrics) -> float | None:
+    found = metrics.get("package_hit_share")
+    return None if found is None else 1 - found
+
+
+def _evicted(metrics: Metrics) -> float | None:
+    cold = (metrics.get("cold_start_share") or 0) * (metrics.get("invocations") or 0)
+    return _ratio(metrics.get("evictions"), cold)
+
+
+def _unfair(metrics: Metrics) -> float | None:
+    rows: Sequence[Mapping[str, Any]] = list((metrics.get("tenants") or {}).values())
+    known = [row["mean_slowdown"] for row in rows if row.get("mean_slowdown") is not None]
+    return _ratio(metrics.get("max_tenant_slowdown"), _mean(known, 0.0))
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def _mean(values: Sequence[float | None], otherwise: float) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else otherwise
