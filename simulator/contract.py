@@ -1,6 +1,7 @@
 """What a domain agrees with a policy: the types of the messages, and the policy's side of them."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any, Never, Protocol
 from simulator.errors import Failure, PolicyFailure
 
 MAX_SHOWN_CHARS = 200
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 MOST = (1 << 63) - 1
 """The largest whole number that a message can carry."""
 
@@ -106,10 +108,15 @@ def whole_number(value: Any, what: str, step: int | None) -> int:
     return int(found)
 
 
+def without_addresses(text: str) -> str:
+    """Return a text without the addresses that Python shows for objects: they differ per run."""
+    return ADDRESS.sub("", text)
+
+
 def shown(value: Any) -> str:
     """Return what a policy gave as a text of bounded length, whatever its ``repr`` does."""
     try:
-        text = repr(value)
+        text = without_addresses(repr(value))
     except BaseException:
         text = f"an object of {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "..."

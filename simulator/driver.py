@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType, TracebackType
 from typing import Any, Never
 
-from simulator.contract import Contract, Mirror
+from simulator.contract import Contract, Mirror, without_addresses
 from simulator.errors import Failure, PolicyFailure
 
 Step = Callable[..., Any]
@@ -186,7 +186,7 @@ def _line_in(filename: str, trace: TracebackType | None) -> int | None:
 
 def _describe(error: BaseException) -> str:
     try:
-        text = str(error)
+        text = without_addresses(str(error))
     except BaseException:
         text = "(its text cannot be read)"
     name = type(error).__name__

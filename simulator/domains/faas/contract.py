@@ -4,6 +4,7 @@ The policy's side holds what observations told, and nothing else: it is built fr
 kept up to date by the rows of each ``Observation``. Nothing in the engine depends on it.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Never
@@ -63,7 +64,7 @@ class Mirror:
         """Those that wait, are bound, or run."""
         self._images = {each.number: each for each in self.state.images}
         self._created = 0
-        self._started: list[Start] = []
+        self._started: deque[Start] = deque()
         """The starts of the last decision: instances are made of them, in order."""
 
     def decide(
@@ -81,7 +82,6 @@ class Mirror:
         """Bring the mirror up to date; return the events that the policy is told."""
         self.state._advance(observation.step)
         events: list[Any] = []
-        num_created = self._created
         for kind, us, first, second in observation.events:
             if kind == SERVED:
                 instance = self._instances[second]
@@ -95,9 +95,7 @@ class Mirror:
                 event = self._apply(kind, us, first, second)
                 if event is not None:
                     events.append(event)
-        for start, number in zip(self._started, range(num_created, self._created), strict=False):
-            start.instance = self._instances.get(number)
-        self._started = []
+        self._started.clear()
         return events
 
     def decision(self, answer: Any) -> Decision:
@@ -107,7 +105,6 @@ class Mirror:
         assert self.step is not None
         acts = [self._rule(rule) for rule in self.state._take_rules()]
         started: dict[int, int] = {}
-        self._started = []
         for action in answer:
             acts += self._typed(action, started)
         return Decision(step=self.step, calls=1, acts=acts, wake=self.state._wake())
@@ -178,6 +175,8 @@ class Mirror:
         function, node = self.state.functions[function_number], self.state.nodes[node_number]
         instance = Instance(self._created, function, node, us)
         self._created += 1
+        if self._started:
+            self._started.popleft().instance = instance
         self._instances[instance.number] = instance
         function._instances[instance.number] = instance
         node._instances[instance.number] = instance

@@ -21,7 +21,10 @@ class Lines:
         self._lines = text.splitlines()
 
     def where(self, table: str = "", place: int = 0, key: str = "") -> str:
-        """Return ``file:line`` of a key of the table number ``place`` with this name."""
+        """Return ``file:line`` of a key of the table number ``place`` with this name.
+
+        A key of the file itself may be the name of a table.
+        """
         header = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]\]?\s*(#.*)?$")
         entry = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=") if key else None
         inside = 0 if table == "" else None
@@ -38,6 +41,8 @@ class Lines:
                         break
             elif inside is not None and entry is not None and entry.match(line):
                 return f"{self.path}:{number}"
+        if key and table == "":
+            return self.where(key)
         return f"{self.path}:{inside}" if inside else self.path
 
 

@@ -75,7 +75,10 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
     )  # fmt: skip
     numbers = {each.name: number for number, each in enumerate(setup.functions)}
     names = entry.values.get("functions", list(numbers))
-    if not isinstance(names, list) or not names or any(each not in numbers for each in names):
+    known = isinstance(names, list) and all(
+        isinstance(each, str) and each in numbers for each in names
+    )
+    if not known or not names:
         raise entry.error("functions", "expected names of [[functions]]")
     arrivals = entry.choice("arrivals", ARRIVALS, "steady")
     if arrivals == "cron" and "per_second" in entry.values:
@@ -84,6 +87,10 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
     def number(key: str, low: Decimal, high: int, default: Decimal | None = None) -> float:
         return float(entry.decimal(key, low, high, default))
 
+    begin = entry.microseconds("from_seconds", 0, 0)
+    end = entry.microseconds("to_seconds", 0, duration_us)
+    if begin >= end:
+        raise entry.error("from_seconds", f"expected less than to_seconds, {end / US:g}")
     return Traffic(
         functions=tuple(numbers[each] for each in names),
         arrivals=arrivals,
@@ -95,10 +102,7 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
         period_seconds=number("period_seconds", LEAST, MAX_SECONDS, Decimal(60)),
         on_seconds=number("on_seconds", LEAST, MAX_SECONDS, Decimal(10)),
         off_seconds=number("off_seconds", LEAST, MAX_SECONDS, Decimal(50)),
-        window_us=(
-            entry.microseconds("from_seconds", 0, 0),
-            entry.microseconds("to_seconds", 0, duration_us),
-        ),
+        window_us=(begin, end),
     )
 
 

@@ -85,6 +85,7 @@ class Plan:
         self._tenant_mb: dict[Tenant, int] = {}
         self._tenant_runs: dict[Tenant, int] = {}
         self._places: dict[Instance | Start, int] = {}
+        self._stopped: set[Instance] = set()
         self._starts: dict[Function, list[Start]] = {}
         self._images: dict[Node, set[int]] = {}
 
@@ -151,7 +152,9 @@ class Plan:
     def room(self, instance: "Instance | Start") -> int:
         """Return how many more invocations an instance or a planned start can take."""
         if isinstance(instance, Instance):
-            return self._places.get(instance, instance.room)
+            return 0 if instance in self._stopped else self._places.get(instance, instance.room)
+        if instance not in self._places:
+            raise ValueError("the Start is not of this plan, expected one that its start returned")
         return self._places[instance]
 
     def place_for(self, invocation: Invocation) -> "Instance | Start | None":
@@ -167,17 +170,19 @@ class Plan:
 
     def run(self, invocation: Invocation, instance: "Instance | Start") -> None:
         """Add a ``Run``; of an idle instance before starts for which a rule might evict it."""
+        room = self.room(instance)
         self.actions.append(Run(invocation, instance))
-        if self._evicts and isinstance(instance, Instance) and instance.state == "idle":
-            node = instance.node
-            self._taken_mb[node] = self._taken_mb.get(node, 0) + instance.function.memory_mb
         if isinstance(instance, Instance) and instance not in self._places:
-            self._places[instance] = instance.room
+            self._places[instance] = room
+            if self._evicts and instance.state == "idle":
+                node = instance.node
+                self._taken_mb[node] = self._taken_mb.get(node, 0) + instance.function.memory_mb
         self._take_place(invocation, instance)
 
     def stop(self, instance: Instance) -> None:
         """Add a ``Stop`` of an idle instance, whose memory later starts of the plan may use."""
         self.actions.append(Stop(instance))
+        self._stopped.add(instance)
         function, node = instance.function, instance.node
         if not self._evicts:
             self._taken_mb[node] = self._taken_mb.get(node, 0) - function.memory_mb

@@ -81,6 +81,7 @@ class Function:
         self.concurrency = facts.concurrency
         self.timeout_seconds = facts.timeout_us / US
         self.patience_seconds = facts.patience_us / US
+        self._patience_us = facts.patience_us
         self._waiting: dict[int, Invocation] = {}
         self._instances: dict[int, Instance] = {}
         self._keep_us = DEFAULT_KEEP_ALIVE_US
@@ -129,7 +130,7 @@ class Invocation:
     @property
     def deadline(self) -> float:
         """When its patience ends, unless it has begun by then."""
-        return self.arrived + self.function.patience_seconds
+        return (self._us + self.function._patience_us) / US
 
     def __hash__(self) -> int:
         return self.number
@@ -393,7 +394,7 @@ class Platform:
         ``order``: "most_recent" (the rule of every function at the beginning), "least_recent", or
         None to be asked each time.
         """
-        if order not in SERVE_RULES:
+        if order not in list(SERVE_RULES):
             raise ValueError(f"order is {order!r}, expected 'most_recent', 'least_recent' or None")
         self.__rules.append(("serve_warm", function, SERVE_RULES[order]))
 
@@ -413,7 +414,7 @@ class Platform:
         ``order``: "lru" (idle longest first), "largest" (most memory first, then as "lru"), or None
         (the rule at the beginning), with which such a ``Start`` is an invalid decision.
         """
-        if order not in EVICT_RULES:
+        if order not in list(EVICT_RULES):
             raise ValueError(f"order is {order!r}, expected 'lru', 'largest' or None")
         self._evicts = order is not None
         self.__rules.append(("evict", None, EVICT_RULES[order]))
@@ -454,7 +455,7 @@ class Platform:
 
 def microseconds(seconds: object) -> int | None:
     """Return the nearest microsecond, of two the even one; None for infinity."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != seconds:
         raise ValueError(f"{seconds!r} is not a number of seconds")
     if seconds < 0:
         raise ValueError(f"{seconds!r} seconds are negative, expected 0 or more")

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from simulator.domains.faas.world import (
     US,
     World,
     check_world,
+    why_unservable,
 )
 from simulator.errors import InputError
 from simulator.textfile import one_line, read_text, show
@@ -73,6 +74,10 @@ def world_of(table: Mapping[str, Any], folder: Path, lines: Lines) -> World:
     )  # fmt: skip
     duration_us = top.microseconds("duration_seconds", 1)
     setup = _setup(top)
+    for place, function in enumerate(setup.functions):
+        problem = why_unservable(function, setup)
+        if problem is not None:
+            raise InputError(f"{lines.where('functions', place)}: {problem}")
     if "traffic" in table:
         if "invocations" in table:
             raise top.error("invocations", "expected either a file of invocations or [[traffic]]")
@@ -101,9 +106,11 @@ def parse_invocations(
     text: str, where: str, setup: Setup, duration_us: int
 ) -> tuple[list[int], list[int], list[int]]:
     """Return times, function numbers and service times of a CSV text, in order of arrival."""
-    reader = csv.reader(io.StringIO(text), strict=True)
+    reader = csv.reader(_without_comments(text), strict=True)
     try:
-        header = next((row for row in reader if not _is_skipped(row)), [])
+        header = next((row for row in reader if row), None)
+        if header is None:
+            raise InputError(f"{where}: no line with columns, expected {','.join(COLUMNS)}")
         if sorted(header) != sorted(COLUMNS):
             raise InputError(
                 f"{where}:{reader.line_num}: the columns are {show(','.join(header))}, expected "
@@ -113,7 +120,7 @@ def parse_invocations(
         numbers = {each.name: number for number, each in enumerate(setup.functions)}
         rows: list[tuple[int, int, int]] = []
         for row in reader:
-            if _is_skipped(row):
+            if not row:
                 continue
             line = f"{where}:{reader.line_num}"
             if len(row) != len(COLUMNS):
@@ -136,15 +143,16 @@ def parse_invocations(
             rows.append((time, number, service))
     except csv.Error as error:
         raise InputError(f"{where}:{reader.line_num}: not valid CSV: {error}") from None
-    if len(rows) > MAX_INVOCATIONS:
-        raise InputError(f"{where}: {len(rows)} rows, expected at most {MAX_INVOCATIONS}")
+    if not 1 <= len(rows) <= MAX_INVOCATIONS:
+        raise InputError(f"{where}: {len(rows)} invocations, expected 1 to {MAX_INVOCATIONS}")
     rows.sort(key=lambda each: each[0])
     return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
 
-def _is_skipped(row: list[str]) -> bool:
-    """Whether a line of a CSV file is empty or a comment."""
-    return not row or row[0].startswith("#")
+def _without_comments(text: str) -> Iterator[str]:
+    """Yield the lines of a CSV file; comments and lines of blanks as empty ones."""
+    for line in io.StringIO(text):
+        yield "\n" if line.startswith("#") or line.isspace() else line
 
 
 def render_invocations(world: World) -> str:
@@ -180,19 +188,22 @@ def _setup(top: Entry) -> Setup:
     packages = _packages(top)
     numbers = {each.name: number for number, each in enumerate(packages)}
     images = [_image(entry, numbers) for entry in top.tables("images", 0, MAX_IMAGES)]
-    _refuse_twins("images", images, top)
-    nodes = [node for entry in top.tables("nodes", 1, MAX_NODES) for node in _nodes(entry)]
+    _refuse_twins("images", enumerate(images), top)
+    places = [
+        (entry.place, node) for entry in top.tables("nodes", 1, MAX_NODES) for node in _nodes(entry)
+    ]
+    nodes = [node for _, node in places]
     if len(nodes) > MAX_NODES:
         raise InputError(f"{top.lines.path}: {len(nodes)} nodes, expected at most {MAX_NODES}")
-    _refuse_twins("nodes", nodes, top)
+    _refuse_twins("nodes", places, top)
     tenants = [_tenant(entry) for entry in top.tables("tenants", 1, MAX_TENANTS)]
-    _refuse_twins("tenants", tenants, top)
+    _refuse_twins("tenants", enumerate(tenants), top)
     image_numbers = {each.name: number for number, each in enumerate(images)}
     tenant_numbers = {each.name: number for number, each in enumerate(tenants)}
     entries = top.tables("functions", 1, MAX_FUNCTIONS)
     no_image = len(images)
     functions = [_function(entry, tenant_numbers, image_numbers, no_image) for entry in entries]
-    _refuse_twins("functions", functions, top)
+    _refuse_twins("functions", enumerate(functions), top)
     if any(each.image == no_image for each in functions):
         images.append(Image("", ()))
     price = top.decimal(
@@ -223,7 +234,9 @@ def _packages(top: Entry) -> list[Package]:
 def _image(entry: Entry, packages: Mapping[str, int]) -> Image:
     entry.check_keys("name", "packages")
     names = entry.values.get("packages")
-    if not isinstance(names, list) or any(str(each) not in packages for each in names):
+    if not isinstance(names, list) or any(
+        not isinstance(each, str) or each not in packages for each in names
+    ):
         raise entry.error("packages", "expected a list of names under [packages]")
     if len(set(names)) != len(names):
         raise entry.error("packages", "expected each package once")
@@ -278,11 +291,13 @@ def _function(
     )
 
 
-def _refuse_twins(table: str, rows: Sequence[Any], top: Entry) -> None:
+def _refuse_twins(table: str, rows: Iterable[tuple[int, Any]], top: Entry) -> None:
+    """Refuse equal names among the rows that come of the tables at these places."""
     seen: set[str] = set()
-    for row in rows:
+    for place, row in rows:
         if row.name in seen:
+            where = top.lines.where(table, place, "name")
             raise InputError(
-                f"{top.lines.path}: two of the [[{table}]] are named {show(row.name)}, rename one"
+                f"{where}: two of the [[{table}]] are named {show(row.name)}, rename one"
             )
         seen.add(row.name)

@@ -52,12 +52,14 @@ def check_world(world: World, where: str) -> None:
             )
         before = time
     for facts in setup.functions:
-        _check_can_run(facts, setup, where)
+        problem = why_unservable(facts, setup)
+        if problem is not None:
+            raise InputError(f"{where}: {problem}")
 
 
-def _check_can_run(function: Function, setup: Setup, where: str) -> None:
-    """Every function fits a node, and a cold start on its own is over before patience ends."""
-    title = f"{where}: function {show(function.name)}"
+def why_unservable(function: Function, setup: Setup) -> str | None:
+    """Return why no policy could serve a function, or None if it fits and starts in time."""
+    title = f"function {show(function.name)}"
     packages = [setup.packages[each] for each in setup.images[function.image].packages]
     image_mb = sum(each.size_mb for each in packages)
     fits = [
@@ -67,22 +69,23 @@ def _check_can_run(function: Function, setup: Setup, where: str) -> None:
         and (node.disk_mb == NO_LIMIT or node.disk_mb >= image_mb)
     ]
     if not fits:
-        raise InputError(
-            f"{title} needs {function.memory_mb} MB of memory and {image_mb} MB of disk, which no "
-            "node has; enlarge a node"
+        return (
+            f"{title} needs memory_mb {function.memory_mb} and disk_mb {image_mb} for its image, "
+            "which no node has; enlarge a node"
         )
     quota = setup.tenants[function.tenant].quota_mb
     if quota != NO_LIMIT and quota < function.memory_mb:
-        raise InputError(
-            f"{title} needs {function.memory_mb} MB, more than the quota_mb {quota} of its tenant; "
-            "raise the quota"
+        return (
+            f"{title} needs memory_mb {function.memory_mb}, more than the quota_mb {quota} of its "
+            "tenant; raise the quota"
         )
     longest = max(cold_start_us(function, node, setup) for node in fits)
     if longest > function.patience_us:
-        raise InputError(
-            f"{title} takes up to {longest / US:g} s to start cold, longer than its patience of "
-            f"{function.patience_us / US:g} s; raise patience_seconds"
+        return (
+            f"{title} takes up to {longest / US:g} s to start cold, longer than its "
+            f"patience_seconds {function.patience_us / US:g}; raise them"
         )
+    return None
 
 
 def pull_us(size_mb: int, mb_per_second: int) -> int:

@@ -15,7 +15,7 @@ from simulator.domains.faas.contract import local_policy
 from simulator.domains.faas.engine import Simulation
 from simulator.domains.faas.messages import Decision, Observation, Setup, Tenant
 from simulator.domains.faas.nodes import ON
-from simulator.domains.faas.plan import Reject, Run, Start, Stop
+from simulator.domains.faas.plan import Plan, Reject, Run, Start, Stop
 from simulator.domains.faas.policy_api import Platform
 from simulator.domains.faas.scenario import decode_scenario, encode_scenario, make_scenario
 from simulator.domains.faas.world import US, World
@@ -179,6 +179,7 @@ def test_refusals_name_the_action_and_the_reason() -> None:
         ("exceed its quota_mb 4096", lambda p: _start(p, 0, []) + _start(p, 2, [])),
         ("was rejected", lambda p: [Reject(p.queue[0]), Reject(p.queue[0])]),
         ("1 invocations are bound to it", lambda p: [*_start(p, 0, [0]), "stop"]),
+        ("<lambda>.<locals>.<genexpr>>, expected a list", lambda p: (each for each in p.queue)),
     ]
     wrong = []
     for text, answer in cases:
@@ -231,6 +232,95 @@ def step(p, events):
     run = FAAS.cell.simulate(canary(), local_policy(source))
 
     assert run.stats["done"] == 1
+
+
+def test_times_that_a_policy_sees_are_the_doubles_nearest_to_their_microseconds() -> None:
+    """0.4 + 66.66669 is 67.06669000000001 as a sum of doubles, 67066690 µs is 67.06669 s."""
+    seen: list[float] = []
+
+    def step(p: Platform, events: list[Any]) -> list[Any]:
+        seen.extend(each.deadline for each in p.queue)
+        return []
+
+    play(world([(0.4, 0, 1)], functions=[function(patience_us=66_666_690)]), step)
+
+    assert seen == [67.06669]
+
+
+def test_a_start_knows_its_instance_even_if_it_is_gone_by_the_next_call() -> None:
+    """Ready at 1 s, gone at 1.5 s, and nothing waits: the next call is that of 5 s."""
+    starts: list[Start] = []
+
+    def step(p: Platform, events: list[Any]) -> list[Any]:
+        if not starts:
+            p.wake_at(5)
+            starts.append(Start(p.functions[0], p.nodes[0], keep_alive=0.5))
+            return [*starts]
+        assert starts[0].instance is not None
+        assert starts[0].instance.state == "gone"
+        return []
+
+    simulation = play(world([(20, 0, 1)]), step)
+
+    assert simulation.expired == 1
+
+
+def test_a_plan_counts_an_idle_instance_once_and_offers_none_that_it_stops() -> None:
+    """At 3 s instance 0 is idle with room for two, 1 starts; the node has 4096 - 2 x 1024 MB."""
+    checked: list[float] = []
+
+    def step(p: Platform, events: list[Any]) -> list[Any]:
+        plan, node = Plan(p), p.nodes[0]
+        if p.now() == 0:
+            p.wake_at(3)
+            plan.start(p.functions[0], node)
+        elif p.now() == 3:
+            plan.start(p.functions[0], node)
+            p.wake_at(3.5)
+        elif p.now() == 3.5:
+            checked.append(p.now())
+            idle, starting = p.instances
+            assert plan.free_mb(node) == 2048 + 1024
+            for each in p.queue:
+                plan.run(each, idle)
+            assert plan.free_mb(node) == 2048
+            assert plan.place_for(p.queue[0]) is starting
+            plan.stop(starting)
+            assert plan.place_for(p.queue[0]) is None
+        return plan.actions
+
+    def init(p: Platform) -> None:
+        p.serve_warm(p.functions[0], None)
+        p.evict("lru")
+
+    scenario = world([(3.25, 0, 1), (3.25, 0, 1)], functions=[function(concurrency=2)])
+    play(scenario, step, init)
+
+    assert checked == [3.5]
+
+
+def test_wrong_arguments_are_errors_of_the_policy_that_name_the_value() -> None:
+    cases = {
+        "p.evict(['lru'])": "order is ['lru'], expected 'lru', 'largest' or None",
+        "p.serve_warm(p.functions[0], {})": "order is {}, expected 'most_recent'",
+        "p.wake_in('1')": "'1' is not a number of seconds",
+        "p.keep_alive(p.functions[0], -0.5)": "-0.5 seconds are negative",
+        "Plan(p).run(None, Start(p.functions[0], p.nodes[0]))": "the Start is not of this",
+        "raise ValueError(object())": "ValueError: <object object>",
+        "p.wake_in(10 ** 400)": "",
+    }
+    wrong = []
+    for call, text in cases.items():
+        source = FAAS.cell.IDLE_POLICY.replace("return []", f"{call}; return []")
+        message = ""
+        try:
+            FAAS.cell.simulate(canary(), local_policy(source))
+        except PolicyFailure as problem:
+            message = problem.failure.message if problem.failure.line == 8 else "another line"
+        if text not in message or bool(text) != bool(message):
+            wrong.append(f"{call}: {message}")
+
+    assert not wrong
 
 
 def test_an_error_in_a_policy_names_its_line() -> None:

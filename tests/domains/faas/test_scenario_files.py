@@ -96,7 +96,7 @@ def test_invocations_that_are_written_are_read_back(tmp_path: Path) -> None:
 
 
 def test_comments_and_empty_lines_and_another_order_of_columns(tmp_path: Path) -> None:
-    rows = "# mine\n\nfunction,service_seconds,time_seconds\n# first\na/f,1,2\n\n"
+    rows = '# "mine\n\nfunction,service_seconds,time_seconds\n# a,"first\n \t\na/f,1,2\n\n'
 
     assert read_world(written(tmp_path, rows=rows)).times == [2_000_000]
 
@@ -112,7 +112,8 @@ WRONG_ROWS = {
     CSV + "1,a/x,1\n": ":5: function is 'a/x'",
     CSV + "1,a/f,0\n": ":5: service_seconds is 0",
     CSV + '1,"a/f,1\n': ":5: not valid CSV",
-    "time_seconds,function,service_seconds\n": "0 invocations, expected 1 to",
+    "time_seconds,function,service_seconds\n": ".csv: 0 invocations, expected 1 to",
+    "": ".csv: no line with columns, expected time_seconds",
 }
 
 WRONG_TABLES = {
@@ -128,14 +129,26 @@ WRONG_TABLES = {
     ("memory_mb = 4096", "memory_mb = 4096.5"): ":13: nodes 1: memory_mb is 4096.5",
     ("disk_mb = 100", "disk_mb = true"): ":19: nodes 2: disk_mb is True",
     ('name = "n"', 'name = "n n"'): ":16: nodes 2: name is 'n n'",
-    ('name = "big"', 'name = "n-2"'): "two of the [[nodes]] are named 'n-2'",
+    ('name = "big"', 'name = "n-2"'): ":16: two of the [[nodes]] are named 'n-2'",
     ('image = "py"', 'image = "no"'): ":28: functions 1: image is 'no'",
     ('tenant = "a"\nmemory', 'tenant = "b"\nmemory'): ":34: functions 2: tenant is 'b'",
-    ("memory_mb = 2048", "memory_mb = 8192"): "function 'a/g' needs 8192 MB of memory",
-    ("memory_mb = 2048", "memory_mb = 2048\npatience_seconds = 0.9"): "longer than its patience",
-    ('[[tenants]]\nname = "a"', '[[tenants]]\nname = "a"\nquota_mb = 1000'): "quota_mb 1000",
+    ("memory_mb = 2048", "memory_mb = 8192"): ":32: function 'a/g' needs memory_mb 8192",
+    ("memory_mb = 2048", "memory_mb = 2048\npatience_seconds = 0.9"): (
+        ":32: function 'a/g' takes up to 1 s to start cold, longer than its patience_seconds 0.9"
+    ),
+    ('[[tenants]]\nname = "a"', '[[tenants]]\nname = "a"\nquota_mb = 1000'): (
+        ":33: function 'a/g' needs memory_mb 2048, more than the quota_mb 1000"
+    ),
     ("[packages]", "[packages"): "not valid TOML",
-    ("[[tenants]]", "[tenants]"): "tenants is {'name': 'a'}",
+    ("[[tenants]]", "[tenants]"): ":22: tenants is {'name': 'a'}",
+    ("[[tenants]]", "[[tenant]]"): ":22: unknown key 'tenant'",
+    ('"base"]', "1]"): ":9: images 1: packages is [1]",
+    ("memory_mb = 2048", "memory_mb = 2048\n[[traffic]]\nfunctions = [[1]]"): (
+        ":37: traffic 1: functions is [[1]]"
+    ),
+    ("memory_mb = 2048", "memory_mb = 2048\n[[traffic]]\nfrom_seconds = 5\nto_seconds = 5"): (
+        ":37: traffic 1: from_seconds is 5, expected less than to_seconds, 5"
+    ),
     ("duration_seconds", "seed = 1\nduration_seconds"): ":1: seed is 1, expected no seed",
 }
 
