@@ -42,8 +42,8 @@ IN_OTHER_TESTS = {
     "assay demo": "tests/flows/test_experiment.py",
     "assay doctor --": "tests/sandbox/test_doctor.py",
     "assay run --fresh-test": "tests/flows/test_fresh_test.py",
-    "assay run --suite real.toml": "tests/flows/test_cli_traces_suite.py",
-    "assay evaluate POLICY.py --suite real.toml": "tests/flows/test_cli_traces_suite.py",
+    "assay run --suite real.toml": "tests/domains/pipelines/test_traces_suite.py",
+    "assay evaluate POLICY.py --suite real.toml": "tests/domains/pipelines/test_traces_suite.py",
     "assay show --only source": "tests/flows/test_cli_show.py",
     "assay run --proposer openai --prompts": "tests/docs/test_prompts_page.py",
 }
