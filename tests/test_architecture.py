@@ -33,6 +33,7 @@ FLOORS = {
     ),
     "simulator": (
         "contract domain domain_host domain_spec driver errors exact_sums messages suites textfile",
+        "readers",
         "domains promises",
         "cell",
         "__main__",

@@ -29,6 +29,7 @@ TYPED: Mapping[str, str] = {
     "python -m simulator.domains.pipelines.contract_page": "",
     "python -m simulator trace --params ...": "",
     "python -m simulator.domains.pipelines.suite_builder traces": "",
+    "python -m simulator.domains.faas.suite_builder traces/faas": "",
 }
 """Each command between backticks that a test types, with what it adds to make it short."""
 

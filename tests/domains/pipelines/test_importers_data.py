@@ -9,12 +9,12 @@ import pytest
 from simulator.domains.pipelines.importers.alibaba_2018 import import_alibaba_2018
 from simulator.domains.pipelines.importers.azure_2019 import import_azure_2019
 from simulator.domains.pipelines.importers.azure_2021 import import_azure_2021
-from simulator.domains.pipelines.importers.reading import MAX_LINE_CHARS
 from simulator.domains.pipelines.importers.records import Imported, Selection
 from simulator.domains.pipelines.importers.swf import import_swf
 from simulator.domains.pipelines.importers.wfcommons import import_wfcommons
 from simulator.domains.pipelines.workload import Priority
 from simulator.errors import TraceError
+from simulator.readers.files import MAX_LINE_CHARS
 from tests.support.import_files import azure_2019_day, wfcommons_instance
 
 JOB = "{} 0 5 {} {} -1 {} 4 200 -1 {} 1 1 1 1 1 -1 -1\n"

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.domains.pipelines.importers.reading import MAX_PAX_BYTES, read_lines, read_object
 from simulator.domains.pipelines.importers.swf import import_swf
 from simulator.errors import TraceError
+from simulator.readers.files import MAX_PAX_BYTES, read_lines, read_object
 
 LOG = b"1 7 0 100 4 -1 -1 4 200 -1 1 1 1 1 1 1 -1 -1\n" * 50
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.domains.pipelines.importers.reading import MAX_COUNT, number, read_rows
 from simulator.domains.pipelines.importers.records import (
     NOT_SAMPLED,
     OUTSIDE,
@@ -27,6 +26,7 @@ from simulator.domains.pipelines.importers.records import (
 )
 from simulator.domains.pipelines.workload import Priority, Segment
 from simulator.errors import TraceError
+from simulator.readers.files import MAX_COUNT, number, read_rows
 
 SOURCE = "Alibaba cluster trace v2018, batch_task.csv"
 LICENCE = "research and study only, by its owner's terms; do not pass the trace on"

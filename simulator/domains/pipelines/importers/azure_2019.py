@@ -1,11 +1,9 @@
 """Azure Functions 2019: counts of invocations by minute, percentiles of duration and of memory."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from simulator.domains.pipelines.importers.reading import MAX_COUNT, number, read_rows, read_table
 from simulator.domains.pipelines.importers.records import (
     NOT_SAMPLED,
     OUTSIDE,
@@ -20,26 +18,25 @@ from simulator.domains.pipelines.importers.records import (
 )
 from simulator.domains.pipelines.workload import Priority
 from simulator.errors import TraceError
-from simulator.textfile import show
+from simulator.readers.azure_2019 import (
+    LICENCE,
+    MEMORY_STEPS,
+    MINUTES,
+    SOURCE,
+    Curve,
+    Curves,
+    duration_curves,
+    memory_curves,
+    read_minutes,
+)
 
-SOURCE = "Azure Functions Trace 2019 (Shahrad et al., USENIX ATC 2020)"
-LICENCE = "CC-BY; cite the paper named as the source"
 DEFAULT = Selection()
-NAMES = ("HashOwner", "HashApp", "HashFunction")
-MINUTES = 1440
 MINUTE = 60
-DURATION_STEPS = (0, 1, 25, 50, 75, 99, 100)
-MEMORY_STEPS = (1, 5, 25, 50, 75, 95, 99, 100)
-MAX_IN_A_MINUTE = 1_000_000_000
 PRIORITIES = {
     "http": Priority.QUERY,
     "timer": Priority.BATCH_PIPELINE,
     "storage": Priority.BATCH_PIPELINE,
 }
-Row = tuple[float, tuple[float, ...]]
-"""A weight, and values at percentiles."""
-Curve = tuple[Sequence[float], Sequence[float]]
-"""Shares of 100 and the values there."""
 
 
 def import_azure_2019(
@@ -58,14 +55,14 @@ def import_azure_2019(
     """
     taking = Taking(selection)
     rng = np.random.default_rng(selection.seed)
-    lasting = _Curves(durations, NAMES, "percentile_Average_", DURATION_STEPS, "Count")
-    needing = _Curves(memory, NAMES[:2], "AverageAllocatedMb_pct", MEMORY_STEPS, "SampleCount")
+    lasting = duration_curves(durations)
+    needing = memory_curves(memory)
     first = _first_minute(invocations, selection, lasting)
     # The clock of the window is known before the first job: its begin is a whole minute.
     taking.begin_at(first * MINUTE)
     last = first + max(1, int(selection.window_seconds) // MINUTE)
     unknown = [unknown_memory_gb * 1000] * len(MEMORY_STEPS)
-    for place, (*name, trigger), counts in _rows(invocations):
+    for place, (*name, trigger), counts in read_minutes(invocations):
         total = int(counts.sum())
         if selection.sample < 1:
             counts = rng.binomial(counts, selection.sample)
@@ -158,71 +155,7 @@ def _first_of(rng: np.random.Generator, count: int, few: int) -> np.ndarray:
     return 1 - np.exp(-np.cumsum(rng.exponential(size=few) / (count - np.arange(few))))
 
 
-class _Curves:
-    """Percentiles by name; several rows of one name are as many parts of one distribution."""
-
-    def __init__(
-        self,
-        path: Path | None,
-        names: Sequence[str],
-        prefix: str,
-        steps: Sequence[int],
-        weight: str,
-    ) -> None:
-        self._steps = steps
-        self._rows: dict[tuple[str, ...], list[Row]] = {}
-        self._negative = 0
-        if path is None:
-            return
-        columns = [f"{prefix}{step}" for step in steps]
-        for place, cells in read_table(path, [*names, *columns], [weight]):
-            name, texts = tuple(cells[: len(names)]), cells[len(names) : -1]
-            values = tuple(
-                number(place, column, text, low=-MAX_COUNT)
-                for column, text in zip(columns, texts, strict=True)
-            )
-            share = number(place, weight, cells[-1] or "1", low=-MAX_COUNT, high=MAX_COUNT)
-            if min(values) < 0:
-                self._negative += 1
-            else:
-                self._rows.setdefault(name, []).append((max(share, 0.0), values))
-
-    def of(self, name: Sequence[str]) -> Curve | None:
-        """Return the distribution of a name, whatever the order of its rows."""
-        rows = self._rows.get(tuple(name))
-        if rows is None:
-            return None
-        if len(rows) == 1:
-            return self._steps, rows[0][1]
-        total = sum(weight for weight, _ in rows)
-        shares: list[float] = []
-        values: list[float] = []
-        done = 0.0
-        for weight, row in sorted(rows):
-            share = weight / total if total else 1 / len(rows)
-            shares += [100 * done + share * step for step in self._steps]
-            values += row
-            done += share
-        return shares, values
-
-    def __contains__(self, name: Sequence[str]) -> bool:
-        return tuple(name) in self._rows
-
-    def said(self, noun: str, what: str) -> str:
-        """Return what was made of odd rows, in words; "" if there were none."""
-        several = [len(rows) for rows in self._rows.values() if len(rows) > 1]
-        parts = []
-        if several:
-            parts.append(
-                f"{sum(several)} rows of {what} are of {len(several)} {noun}s named more than "
-                "once: each row counts by its number of samples"
-            )
-        if self._negative:
-            parts.append(f"{self._negative} rows of {what} with negative values were ignored")
-        return "; ".join(parts)
-
-
-def _first_minute(invocations: Path, selection: Selection, lasting: _Curves) -> int:
+def _first_minute(invocations: Path, selection: Selection, lasting: Curves) -> int:
     """Return the first minute of the window, from 0: as asked, else of the first invocation."""
     if selection.begin_seconds is not None:
         first = int(selection.begin_seconds) // MINUTE
@@ -230,37 +163,10 @@ def _first_minute(invocations: Path, selection: Selection, lasting: _Curves) -> 
             raise TraceError(f"minute {first + 1} is no part of a day, expected 1 to {MINUTES}")
         return first
     earliest = MINUTES
-    for _, names, counts in _rows(invocations):
+    for _, names, counts in read_minutes(invocations):
         found = np.nonzero(counts)[0]
         if len(found) and names[:3] in lasting:
             earliest = min(earliest, int(found[0]))
         if earliest == 0:
             break
     return earliest % MINUTES
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Sequence[str], np.ndarray]]:
-    """Yield place, names with the trigger, and counts by minute of each row."""
-    names = (*NAMES, "Trigger")
-    header = {name.strip() for name in next(read_rows(path), (1, []))[1]}
-    minutes: list[str] = []
-    while len(minutes) < MINUTES and str(len(minutes) + 1) in header:
-        minutes.append(str(len(minutes) + 1))
-    for place, cells in read_table(path, [*names, *(minutes or ["1"])]):
-        yield place, cells[:4], _counts(place, cells[4:])
-
-
-def _counts(place: str, cells: Sequence[str]) -> np.ndarray:
-    joined = "".join(cells)
-    if joined.isdecimal() and joined.isascii() and "" not in cells:
-        values = list(map(int, cells))
-        if max(values) <= MAX_IN_A_MINUTE:
-            return np.array(values)
-    return np.array([_count(place, str(minute), text) for minute, text in enumerate(cells, 1)])
-
-
-def _count(place: str, column: str, text: str) -> int:
-    value = number(place, column, text, high=MAX_IN_A_MINUTE)
-    if value != int(value):
-        raise TraceError(f"{place}: {column} is {show(text)}, expected a whole number")
-    return int(value)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.domains.pipelines.importers.reading import MAX_COUNT, number, read_table
 from simulator.domains.pipelines.importers.records import (
     NOT_SAMPLED,
     Imported,
@@ -15,6 +14,7 @@ from simulator.domains.pipelines.importers.records import (
     work,
 )
 from simulator.domains.pipelines.workload import Priority
+from simulator.readers.files import MAX_COUNT, number, read_table
 
 SOURCE = "Azure Functions Invocation Trace 2021 (Zhang et al., SOSP 2021)"
 LICENCE = "CC-BY; cite the paper named as the source"

@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from simulator.domains.pipelines.importers.reading import MAX_COUNT, number, read_lines
 from simulator.domains.pipelines.importers.records import (
     NOT_SAMPLED,
     Imported,
@@ -18,6 +17,7 @@ from simulator.domains.pipelines.importers.records import (
 )
 from simulator.domains.pipelines.workload import Priority, Segment
 from simulator.errors import TraceError
+from simulator.readers.files import MAX_COUNT, number, read_lines
 
 SOURCE = "a log in the Standard Workload Format 2.2"
 LICENCE = "see the terms of the log; most ask to be cited"

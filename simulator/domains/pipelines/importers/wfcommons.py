@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from simulator.domains.pipelines.importers.reading import MAX_COUNT, read_object
 from simulator.domains.pipelines.importers.records import (
     NOT_SAMPLED,
     Imported,
@@ -24,6 +23,7 @@ from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
 from simulator.domains.pipelines.tracefile import MAX_TRACE_NUMBER
 from simulator.domains.pipelines.workload import Priority, Segment
 from simulator.errors import TraceError
+from simulator.readers.files import MAX_COUNT, read_object
 from simulator.textfile import show
 
 SOURCE = "WfCommons WfFormat instances"

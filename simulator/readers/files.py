@@ -18,11 +18,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from simulator.domains.pipelines.tracefile import MAX_TRACE_BYTES, MAX_TRACE_NUMBER
 from simulator.errors import TraceError
 from simulator.textfile import parse_json, show
 
 MAX_LINE_CHARS = 1 << 20
+MAX_JSON_BYTES = 256 << 20
+MAX_NUMBER = 1e9
+"""Largest run time or size in GB in a file."""
 MAX_COUNT = 1e15
 """Largest number in a file that is not a run time or a size in GB: bytes, clock times, ids."""
 MAX_LAYERS = 3
@@ -127,9 +129,9 @@ def read_table(
 def read_object(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file, packed or plain."""
     with open_plain(path) as plain:
-        data = plain.read(MAX_TRACE_BYTES + 1)
-    if len(data) > MAX_TRACE_BYTES:
-        raise TraceError(f"{path}: larger than {MAX_TRACE_BYTES} bytes, expected a smaller file")
+        data = plain.read(MAX_JSON_BYTES + 1)
+    if len(data) > MAX_JSON_BYTES:
+        raise TraceError(f"{path}: larger than {MAX_JSON_BYTES} bytes, expected a smaller file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -139,9 +141,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return parse_json(text, str(path), TraceError)
 
 
-def number(
-    place: str, column: str, text: str, low: float = 0.0, high: float = MAX_TRACE_NUMBER
-) -> float:
+def number(place: str, column: str, text: str, low: float = 0.0, high: float = MAX_NUMBER) -> float:
     """Return the number in a cell, ``low`` to ``high``; raise :class:`TraceError` otherwise."""
     try:
         value = float(text)
