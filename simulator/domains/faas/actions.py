@@ -98,7 +98,7 @@ class Actions:
         node = self._node(node_number)
         if keep_us != AS_RULED:
             self._keep_us(keep_us)
-        self._make_room(node, facts)
+        self._make_room(node, facts, cluster.needs[function])
         needs = cluster.needs[function]
         cluster.recorder.count_packages(node, needs)
         self._pull(node, node_number, needs)
@@ -121,8 +121,8 @@ class Actions:
             cluster.rows.append((Event.INITIALISING, now, number, 0))
         cluster.add(instance.initialises + facts.init_us, READY, number)
 
-    def _make_room(self, node: NodeState, facts: Function) -> None:
-        """Find the tenant's quota and the node's memory sufficient, after evictions by the rule."""
+    def _make_room(self, node: NodeState, facts: Function, needs: Sequence[int]) -> None:
+        """Find quota and memory sufficient after evictions by the rule, which free the disk too."""
         cluster, needed = self._cluster, facts.memory_mb
         tenant = cluster.setup.tenants[facts.tenant]
         if tenant.quota_mb != NO_LIMIT and cluster.evict_rule != Evict.NONE:
@@ -144,6 +144,11 @@ class Actions:
                 self._evict(each)
         if node.free_mb < needed:
             self._refuse(f"the node has {node.free_mb} MB free, {needed} MB are needed")
+        if cluster.evict_rule != Evict.NONE and node.to_drop(needs) is None:
+            for each in self._idle([node]):
+                if node.to_drop(needs) is not None:
+                    break
+                self._evict(each)
 
     def _idle(self, nodes: Sequence[NodeState]) -> list[Instance]:
         """Return the idle instances of some nodes in the order in which the rule removes them."""

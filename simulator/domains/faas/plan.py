@@ -122,12 +122,25 @@ class Plan:
         return (
             self.free_mb(node) >= function.memory_mb
             and self.below_quota_mb(function)
-            and node._has_disk(self._images.get(node, set()) | set(function.image._packages))
+            and (node.disk_mb is None or self._has_disk(function, node))
         )
 
     def needs_no_eviction(self, function: Function, node: Node) -> bool:
-        """Tell whether a node has memory for a start without removing idle instances."""
-        return node.free_mb - self._taken_mb.get(node, 0) >= function.memory_mb
+        """Tell whether a node has memory and disk for a start beside its idle instances."""
+        free_mb = node.free_mb - self._taken_mb.get(node, 0)
+        return free_mb >= function.memory_mb and (
+            node.disk_mb is None or node._has_disk(self._needed(function, node), self._stopped)
+        )
+
+    def _has_disk(self, function: Function, node: Node) -> bool:
+        needed = self._needed(function, node)
+        if not self._evicts:
+            return node._has_disk(needed, self._stopped)
+        return node._has_disk(needed, [each for each in node.idle if each not in self._places])
+
+    def _needed(self, function: Function, node: Node) -> set[int]:
+        """Return the packages of a function and of the plan's starts on a node."""
+        return self._images.get(node, set()) | set(function.image._packages)
 
     def start(
         self,

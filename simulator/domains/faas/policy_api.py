@@ -5,7 +5,7 @@ keys hash to their numbers, so that sets of them have the same order in every ru
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -250,13 +250,14 @@ class Node:
         """Tell whether a function's image fits the disk beside what instances use."""
         return self._has_disk(set(function.image._packages))
 
-    def _has_disk(self, needed: set[int]) -> bool:
+    def _has_disk(self, needed: set[int], leaving: Collection[Instance] = ()) -> bool:
         """Tell whether packages fit the disk beside those in use and those on their way."""
         if self.disk_mb is None:
             return True
         kept = set(needed)
         for other in self._instances.values():
-            kept.update(other.function.image._packages)
+            if other not in leaving:
+                kept.update(other.function.image._packages)
         kept.update(each for each, arrived in self._on_disk.items() if not arrived)
         return sum(self._sizes[each] for each in kept) <= self.disk_mb
 

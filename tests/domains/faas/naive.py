@@ -345,6 +345,11 @@ class Naive:
             self.evict(own, now)
         while self.free_mb(node) < facts.memory_mb:
             self.evict([each for each in self.idle() if each.node == node], now)
+        while self.evict_rule and not self.fits_disk(node, function, now):
+            idle = [each for each in self.idle() if each.node == node]
+            if not idle:
+                break
+            self.evict(idle, now)
         self.pull(node, self.needs(function), now)
         there = [entry[1] for entry in self.disks[node] if entry[0] in self.needs(function)]
         pulled = max([now, *there])
@@ -356,6 +361,15 @@ class Naive:
         if pulled == now:
             copy.state = "initialising"
             self.tell(9, now, copy.number, 0)
+
+    def fits_disk(self, node: int, function: int, now: int) -> bool:
+        most = self.setup.nodes[node].disk_mb
+        kept = {package for package, there in self.disks[node] if there > now}
+        kept |= set(self.needs(function))
+        for copy in self.living():
+            if copy.node == node:
+                kept |= set(self.needs(copy.function))
+        return most == 0 or sum(self.setup.packages[each].size_mb for each in kept) <= most
 
     def idle(self) -> list[Copy]:
         return [each for each in self.copies if each.state == "on" and not each.running]

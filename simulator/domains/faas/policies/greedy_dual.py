@@ -59,6 +59,9 @@ def make_room(p, plan, function, idle):
     if not plan.below_quota_mb(function):
         return None
     for node in p.nodes:
+        if plan.can_start(function, node):
+            return node
+    for node in p.nodes:
         victims = victims_on(p, plan, function, idle[node], node)
         if victims is not None:
             worth = sum(p.priority[each] for each in victims)
@@ -69,6 +72,10 @@ def make_room(p, plan, function, idle):
     worth, node, victims = best
     for each in victims:
         give_up(p, plan, each, idle)
+    for each in by_priority(p, idle[node]):
+        if plan.can_start(function, node):
+            break
+        give_up(p, plan, each, idle)  # its packages are in the way
     return node if plan.can_start(function, node) else None
 
 
@@ -76,7 +83,7 @@ def victims_on(p, plan, function, idle, node):
     """Return the idle instances of least priority whose memory a start needs, None if too few."""
     victims = []
     free = plan.free_mb(node)
-    for each in sorted(idle, key=lambda each: (p.priority[each], each.number)):
+    for each in by_priority(p, idle):
         if free >= function.memory_mb:
             break
         victims.append(each)
@@ -88,7 +95,12 @@ def stop_one_of(p, plan, tenant, idle):
     """Stop the idle instance of least priority of a tenant, if it has any."""
     own = [each for node in p.nodes for each in idle[node] if each.function.tenant is tenant]
     if own:
-        give_up(p, plan, min(own, key=lambda each: (p.priority[each], each.number)), idle)
+        give_up(p, plan, by_priority(p, own)[0], idle)
+
+
+def by_priority(p, instances):
+    """Return instances, those of least priority first."""
+    return sorted(instances, key=lambda each: (p.priority[each], each.number))
 
 
 def give_up(p, plan, instance, idle):

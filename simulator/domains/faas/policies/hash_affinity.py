@@ -35,6 +35,7 @@ def serve(p):
             continue
         ring = ring_of(p, function)
         nodes = [node for node in ring if plan.can_start(function, node)]
+        nodes = [each for each in nodes if plan.needs_no_eviction(function, each)] or nodes
         if nodes:
             most = MOST_LOAD * (sum(busy.values()) + 1) / len(p.nodes)
             node = next((node for node in nodes if busy[node] + 1 <= max(most, 1)), nodes[0])

@@ -52,12 +52,19 @@ def serve(p):
         if place is not None:
             plan.run(invocation, place)
             continue
-        nodes = [node for node in p.nodes if plan.can_start(invocation.function, node)]
-        if nodes:
-            roomy = [node for node in nodes if plan.needs_no_eviction(invocation.function, node)]
-            node = roomy[0] if roomy else max(nodes, key=plan.free_mb)
+        node = node_for(p, plan, invocation.function)
+        if node is not None:
             plan.start(invocation.function, node, invocation)
     return plan.actions
+
+
+def node_for(p, plan, function):
+    """Return the first node with room, else the one with most idle memory to evict, or None."""
+    for node in p.nodes:
+        if plan.needs_no_eviction(function, node) and plan.can_start(function, node):
+            return node
+    nodes = [node for node in p.nodes if plan.can_start(function, node)]
+    return max(nodes, key=plan.free_mb, default=None)
 
 
 def learn(p, event):

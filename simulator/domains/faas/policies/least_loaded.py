@@ -32,6 +32,7 @@ def serve(p):
             plan.run(invocation, place)
             continue
         nodes = [node for node in p.nodes if plan.can_start(function, node)]
+        nodes = [each for each in nodes if plan.needs_no_eviction(function, each)] or nodes
         if nodes:
             node = min(nodes, key=share.get)
             plan.start(function, node, invocation)
