@@ -20,6 +20,7 @@ from simulator.domains.faas.messages import NO_LIMIT, Function, Image, Node, Pac
 from simulator.domains.faas.world import (
     CALLS,
     MAX_INVOCATIONS,
+    MAX_SECONDS,
     MB_PER_GB,
     US,
     World,
@@ -170,13 +171,13 @@ def render_invocations(world: World) -> str:
 
 def _microseconds(text: str, line: str, column: str) -> int:
     match = SECONDS.fullmatch(text)
-    if match is None:
+    us = -1 if match is None else int(match[1]) * US + int((match[2] or "").ljust(6, "0"))
+    if not 0 <= us <= MAX_SECONDS * US:
         raise InputError(
-            f"{line}: {column} is {show(text)}, expected seconds such as 12 or 0.25, with at most "
-            "6 digits after the point"
+            f"{line}: {column} is {show(text)}, expected seconds such as 12 or 0.25, at most "
+            f"{MAX_SECONDS}, with at most 6 digits after the point"
         )
-    whole, fraction = match.groups()
-    return int(whole) * US + (int(fraction.ljust(6, "0")) if fraction else 0)
+    return us
 
 
 def _seconds(us: int) -> str:

@@ -109,6 +109,7 @@ WRONG_ROWS = {
     CSV + "-1,a/f,1\n": ":5: time_seconds is '-1'",
     CSV + "0.1234567,a/f,1\n": ":5: time_seconds is '0.1234567'",
     CSV + "100.000001,a/f,1\n": ":5: time_seconds is '100.000001', expected a time before",
+    CSV + "1,a/f,10000000.1\n": ":5: service_seconds is '10000000.1', expected seconds such as",
     CSV + "1,a/x,1\n": ":5: function is 'a/x'",
     CSV + "1,a/f,0\n": ":5: service_seconds is 0",
     CSV + '1,"a/f,1\n': ":5: not valid CSV",
@@ -142,7 +143,10 @@ WRONG_TABLES = {
     ("[packages]", "[packages"): "not valid TOML",
     ("[[tenants]]", "[tenants]"): ":22: tenants is {'name': 'a'}",
     ("[[tenants]]", "[[tenant]]"): ":22: unknown key 'tenant'",
-    ('"base"]', "1]"): ":9: images 1: packages is [1]",
+    (
+        'base = 50\n\n[[images]]\nname = "py"\npackages = ["base"]',
+        "1 = 50\n\n[[images]]\npackages = [1]",
+    ): ":8: images 1: packages is [1]",
     ("memory_mb = 2048", "memory_mb = 2048\n[[traffic]]\nfunctions = [[1]]"): (
         ":37: traffic 1: functions is [[1]]"
     ),
