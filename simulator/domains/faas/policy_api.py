@@ -410,7 +410,7 @@ class Platform:
         self.__rules.append(("keep_alive", function, us))
 
     def evict(self, order: str | None) -> None:
-        """Let a ``Start`` that lacks memory remove idle instances of its node.
+        """Let a ``Start`` that lacks quota, memory or disk remove idle instances.
 
         ``order``: "lru" (idle longest first), "largest" (most memory first, then as "lru"), or None
         (the rule at the beginning), with which such a ``Start`` is an invalid decision.

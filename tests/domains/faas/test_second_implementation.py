@@ -4,6 +4,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,4 +44,11 @@ def check_same(world: World, make_step: Callable[[], Step]) -> None:
 @settings(max_examples=150)
 @given(worlds(), st.integers(0, 1000))
 def test_both_agree_on_random_scenarios_and_policies(world: World, seed: int) -> None:
+    check_same(world, lambda: random_policy(seed))
+
+
+@pytest.mark.nightly
+@settings(max_examples=3000)
+@given(worlds(most=45), st.integers(0, 10**6))
+def test_both_agree_on_many_larger_scenarios(world: World, seed: int) -> None:
     check_same(world, lambda: random_policy(seed))
