@@ -8,6 +8,8 @@ from simulator.domain_host import Metrics
 
 COMPARED = "keep-alive-10min"
 SHOWN_TENANTS = 3
+UNEVEN = 1.3
+"""Times an even share of the delay from which on a tenant is named."""
 MUCH_MEMORY = 0.6
 """Part of the cost from which on memory is said to be what costs."""
 MANY_UNUSED = 0.1
@@ -170,7 +172,7 @@ def _tenants(known: Sequence[Metrics]) -> list[str]:
         whole = sum(row["mean"] for _, row in rows)
         for name, row in rows:
             share = row["mean"] / whole if whole else 0.0
-            if share > 2 / len(rows):
+            if share > UNEVEN / len(rows):
                 found.append((share * len(rows), number, _tenant(name, row, share)))
     found.sort(key=lambda each: (-each[0], each[1]))
     return [text for _, _, text in found[:SHOWN_TENANTS]]
