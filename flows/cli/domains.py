@@ -205,10 +205,16 @@ def _said(error: BaseException) -> str:
 
 
 def _names(domain: Domain) -> Iterator[str]:
+    from simulator.suites import suite_names
+
     known, spec = domain.policy_names(), domain.spec
-    for key, name in (("reference", spec.reference), ("example", spec.example)):
+    named = [("reference", spec.reference), ("example", spec.example)]
+    for key, name in (*named, *(("baselines", each) for each in spec.baselines)):
         if name not in known:
             yield f"{key} is {name}, expected a policy in policies/: {', '.join(known) or 'none'}"
+    suites = suite_names(domain)
+    if spec.suite not in suites:
+        yield f"suite is {spec.suite}, expected one of {', '.join(suites) or 'suites/*.toml'}"
     if not domain.text("contract.md") and domain.host is None:
         yield "there is no contract.md, which tells the authors of policies what they may use"
 

@@ -24,11 +24,11 @@ ONCE = """
 _honest_step = step
 _attacked = []
 
-def step(s, results, pipelines):
+def step(ARGUMENTS):
     if not _attacked:
         _attacked.append(True)
-        attack(s, results, pipelines)
-    return _honest_step(s, results, pipelines)
+        attack(ARGUMENTS)
+    return _honest_step(ARGUMENTS)
 """
 
 
@@ -44,6 +44,8 @@ class Attack:
     never_says: str = ""
     """A text that must appear nowhere."""
     honest: bool = False
+    body: str = ""
+    """What the attack does, where it hides behind a policy: it can do so behind any."""
 
 
 def hidden(name: str, body: str, says: str = "held: PermissionError", **rest: object) -> Attack:
@@ -51,15 +53,14 @@ def hidden(name: str, body: str, says: str = "held: PermissionError", **rest: ob
 
     Where the attack is contained, the figures are those of the honest policy.
     """
-    source = PRELUDE + _honest_policy(body)
     fields = {"outcomes": frozenset({Outcome.OK}), "says": says, "honest": True} | rest
-    return Attack(name=name, source=source, **fields)  # type: ignore[arg-type]
+    return Attack(name=name, source=_behind_honest(body), body=body, **fields)  # type: ignore[arg-type]
 
 
 def fatal(name: str, body: str, *outcomes: Outcome, **rest: object) -> Attack:
     """Return an attack made in the first call that must end with one of ``outcomes``."""
-    source = PRELUDE + _honest_policy(body)
-    return Attack(name=name, source=source, outcomes=frozenset(outcomes), **rest)  # type: ignore[arg-type]
+    source = _behind_honest(body)
+    return Attack(name=name, source=source, body=body, outcomes=frozenset(outcomes), **rest)  # type: ignore[arg-type]
 
 
 def module(name: str, source: str, *outcomes: Outcome, **rest: object) -> Attack:
@@ -68,9 +69,15 @@ def module(name: str, source: str, *outcomes: Outcome, **rest: object) -> Attack
     return Attack(name=name, source=text, outcomes=frozenset(outcomes), **rest)  # type: ignore[arg-type]
 
 
-def _honest_policy(body: str) -> str:
-    """Return the honest policy, whose step makes the attack in ``body`` once before it works."""
-    attack = "def attack(s, results, pipelines):\n" + indent(dedent(body).strip("\n"), "    ")
-    undecorated = HONEST.replace('@register_scheduler(key="honest")\n', "")
-    registered = '\nregister_scheduler(key="honest")(step)\n'
-    return f"{attack}\n{undecorated}{ONCE}{registered}"
+def _behind_honest(body: str) -> str:
+    decorator = '@register_scheduler(key="honest")\n'
+    return behind(HONEST, decorator, "s, results, pipelines", body)
+
+
+def behind(policy: str, decorator: str, arguments: str, body: str) -> str:
+    """Return a policy whose step, below ``decorator``, makes the attack in ``body`` once first."""
+    assert decorator in policy
+    attack = f"def attack({arguments}):\n" + indent(dedent(body).strip("\n"), "    ")
+    once = ONCE.replace("ARGUMENTS", arguments)
+    registered = decorator.strip().removeprefix("@")
+    return f"{PRELUDE}{attack}\n{policy.replace(decorator, '')}{once}\n{registered}(step)\n"

@@ -44,6 +44,10 @@ BROKEN = {
         ("domain.toml", 'reference = "fifo"', 'reference = "lifo"'),
         "reference is lifo, expected a policy in policies/: fifo, shortest",
     ),
+    "a suite that is not there": (
+        ("domain.toml", 'suite = "small"', 'suite = "large"'),
+        "suite is large, expected one of small",
+    ),
     "a known figure that is missing": (
         ("scenario.py", '"half_a_job": 0.5', '"half": 0.5'),
         "figures lacks half_a_job",
