@@ -40,6 +40,8 @@ LEFT_OUT = {
     "flow_run_id": "of one run",
     "assay_version": "a version",
     "simulator_version": "a version",
+    "domain_version": "a version",
+    "domain_sha256": "a hash over the files of the domain",
     "image_id": "a version",
     "isolation": "what the machine grants",
     "request_sha256": "a hash over the prompt",
