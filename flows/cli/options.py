@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from flows.settings.sources import read_dotenv
+
 if TYPE_CHECKING:
     from simulator.domain import Domain
 
@@ -18,9 +20,15 @@ CELLS = click.Choice(["docker", "process"])
 
 
 def chosen_domain(_: click.Context, __: click.Parameter, value: str | None) -> Domain:
-    """Return the domain that an option names."""
+    """Return the domain that an option names, or else ``.env``, which cannot name a folder."""
     from simulator.domain import DEFAULT, find_domain
 
+    if value is None:
+        value = read_dotenv().get("ASSAY_DOMAIN")
+        if value:
+            from flows.settings.search import refuse_from_dotenv
+
+            refuse_from_dotenv({"domain": value})
     return find_domain(value or DEFAULT)
 
 

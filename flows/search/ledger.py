@@ -343,8 +343,13 @@ def without_drawings(row: Row) -> Row:
 
 
 def _without_lists(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_lists(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-        if not isinstance(value, list)
-    }
+    """Return the values without lists, and without tables of nothing else."""
+    kept = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            value = _without_lists(value) or None
+            if value is None:
+                continue
+        if not isinstance(value, list):
+            kept[name] = value
+    return kept

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.domain import find_domain
 from simulator.domains.pipelines.library import policy_names, policy_source
 from tests.support.in_process import command
 
@@ -94,3 +95,39 @@ def test_what_is_no_policy_text_is_refused_with_the_reason(
 
     assert done.code == 3
     assert told in done.out
+
+
+def test_the_library_is_that_of_the_domain_that_an_option_or_a_variable_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names(*options: str) -> list[str]:
+        answer = command(capsys, "policies", "list", "--json", *options)
+        return [each["name"] for each in json.loads(answer.out)["policies"]]
+
+    by_option = names("--domain", "faas")
+    monkeypatch.setenv("ASSAY_DOMAIN", "faas")
+
+    assert by_option == names() == find_domain("faas").policy_names()
+
+
+def test_a_file_here_may_name_a_domain_but_no_folder_whose_code_would_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("ASSAY_DOMAIN=faas\n", encoding="utf-8")
+    named = command(capsys, "policies", "list")
+    Path(".env").write_text("ASSAY_DOMAIN=./mine\n", encoding="utf-8")
+    folder = command(capsys, "policies", "list")
+
+    assert (named.code, folder.code) == (0, 2)
+    assert find_domain("faas").policy_names()[0] in named.out
+    assert folder.err.startswith("assay: .env: ASSAY_DOMAIN names a folder whose code runs")
+
+
+def test_an_unknown_domain_is_answered_with_those_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = command(capsys, "policies", "list", "--domain", "planes")
+
+    assert done.code == 2
+    assert "unknown domain 'planes', expected one of faas, pipelines" in done.err

@@ -219,3 +219,34 @@ def test_an_ended_experiment_is_known_unless_its_budget_was_raised() -> None:
     assert ended(ledger.experiment, ledger.tried(), config())
     assert not ended(ledger.experiment, ledger.tried(), config(budget__candidates=9))
     assert not ended(None, 0, config())
+
+
+def test_an_experiment_is_not_continued_with_another_content_of_its_domain() -> None:
+    journal = FakeJournal()
+    run_search(config(), services(FakeProposer(better_each_time), journal=journal))
+    other = [
+        replace(row, domain_sha256="0" * 64) if isinstance(row, ExperimentRow) else row
+        for row in journal.rows
+    ]
+    again = FakeJournal()
+
+    with pytest.raises(ConfigError, match=r"domain pipelines has changed since search-\w+ began"):
+        run_search(
+            config(budget__candidates=9),
+            services(FakeProposer(better_each_time), journal=again, earlier=tuple(other)),
+        )
+
+    assert again.rows == []
+
+
+def test_every_row_of_a_result_names_the_domain_that_was_simulated() -> None:
+    journal, domain = FakeJournal(), config().domain
+    run_search(config(), services(FakeProposer(better_each_time), journal=journal))
+
+    named = {
+        (row.domain, row.domain_version, row.domain_sha256)
+        for row in journal.rows
+        if isinstance(row, ExperimentRow | EvaluationRow)
+    }
+
+    assert named == {(domain.name, domain.spec.version, domain.sha256)}
