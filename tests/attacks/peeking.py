@@ -75,7 +75,8 @@ PEEKING: tuple[Attack, ...] = (
         "search-memory-for-the-frames-of-a-job",
         """
         found = [type(o).__name__ for o in gc.get_objects()
-                 if type(o).__name__ in ("Job", "CellReport", "Scenario", "Workload", "Channel")]
+                 if type(o).__name__ in ("Job", "CellReport", "Scenario", "Workload", "Channel")
+                 and not type(o).__module__.endswith(".contract")]
         print("found", found)
         """,
         says="found []",
