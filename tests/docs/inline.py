@@ -21,6 +21,7 @@ TYPED: Mapping[str, str] = {
     "assay compare best_program.py right-size --split validation": "--cell process",
     "assay evaluate POLICY.py --trace made.csv --params params.toml": "--cell process",
     "assay export DIR": "",
+    "assay policies list --domain faas": "",
     "assay policies show right-size": "",
     "assay reap": "",
     "assay run --help": "",
@@ -45,6 +46,8 @@ IN_OTHER_TESTS = {
     "assay run --fresh-test": "tests/flows/test_fresh_test.py",
     "assay run --suite real.toml": "tests/domains/pipelines/test_traces_suite.py",
     "assay evaluate POLICY.py --suite real.toml": "tests/domains/pipelines/test_traces_suite.py",
+    "python -m simulator run --domain faas --scenario": "tests/docs/test_faas_page.py",
+    'assay sql "..."': "tests/docs/test_faas_cookbook.py",
     "assay show --only source": "tests/flows/test_cli_show.py",
     "assay run --proposer openai --prompts": "tests/docs/test_prompts_page.py",
 }
