@@ -296,7 +296,8 @@ def _described(
     from simulator.suites import load_suite, suite_names
 
     path = Path(name)
-    if path.suffix not in ("", ".toml") and name not in suite_names(domain):
+    is_trace = path.is_dir() or path.suffix not in ("", ".toml")
+    if is_trace and name not in suite_names(domain):
         if scenario is not None or split is not None:
             raise UserError("--scenario and --split choose within a suite, not within a trace")
         return [_traces(domain).open_trace(path, params)]

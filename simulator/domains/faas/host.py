@@ -1,7 +1,8 @@
 """What functions as a service offer to the host, as ``simulator.domain_host.HostHalf`` says it."""
 
 from simulator.domains.faas import offline as space
+from simulator.domains.faas import traces
 from simulator.domains.faas.diagnoses import diagnose
 from simulator.domains.faas.outline import outline
 
-__all__ = ["diagnose", "outline", "space"]
+__all__ = ["diagnose", "outline", "space", "traces"]

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.main import main
+from simulator.domain import SHIPPED, Domain
+from simulator.domains.faas.cell import open_scenario, simulate
+from simulator.domains.faas.contract import CONTRACT
 from simulator.domains.faas.importers import (
     Imported,
     Selection,
@@ -13,6 +17,7 @@ from simulator.domains.faas.importers import (
 )
 from simulator.domains.faas.scenario_files import read_world
 from simulator.domains.faas.world import US
+from simulator.driver import LocalPolicy
 from simulator.errors import TraceError
 from tests.support.import_files import azure_2019_day, azure_2021_rows
 
@@ -118,3 +123,49 @@ def test_malformed_counts_of_2019_are_refused_with_line_column_and_value(tmp_pat
 
     with pytest.raises(TraceError, match=r"invocations\.csv:2: 1 is '2\.5', expected a whole"):
         import_azure_2019(invocations, durations, memory)
+
+
+def typed(*arguments: str) -> object:
+    """Return the exit code of ``assay ARGUMENTS``, run in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code or 0
+
+
+def test_the_command_writes_a_scenario_that_a_policy_can_be_tried_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [rows] = azure_2021_rows(tmp_path)
+    out = tmp_path / "day"
+    asked = ["--domain", "faas", "--out", str(out), "--assume", "nodes=2"]
+
+    assert typed("traces", "import", "azure-2021", str(rows), *asked) == 0
+    assert "assumed: the platform is not in the data: 2 nodes" in capsys.readouterr().out
+    assert typed("traces", "check", str(out), "--domain", "faas") == 0
+    assert typed("traces", "describe", str(out), "--domain", "faas") == 0
+    assert "invocations" in capsys.readouterr().out
+    scenario = open_scenario(out)
+    run = simulate(
+        scenario, LocalPolicy(CONTRACT, Domain(SHIPPED / "faas").policy_source("break-even"))
+    )
+    assert run.metrics["invocations"] == scenario.size["invocations"]
+
+
+def test_wishes_that_make_no_sense_here_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [rows] = azure_2021_rows(tmp_path)
+    for says, asked in {
+        "expected a folder": ["--out", str(tmp_path / "day.csv")],
+        "--steps-per-second has no meaning": [
+            "--out",
+            str(tmp_path / "d"),
+            "--steps-per-second",
+            "10",
+        ],
+        "--assume 'x=1' is unknown": ["--out", str(tmp_path / "d"), "--assume", "x=1"],
+    }.items():
+        assert typed("traces", "import", "azure-2021", str(rows), "--domain", "faas", *asked) == 2
+        told = capsys.readouterr().err
+        assert says in told, told
+        assert told.count("\n") == 1
