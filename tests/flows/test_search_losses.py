@@ -107,5 +107,5 @@ def test_a_naive_baseline_that_fails_is_an_error_of_ours() -> None:
         def try_policy(self, source, scenarios):  # type: ignore[no-untyped-def]
             return super().try_policy("fails", scenarios)
 
-    with pytest.raises(RuntimeError, match=r"naive baseline failed.*policy_error"):
+    with pytest.raises(RuntimeError, match=r"reference policy naive failed.*policy_error"):
         run_search(config(), services(FakeProposer(lambda _: proposal("x")), sandbox=Broken()))
