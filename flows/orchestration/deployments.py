@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from simulator.domain import find_domain
-
 FlowName = Literal["search", "evaluate-policies", "compare-policies", "maintain"]
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -83,5 +81,7 @@ def shipped(nightly: dict[str, Any] | None = None, cron: str = CRON) -> tuple[De
 
 def _library() -> list[str]:
     """Return the library policies that are compared, the reference last."""
+    from simulator.domain import find_domain  # assay --help does not wait for it
+
     spec = find_domain().spec
     return [name for name in spec.baselines if name != spec.reference] + [spec.reference]
