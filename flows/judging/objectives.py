@@ -90,11 +90,16 @@ def metric_text(metric: Metric, evaluations: Sequence[HasFigures]) -> str:
     value = metric_over(metric, evaluations)
     if value is None:
         return ""
-    shown = with_unit(value, metric.unit, ",.6g")
+    shown = f"{_short(value)} {metric.unit}".rstrip()
     if metric.out_of is None:
         return shown
     whole = metric_over(metric, evaluations, metric.out_of)
-    return shown if whole is None else f"{value:.6g}/{whole:.6g}"
+    return shown if whole is None else f"{_short(value)}/{_short(whole)}"
+
+
+def _short(value: float) -> str:
+    """Return a number as a table shows it: counts whole, the rest with four digits."""
+    return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
 
 
 def with_unit(value: float, unit: str, form: str = "g") -> str:

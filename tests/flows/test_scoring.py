@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from flows.judging.objectives import metric_text
 from flows.judging.scoring import (
+    Scale,
     behaviour,
     geometric_mean,
     judge,
@@ -13,6 +15,8 @@ from flows.judging.scoring import (
     worst_verdict,
 )
 from sandbox.outcome import Evaluation, Outcome
+from simulator.domain_spec import Metric
+from simulator.errors import InputError
 from tests.support.search_fakes import SCALE, evaluation, failure, reference, trial
 
 REFERENCES = {
@@ -95,6 +99,37 @@ def test_a_scenario_without_arrivals_counts_as_even() -> None:
     nothing = replace(evaluation("one"), metrics={"weighted_latency_seconds": None})
 
     assert judge(trial("p", [nothing]), empty, SCALE).score == 1.0
+
+
+def test_objectives_of_which_more_is_better_count_a_failure_as_the_least() -> None:
+    scale = Scale(spec=SCALE.spec, objective="legacy_throughput")
+    references = {"one": reference(50.0, throughput=2.0)}
+    better = replace(evaluation("one"), stats={"throughput": 5.0})
+
+    assert judge(trial("p", [better]), references, scale).score == 2.5
+    [failed] = judge(trial("p", [failure("one")]), references, scale).judged
+    assert (failed.score, failed.cost) == (0.005 / 2.0, 100.0)
+
+
+def test_a_scenario_without_the_figure_that_a_failure_is_charged_is_our_fault_and_named() -> None:
+    bare = {"one": replace(reference(50.0), known={"cpus": 4.0})}
+
+    with pytest.raises(InputError, match=r"weighted_latency: a scenario has no .*, it has cpus"):
+        judge(trial("p", [failure("one")]), bare, SCALE)
+
+
+def test_a_metric_is_put_together_over_scenarios_as_the_domain_says() -> None:
+    done = [
+        replace(evaluation(name), metrics={"done": done, "all": 8, "wait": wait})
+        for name, done, wait in (("one", 3, 1.5), ("two", 4, 2.0), ("three", None, None))
+    ]
+    count = Metric(key="done", label="done", over="sum", out_of="all")
+    wait = Metric(key="wait", label="wait", unit="s")
+    longest = Metric(key="wait", label="longest wait", unit="s", over="max")
+
+    assert (metric_text(count, done), metric_text(wait, done)) == ("7/24", "1.75 s")
+    assert metric_text(longest, done) == "2 s"
+    assert metric_text(wait, [failure("one")]) == ""
 
 
 def test_geometric_mean_of_nothing_is_one() -> None:
