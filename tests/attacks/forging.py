@@ -5,7 +5,8 @@ from tests.attacks.attack import Attack, fatal, hidden, module
 
 SEND = """
 import struct
-messages, errors = sys.modules["simulator.messages"], sys.modules["simulator.errors"]
+messages = sys.modules["simulator.domains.pipelines.messages"]
+encode, errors = sys.modules["simulator.messages"].encode, sys.modules["simulator.errors"]
 READY, DECISION, MEMORY, FAILURE = 16, 17, 18, 19
 
 def send(sequence, kind, payload=b"", length=None):
@@ -18,12 +19,12 @@ def frame(sequence, kind, payload):
 def decide(*assignments, tick=0, calls=1, suspend=(), sequence=3, wake=None):
     made = [messages.NewAssignment(*one) for one in assignments]
     decision = messages.Decision(tick, calls, list(suspend), made, wake)
-    send(sequence, DECISION, messages.encode(decision))
+    send(sequence, DECISION, encode(decision))
 
 def fail(kind, message="x", line=None):
-    send(3, FAILURE, messages.encode(errors.Failure(kind=kind, message=message, line=line)))
+    send(3, FAILURE, encode(errors.Failure(kind=kind, message=message, line=line)))
 
-NOTHING = messages.encode(messages.Decision(0, 1))
+NOTHING = encode(messages.Decision(0, 1))
 
 """
 AND_NO_MORE = "\nos.read(3, 4096)\nos._exit(1)\n"
@@ -180,9 +181,9 @@ FORGING: tuple[Attack, ...] = (
     raw(
         "a-decision-with-a-tail-beyond-its-frame", "os.write(3, frame(3, DECISION, NOTHING) + b'!')"
     ),
-    raw("a-decision-as-a-table", "send(3, DECISION, messages.encode({'tick': 0, 'calls': 1}))"),
+    raw("a-decision-as-a-table", "send(3, DECISION, encode({'tick': 0, 'calls': 1}))"),
     raw("a-decision-with-a-date-in-it", "send(3, DECISION, b'\\x92\\x00\\xd6\\xff\\0\\0\\0\\1')"),
-    raw("a-decision-for-a-tick-before-all", "decide(tick=-1)", says="a decision for tick -1"),
+    raw("a-decision-for-a-tick-before-all", "decide(tick=-1)", says="a decision for step -1"),
     raw("a-failure-instead-of-a-decision", "fail('worker_died')", says="impossible failure"),
     raw("a-failure-with-a-line-beyond-the-source", "fail('policy_error', line=10**9)", FAILED),
     raw("a-failure-with-a-message-of-900-kb", "fail('policy_error', 'x' * 900_000)", FAILED),

@@ -76,7 +76,7 @@ def test_the_form_knows_the_configuration_field_by_field(deployed: Machine) -> N
     config = schema["definitions"]["SearchConfig"]["properties"]
 
     assert config["slots"]["maximum"] == 64
-    assert config["suite"]["description"] == "a shipped suite or a suite file"
+    assert config["suite"]["description"] == "a suite of the domain, or a suite file"
     assert config["strategy"]["enum"] == ["refine", "best_of_n", "evolve"]
     folder = deployed.deployment("evaluate-policies/folder")["parameter_openapi_schema"]
     assert "folder" in folder["definitions"]["FolderConfig"]["properties"]
