@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
-from simulator.domains.pipelines.offline.space import CHOICES, Genome, with_values
+from simulator.domains.pipelines.offline.space import CHOICES, GENES, Genome
 from simulator.domains.pipelines.offline.vary import SEEDS
 from tests.docs.pages import DOCS, blocks, follows, type_in
 from tests.support.offline import emit
 from tests.support.small_suite import write_suite
+
+with_values = GENES.with_values
 
 PAGE = DOCS / "offline.md"
 

@@ -12,14 +12,13 @@ from flows.proposers.offline.proposer import offline_proposer, trailing
 from sandbox.outcome import Evaluation
 from simulator.domain import find_domain
 from simulator.domains.pipelines.library import policy_source
-from simulator.domains.pipelines.offline.space import (
-    NAMES,
-    Genome,
-    from_source,
-    random_genome,
-)
+from simulator.domains.pipelines.offline.space import GENES, Genome
 from tests.support.attempts import attempt, evaluation
 from tests.support.offline import emit
+
+NAMES = GENES.names
+from_source = GENES.from_source
+random_genome = GENES.random_genome
 
 LATENCY = find_domain("pipelines").spec.objective("weighted_latency")
 

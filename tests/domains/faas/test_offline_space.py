@@ -17,17 +17,15 @@ from simulator.domains.faas import offline
 from simulator.domains.faas.contract import local_policy
 from simulator.domains.faas.engine import Simulation
 from simulator.domains.faas.messages import Image, Node, Package, Tenant
-from simulator.domains.faas.offline.space import (
-    CHOICES,
-    NAMES,
-    Genome,
-    canonical,
-    is_ladder,
-    step,
-    with_values,
-)
+from simulator.domains.faas.offline.space import CHOICES, GENES, Genome
 from simulator.domains.faas.offline.vary import NEAREST, advice
 from tests.domains.faas.support import figures, function, world
+
+NAMES = GENES.names
+canonical = GENES.canonical
+is_ladder = GENES.is_ladder
+step = GENES.step
+with_values = GENES.with_values
 
 genomes = st.builds(lambda seed: offline.random_genome(random.Random(seed)), st.integers(0, 2**32))
 MOSTLY_IDLE = {"cost_seconds": 1.0, "memory_cost_seconds": 0.9, "cold_start_share": 0.01}

@@ -13,32 +13,34 @@ from hypothesis import strategies as st
 from flows.judging.scoring import normalised_sha256
 from simulator.domains.pipelines.offline.space import (
     CHOICES,
-    NAMES,
+    GENES,
     Genome,
-    Value,
-    canonical,
-    from_source,
-    is_ladder,
-    random_genome,
-    step,
     tells_kills_apart,
     title,
-    with_values,
 )
 from simulator.domains.pipelines.offline.vary import (
     NEAREST,
     SEEDS,
     Measured,
-    crossover,
     measure,
-    mutate,
     nearest_genome,
     remedies,
     sample,
     seed_genome,
 )
+from simulator.genes import Value
 from tests.support.attempts import metrics
 from tests.support.offline import emit
+
+NAMES = GENES.names
+canonical = GENES.canonical
+from_source = GENES.from_source
+is_ladder = GENES.is_ladder
+random_genome = GENES.random_genome
+step = GENES.step
+with_values = GENES.with_values
+crossover = GENES.crossover
+mutate = GENES.mutate
 
 genomes = st.builds(lambda seed: random_genome(random.Random(seed)), st.integers(0, 2**32))
 

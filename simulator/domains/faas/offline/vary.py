@@ -6,31 +6,13 @@ from random import Random
 from typing import Any
 
 from simulator.domain_host import Metrics
-from simulator.domains.faas.offline.space import (
-    CHOICES,
-    NAMES,
-    Genome,
-    Value,
-    is_ladder,
-    random_genome,
-    step,
-    with_values,
-)
+from simulator.domains.faas.offline.space import GENES, Genome
+from simulator.genes import Value, Weakness, mean, ratio, worst_first
 
-Weakness = tuple[float, list[Genome]]
-"""How far a figure is beyond what is tolerated, and the changes that may help."""
-
-MUTATED_GENES = (1, 1, 1, 2, 2, 3)
-"""How many genes a mutation changes, drawn from these."""
-
-SMALL_STEP_CHANCE = 0.7
-"""How often a mutated number moves to a neighbour and not anywhere on its ladder."""
+step, with_values = GENES.step, GENES.with_values
 
 SHAKEN = 5
 """How many genes of a seed's corner a sample changes."""
-
-ANYWHERE_CHANCE = 0.3
-"""How often a sample comes from anywhere in the space and not from near a seed."""
 
 SEEDS: tuple[Mapping[str, Value], ...] = (
     {"keep": "break_even"},
@@ -91,38 +73,7 @@ def seed_genome(number: int) -> Genome:
 
 def sample(rng: Random) -> Genome:
     """Return a genome that owes nothing to other attempts, mostly from around the seeds."""
-    if rng.random() < ANYWHERE_CHANCE:
-        return random_genome(rng)
-    corner = seed_genome(rng.randrange(len(SEEDS)))
-    for name in rng.sample(NAMES, SHAKEN):
-        corner = _move(rng, corner, name)
-    return corner
-
-
-def mutate(rng: Random, genome: Genome) -> Genome:
-    """Return the genome with one to three different genes changed, each with an effect."""
-    parent = genome
-    wanted = rng.choice(MUTATED_GENES)
-    for name in rng.sample(NAMES, len(NAMES)):
-        changed = _move(rng, genome, name)
-        wanted -= changed != genome
-        genome = changed
-        if wanted <= 0 and genome != parent:
-            return genome
-    return genome if genome != parent else mutate(rng, parent)
-
-
-def crossover(rng: Random, mother: Genome, father: Genome) -> Genome:
-    """Return a genome that takes each gene from one of two parents."""
-    return with_values(
-        mother, {name: getattr(rng.choice((mother, father)), name) for name in NAMES}
-    )
-
-
-def _move(rng: Random, genome: Genome, name: str) -> Genome:
-    if is_ladder(name) and rng.random() < SMALL_STEP_CHANCE:
-        return step(genome, name, rng.choice((-1, 1)))
-    return with_values(genome, {name: rng.choice(CHOICES[name])})
+    return GENES.near(rng, [seed_genome(number) for number in range(len(SEEDS))], SHAKEN)
 
 
 # Tuning: what a candidate's figures suggest.
@@ -136,9 +87,7 @@ def advice(genome: Genome, metrics: Sequence[Metrics]) -> Sequence[Genome]:
         *_cold_remedies(genome, measured),
         *_tenant_remedies(genome, measured),
     ]
-    found.sort(key=lambda weakness: -weakness[0])
-    advised = [changed for _, changes in found for changed in changes]
-    return [changed for changed in dict.fromkeys(advised) if changed != genome]
+    return worst_first(genome, found)
 
 
 def _kept_longer(genome: Genome, rungs: int) -> list[Genome]:
@@ -205,18 +154,18 @@ def _tenant_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
 def measure(known: Sequence[Metrics]) -> Measured:
     """Return means over scenarios; neutral figures where nothing is known."""
     return Measured(
-        cold_share=_mean([each.get("cold_start_share") for each in known], 0.0),
-        memory_part=_mean([_memory_part(each) for each in known], 0.5),
-        pulling=_mean([_pulling(each) for each in known], 0.0),
-        unused=_mean([each.get("instances_unused_share") for each in known], 0.0),
-        evicted=_mean([_evicted(each) for each in known], 0.0),
-        lost=_mean([each.get("not_served_share") for each in known], 0.0),
-        unfair=_mean([_unfair(each) for each in known], 1.0),
+        cold_share=mean([each.get("cold_start_share") for each in known], 0.0),
+        memory_part=mean([_memory_part(each) for each in known], 0.5),
+        pulling=mean([_pulling(each) for each in known], 0.0),
+        unused=mean([each.get("instances_unused_share") for each in known], 0.0),
+        evicted=mean([_evicted(each) for each in known], 0.0),
+        lost=mean([each.get("not_served_share") for each in known], 0.0),
+        unfair=mean([_unfair(each) for each in known], 1.0),
     )
 
 
 def _memory_part(metrics: Metrics) -> float | None:
-    return _ratio(metrics.get("memory_cost_seconds"), metrics.get("cost_seconds"))
+    return ratio(metrics.get("memory_cost_seconds"), metrics.get("cost_seconds"))
 
 
 def _pulling(metrics: Metrics) -> float | None:
@@ -226,19 +175,10 @@ def _pulling(metrics: Metrics) -> float | None:
 
 def _evicted(metrics: Metrics) -> float | None:
     cold = (metrics.get("cold_start_share") or 0) * (metrics.get("invocations") or 0)
-    return _ratio(metrics.get("evictions"), cold)
+    return ratio(metrics.get("evictions"), cold)
 
 
 def _unfair(metrics: Metrics) -> float | None:
     rows: Sequence[Mapping[str, Any]] = list((metrics.get("tenants") or {}).values())
     known = [row["mean_slowdown"] for row in rows if row.get("mean_slowdown") is not None]
-    return _ratio(metrics.get("max_tenant_slowdown"), _mean(known, 0.0))
-
-
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
-
-
-def _mean(values: Sequence[float | None], otherwise: float) -> float:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else otherwise
+    return ratio(metrics.get("max_tenant_slowdown"), mean(known, 0.0))

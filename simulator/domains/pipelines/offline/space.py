@@ -1,16 +1,13 @@
 """The space that the offline proposer searches: the decisions of a policy, and their source."""
 
-import random
-import re
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simulator.domain_host import Render
-
-Value = str | int | float | bool
+from simulator.genes import Genes, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,38 +89,14 @@ CHOICES: Mapping[str, tuple[Value, ...]] = {
 }
 """Every value of every gene. Numbers rise, so that a step to a neighbour is small."""
 
-NAMES = tuple(field.name for field in fields(Genome))
-
 
 def tells_kills_apart(genome: Genome) -> bool:
     """Whether the policy notes if a killed operator needs its memory at once or grows into it."""
     return bool(genome.quick_growth != genome.growth or genome.probe_gb or genome.scan_cpus)
 
 
-def is_ladder(name: str) -> bool:
-    """Whether the gene's values are numbers, so that one step up or down means something."""
-    return not isinstance(CHOICES[name][0], str | bool)
-
-
-def step(genome: Genome, name: str, rungs: int) -> Genome:
-    """Return the genome with a number moved by so many rungs, held at the ends of the ladder."""
-    ladder = CHOICES[name]
-    place = ladder.index(getattr(genome, name)) + rungs
-    return with_values(genome, {name: ladder[max(0, min(len(ladder) - 1, place))]})
-
-
-def with_values(genome: Genome, values: Mapping[str, Value]) -> Genome:
-    """Return the genome with these genes replaced, brought to its canonical form."""
-    changes: dict[str, Any] = dict(values)
-    return canonical(replace(genome, **changes))
-
-
-def canonical(genome: Genome) -> Genome:
-    """Return the genome with every gene that has no effect set to its default.
-
-    Two genomes that make the same policy are equal in this form.
-    """
-    plain = Genome()
+def settled(genome: Genome) -> Mapping[str, Any]:
+    """Return the genes that have no effect, with their defaults, and those that others bound."""
     idle = []
     if genome.order != "ageing":
         idle.append("ageing_seconds")
@@ -135,38 +108,15 @@ def canonical(genome: Genome) -> Genome:
         idle.append("quick_quantile")
     if genome.grouping != "pipeline":
         idle.append("preempt")
-    changes: dict[str, Any] = {name: getattr(plain, name) for name in idle}
     most = genome.cpus * genome.spread
-    changes["least_cpus"] = min(genome.least_cpus, genome.cpus)
-    changes["scan_cpus"] = genome.scan_cpus if genome.scan_cpus < most else 0
-    done = replace(genome, **changes)
-    return done if done == genome else canonical(done)
+    return {
+        **GENES.defaults(idle),
+        "least_cpus": min(genome.least_cpus, genome.cpus),
+        "scan_cpus": genome.scan_cpus if genome.scan_cpus < most else 0,
+    }
 
 
-def random_genome(rng: random.Random) -> Genome:
-    """Return a point drawn evenly from the whole space."""
-    return with_values(Genome(), {name: rng.choice(CHOICES[name]) for name in NAMES})
-
-
-def to_text(genome: Genome) -> str:
-    """Return the genome as ``name=value`` words, in the order of the fields."""
-    return " ".join(f"{name}={getattr(genome, name)}" for name in NAMES)
-
-
-def from_source(source: str) -> Genome | None:
-    """Return the genome that a policy's docstring records, or None if it records no valid one."""
-    found = re.search(r"^genome: ((?:[a-z_]+=\S+\s+)+)", source, re.MULTILINE)
-    if found is None:
-        return None
-    words = dict(word.split("=", 1) for word in found.group(1).split())
-    values = {name: _parse(name, words.get(name, "")) for name in NAMES}
-    if set(words) != set(NAMES) or None in values.values():
-        return None
-    return canonical(Genome(**values))
-
-
-def _parse(name: str, text: str) -> Any:
-    return next((value for value in CHOICES[name] if str(value) == text), None)
+GENES = Genes(Genome(), CHOICES, settled)
 
 
 # A genome's policy, as ordinary Python that a scheduler engineer can read.
@@ -204,7 +154,7 @@ def emit(genome: Genome, render: Render) -> str:
         g=genome,
         headline=f"{order[0].upper()}{order[1:]}.",
         summary=_wrap(" ".join(_sentences(genome))),
-        genome_text=_wrap(f"genome: {to_text(genome)}").removeprefix("genome: "),
+        genome_text=_wrap(f"genome: {GENES.to_text(genome)}").removeprefix("genome: "),
         rank_doc=f"Smaller is served earlier: {order}.",
         placement_doc=_PLACEMENTS[genome.placement],
         whole=genome.grouping == "pipeline",

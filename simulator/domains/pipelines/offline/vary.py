@@ -1,35 +1,17 @@
 """How one genome becomes another: seeds, mutation, crossover, tuning by measurements."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from simulator.domain_host import Metrics
-from simulator.domains.pipelines.offline.space import (
-    CHOICES,
-    NAMES,
-    Genome,
-    Value,
-    is_ladder,
-    random_genome,
-    step,
-    with_values,
-)
+from simulator.domains.pipelines.offline.space import GENES, Genome
+from simulator.genes import Value, Weakness, mean, ratio, worst_first
 
-Weakness = tuple[float, list[Genome]]
-"""How far a figure is beyond what is tolerated, and the changes that may help."""
-
-MUTATED_GENES = (1, 1, 1, 2, 2, 3)
-"""How many genes a mutation changes, drawn from these."""
-
-SMALL_STEP_CHANCE = 0.7
-"""How often a mutated number moves to a neighbour and not anywhere on its ladder."""
+step, with_values = GENES.step, GENES.with_values
 
 SHAKEN = 6
 """How many genes of a seed's corner a sample changes."""
-
-ANYWHERE_CHANCE = 0.3
-"""How often a sample comes from anywhere in the space and not from near a seed."""
 
 SEEDS: tuple[Mapping[str, Value], ...] = (
     {"order": "priority"},
@@ -83,34 +65,9 @@ def seed_genome(number: int) -> Genome:
     return with_values(Genome(), SEEDS[number])
 
 
-def sample(rng: random.Random) -> Genome:
+def sample(rng: Random) -> Genome:
     """Return a genome that owes nothing to other attempts, mostly from around the seeds."""
-    if rng.random() < ANYWHERE_CHANCE:
-        return random_genome(rng)
-    corner = seed_genome(rng.randrange(len(SEEDS)))
-    for name in rng.sample(NAMES, SHAKEN):
-        corner = _move(rng, corner, name)
-    return corner
-
-
-def mutate(rng: random.Random, genome: Genome) -> Genome:
-    """Return the genome with one to three different genes changed, each with an effect."""
-    parent = genome
-    wanted = rng.choice(MUTATED_GENES)
-    for name in rng.sample(NAMES, len(NAMES)):
-        changed = _move(rng, genome, name)
-        wanted -= changed != genome
-        genome = changed
-        if wanted <= 0 and genome != parent:
-            return genome
-    return genome if genome != parent else mutate(rng, parent)
-
-
-def crossover(rng: random.Random, mother: Genome, father: Genome) -> Genome:
-    """Return a genome that takes each gene from one of two parents."""
-    return with_values(
-        mother, {name: getattr(rng.choice((mother, father)), name) for name in NAMES}
-    )
+    return GENES.near(rng, [seed_genome(number) for number in range(len(SEEDS))], SHAKEN)
 
 
 def advice(genome: Genome, metrics: Sequence[Metrics]) -> Sequence[Genome]:
@@ -126,9 +83,7 @@ def remedies(genome: Genome, measured: Measured) -> Sequence[Genome]:
         *_cpu_remedies(genome, measured),
         *_queue_remedies(genome, measured),
     ]
-    found.sort(key=lambda weakness: -weakness[0])
-    advised = [changed for _, changes in found for changed in changes]
-    return [changed for changed in dict.fromkeys(advised) if changed != genome]
+    return worst_first(genome, found)
 
 
 def _kill_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
@@ -191,7 +146,10 @@ def _queue_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
         changes = [with_values(genome, {"order": order}) for order in orders]
         found.append((measured.starved / 0.1, changes))
     if measured.waiting > 0.3:
-        changes = [step(genome, "look_ahead", 1), with_values(genome, {"grouping": "operator"})]
+        changes = [
+            step(genome, "look_ahead", 1),
+            with_values(genome, {"grouping": "operator"}),
+        ]
         found.append((measured.waiting / 0.3, changes))
     if measured.waiting < 0.2:
         changes = [step(genome, "query_reserve", -1), step(genome, "batch_share", 1)]
@@ -199,45 +157,36 @@ def _queue_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
     return found
 
 
-def _move(rng: random.Random, genome: Genome, name: str) -> Genome:
-    if is_ladder(name) and rng.random() < SMALL_STEP_CHANCE:
-        return step(genome, name, rng.choice((-1, 1)))
-    return with_values(genome, {name: rng.choice(CHOICES[name])})
-
-
-# The few figures of a candidate's scenarios that tuning looks at.
-
-
 def measure(known: Sequence[Metrics]) -> Measured:
     """Return means over the scenarios; neutral figures where nothing is known."""
     return Measured(
-        kills_per_completed=_mean([_kills(metrics) for metrics in known], 0.0),
-        kill_cost=_mean([_kill_cost(metrics) for metrics in known], 0.0),
-        cpu_allocated=_mean([_part(m, "cpu_allocated_percent") for m in known], 0.7),
-        memory_allocated=_mean([_part(m, "memory_allocated_percent") for m in known], 0.7),
-        memory_used=_mean([_used(metrics) for metrics in known], 0.7),
-        waiting=_mean([_waiting(metrics) for metrics in known], 0.2),
-        query_wait=_mean([_query_wait(metrics) for metrics in known], 0.3),
-        starved=_mean([_starved(metrics) for metrics in known], 0.0),
+        kills_per_completed=mean([_kills(metrics) for metrics in known], 0.0),
+        kill_cost=mean([_kill_cost(metrics) for metrics in known], 0.0),
+        cpu_allocated=mean([_part(m, "cpu_allocated_percent") for m in known], 0.7),
+        memory_allocated=mean([_part(m, "memory_allocated_percent") for m in known], 0.7),
+        memory_used=mean([_used(metrics) for metrics in known], 0.7),
+        waiting=mean([_waiting(metrics) for metrics in known], 0.2),
+        query_wait=mean([_query_wait(metrics) for metrics in known], 0.3),
+        starved=mean([_starved(metrics) for metrics in known], 0.0),
     )
 
 
 def _kills(metrics: Metrics) -> float | None:
-    return _ratio(metrics.get("oom_kills"), max(1, metrics.get("pipelines_completed") or 0))
+    return ratio(metrics.get("oom_kills"), max(1, metrics.get("pipelines_completed") or 0))
 
 
 def _kill_cost(metrics: Metrics) -> float | None:
     completed = max(1, metrics.get("pipelines_completed") or 0)
     served = metrics.get("service_seconds_mean")
-    return _ratio(metrics.get("oom_wasted_cpu_seconds"), served and served * completed)
+    return ratio(metrics.get("oom_wasted_cpu_seconds"), served and served * completed)
 
 
 def _part(metrics: Metrics, name: str) -> float | None:
-    return _ratio(metrics.get(name), 100.0)
+    return ratio(metrics.get(name), 100.0)
 
 
 def _used(metrics: Metrics) -> float | None:
-    return _ratio(metrics.get("memory_consumed_percent"), metrics.get("memory_allocated_percent"))
+    return ratio(metrics.get("memory_consumed_percent"), metrics.get("memory_allocated_percent"))
 
 
 def _waiting(metrics: Metrics) -> float | None:
@@ -245,23 +194,14 @@ def _waiting(metrics: Metrics) -> float | None:
     served = metrics.get("service_seconds_mean")
     if waited is None or served is None:
         return None
-    return _ratio(waited, waited + served)
+    return ratio(waited, waited + served)
 
 
 def _query_wait(metrics: Metrics) -> float | None:
     latency = metrics.get("latency") or {}
     means = [(latency.get(name) or {}).get("mean") for name in ("query", "all")]
-    return _ratio(means[0], means[1])
+    return ratio(means[0], means[1])
 
 
 def _starved(metrics: Metrics) -> float | None:
-    return _ratio(metrics.get("starved_pipelines"), metrics.get("pipelines_arrived"))
-
-
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
-
-
-def _mean(values: Sequence[float | None], otherwise: float) -> float:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else otherwise
+    return ratio(metrics.get("starved_pipelines"), metrics.get("pipelines_arrived"))
