@@ -32,7 +32,8 @@ FLOORS = {
         "cli",
     ),
     "simulator": (
-        "contract domain domain_host domain_spec driver errors exact_sums genes messages suites textfile",
+        "contract domain domain_host domain_spec driver errors exact_sums genes messages suites "
+        "textfile",
         "readers",
         "domains promises",
         "cell",
