@@ -19,7 +19,7 @@ from typing import NoReturn
 from simulator.cell import crew, kernel, seal
 from simulator.cell.frames import LENGTH, MAX_JOB_BYTES, CellReport, pack_report, unpack_job
 from simulator.cell.wire import read_exactly, write_all
-from simulator.domain import DEFAULT, SHIPPED, open_domain
+from simulator.domain import DEFAULT, SHIPPED, Domain
 
 EXIT_FAULT = 70
 EXIT_IDLE = 75
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     _end_if_idle_for(options.idle_seconds)
     gc.disable()  # nothing here makes cycles but a scenario that ends; see trying
-    domain = open_domain(options.domain)
+    domain = Domain(options.domain.resolve())  # its domain.toml is not needed here
     contract = crew.preload(domain)
     worker_seal = seal.Seal(
         isolation=options.isolation,
