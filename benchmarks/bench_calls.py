@@ -16,6 +16,7 @@ from simulator.cell.crew import Notes, fork_workers, preload
 from simulator.cell.frames import LENGTH, CellLimits
 from simulator.cell.seal import ONE_UID, Seal
 from simulator.cell.sealed_policy import SealedPolicy
+from simulator.domains.pipelines.cell import IDLE_POLICY
 from simulator.domains.pipelines.library import PIPELINES
 from simulator.domains.pipelines.messages import (
     Decision,
@@ -33,15 +34,6 @@ CALLS = sized(300, 3)
 WARM_UP = sized(20, 1)
 MEMORY_MB = 2048
 LIMITS = CellLimits(memory_mb=MEMORY_MB, policy_cpu_seconds=600, call_cpu_seconds=60)
-IDLE = """
-@register_scheduler_init(key="idle")
-def init(s):
-    pass
-
-@register_scheduler(key="idle")
-def step(s, results, pipelines):
-    return [], []
-"""
 SETUP = Setup(
     params={"duration": 600, "ticks_per_second": 10},
     policy_calls="on_change",
@@ -65,11 +57,11 @@ def main() -> None:
     print(f"one call of a policy that does nothing, CPU microseconds ({CALLS} calls each)")
     print("  change   in process                  in a sealed process             more")
     for size_kb, member in zip(SIZES_KB, members, strict=True):
-        here = PolicyDriver(contract, IDLE)
+        here = PolicyDriver(contract, IDLE_POLICY)
         here.load()
         here.start(SETUP)
         channel = Channel(member, Budget(LIMITS))
-        sealed = SealedPolicy(contract.dialogue, IDLE, channel, LIMITS)
+        sealed = SealedPolicy(contract.dialogue, IDLE_POLICY, channel, LIMITS)
         sealed.start(SETUP)
         direct, across = times_of(here, sealed, channel, size_kb << 10)
         channel.close()

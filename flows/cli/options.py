@@ -72,6 +72,14 @@ def complete_suites(
     return _or_files(suite_names(_domain_in(context)), incomplete)
 
 
+SUITE = click.option(
+    "--suite",
+    metavar="NAME|FILE",
+    shell_complete=complete_suites,
+    help="Suite of scenarios.  [default: smoke, or the domain's own]",
+)
+
+
 def complete_policies(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

@@ -20,10 +20,10 @@ from flows.cli.options import (
     CELLS,
     FILE,
     FOLDER,
+    SUITE,
     complete_domains,
     complete_experiments,
     complete_library_policies,
-    complete_suites,
 )
 from flows.cli.terminal import print_line, print_prose, print_table
 from flows.errors import ConfigError, OrchestratorUnavailable
@@ -53,12 +53,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     shell_complete=complete_domains,
     help="What is simulated: a domain's name or folder.",
 )
-@click.option(
-    "--suite",
-    metavar="NAME|FILE",
-    shell_complete=complete_suites,
-    help="Scenarios.  [default: smoke]",
-)
+@SUITE
 @click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
 @click.option("--objective", metavar="NAME", help="What to optimise, as the domain names it.")
 @click.option(
@@ -269,7 +264,7 @@ def check_folder(folder: Path, config: Path | None) -> int:
 
 @prompts.command("show")
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
-@click.option("--suite", metavar="NAME|FILE", help="Suite of scenarios.  [default: smoke]")
+@SUITE
 @click.option("--prompts", "folder", type=FOLDER, metavar="DIR", help="Templates of your own.")
 def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> int:
     """Print the first prompt of a search.

@@ -19,8 +19,8 @@ from flows.cli.options import (
     DOMAIN,
     FILE,
     SPLITS,
+    SUITE,
     complete_policies,
-    complete_suites,
 )
 from flows.cli.terminal import excerpt, print_line, print_table, screen_width
 from flows.errors import UserError
@@ -42,12 +42,7 @@ PARTS = click.Choice(["train", "validation", "test", "all"])
 @click.command("evaluate", short_help="Try one policy in a locked container.")
 @click.argument("policy", shell_complete=complete_policies)
 @DOMAIN
-@click.option(
-    "--suite",
-    metavar="NAME|FILE",
-    shell_complete=complete_suites,
-    help="Suite of scenarios.  [default: smoke]",
-)
+@SUITE
 @click.option("--trace", type=FILE, metavar="FILE", help="One trace file instead of a suite.")
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
@@ -102,12 +97,7 @@ def evaluate_policy(
     shell_complete=complete_policies,
 )
 @DOMAIN
-@click.option(
-    "--suite",
-    metavar="NAME|FILE",
-    shell_complete=complete_suites,
-    help="Suite of scenarios.  [default: smoke]",
-)
+@SUITE
 @click.option(
     "--split",
     type=PARTS,

@@ -92,6 +92,21 @@ class Format:
         return found
 
 
+def azure_formats(read_2019: Callable[..., Any], read_2021: Callable[..., Any]) -> list[Format]:
+    """Return the formats of the Azure Functions traces, each with a domain's own importer."""
+    return [
+        Format(
+            name="azure-2019",
+            files="INVOCATIONS DURATIONS [MEMORY] of one day",
+            function=read_2019,
+            least=2,
+            most=3,
+            clock_seconds=MINUTE,
+        ),
+        Format(name="azure-2021", files="INVOCATIONS", function=read_2021),
+    ]
+
+
 def find_format(name: str, formats: Mapping[str, Format]) -> Format:
     """Return a format by its name."""
     if name not in formats:

@@ -9,7 +9,6 @@ from simulator.domain import SHIPPED, Domain
 from simulator.domain_host import ImportWishes, Toml, Written
 from simulator.domains.faas.cell import open_scenario
 from simulator.domains.faas.importers import (
-    MINUTE,
     Selection,
     import_azure_2019,
     import_azure_2021,
@@ -17,23 +16,10 @@ from simulator.domains.faas.importers import (
 )
 from simulator.domains.faas.scenario import Scenario
 from simulator.errors import InputError
-from simulator.readers.formats import Format, file_sha256, find_format
+from simulator.readers.formats import azure_formats, file_sha256, find_format
 from simulator.suites import load_suite, suite_names
 
-FORMATS = {
-    each.name: each
-    for each in (
-        Format(
-            name="azure-2019",
-            files="INVOCATIONS DURATIONS [MEMORY] of one day",
-            function=import_azure_2019,
-            least=2,
-            most=3,
-            clock_seconds=MINUTE,
-        ),
-        Format(name="azure-2021", files="INVOCATIONS", function=import_azure_2021),
-    )
-}
+FORMATS = {each.name: each for each in azure_formats(import_azure_2019, import_azure_2021)}
 BY_HAND = "write scenario.toml by hand, with [[traffic]] tables: docs/faas.md, section 2"
 
 

@@ -15,9 +15,9 @@ from simulator.domains.pipelines.generate import generate_workload
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.tracefile import render_trace
 from simulator.errors import TraceError
+from simulator.suites import SPLITS
 from simulator.textfile import write_text
 
-SPLITS = ("train", "validation", "test")
 SMOKE_SPLITS = ("train", "train", "validation", "test")
 SMOKE_FAMILIES = {"memory-fixed": 26, "all-scalings": 26, "branching": 56}
 """Families of the suite ``smoke`` and the number of pipelines in each of its scenarios."""

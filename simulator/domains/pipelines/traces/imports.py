@@ -13,20 +13,12 @@ from simulator.domains.pipelines.importers.records import Imported, Selection
 from simulator.domains.pipelines.importers.swf import import_swf
 from simulator.domains.pipelines.importers.wfcommons import import_wfcommons
 from simulator.domains.pipelines.traces.header import check_out, write_with_header, written
-from simulator.readers.formats import MINUTE, Format, file_sha256, find_format
+from simulator.readers.formats import Format, azure_formats, file_sha256, find_format
 
 FORMATS = {
     each.name: each
     for each in (
-        Format(
-            name="azure-2019",
-            files="INVOCATIONS DURATIONS [MEMORY] of one day",
-            function=import_azure_2019,
-            least=2,
-            most=3,
-            clock_seconds=MINUTE,
-        ),
-        Format(name="azure-2021", files="INVOCATIONS", function=import_azure_2021),
+        *azure_formats(import_azure_2019, import_azure_2021),
         Format(name="alibaba-2018", files="BATCH_TASK", function=import_alibaba_2018),
         Format(
             name="wfcommons",
