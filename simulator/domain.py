@@ -260,13 +260,15 @@ def find_domain(name: str | Path = DEFAULT) -> Domain:
     text = str(name)
     if "/" in text or text in (".", ".."):
         return open_domain(Path(name).expanduser())
-    if text not in domain_names():
+    shipped, installed_as = _shipped(), _installed()
+    if text not in shipped and text not in installed_as:
+        known = ", ".join(sorted({*shipped, *installed_as}))
         raise InputError(
-            f"unknown domain {show(text)}, expected one of {', '.join(domain_names())} or the path "
+            f"unknown domain {show(text)}, expected one of {known} or the path "
             f"of a folder with a {SPEC_FILE} (write ./{show(text)[1:-1]} for one here)"
         )
-    installed = _installed().get(text, [])
-    if text in _shipped():
+    installed = installed_as.get(text, [])
+    if text in shipped:
         if installed:
             packages = " and ".join(show(package) for package in installed)
             raise InputError(
