@@ -27,7 +27,6 @@ from flows.search.progress import SearchResult
 from flows.search.session import Services
 from flows.settings.search import SearchConfig, load_config
 from sandbox.image import source_hash
-from simulator.domain import find_domain
 
 STRATEGIES = sized(("refine", "best_of_n", "evolve"), ("refine",))
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,9 +97,9 @@ def search_config(suite: str, strategy: str, seed: int, candidates: int) -> Sear
 def search_one(config: SearchConfig) -> Curve:
     """Search once and return its curve."""
     services = Services(
-        scenarios=suite_splits(config.suite),
+        scenarios=suite_splits(config.suite, config.domain),
         sandbox=InProcessTrials(),
-        proposer=offline_proposer(find_domain()),
+        proposer=offline_proposer(config.domain),
         journal=Kept(),
         clock=SystemClock(),
         assay_version=assay_version(),

@@ -11,6 +11,7 @@ from flows.workloads import describe, description_mapping, list_scenarios
 from simulator.domain import find_domain
 from simulator.domains.pipelines.library import load_suite
 from simulator.suites import Suite, traces_folder
+from tests.support.domains import TOY_FOLDER
 from tests.support.in_process import command
 
 Capsys = pytest.CaptureFixture[str]
@@ -282,8 +283,8 @@ def test_scenarios_of_a_domain_of_data_alone_are_listed_and_described(capsys: Ca
     ],
 )
 def test_a_domain_without_traces_says_so_in_one_line(capsys: Capsys, words: list[str]) -> None:
-    done = command(capsys, "traces", *words, "--domain", "faas")
+    done = command(capsys, "traces", *words, "--domain", TOY_FOLDER)
 
     assert done.code == 2
-    assert "domain faas has no traces in files of their own" in done.err
+    assert "domain one-server has no traces in files of their own" in done.err
     assert done.err.count("\n") == 1

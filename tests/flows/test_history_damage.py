@@ -228,8 +228,8 @@ def test_a_database_that_another_program_holds_is_explained(tmp_path: Path) -> N
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-import filelock  # now: another user may not be able to read the files of this interpreter
 from flows.history.store import query
+query(Path(sys.argv[2]), "SELECT 1")  # another user may not read this interpreter's modules
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
@@ -242,14 +242,18 @@ print(found.rows[0][0], "|", *found.notes)
 def test_a_read_only_folder_answers_and_says_what_may_be_missing(published: bool) -> None:
     with TemporaryDirectory() as name:
         home = Path(name) / "home"
-        remember(home, [experiment()])
+        other = Path(name) / "other"
+        for each in (home, other):
+            remember(each, [experiment()])
         if published:
             ingest(home)
         for folder in (Path(name), home, home / "journal"):
             folder.chmod(0o555)
 
         done = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, str(home)], capture_output=True, text=True
+            [sys.executable, "-c", READ_ONLY, str(home), str(other)],
+            capture_output=True,
+            text=True,
         )
         for folder in (Path(name), home, home / "journal"):
             folder.chmod(0o755)

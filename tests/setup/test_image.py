@@ -126,5 +126,5 @@ def test_nothing_in_the_image_changes_its_user(built: str) -> None:
 
 @pytest.mark.docker
 def test_a_base_that_cannot_be_had_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="base image 'localhost:1/none' is not there"):
+    with pytest.raises(BuildError, match="base image 'localhost:1/none' does not exist here"):
         build_image("localhost:1/none", tmp_path)
