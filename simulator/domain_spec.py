@@ -95,10 +95,14 @@ class Classes(_Table, frozen=True, kw_only=True):
 
     figure: Path_
     label: Label
+    name: Label = "class"
+    """What one of them is called, as in "tenant"."""
     unit: str = ""
+    """Of the columns that are drawn."""
     columns: list[Path_]
     rows: list[Class] = []
-    """Empty where the classes differ from scenario to scenario; then each key is a row."""
+    """Empty where the classes differ from scenario to scenario; then each key is a row, and no
+    scenarios are put together."""
     counts: list[Path_] = []
     """The columns that count: they are added up over scenarios and have no unit."""
     weight: Path_ | None = None
@@ -158,7 +162,8 @@ class Spans(_Table, frozen=True, kw_only=True):
     lane_label: Label
     """What they run on, as in "pool"."""
     columns: list[Word]
-    """Among them start, end (both in seconds), lane, class and outcome.
+    """Among them start, end (both in seconds), lane, class and outcome; the unit of another one
+    stands in its name, as in memory_mb.
 
     A class is a key of the table by class, or the place of one in its rows, counted from 1.
     """

@@ -18,6 +18,8 @@ COLOURS = 8
 FATES = 5
 """Ways to draw an outcome; with more, the last ones share one."""
 KINDS = ("tried", "improved", "refused", "barred", "failed")
+_UNITS = {"mb": "MB", "gb": "GB", "seconds": "s"}
+_AXIS = "format(datum.value, abs(datum.value) < 1e6 ? ',~f' : '.3~s')"
 _MAX_ZOOM_KEYS = "wheel![event.ctrlKey || event.metaKey]"
 _CROSS = "M-.6,-.6L.6,.6M.6,-.6L-.6,.6"
 
@@ -191,7 +193,7 @@ def over_time(channel: Channel, whole: bool) -> Chart:
         "type": "quantitative",
         "title": None,
         "scale": {"zero": True},
-        "axis": {"tickCount": 4, "format": "~s", **({"tickMinStep": 1} if whole else {})},
+        "axis": {"tickCount": 4, "labelExpr": _AXIS, **({"tickMinStep": 1} if whole else {})},
     }
     place = {"x": x, "y": y, "color": _by_place("place")}
     tip = [
@@ -232,13 +234,19 @@ def fate(place: int) -> int:
 
 
 def spaced(name: str) -> str:
-    """Return the name of a column as people read it."""
+    """Return the name of a column as people read it: memory_mb is "memory, MB"."""
+    words, _, last = name.rpartition("_")
+    name = f"{words}, {_UNITS[last]}" if words and last in _UNITS else name
     return name.replace("_", " ")
 
 
-def where_and_when(spans: Spans, classes: Sequence[str]) -> Chart:
+def where_and_when(spans: Spans, classes: Sequence[str], class_name: str) -> Chart:
     """What ran on each lane from when to when; the script sets the height."""
-    tip = [{"field": name, "title": spaced(name), "type": "nominal"} for name in spans.columns]
+    titles = {"start": "start, s", "end": "end, s", "lane": spans.lane_label, "class": class_name}
+    tip = [
+        {"field": name, "title": titles.get(name, spaced(name)), **_kind_of_tip(name)}
+        for name in spans.columns
+    ]
     y = {
         "field": "_top",
         "type": "quantitative",
@@ -301,6 +309,12 @@ def _by_outcome(spans: Spans, ways: Sequence[Any]) -> Chart:
     """What each outcome looks like; it is called ordinal, since Vega-Lite warns of others."""
     values = {name: ways[fate(place)] for place, name in enumerate(spans.outcomes)}
     return _scale("outcome", values, "ordinal")
+
+
+def _kind_of_tip(column: str) -> Chart:
+    if column in ("start", "end"):
+        return {"type": "quantitative", "format": ",.3~f"}
+    return {"type": "nominal"}
 
 
 def _frame(description: str, height: int) -> Chart:

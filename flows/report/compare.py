@@ -29,12 +29,12 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One row of a table of figures; ``leader`` says which cell is best."""
+    """One row of a table of figures; ``leaders`` are the cells that are best."""
 
     label: str
     note: str
     cells: tuple[str, ...]
-    leader: int | None = None
+    leaders: tuple[int, ...] = ()
     marks: tuple[tuple[int, int], ...] = ()
     """What is drawn beside the cells: (place of the contender, per cent from the left)."""
 
@@ -141,16 +141,20 @@ def figure_lines(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line, .
     """
     shared = data.shared([rival.row for rival in rivals])
     names = [row.scenario for row in shared if measured(data, rivals, row.scenario)]
+    guards = data.objective.guards if data.objective is not None else []
     lines = []
     for metric in data.spec.metrics:
         values = [_together(data, rival, names, metric) for rival in rivals]
         if any(value is not None for value in values):
+            notes = (f"{metric.over} over scenarios" * (len(names) > 1), "guard")
+            shown = notes if metric.key in guards else notes[:1]
+            cells = tuple(number(value) for value in values)
             lines.append(
                 Line(
                     label=one_line(in_unit(metric.label, metric.unit)),
-                    note=f"{metric.over} over scenarios" if len(names) > 1 else "",
-                    cells=tuple(number(value) for value in values),
-                    leader=_leader(values, metric.better),
+                    note=" · ".join(filter(None, shown)),
+                    cells=cells,
+                    leaders=_leaders(values, cells, metric.better),
                 )
             )
     return tuple(lines)
@@ -201,14 +205,14 @@ class ClassChoice:
 
 
 def class_choices(data: ReportData, rivals: Sequence[Contender]) -> tuple[ClassChoice, ...]:
-    """The table by class: each split as a whole, then each scenario."""
+    """The table by class: each split as a whole if its classes are the same, then each scenario."""
     classes = data.spec.classes
     if classes is None:
         return ()
     known = [row for row in data.scenarios if measured(data, rivals, row.scenario)]
     shared = {row.scenario for row in data.shared([rival.row for rival in rivals])}
     choices: list[tuple[str, list[str]]] = []
-    for split in dict.fromkeys(row.split for row in known):
+    for split in dict.fromkeys(row.split for row in known) if classes.rows else ():
         names = [row.scenario for row in known if row.split == split and row.scenario in shared]
         if len(names) > 1:
             choices.append((f"all {len(names)} {split} scenarios", names))
@@ -268,21 +272,24 @@ def _score_line(
         for rival, score in zip(rivals, scores, strict=True)
         if score is not None
     ]
+    cells = tuple(score_text(score) for score in scores)
     return Line(
         label=one_line(label, 80),
         note=one_line(note, 80),
-        cells=tuple(score_text(score) for score in scores),
-        leader=_leader(scores, "more"),
+        cells=cells,
+        leaders=_leaders(scores, cells, "more"),
         marks=tuple(reversed(marks)),
     )
 
 
-def _leader(values: Sequence[float | None], better: str) -> int | None:
-    known = [(value, index) for index, value in enumerate(values) if value is not None]
-    if not better or len({value for value, _ in known}) < 2:
-        return None
+def _leaders(values: Sequence[float | None], cells: Sequence[str], better: str) -> tuple[int, ...]:
+    """Return the places of the best value and of all that read the same; none if all do."""
+    known = [(value, place) for place, value in enumerate(values) if value is not None]
+    if not better or len({cells[place] for _, place in known}) < 2:
+        return ()
     pick = max if better == "more" else min
-    return pick(known, key=lambda item: item[0])[1]
+    _, best = pick(known, key=lambda item: item[0])
+    return tuple(place for _, place in known if cells[place] == cells[best])
 
 
 def _together(

@@ -69,6 +69,8 @@ class Words:
     """What the domain calls the things that the page shows."""
 
     by_class: str
+    by_name: str
+    """What a class is called."""
     class_note: str
     points: str
     """How points stand for several samples."""
@@ -96,6 +98,8 @@ class ReportView:
     contenders: tuple[Contender, ...]
     scores: ScoreTable
     figures: tuple[Line, ...]
+    guarded: bool
+    """Whether some of the figures may not get worse."""
     tables: tuple[Listed, ...]
     listed: tuple[Listed, ...]
     words: Words
@@ -164,6 +168,7 @@ def build_view(data: ReportData) -> ReportView:
         contenders=rivals,
         scores=scenario_scores(data, rivals),
         figures=figure_lines(data, rivals),
+        guarded=data.objective is not None and bool(data.objective.guards),
         tables=published_tables(data, rivals),
         listed=listed(data, rivals),
         words=_words(data),
@@ -302,12 +307,12 @@ def _points(channels: Sequence[Channel]) -> str:
 
 
 def _class_note(classes: Classes) -> str:
-    weight = classes.weight
-    means = (
-        f"Means over several scenarios are weighted by the column {spaced(weight)}."
-        if weight
-        else ""
-    )
+    means = ""
+    if classes.rows:  # only such classes are put together
+        means = "A policy that failed on one of several scenarios has no figures over all of them."
+        if classes.weight:
+            column = spaced(classes.weight)
+            means = f"Means over several scenarios are weighted by the column {column}. {means}"
     bar, *mark = (spaced(name) for name in drawn_columns(classes))
     drawn = f"Bars show {bar}" + (f" and marks {mark[0]}." if mark else ".")
     return one_line(" ".join(filter(None, (drawn, classes.note, means))))
@@ -318,6 +323,7 @@ def _words(data: ReportData) -> Words:
     outcomes = spec.spans.outcomes if spec.spans else []
     return Words(
         by_class=heading(spec.classes.label) if spec.classes else "",
+        by_name=one_line(spec.classes.name, 60) if spec.classes else "class",
         class_note=_class_note(spec.classes) if spec.classes else "",
         points=_points(spec.timeline.channels if spec.timeline else []),
         span=one_line(spec.spans.label, 60) if spec.spans else "",

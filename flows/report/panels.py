@@ -59,6 +59,7 @@ def class_panel(data: ReportData, rivals: Sequence[Contender]) -> Panel:
     ]
     content = {
         "charts": [charts.by_class(classes, len(used))],
+        "name": one_line(classes.name, 60),
         "columns": [charts.spaced(name) for name in classes.columns],
         "choices": [_class_choice(data, choice) for choice in choices],
     }
@@ -111,7 +112,7 @@ def span_panel(data: ReportData, rivals: Sequence[Contender]) -> Panel:
         "columns": spans.columns,
         "classes": labels,
         "outcomes": spans.outcomes,
-        "charts": [charts.where_and_when(spans, labels)],
+        "charts": [charts.where_and_when(spans, labels, _class_name(data))],
         "choices": choices,
     }
     return Panel(names=tuple(names), content=content if names else {})
@@ -128,6 +129,10 @@ def drawn_classes(panel: Panel) -> list[tuple[int, str]]:
     }
     labels = enumerate(panel.content.get("classes", []))
     return [(index % charts.COLOURS, label) for index, label in labels if index in used]
+
+
+def _class_name(data: ReportData) -> str:
+    return one_line(data.spec.classes.name, 60) if data.spec.classes else "class"
 
 
 def thin(

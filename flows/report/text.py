@@ -68,7 +68,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     if abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
-    shown = f"{value:.{digits}g}"
+    shown = f"{value:,.{digits}g}"
     return f"{float(shown):f}".rstrip("0").rstrip(".") if "e" in shown else shown
 
 

@@ -23,7 +23,7 @@ def test_scores_by_scenario_mark_the_leader_and_end_with_the_mean() -> None:
     lines = scenario_scores(data, contenders(data)).lines
 
     assert [line.label for line in lines][-1] == "all 3 train scenarios"
-    assert all(line.leader == 0 and line.cells[1] == "1.00" for line in lines)
+    assert all(line.leaders == (0,) and line.cells[1] == "1.00" for line in lines)
 
 
 def test_a_figure_that_is_missing_somewhere_is_not_averaged_over_the_rest() -> None:

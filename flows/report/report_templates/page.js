@@ -267,7 +267,7 @@
 
   function classTable(panel, choice) {
     const shown = (value) => (value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 }));
-    const head = make("tr", "", make("th", "", "class"), make("th", "", "policy"), ...panel.columns.map((name) => make("th", "n", name)));
+    const head = make("tr", "", make("th", "", panel.name), make("th", "", "policy"), ...panel.columns.map((name) => make("th", "n", name)));
     const lines = choice.flatMap(({ title, rows }) => rows.map(([place, values, note]) => {
       const cells = note ? [make("td", "", note)] : values.map((value) => make("td", "n", shown(value)));
       if (note) cells[0].colSpan = panel.columns.length;
