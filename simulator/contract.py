@@ -77,6 +77,8 @@ class Contract:
     names, decorators included."""
     mirror: Callable[[Any, str], Mirror]
     """Makes the policy's side of a simulation from the setup message and the policy's key."""
+    needs_init: bool = True
+    """Whether a source must register an init function."""
 
 
 def no_modules(_names: Mapping[str, Any]) -> Mapping[str, ModuleType]:

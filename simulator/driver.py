@@ -50,6 +50,10 @@ class PolicyDriver:
             del sys.modules[MODULE_NAME]
             if before is not None:
                 sys.modules[MODULE_NAME] = before
+        if not contract.needs_init and not inits.functions:
+            inits.functions = dict.fromkeys(steps.functions, _nothing)
+        if not inits.functions and not steps.functions:
+            _refuse_load(_how_to_register(contract))
         self._key, self._init, self._step = _registered_pair(inits, steps)
 
     def start(self, setup: Any) -> None:
@@ -131,12 +135,20 @@ class _Table:
         return keep
 
 
+def _how_to_register(contract: Contract) -> str:
+    if not contract.needs_init:
+        return f"the source registers nothing, decorate its function with @{contract.step}(key=...)"
+    return (
+        "the policy registers nothing, decorate its init function with "
+        f"@{contract.init}(key=...) and its step function with @{contract.step}(key=...)"
+    )
+
+
+def _nothing(_state: Any) -> None:
+    """Stand for the init function of a source that has none and needs none."""
+
+
 def _registered_pair(inits: _Table, steps: _Table) -> tuple[str, Step, Step]:
-    if not inits.functions and not steps.functions:
-        _refuse_load(
-            "the policy registers nothing, decorate its init function with "
-            f"@{inits.decorator}(key=...) and its step function with @{steps.decorator}(key=...)"
-        )
     if len(inits.functions) > 1 or len(steps.functions) > 1:
         keys = ", ".join(repr(key) for key in dict.fromkeys([*inits.functions, *steps.functions]))
         _refuse_load(f"the policy registers more than one scheduler ({keys}), keep one pair")

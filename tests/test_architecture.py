@@ -35,7 +35,7 @@ FLOORS = {
         "contract domain domain_host domain_spec driver errors exact_sums genes messages suites "
         "textfile",
         "readers",
-        "domains promises",
+        "domains promises sealed",
         "cell",
         "__main__",
     ),
