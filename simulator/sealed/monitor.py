@@ -207,11 +207,16 @@ class Monitor:
         return None
 
     def _try(self, kind: DecisionKind, args: Args, undo: list[tuple[Any, ...]]) -> None:
-        """Do for now what the event will do."""
+        """Do for now what the event will do.
+
+        Where a decision says what it needs, that alone bounds gauges: other events may yet make
+        room before its own.
+        """
         assert kind.causes is not None
         given = dict(zip(kind.fields, args, strict=True))
         fields = self.spec.events[kind.causes].fields
-        self.state.apply(kind.causes, tuple(given[field] for field in fields), undo)
+        event = tuple(given[field] for field in fields)
+        self.state.apply(kind.causes, event, undo, bounded=kind.needs is None)
 
     def decision_text(self, decision: Decision) -> str:
         """Return a decision as a policy writes it: ``start(job=3)``."""
@@ -248,10 +253,10 @@ class Monitor:
         names, state = self.state.of_event(fields), self.state
         time = compile_expression(law.time, names, law.name)
         where = None if law.where is None else compile_expression(law.where, names, law.name)
-        since: dict[int, int] | None = None
+        since: list[dict[int, int]] = []
         place = 0
         if isinstance(law, lawbook.Lasts):
-            since = state.at[law.after][fields[law.row]]
+            since = [state.at[each][fields[law.row]] for each in law.since]
             place = list(fields).index(law.row)
 
         def test(event: Event) -> None:
@@ -261,9 +266,10 @@ class Monitor:
             try:
                 wanted = time(args)
                 took = event[1]
-                if since is not None:
-                    took -= since[args[place]]
-            except (Missing, KeyError):
+                if since:
+                    row = args[place]
+                    took -= max(times[row] for times in since if row in times)
+            except (Missing, ValueError):
                 found = "an event that it needs did not come"
                 raise self._broken(law.name, event, law.time, found) from None
             if took != wanted and (

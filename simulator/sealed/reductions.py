@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simulator.sealed.expressions import Missing, compile_expression
+from simulator.sealed.expressions import Impossible, Missing, compile_expression
 from simulator.sealed.shapes import Reduction, SealedSpec
-from simulator.sealed.spec import HORIZON
+from simulator.sealed.spec import HORIZON, figure_names
 from simulator.sealed.state import State
 
 
@@ -15,12 +15,28 @@ def figures(spec: SealedSpec, state: State) -> dict[str, float]:
 
     Of no rows at all every figure is 0.
     """
-    return {name: _figure(each, state, name) for name, each in spec.reductions.items()}
+    return _all(spec, "reductions", state)
 
 
 def known_figures(spec: SealedSpec, state: State) -> dict[str, float]:
     """Return the figures that need no event, from a state without any."""
-    return {name: _figure(each, state, name) for name, each in spec.known.items()}
+    return _all(spec, "known", state)
+
+
+def _all(spec: SealedSpec, group: str, state: State) -> dict[str, float]:
+    reductions = spec.reductions if group == "reductions" else spec.known
+
+    def figure(name: str) -> float:
+        text = reductions[name].expression
+        if text is None:
+            return _figure(reductions[name], state, name)
+        try:
+            return float(compile_expression(text, names, name)(None))
+        except (Impossible, Missing):
+            return 0.0
+
+    names = figure_names(spec, group, state, figure)
+    return {name: figure(name) for name in reductions}
 
 
 def _figure(reduction: Reduction, state: State, where: str) -> float:
@@ -34,6 +50,7 @@ def _figure(reduction: Reduction, state: State, where: str) -> float:
     values = _values(reduction, state, where)
     if reduction.reduce == "count":
         return float(len(values))
+    assert reduction.reduce is not None
     return float(_REDUCE[reduction.reduce](values)) if values else 0.0
 
 

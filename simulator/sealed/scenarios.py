@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -154,11 +154,12 @@ def generate(
             rng = Random(f"{generator}/{name}.rows/{seed}")
             count = _drawn(count, rng, 0, spec.tables[name].most)
         count = _in_range(count, 0, spec.tables[name].most, f"{where}: {name}.rows")
-        rows = _Rows(spec, name, values, {t: len(r) for t, r in tables.items()}, count)
+        rows = _Rows(spec, name, values, {t: len(r) for t, r in tables.items()}, count, draws)
         for column in spec.tables[name].columns if count else ():
             if column not in draws:
                 raise InputError(f"{where}: tables.{name}.{column} is missing")
-            rows.draw(column, draws[column], Random(f"{generator}/{name}.{column}/{seed}"))
+        for column, how in draws.items() if count else ():
+            rows.draw(column, how, Random(f"{generator}/{name}.{column}/{seed}"))
         tables[name] = rows.listed()
     parameters = {name: given.pop(name) for name in spec.parameters if name in given}
     if given:
@@ -181,11 +182,14 @@ class _Rows:
         values: Mapping[str, int],
         lengths: Mapping[str, int],
         count: int,
+        helpers: Iterable[str],
     ) -> None:
         self._rows = spec.tables[table]
         self._count = count
         self._lengths = lengths
-        self._columns: dict[str, list[int]] = {name: [] for name in self._rows.columns}
+        self._columns: dict[str, list[int]] = {
+            name: [] for name in dict.fromkeys([*self._rows.columns, *helpers])
+        }
         defaults = {name: each.default for name, each in spec.parameters.items()}
         bare = {name: dict.fromkeys(rows.columns, ()) for name, rows in spec.tables.items()}
         state = State(
@@ -194,12 +198,14 @@ class _Rows:
         self._names = state.of_row(table)
 
     def draw(self, name: str, how: int | Draw, rng: Random) -> None:
-        column, numbers = self._rows.columns[name], self._columns[name]
+        column, numbers = self._rows.columns.get(name), self._columns[name]
         low, high = self._bounds(column)
         if isinstance(how, shapes.Same):
             if len(self._columns.get(how.as_, ())) != self._count:
                 raise InputError(f"{name} is drawn as {how.as_}, which is no earlier column")
             numbers += self._columns[how.as_]
+        elif isinstance(how, shapes.Cycle):
+            numbers += [how.of[row % len(how.of)] for row in range(self._count)]
         elif isinstance(how, shapes.Computed):
             value = compile_expression(how.of, self._names, name)
             try:
@@ -215,15 +221,18 @@ class _Rows:
             numbers += [_drawn(how, rng, low, high) for _ in range(self._count)]
 
     def listed(self) -> list[list[int]]:
-        rows = [list(row) for row in zip(*self._columns.values(), strict=True)]
-        if not self._columns:
+        columns = [self._columns[name] for name in self._rows.columns]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        if not columns:
             rows = [[] for _ in range(self._count)]
         if self._rows.sorted_by is not None:
             place = list(self._rows.columns).index(self._rows.sorted_by)
             rows.sort(key=lambda row: row[place])
         return rows
 
-    def _bounds(self, column: Column) -> tuple[int, int]:
+    def _bounds(self, column: Column | None) -> tuple[int, int]:
+        if column is None:
+            return -shapes.MOST_NUMBER, shapes.MOST_NUMBER
         if column.refers is None:
             assert column.high is not None
             return column.low, column.high

@@ -14,6 +14,10 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}\Z")]
 Number = Annotated[int, msgspec.Meta(ge=-MOST_NUMBER, le=MOST_NUMBER)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 """An expression."""
+RowPath = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){0,4}\Z")
+]
+"""A field that is a row, or a row that its columns refer to: ``slot.node``."""
 Unit = Annotated[str, msgspec.Meta(max_length=40)]
 
 
@@ -115,23 +119,32 @@ class GaugeKind(_Table, frozen=True, kw_only=True):
     add: dict[Name, Text]
     take: dict[Name, Text] = {}
     at_most: Text | None = None
-    per: Name | None = None
-    """A field of all these events: there is one amount for each row that it names."""
+    per: RowPath | None = None
+    """A row that all these events name: there is one amount for each. In an expression over an
+    event or a decision the gauge is the amount of the row that it names."""
 
 
 class Reduction(_Table, frozen=True, kw_only=True):
-    """A figure of a run, over the rows of a table or over the time of a gauge."""
+    """A figure of a run: over the rows of a table, over the time of a gauge, or of other figures.
+
+    An ``expression`` has the names of other figures, counts of events, values and parameters.
+    """
 
     over: Name | None = None
+    expression: Text | None = None
     value: Text | None = None
     otherwise: Text | None = None
     where: Text | None = None
     gauge: Name | None = None
-    reduce: Literal["sum", "mean", "max", "min", "count", "p50", "p90", "p99", "time_mean"]
+    reduce: (
+        Literal["sum", "mean", "max", "min", "count", "p50", "p90", "p99", "time_mean"] | None
+    ) = None
 
     def __post_init__(self) -> None:
-        if (self.over is None) == (self.gauge is None):
-            raise ValueError("expected either over or gauge")
+        if [self.over, self.gauge, self.expression].count(None) != 2:
+            raise ValueError("expected one of over, gauge and expression")
+        if (self.reduce is None) != (self.expression is not None):
+            raise ValueError("expected reduce, or else an expression")
         if self.gauge is not None and self.reduce not in ("time_mean", "max"):
             raise ValueError(f"reduce is {self.reduce}, expected time_mean or max for a gauge")
         if self.over is not None and self.reduce == "time_mean":
@@ -161,6 +174,12 @@ class Choice(_Draw, frozen=True, kw_only=True, tag="choice"):
     of: Annotated[list[Number], msgspec.Meta(min_length=1, max_length=10_000)]
 
 
+class Cycle(_Draw, frozen=True, kw_only=True, tag="cycle"):
+    """One after the other, again and again."""
+
+    of: Annotated[list[Number], msgspec.Meta(min_length=1, max_length=10_000)]
+
+
 class Exponential(_Draw, frozen=True, kw_only=True, tag="exponential"):
     mean: Annotated[float, msgspec.Meta(gt=0, le=MOST_NUMBER)]
 
@@ -183,16 +202,19 @@ class Same(_Draw, frozen=True, kw_only=True, tag="same"):
 
 
 class Computed(_Draw, frozen=True, kw_only=True, tag="expression"):
-    """An expression over earlier columns of the row."""
+    """An expression over earlier columns of the row and its ``number``."""
 
     of: Text
 
 
-Draw = Constant | Uniform | Choice | Exponential | Poisson | Pareto | Same | Computed
+Draw = Constant | Uniform | Choice | Cycle | Exponential | Poisson | Pareto | Same | Computed
 
 
 class Generator(_Table, frozen=True, kw_only=True):
-    """How scenarios are made from a seed; each table also has ``rows``."""
+    """How scenarios are made from a seed; each table also has ``rows``.
+
+    What is no column of a table is drawn for later expressions of the row, and dropped.
+    """
 
     values: dict[Name, Number | Draw] = {}
     tables: dict[Name, dict[Name, Number | Draw]] = {}

@@ -1,23 +1,23 @@
 """Reads ``contract.toml``: checks how its parts fit together, and what of it a policy may see."""
 
 import keyword
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from simulator.domain_spec import MAX_SPEC_BYTES
 from simulator.errors import InputError
-from simulator.sealed.expressions import Resolve, compile_expression
+from simulator.sealed.expressions import Getter, Resolve, compile_expression
 from simulator.sealed.shapes import EventKind, Reduction, SealedSpec
-from simulator.sealed.state import State
+from simulator.sealed.state import State, table_at
 from simulator.textfile import one_line, read_toml
 
 CONTRACT_FILE = "contract.toml"
 HORIZON = "horizon"
 """The value that every contract has: the time in us at which a run ends."""
 _TAKEN = frozenset(
-    "now count at in in_ min max abs number state rows events values parameters".split()
+    "now count at last in in_ min max abs number state rows events values parameters".split()
 )
 
 
@@ -191,10 +191,8 @@ def _problems_of_gauges(spec: SealedSpec) -> Iterator[str]:
         for event in gauge.add | gauge.take:
             yield from _one_of(f"gauges.{name}", event, spec.events)
             if gauge.per is not None and event in spec.events:
-                fields = spec.events[event].fields
-                yield from _one_of(f"gauges.{name}.per", gauge.per, fields)
-                tables.add(fields.get(gauge.per))
-        if gauge.per is not None and (len(tables) != 1 or "int" in tables):
+                tables.add(table_at(spec, spec.events[event].fields, gauge.per))
+        if gauge.per is not None and (len(tables) != 1 or None in tables):
             yield f"gauges.{name}.per: {gauge.per} is not a row of one table in all of its events"
 
 
@@ -213,6 +211,9 @@ def _check_expressions(spec: SealedSpec) -> None:
     for group, reductions in (("reductions", spec.reductions), ("known", spec.known)):
         for name, reduction in reductions.items():
             where = f"{group}.{name}"
+            if reduction.expression is not None:
+                _check_figures(spec, group, name)
+                continue
             if reduction.gauge is not None:
                 if group == "known" or reduction.gauge not in spec.gauges:
                     raise InputError(f"{where}.gauge: there is no gauge {reduction.gauge} here")
@@ -231,6 +232,46 @@ def _check_expressions(spec: SealedSpec) -> None:
         for problem in problems:
             raise InputError(problem)
         for table, draws in generator.tables.items():
-            for key in draws:
-                if key != "rows" and key not in spec.tables[table].columns:
-                    raise InputError(f"generators.{name}.tables.{table}: no column {key}")
+            for key in spec.tables[table].columns:
+                if key not in draws:
+                    raise InputError(f"generators.{name}.tables.{table}.{key} is missing")
+
+
+def figure_names(
+    spec: SealedSpec, group: str, state: State, figure: Callable[[str], float]
+) -> Resolve:
+    """Return the names of an expression over figures: those of its group, and those of a run."""
+    known = spec.reductions if group == "reductions" else spec.known
+
+    def names(path: tuple[str, ...]) -> Getter | None:
+        if len(path) == 1 and path[0] in known:
+            return lambda _: figure(path[0])
+        return state.of_run()(path)
+
+    return names
+
+
+def _check_figures(spec: SealedSpec, group: str, name: str) -> None:
+    """Compile an expression over figures, and refuse one that leads back to itself."""
+    state = empty_state(spec)
+    reductions = spec.reductions if group == "reductions" else spec.known
+    on_the_way: list[str] = []
+
+    def visit(figure: str) -> float:
+        if figure in on_the_way:
+            raise InputError(f"{group}.{name}.expression leads back to {figure}")
+        text = reductions[figure].expression
+        if text is not None:
+            on_the_way.append(figure)
+            used = figure_names(spec, group, state, lambda _: 0.0)
+
+            def noted(path: tuple[str, ...]) -> Getter | None:
+                if len(path) == 1 and path[0] in reductions:
+                    visit(path[0])
+                return used(path)
+
+            compile_expression(text, noted, f"{group}.{figure}.expression")
+            on_the_way.pop()
+        return 0.0
+
+    visit(name)

@@ -6,13 +6,15 @@ The broker keeps one from everything, a policy's side keeps one from what the po
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from simulator.errors import InputError
 from simulator.sealed.expressions import Getter, Missing, Resolve, compile_expression
 from simulator.sealed.shapes import SealedSpec
 
 Args = Sequence[int]
 """The fields of an event or a decision, in the order of the contract."""
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -68,7 +70,7 @@ class _Move:
 @dataclass(slots=True)
 class _Change:
     gauge: Gauge
-    place: int | None
+    row: Getter | None
     amount: Getter
     sign: int
     at_most: Getter | None
@@ -80,7 +82,7 @@ class _Rule:
 
     moves: list[_Move] = field(default_factory=list)
     changes: list[_Change] = field(default_factory=list)
-    seen: list[tuple[int, dict[int, int]]] = field(default_factory=list)
+    seen: list[tuple[int, dict[int, int], dict[int, Args]]] = field(default_factory=list)
 
 
 class State:
@@ -114,10 +116,16 @@ class State:
             event: {table: {} for table in kind.fields.values() if table != "int"}
             for event, kind in spec.events.items()
         }
+        self.last: dict[str, dict[str, dict[int, Args]]] = {
+            event: {table: {} for table in tables} for event, tables in self.at.items()
+        }
+        """The fields of the latest event of a kind, by the table and the row that it named."""
         self.gauges: dict[str, Gauge] = {}
         for name, gauge in spec.gauges.items():
             some = next(iter(gauge.add), None)
-            per = spec.events[some].fields[gauge.per] if gauge.per and some else None
+            per = (
+                table_at(spec, spec.events[some].fields, gauge.per) if gauge.per and some else None
+            )
             grows = per is not None and per not in rows
             count = 1 if per is None else rows.get(per, 0)
             self.gauges[name] = Gauge(name, defaultdict(int) if grows else [0] * count)
@@ -130,10 +138,17 @@ class State:
             self.states[table][row] = cycle.begin
             self.inside[table][cycle.begin] += 1
 
-    def apply(self, event: str, args: Args, undo: list[tuple[Any, ...]] | None = None) -> None:
+    def apply(
+        self,
+        event: str,
+        args: Args,
+        undo: list[tuple[Any, ...]] | None = None,
+        bounded: bool = True,
+    ) -> None:
         """Carry an event out at ``now``; raise ``Refused`` where state or gauge do not allow it.
 
-        With ``undo`` it is only tried: ``revert`` takes it back, also after ``Refused``.
+        With ``undo`` it is only tried: ``revert`` takes it back, also after ``Refused``. Without
+        ``bounded`` gauges may exceed their ``at_most``.
         """
         rule = self._rules[event]
         for move in rule.moves:
@@ -148,22 +163,23 @@ class State:
             move.inside[old] -= 1
             move.inside[move.target] += 1
         for change in rule.changes:
-            row = 0 if change.place is None else args[change.place]
+            row = 0 if change.row is None else change.row(args)
             gauge, by = change.gauge, change.sign * change.amount(args)
             if undo is not None:
                 undo.append(gauge.saved(row))
             value = gauge.change(row, by, self.now)
             if value < 0:
                 raise Refused("at least 0", f"{gauge.name} is {value}")
-            if change.at_most is not None and value > (most := change.at_most(args)):
+            if bounded and change.at_most is not None and value > (most := change.at_most(args)):
                 raise Refused(f"at most {most}", f"{gauge.name} is {value}")
         if undo is None:
             self.counts[event] += 1
 
     def note(self, event: str, args: Args) -> None:
-        """Keep the time of an event for the rows that it names."""
-        for place, times in self._rules[event].seen:
+        """Keep the time and the fields of an event for the rows that it names."""
+        for place, times, latest in self._rules[event].seen:
             times[args[place]] = self.now
+            latest[args[place]] = args
 
     def revert(self, undo: list[tuple[Any, ...]]) -> None:
         """Take back what was tried."""
@@ -213,6 +229,8 @@ class State:
         if len(path) == 2 and path[0] == "at" and table in self.at.get(path[1], ()):
             times, event = self.at[path[1]][table], path[1]
             return lambda context: _there(times, context if row is None else row(context), event)
+        if len(path) >= 3 and path[0] == "last" and table in self.last.get(path[1], ()):
+            return self._of_last(self.last[path[1]][table], path[1], path[2:], row)
         column = self.columns.get(table, {}).get(path[0])
         if column is None:
             return None
@@ -225,6 +243,34 @@ class State:
         if row is None:
             return lambda context: column[context]
         return lambda context: column[row(context)]
+
+    def _of_last(
+        self, latest: Mapping[int, Args], event: str, path: tuple[str, ...], row: Getter | None
+    ) -> Getter | None:
+        """Return what the row's latest event of a kind had in a field, or beyond it."""
+        fields = self.spec.events[event].fields
+        if path[0] not in fields:
+            return None
+        place = list(fields).index(path[0])
+
+        def value(context: Any) -> int:
+            return _there(latest, context if row is None else row(context), event)[place]
+
+        return value if len(path) == 1 else self._of_row(fields[path[0]], path[1:], value)
+
+    def _row_at(
+        self, per: str, fields: Mapping[str, str], places: Mapping[str, int]
+    ) -> Getter | None:
+        """Return the row that a path like ``slot.node`` leads to from the fields of an event."""
+        first, *path = per.split(".")
+        if first not in places:
+            return None
+        place = places[first]
+
+        def row(args: Args) -> int:
+            return args[place]
+
+        return self._of_row(fields[first], tuple(path), row) if path else row
 
     def _general(
         self, path: tuple[str, ...], fields: Mapping[str, str], places: Mapping[str, int]
@@ -247,8 +293,8 @@ class State:
                 amounts, per = self.gauges[name].values, self.spec.gauges[name].per
                 if per is None:
                     return lambda _: amounts[0]
-                place = places.get(per)
-                return None if place is None else lambda args: amounts[args[place]]
+                row = self._row_at(per, fields, places)
+                return None if row is None else lambda args: amounts[row(args)]
         return None
 
     def _rule(self, event: str) -> _Rule:
@@ -256,7 +302,7 @@ class State:
         for place, (_, table) in enumerate(fields.items()):
             if table == "int":
                 continue
-            rule.seen.append((place, self.at[event][table]))
+            rule.seen.append((place, self.at[event][table], self.last[event][table]))
             cycle = self.spec.lifecycles.get(table)
             if cycle is not None and event in cycle.moves:
                 *sources, target = cycle.moves[event]
@@ -268,17 +314,35 @@ class State:
 
     def _add_changes(self, rule: _Rule, name: str, event: str) -> None:
         kind, fields = self.spec.gauges[name], self.spec.events[event].fields
+        if event not in kind.add and event not in kind.take:
+            return
         where, names = f"gauges.{name}", self.of_event(fields)
-        place = None if kind.per is None else list(fields).index(kind.per)
+        places = {field: place for place, field in enumerate(fields)}
+        row = None if kind.per is None else self._row_at(kind.per, fields, places)
+        if kind.per is not None and row is None:
+            raise InputError(f"{where}.per: {kind.per} leads to no row from {event}")
         most = kind.at_most and self.expression(kind.at_most, names, f"{where}.at_most")
         for sign, parts in ((-1, kind.take), (1, kind.add)):
             if event in parts:
                 amount = self.expression(parts[event], names, f"{where}.{event}")
-                rule.changes.append(_Change(self.gauges[name], place, amount, sign, most or None))
+                rule.changes.append(_Change(self.gauges[name], row, amount, sign, most or None))
 
 
-def _there(times: Mapping[int, int], row: int, event: str) -> int:
-    found = times.get(row)
+def table_at(spec: SealedSpec, fields: Mapping[str, str], per: str) -> str | None:
+    """Return the table of the row that a path leads to from these fields, None if it leads to none.
+
+    ``slot.node`` is the row that the column ``node`` of the field ``slot`` refers to.
+    """
+    first, *columns = per.split(".")
+    table = fields.get(first)
+    for name in columns:
+        column = spec.tables[table].columns.get(name) if table in spec.tables else None
+        table = None if column is None else column.refers
+    return None if table == "int" else table
+
+
+def _there(found_by: Mapping[int, T], row: int, event: str) -> T:
+    found = found_by.get(row)
     if found is None:
         raise Missing(event)
     return found

@@ -24,7 +24,11 @@ from tests.support.sealed import QUEUE, changed_contract, queue_spec
         ("[values.servers]", "[values.class]", "the name class is taken"),
         ("default = 0", "default = -1", "default is -1, not from 0"),
         ("hidden = true", "secret = true", "secret"),
-        ('at_most = "servers"', 'at_most = "servers"\nper = "node"', "gauges.busy.per is node"),
+        (
+            'at_most = "servers"',
+            'at_most = "servers"\nper = "node"',
+            "gauges.busy.per: node is not a row",
+        ),
         ("asks = true\n\n[events.started]", "hidden = true\n\n[events.started]", "arrived"),
         ('draw = "poisson"', 'draw = "cauchy"', "cauchy"),
         ('name = "queue"', 'name = "queue"\nextra = 1', "extra"),

@@ -1,0 +1,63 @@
+"""The worked examples of simulators that are checked by laws: their parts, and runs in process."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from simulator.driver import LocalPolicy
+from simulator.sealed.broker import BrokerRun, RandomPolicy, run
+from simulator.sealed.laws import Laws, read_laws
+from simulator.sealed.policy_side import contract_of
+from simulator.sealed.scenarios import Scenario, generate
+from simulator.sealed.shapes import SealedSpec
+from simulator.sealed.spec import read_contract
+from simulator.sealed.writer_side import simulator_contract
+
+SYSTEMS = Path(__file__).resolve().parents[2] / "examples" / "systems"
+MUTANTS = Path(__file__).resolve().parents[1] / "bootstrap" / "mutants"
+
+
+class System:
+    """One folder of ``examples/systems``."""
+
+    def __init__(self, name: str) -> None:
+        self.root = SYSTEMS / name
+        self.spec: SealedSpec = read_contract(self.root / "contract.toml")
+        self.laws: Laws = read_laws(self.root / "laws.toml", self.spec)
+        self._writer, self._policy = simulator_contract(self.spec), contract_of(self.spec)
+
+    def source(self, path: str) -> str:
+        return (self.root / path).read_text(encoding="utf-8")
+
+    def names(self, folder: str) -> list[str]:
+        return sorted(path.stem for path in (self.root / folder).glob("*.py"))
+
+    def scenario(self, generator: str, seed: int, **changes: int) -> Scenario:
+        return generate(self.spec, generator, seed, changes)
+
+    def play(self, scenario: Scenario, simulator: str, policy: str | RandomPolicy) -> BrokerRun:
+        """Run the source of a simulator, and that of a policy, against each other."""
+        port = LocalPolicy(self._policy, policy) if isinstance(policy, str) else policy
+        return run(self.spec, self.laws, scenario, LocalPolicy(self._writer, simulator), port)
+
+
+@cache
+def system(name: str) -> System:
+    """Return an example by the name of its folder."""
+    return System(name)
+
+
+def mutants_of_small_faas() -> dict[str, str]:
+    """Return the sources that are wrong on purpose, by name."""
+    good = system("small-faas").source("simulators/good.py")
+    table = tomllib.loads((MUTANTS / "small-faas.toml").read_text(encoding="utf-8"))
+    return {each["name"]: _edited(good, each) for each in table["mutants"]}
+
+
+def _edited(source: str, mutant: Mapping[str, Any]) -> str:
+    for old, new in mutant["edits"]:
+        assert source.count(old) == 1, f"{mutant['name']}: {old!r} is not in good.py once"
+        source = source.replace(old, new)
+    return source
