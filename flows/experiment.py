@@ -262,4 +262,4 @@ def ended(experiment: ExperimentRow | None, candidates: int, config: SearchConfi
     if candidates >= config.budget.candidates:
         return True
     same_budget = experiment.config.get("budget") == config.budget.model_dump(mode="json")
-    return experiment.status == "budget_exhausted" and same_budget
+    return experiment.status in ("finished", "budget_exhausted") and same_budget

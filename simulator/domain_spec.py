@@ -196,6 +196,10 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     suite: Label = "smoke"
     """The suite that is taken where none is named."""
     calls: Calls
+    promotion: Literal["interval", "no_scenario_worse"] = "interval"
+    """When a candidate that was confirmed becomes the best: when the interval of its gain is above
+    0, as scenarios are a sample of many; or when it is worse in no scenario, as each one counts by
+    itself, whatever the others are."""
     sizes: dict[Word, Label]
     """The counts of a scenario, and what each counts."""
     objectives: list[Objective]

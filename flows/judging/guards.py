@@ -38,6 +38,8 @@ class Rules:
     deciding: str = VALIDATION
     """The split that decides."""
     seed: int = 0
+    each_counts: bool = False
+    """Whether every scenario counts by itself; see ``DomainSpec.promotion``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +49,8 @@ class Ruling:
     standing: str = ""
     """"" | promoted | refused | barred."""
     reason: str = ""
-    """In one word: baseline | interval | failed | gamed | gap | implausible | nondeterministic |
-    known (it repeats an attempt with that standing)."""
+    """In one word: baseline | interval | scenarios | failed | gamed | gap | implausible |
+    nondeterministic | known (it repeats an attempt with that standing)."""
     detail: str = ""
     validation_score: float | None = None
     interval: Interval | None = None
@@ -117,6 +119,8 @@ def rule_on_candidate(
     ``anchor`` is the best baseline: how far its train score is above its validation score is no
     more than a difference between the scenarios. ``failed`` says how the second try failed.
     """
+    if rules.each_counts:
+        return _by_each_scenario(own, best, rules, failed)
     validates = rules.deciding == VALIDATION
     score = geometric_mean(list(own.deciding.values())) if validates else None
     gap = gap_interval(own, anchor, rules) if validates else None
@@ -215,6 +219,23 @@ def _stand(
             words = f"gamed: by {rules.objective}, {against}; but {guarded.label} {change.words()}"
             return REFUSED, "gamed", words
     return PROMOTED, "interval", against
+
+
+def _by_each_scenario(own: Figures, best: Figures, rules: Rules, failed: str) -> Ruling:
+    """Promote what is worse in no scenario that decides, and better in one of any split."""
+    score = geometric_mean(list(own.deciding.values())) if rules.deciding == VALIDATION else None
+    gains = {name: own.deciding[name] - theirs for name, theirs in best.deciding.items()}
+    better, worse = (sum(sign * gain > 0 for gain in gains.values()) for sign in (1, -1))
+    gained = better > 0 or sum(own.train.values()) > sum(best.train.values())
+    against = (
+        f"on {rules.deciding} against {best.title}: better in {better} and worse in {worse} of "
+        f"{len(gains)} scenarios"
+    )
+    if failed:
+        standing, reason, against = REFUSED, "failed", f"failed on {rules.deciding}: {failed}"
+    else:
+        standing, reason = (REFUSED if worse or not gained else PROMOTED), "scenarios"
+    return Ruling(standing=standing, reason=reason, detail=against, validation_score=score)
 
 
 def _gap_words(own: Figures, gap: float, rules: Rules) -> str:

@@ -57,6 +57,22 @@ def beats_its_bound(
     return bound if own > bound * (1.0 + slack) else None
 
 
+def cannot_be_beaten(
+    objective: Objective, evaluation: "HasFigures", reference: Reference, slack: float
+) -> bool:
+    """Return whether a figure is as good as the bound, so that no policy can have a better one."""
+    own = figure(objective.figure, evaluation.metrics, evaluation.stats)
+    if objective.bound is None or own is None:
+        return False
+    bound = figure(objective.bound, evaluation.metrics, evaluation.stats)
+    bound = reference.known.get(objective.bound) if bound is None else bound
+    if bound is None:
+        return False
+    if objective.better == "less":
+        return float(own) <= float(bound) * (1.0 + slack)
+    return float(own) >= float(bound) * (1.0 - slack)
+
+
 class HasFigures(Protocol):
     """An evaluation, or the row of one."""
 

@@ -4,7 +4,7 @@ At its end the best and the baselines are tried on the test scenarios, once.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,8 +22,9 @@ from flows.history.records import CandidateRow, EvaluationRow, format_key, key_o
 from flows.judging.guards import seed_for
 from flows.judging.intervals import paired_interval
 from flows.judging.leaderboard import stays, verdict_on_test
-from flows.judging.scoring import geometric_mean, judge
-from flows.judging.splits import TEST, FinalTest
+from flows.judging.objectives import cannot_be_beaten
+from flows.judging.scoring import PLAUSIBLE_SLACK, geometric_mean, judge
+from flows.judging.splits import TEST, TRAIN, VALIDATION, FinalTest
 from flows.prompting.prompts import render_prompt
 from flows.proposers.prices import may_be_charged
 from flows.search.budget import Place, Stop, places, slots_of, stop_reason
@@ -56,14 +57,21 @@ from sandbox.outcome import Outcome, Trial
 
 
 def run_search(
-    config: SearchConfig, services: Services, watch: Watch = ignore, around: Around | None = None
+    config: SearchConfig,
+    services: Services,
+    watch: Watch = ignore,
+    around: Around | None = None,
+    conclude: Callable[[Session], None] | None = None,
 ) -> SearchResult:
-    """Search until a budget ends it; everything is recorded as it happens, whatever comes."""
+    """Search until a budget ends it; everything is recorded as it happens, whatever comes.
+
+    ``conclude`` is what is done with the best at the end, by default the final test.
+    """
     session = Session(config, services, watch)
     session.around = around or patiently(services.clock, session.notice)
     session.begin()
     try:
-        stop = _search(session)
+        stop = _search(session, conclude or run_final_test)
     except TooManyLosses as error:
         session.end("finished_with_losses", str(error))
         return session.ledger.result(session.spend())
@@ -83,17 +91,36 @@ def run_search(
     return session.ledger.result(session.spend())
 
 
-def _search(session: Session) -> Stop:
+def _search(session: Session, conclude: Callable[[Session], None]) -> Stop:
     try_baselines(session)
     iteration = session.ledger.next_iteration()
     paid = max((key[0] for key in session.ledger.unused_replies()), default=0)
     while (
-        stop := stop_reason(session.config.budget, session.spend(before=iteration))
+        stop := nothing_left(session, iteration)
+        or stop_reason(session.config.budget, session.spend(before=iteration))
     ) is None or iteration <= paid:
         run_iteration(session, iteration)
         iteration += 1
-    run_final_test(session)
+    conclude(session)
     return stop
+
+
+def nothing_left(session: Session, iteration: int) -> Stop | None:
+    """Return that the search may stop where no policy can do better than the best in a scenario."""
+    ledger, best = session.ledger, session.ledger.best_before(iteration)
+    objective = session.config.domain.spec.objective(session.config.objective)
+    if best is None or objective.bound is None:
+        return None
+    key = best.iteration, best.slot
+    scored = ledger.scored(key)
+    for name, reference in (ledger.references(TRAIN) | ledger.references(VALIDATION)).items():
+        row = scored.get(name)
+        if row is None or row.outcome != Outcome.OK:
+            return None
+        if not cannot_be_beaten(objective, row, reference, PLAUSIBLE_SLACK):
+            return None
+    words = f"{best.title or format_key(key)} has the best possible {objective.label}"
+    return Stop(planned=True, reason=f"{words} in every scenario")
 
 
 def run_iteration(session: Session, iteration: int) -> None:

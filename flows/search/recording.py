@@ -53,7 +53,7 @@ def rule_on(session: Session, attempt: Attempt) -> Attempt:
     if train is None:
         original = ledger.same_source(attempt.source)
         return _repeat_of(attempt, ledger.candidates[original] if original is not None else None)
-    known = ledger.same_behaviour(train.evaluations)
+    known = None if session.each_counts else ledger.same_behaviour(train.evaluations)
     if not train.believed:
         ruling = rule_alone(train)
     elif known is not None and attempt.again is None:
@@ -128,6 +128,7 @@ def _against_best(session: Session, attempt: Attempt, train: Verdict) -> Ruling:
         guarded=tuple(spec.guarded(spec.objective(session.config.objective))),
         deciding=session.services.scenarios.deciding,
         seed=seed_for(session.config.seed, attempt.key),
+        each_counts=session.each_counts,
     )
     ledger = session.ledger
     best = anchor = None

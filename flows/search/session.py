@@ -96,6 +96,11 @@ class Session:
         """What attempts are scored by."""
         return Scale(spec=self.config.domain.spec, objective=self.config.objective)
 
+    @property
+    def each_counts(self) -> bool:
+        """Whether every scenario counts by itself; see ``DomainSpec.promotion``."""
+        return self.config.domain.spec.promotion == "no_scenario_worse"
+
     def begin(self) -> None:
         """Record that the run starts or continues, unless domain or suite have changed."""
         if self.ledger.experiment is not None:

@@ -42,7 +42,7 @@ def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
     """
     train, validation = session.services.scenarios.train, session.services.scenarios.validation
     scenarios = [*validation, train[0]] if validation else train
-    chosen = to_confirm(session.ledger, attempts)
+    chosen = to_confirm(session.ledger, attempts, each_counts=session.each_counts)
     references = session.references()
     return [
         judge_again(each, references) for each in run_again(session, attempts, chosen, scenarios)
@@ -101,11 +101,14 @@ def run_again(
     return _replaced(attempts, side_by_side(run, chosen))
 
 
-def to_confirm(ledger: Ledger, attempts: Sequence[Attempt]) -> list[Attempt]:
+def to_confirm(
+    ledger: Ledger, attempts: Sequence[Attempt], *, each_counts: bool = False
+) -> list[Attempt]:
     """Return the attempts that beat the best of the iterations before on train, each once.
 
     An attempt that behaves like an earlier one is known already, except where that one was barred:
-    the two may differ on validation, where it was caught.
+    the two may differ on validation, where it was caught. Where every scenario counts by itself,
+    what is as good on train as the best may be better on validation, and what is alike may differ.
     """
     chosen: list[Attempt] = []
     behaviours: set[object] = set()
@@ -113,7 +116,12 @@ def to_confirm(ledger: Ledger, attempts: Sequence[Attempt]) -> list[Attempt]:
         train, best = each.train, ledger.best_before(each.key[0])
         if each.trial is None or train is None or not train.believed or best is None:
             continue
-        if (train.score or 0.0) <= (best.score or 0.0):
+        if (train.score or 0.0) < (best.score or 0.0):
+            continue
+        if each_counts:
+            chosen.append(each)
+            continue
+        if train.score == best.score:
             continue
         known = ledger.same_behaviour(train.evaluations)
         if known is not None and ledger.candidates[known].standing != BARRED:

@@ -1,6 +1,6 @@
 """Runs an untrusted simulator and a policy against each other, and trusts neither."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
@@ -28,6 +28,8 @@ from simulator.sealed.spec import HORIZON, public
 
 MOST_TURNS = 1_000_000
 """Turns of a simulator in one run, also those without events."""
+PLAIN_NUMBERS = (0, 1_000, 100_000, 1_000_000, 10_000_000)
+"""What a random policy draws a field that is no row from, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,16 @@ class BrokerRun:
 
 
 class RandomPolicy:
-    """Makes random legal decisions; the broker lets it ask the monitor what is legal."""
+    """Makes random legal decisions; the broker lets it ask the monitor what is legal.
 
-    def __init__(self, seed: int, most: int = 3) -> None:
+    ``draw`` says, by the name of a field, what a plain number is drawn from.
+    """
+
+    def __init__(
+        self, seed: int, draw: Mapping[str, Sequence[int]] | None = None, most: int = 3
+    ) -> None:
         self._rng = Random(seed)
+        self._draw = draw or {}
         self._most = most
         self.monitor: Monitor | None = None
 
@@ -58,7 +66,9 @@ class RandomPolicy:
             name, kind = rng.choice(kinds)
             args = []
             for field, table in kind.fields.items():
-                rows: Sequence[int] = range(monitor.state.rows.get(table, 1 << 10))
+                rows: Sequence[int] = range(monitor.state.rows.get(table, 0))
+                if table == "int":
+                    rows = self._draw.get(field, PLAIN_NUMBERS)
                 states = kind.when.get(field)
                 if states is not None:
                     wanted = (states,) if isinstance(states, str) else states

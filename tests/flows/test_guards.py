@@ -146,3 +146,16 @@ def test_the_best_baseline_is_the_one_with_the_best_point_estimate() -> None:
 def test_each_attempt_has_a_seed_of_its_own_that_repeats() -> None:
     assert seed_for(7, (1, 0)) == seed_for(7, (1, 0))
     assert len({seed_for(7, (1, 0)), seed_for(7, (1, 1)), seed_for(8, (1, 0))}) == 3
+
+
+def test_where_every_scenario_counts_none_may_be_worse() -> None:
+    rules = Rules(guards=GuardConfig(), objective="passed", each_counts=True)
+    best = figures([2.0, 1.0], [2.0, 1.0, 1.0], "best so far")
+
+    better = ruling(figures([2.0, 2.0], [2.0, 1.0, 1.0]), rules, best)
+    mixed = ruling(figures([2.0, 2.0], [1.0, 2.0, 2.0]), rules, best)
+    same = ruling(figures([2.0, 1.0], [2.0, 1.0, 1.0]), rules, best)
+
+    assert (better.standing, better.reason) == ("promoted", "scenarios")
+    assert mixed.standing == "refused" and "better in 2 and worse in 1 of 3" in mixed.detail
+    assert same.standing == "refused"

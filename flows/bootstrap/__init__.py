@@ -1,0 +1,1 @@
+"""Accepting a simulator that somebody else wrote, after the search for it."""

@@ -1,0 +1,1 @@
+"""Checks of simulators that somebody else wrote: a domain whose policies are simulators."""
