@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from tests.docs.left_out import LEFT_OUT
+from tests.support.warm import folder_with_assay
 
 P = ParamSpec("P")
 
@@ -183,6 +184,7 @@ def _output(command: list[str], folder: Path, environment: Mapping[str, str]) ->
 
 def reader(folder: Path) -> dict[str, str]:
     """Return the environment of a reader who has activated the virtual environment."""
-    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    folders = (folder_with_assay(), Path(sys.executable).parent, os.environ["PATH"])
+    binaries = os.pathsep.join(map(str, folders))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(NOT_THE_READERS)}
     return kept | {"PATH": binaries, "ASSAY_HOME": str(folder / ".assay"), "NO_COLOR": "1"}

@@ -1,4 +1,7 @@
-"""Killed at 60 random moments, a search and its history end as if nothing had happened."""
+"""Killed at random moments, a search and its history end as if nothing had happened.
+
+At night they are killed at 60 moments; otherwise at the first few of these.
+"""
 
 import itertools
 import os
@@ -19,7 +22,8 @@ from tests.support.small_suite import write_suite
 from tests.support.zygote import Zygote
 
 SEED = 20260301
-FLOW_KILLS, CELL_KILLS, INGEST_KILLS, PUBLISH_KILLS = 20, 10, 18, 12
+FLOW_KILLS, CELL_KILLS = 10, 5
+"""For each number of slots, at night."""
 SETTINGS = """
 suite = "{suite}"
 cell = "process"
@@ -79,7 +83,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "search.toml"
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one slot", "two slots"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(1, marks=pytest.mark.nightly), 2],
+    ids=["one slot", "two slots"],
+)
 def undisturbed(
     request: pytest.FixtureRequest,
     zygote: Zygote,
@@ -95,8 +103,9 @@ def a_search(zygote: Zygote, settings: Path, home: Path, slots: int) -> Search:
     return Search(zygote, home, "--config", settings, "--slots", slots)
 
 
+@pytest.mark.parametrize("enough", [4, pytest.param(FLOW_KILLS, marks=pytest.mark.nightly)])
 def test_a_search_killed_again_and_again_has_the_history_of_an_undisturbed_one(
-    zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path
+    zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path, enough: int
 ) -> None:
     slots, calm = undisturbed
     moments, kills = random.Random(f"{SEED} flow {slots}"), 0
@@ -111,15 +120,16 @@ def test_a_search_killed_again_and_again_has_the_history_of_an_undisturbed_one(
             continue
         zygote.kill()
         kills += zygote.wait() == -signal.SIGKILL
-        if kills >= FLOW_KILLS // 2:
+        if kills >= enough:
             break
     search.finish()
 
     assert_same_history(search.home, calm)
 
 
+@pytest.mark.parametrize("enough", [2, pytest.param(CELL_KILLS, marks=pytest.mark.nightly)])
 def test_a_search_whose_cells_are_killed_has_the_history_of_an_undisturbed_one(
-    zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path
+    zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path, enough: int
 ) -> None:
     slots, calm = undisturbed
     moments, kills = random.Random(f"{SEED} cells {slots}"), 0
@@ -127,12 +137,12 @@ def test_a_search_whose_cells_are_killed_has_the_history_of_an_undisturbed_one(
     for number in itertools.count():
         search = a_search(zygote, settings, tmp_path / str(number), slots)
         search.start()
-        while kills < CELL_KILLS // 2 and not search.ends_within(1, moments.uniform(0, 0.25)):
+        while kills < enough and not search.ends_within(1, moments.uniform(0, 0.25)):
             kills += any(kill(cell) for cell in search.cells()[-1:])
 
         assert zygote.wait() == 0, (search.home / "output").read_text()
         assert_same_history(search.home, calm)
-        if kills >= CELL_KILLS // 2:
+        if kills >= enough:
             break
 
 
@@ -162,8 +172,12 @@ ROWS = (
 
 @pytest.mark.parametrize(
     ("files", "kills"),
-    [(OF_INGEST, INGEST_KILLS), (OF_PUBLISHING, PUBLISH_KILLS)],
-    ids=["ingest", "publish"],
+    [
+        pytest.param(OF_INGEST, 5, id="ingest"),
+        pytest.param(OF_PUBLISHING, 2, id="publish"),
+        pytest.param(OF_INGEST, 18, id="ingest-18", marks=pytest.mark.nightly),
+        pytest.param(OF_PUBLISHING, 12, id="publish-12", marks=pytest.mark.nightly),
+    ],
 )
 def test_an_ingest_killed_at_any_moment_loses_and_doubles_nothing(
     zygote: Zygote, tmp_path: Path, files: str, kills: int
@@ -195,7 +209,7 @@ def test_one_home_in_which_every_ingest_but_the_last_is_killed_is_well(
     journals(tmp_path)
     moments = random.Random(f"{SEED} again")
 
-    for _ in range(8):
+    for _ in range(4):
         zygote.start(
             *(INGEST, tmp_path, f"{OF_INGEST} {OF_PUBLISHING}", moments.randrange(1, 250)),
             output=tmp_path / "output",

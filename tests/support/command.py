@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from tests.support.warm import folder_with_assay
+
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 
@@ -20,15 +22,17 @@ def assay(
 ) -> subprocess.CompletedProcess[str]:
     """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited.
 
-    ``before`` is what starts it, with limits for instance.
+    ``before`` is what starts it, with limits for instance; it then is an interpreter of its own.
     """
+    real = (*before, sys.executable, "-m", "flows.cli")
+    program = real if before else (str(folder_with_assay() / "assay"),)
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "OPENAI_", "ASSAY_"))
     }
     return subprocess.run(
-        [*before, sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        [*program, *map(str, arguments)],
         cwd=folder,
         stdout=stdout,
         stderr=subprocess.PIPE,

@@ -1,0 +1,197 @@
+"""``assay`` as a program that starts at once: a process with everything imported forks for it.
+
+Each command has a process, an environment, a folder and streams of its own, and the interpreter
+ends with it as always. What a real start does besides, tests look at that start the interpreter.
+"""
+
+import atexit
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = (
+    "flows.cli.main",
+    "flows.proposers.model",
+    "flows.proposers.offline.proposer",
+    "flows.report.page",
+    "flows.history.store",
+    "flows.experiment",
+    "sandbox.docker_cells",
+    "sandbox.process_cells",
+    "sandbox.trial",
+    "simulator.domains.pipelines.cell",
+    "simulator.domains.faas.cell",
+)
+"""What commands import sooner or later; never Prefect, which reads settings when imported."""
+OF_PYTHON = "PYTHON"
+LONGEST_REQUEST = 1 << 20
+CLIENT = '''#!{python} -SE
+"""Has the process at {address} fork for this command; starts it itself where Python's own
+settings are others."""
+import array, json, os, signal, socket, sys
+
+def settings():
+    return {{k: v for k, v in os.environ.items() if k.startswith("PYTHON")}}
+
+def main():
+    if settings() != {settings}:
+        os.execv(sys.executable, [sys.executable, "-m", "flows.cli", *sys.argv[1:]])
+    door = socket.socket(socket.AF_UNIX)
+    door.connect({address!r})
+    wish = {{"words": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+    streams = array.array("i", [0, 1, 2])
+    data = json.dumps(wish).encode("utf-8", "surrogateescape") + b"\\n"
+    door.sendmsg([data[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+    door.sendall(data[1:])
+    answers = door.makefile()
+    pid = int(answers.readline())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: os.kill(pid, number))
+    code = int(answers.readline())
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+main()
+'''
+
+
+@cache
+def folder_with_assay() -> Path:
+    """Return a folder with a program ``assay``, to be the first on a PATH; it is removed later."""
+    folder = tempfile.TemporaryDirectory(prefix="assay-tests-")
+    address = f"{folder.name}/door"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.warm", address],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,  # whose end is the end of the process
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def close() -> None:
+        process.communicate()
+        folder.cleanup()
+
+    atexit.register(close)
+    program = Path(folder.name) / "bin" / "assay"
+    program.parent.mkdir()
+    settings = {name: value for name, value in os.environ.items() if name.startswith(OF_PYTHON)}
+    program.write_text(CLIENT.format(python=sys.executable, address=address, settings=settings))
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    assert process.stdout.readline() == b"ready\n"
+    return program.parent
+
+
+def serve(address: str) -> Mapping[str, object] | None:
+    """Fork for every command that is asked for; return its wish in the process that is its own."""
+    for module in MODULES:
+        import_module(module)
+    gc.collect()
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as door, selectors.DefaultSelector() as ready:
+        door.bind(address)
+        door.listen()
+        ready.register(door, selectors.EVENT_READ)
+        ready.register(0, selectors.EVENT_READ)
+        print("ready", flush=True)
+        while all(key.fileobj is door for key, _ in ready.select()):
+            asking, _ = door.accept()
+            if os.fork() == 0:
+                return attend(asking)
+            asking.close()
+            while waited():
+                pass
+    return None
+
+
+def waited() -> bool:
+    """Take one of the children that have ended, if there is one."""
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
+
+
+def attend(asking: socket.socket) -> Mapping[str, object]:
+    """Fork once more; tell the end to whoever asked, or end the command with him."""
+    data, streams, _, _ = socket.recv_fds(asking, LONGEST_REQUEST, 3)
+    while not data.endswith(b"\n"):
+        data += asking.recv(LONGEST_REQUEST)
+    pid = os.fork()
+    if pid == 0:
+        for stream, place in zip(streams, range(3), strict=True):
+            os.dup2(stream, place)
+            os.close(stream)
+        os.setpgid(0, 0)
+        wish: Mapping[str, object] = json.loads(data.decode("utf-8", "surrogateescape"))
+        return wish
+    asking.sendall(b"%d\n" % pid)
+    end = os.pidfd_open(pid)
+    with selectors.DefaultSelector() as ready:
+        ready.register(end, selectors.EVENT_READ)
+        ready.register(asking, selectors.EVENT_READ)
+        if all(key.fileobj is asking for key, _ in ready.select()):  # which is not there any more
+            os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    try:
+        asking.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+    finally:
+        os._exit(0)
+
+
+def become(wish: Mapping[str, object]) -> None:
+    """Run the command, as a fresh interpreter would."""
+    words, environment, folder = wish["words"], wish["environment"], wish["folder"]
+    assert isinstance(words, list) and isinstance(environment, dict) and isinstance(folder, str)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["assay", *words]
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", closefd=False, errors="backslashreplace")
+    code: object = 0
+    try:
+        import_module("flows.cli.main").main()
+    except SystemExit as left:
+        code = left.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    end(code)
+
+
+def end(code: object) -> NoReturn:
+    """End the process as the interpreter does, but for objects that it would take apart."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    chosen = serve(sys.argv[1])
+    if chosen is not None:
+        become(chosen)
+    os._exit(0)  # without taking anything apart
