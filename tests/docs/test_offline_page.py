@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from simulator.domains.faas.offline.space import CHOICES as FAAS_CHOICES
 from simulator.domains.pipelines.offline.space import CHOICES, GENES, Genome
 from simulator.domains.pipelines.offline.vary import SEEDS
 from tests.docs.pages import DOCS, blocks, follows, type_in
@@ -14,11 +15,19 @@ with_values = GENES.with_values
 PAGE = DOCS / "offline.md"
 
 
-def test_the_table_of_genes_is_that_of_the_space() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_tables_of_genes_are_those_of_the_spaces() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    spaces = {"genes": CHOICES, "genes of faas": FAAS_CHOICES}
+    for name, choices in spaces.items():
+        _, _, rest = page.partition(f"<!-- {name} -->")
+        table, _, _ = rest.partition(f"<!-- end of {name} -->")
 
-    genes = [(name, values) for name, values in rows if name in CHOICES]
-    assert genes == [(name, ", ".join(map(str, CHOICES[name]))) for name in CHOICES]
+        genes = re.findall(r"^\| `(\w+)` \| (.+?) \|", table, re.MULTILINE)
+        assert genes == [(gene, ", ".join(map(str, choices[gene]))) for gene in choices]
+
+
+def test_the_number_of_genes_of_faas_is_the_one_of_the_page() -> None:
+    assert f"one of {len(FAAS_CHOICES)} genes" in PAGE.read_text(encoding="utf-8")
 
 
 @follows(PAGE, "python")

@@ -65,7 +65,7 @@ def test_a_change_of_a_gene_changes_the_policy_or_nothing(
 
 def test_genes_without_effect_are_set_to_their_defaults() -> None:
     genome = canonical(
-        Genome(keep="fixed", factor=2.0, tail=0.7, lead_seconds=1.0, head=0.2, worth="by_tenant")
+        Genome(keep="fixed", factor=2.0, least_share=0.5, ahead=True, worth="by_tenant")
     )
 
     assert genome == Genome(keep="fixed")
@@ -190,10 +190,14 @@ def test_advice_is_of_the_space_and_differs(genome: Genome) -> None:
         (MOSTLY_IDLE, "factor", {0.75}),
         (MOSTLY_COLD, "factor", {1.5, 2.0}),
         (MOSTLY_COLD, "worth", {"by_tenant"}),
-        ({"package_hit_share": 0.2}, "prefetch", {"at_once", "one_by_one"}),
-        ({"instances_unused_share": 0.5}, "bind", {True}),
+        ({"package_hit_share": 0.2}, "prefetch", {True}),
+        ({"instances_unused_share": 0.5}, "wait_share", {0.1}),
         ({"not_served_share": 0.1}, "turn", {"worth", "light", "fair"}),
-        ({"evictions": 9, "invocations": 10, "cold_start_share": 1.0}, "evict", {"least_value"}),
+        (
+            {"evictions": 9, "invocations": 10, "cold_start_share": 1.0},
+            "evict",
+            {"least_value", "tenant_share"},
+        ),
     ],
 )
 def test_tuning_follows_from_the_measurements(
@@ -213,7 +217,7 @@ def test_nothing_is_advised_to_a_policy_without_weaknesses() -> None:
 def test_a_title_says_what_the_policy_does() -> None:
     genome = with_values(Genome(), {"keep": "cheapest", "worth": "by_tenant", "wait_share": 0.5})
 
-    assert offline.title(Genome()) == "break-even x1, first free, spread"
+    assert offline.title(Genome()) == "break-even x1, spread, evicts by lru, turn by arrival"
     assert offline.title(genome) == (
-        "cheapest, at most 1800 s, by tenant, first free, waits x0.5, spread"
+        "cheapest, at most 1800 s, by tenant, waits x0.5, spread, evicts by lru, turn by arrival"
     )

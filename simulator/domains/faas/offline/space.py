@@ -21,90 +21,65 @@ class Genome:
 
     keep: str = "break_even"
     """Keep-alive: ``fixed``; ``break_even``, until idling has cost as much as a cold start;
-    ``cheapest``, what would have cost least over the idle times seen; ``window``, between two
-    percentiles of them; ``greedy_dual``, until the memory is needed."""
+    ``cheapest``, what would have cost least over the idle times seen; ``greedy_dual``, until the
+    memory is needed."""
     seconds: float = 1800.0
     """Keep-alive ``fixed``: how long; else: at most so long."""
     factor: float = 1.0
-    """Break-even: times what idling may cost."""
-    head: float = 0.05
-    """Part of the idle times that an instance started ahead may be too late for."""
-    tail: float = 0.95
-    """Keep-alive ``window``: part of the idle times that are bridged."""
-    lead_seconds: float = -1.0
-    """Starts ahead of need: so long before the head of the idle times; below 0: none."""
-    rare: str = "alike"
-    """Functions that are invoked rarely: as others; given up at once (``drop``); or kept as long as
-    allowed (``hold``)."""
+    """Break-even and cheapest: times what a cold start costs."""
+    least_share: float = 0.0
+    """Cheapest: all are kept for at least this part of the time at which idling breaks even."""
+    ahead: bool = False
+    """Cheapest: given up at once, and started ahead of the next use, where that would have cost
+    less."""
+    rare_seconds: float = 0.0
+    """Functions with longer gaps than this, on average, are given up at once; 0: none."""
     worth: str = "alike"
     """A second of delay counts the same for all, or by tenant: more if it has few invocations."""
-    order: str = "most_recent"
-    """Which idle instance serves a warm invocation."""
-    bind: bool = False
-    """Whether an invocation waits for one instance that starts, or for whichever is free first."""
     wait_share: float = 0.0
     """An invocation waits for a busy instance up to this part of a start's duration."""
-    spares: float = 0.0
-    """After a miss, instances are started beyond need: this part of those that work."""
-    fill: float = 1.0
-    """Part of an instance's places that are counted on while it starts."""
     placement: str = "spread"
-    affinity: float = 1.0
-    """Placement: what a second of pulling packages counts against load."""
+    """The node where an instance is started, among those with fewest packages to pull."""
     evict: str = "lru"
+    """Which idle instances make room."""
     turn: str = "arrival"
     """Whose invocation is served first when memory is short."""
     tenant_share: float = 1.0
     """Part of all memory that one tenant's work may hold while others wait."""
     reserve: float = 0.0
     """Part of all memory that only tenants with less than an even share may use."""
-    prefetch: str = "none"
-    """Packages are pulled to all nodes before they are needed: all at once, or one by one."""
+    prefetch: bool = False
+    """All packages are pulled to all nodes at the beginning, as far as disks hold them."""
 
 
 CHOICES: Mapping[str, tuple[Value, ...]] = {
-    "keep": ("fixed", "break_even", "cheapest", "window", "greedy_dual"),
-    "seconds": (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0),
-    "factor": (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0),
-    "head": (0.0, 0.02, 0.05, 0.1, 0.2),
-    "tail": (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
-    "lead_seconds": (-1.0, 0.0, 0.5, 1.0, 2.0, 5.0),
-    "rare": ("alike", "drop", "hold"),
+    "keep": ("fixed", "break_even", "cheapest", "greedy_dual"),
+    "seconds": (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0),
+    "factor": (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+    "least_share": (0.0, 0.1, 0.25, 0.5),
+    "ahead": (False, True),
+    "rare_seconds": (0.0, 300.0, 600.0, 1200.0, 2400.0),
     "worth": ("alike", "by_tenant"),
-    "order": ("most_recent", "least_recent"),
-    "bind": (False, True),
-    "wait_share": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
-    "spares": (0.0, 0.1, 0.25, 0.5, 1.0),
-    "fill": (0.25, 0.5, 0.75, 1.0),
-    "placement": ("first", "packed", "spread", "home"),
-    "affinity": (0.0, 0.1, 0.3, 1.0, 3.0),
-    "evict": ("lru", "largest", "least_value"),
+    "wait_share": (0.0, 0.1, 0.25, 0.5, 1.0, 2.0),
+    "placement": ("packed", "spread", "home"),
+    "evict": ("lru", "largest", "least_value", "tenant_share"),
     "turn": ("arrival", "fair", "light", "worth"),
     "tenant_share": (0.2, 0.35, 0.5, 0.7, 1.0),
     "reserve": (0.0, 0.05, 0.1, 0.2),
-    "prefetch": ("none", "at_once", "one_by_one"),
+    "prefetch": (False, True),
 }
 """Every value of every gene. Numbers rise, so that a step to a neighbour is small."""
-
-RULED_BY_IDLE_TIMES = ("cheapest", "window")
-"""The rules of keep-alive that learn idle times."""
 
 
 def settled(genome: Genome) -> Mapping[str, Any]:
     """Return the genes that have no effect, with their defaults."""
     idle = []
-    if genome.keep not in RULED_BY_IDLE_TIMES:
-        idle += ["lead_seconds"]
-    if genome.keep != "window":
-        idle += ["tail"]
+    if genome.keep != "cheapest":
+        idle += ["least_share", "ahead"]
     if genome.keep in ("fixed", "greedy_dual"):
         idle += ["factor"]
     if genome.keep == "greedy_dual":
-        idle += ["seconds", "rare"]
-    if genome.lead_seconds < 0 or "lead_seconds" in idle:
-        idle += ["head"]
-    if genome.bind:
-        idle += ["fill"]
+        idle += ["seconds", "rare_seconds"]
     if genome.keep in ("fixed", "greedy_dual") and not _weighs(genome):
         idle += ["worth"]
     return GENES.defaults(idle)
@@ -127,11 +102,9 @@ _KEEPS = {
     "fixed": "Fixed keep-alive",
     "break_even": "Break-even keep-alive",
     "cheapest": "Keep-alive that would have cost least so far",
-    "window": "Keep-alive by percentiles of idle times",
     "greedy_dual": "Kept until the memory is needed",
 }
 _PLACEMENTS = {
-    "first": "the first node with room",
     "packed": "the node with the least free memory that has room",
     "spread": "the node with the most free memory",
     "home": "the function's home node or the next one in a ring",
@@ -140,6 +113,7 @@ _EVICTIONS = {
     "lru": "what has been idle longest",
     "largest": "what is largest",
     "least_value": "what is used least for its memory and the time it takes to start",
+    "tenant_share": "what belongs to the tenant with most memory for its weight",
 }
 _TURNS = {
     "arrival": "first come, first served",
@@ -151,8 +125,7 @@ _TURNS = {
 
 def emit(genome: Genome, render: Render) -> str:
     """Return the source of the policy; its docstring records the genome."""
-    learns = genome.keep in RULED_BY_IDLE_TIMES
-    ahead = genome.lead_seconds >= 0
+    learns = genome.keep == "cheapest"
     weighs = genome.worth == "by_tenant"
     text = render(
         TEMPLATE,
@@ -161,17 +134,19 @@ def emit(genome: Genome, render: Render) -> str:
         summary=_wrap(" ".join(_sentences(genome))),
         genome_text=_wrap(f"genome: {GENES.to_text(genome)}").removeprefix("genome: "),
         turn=_TURNS[genome.turn],
-        eviction=_EVICTIONS[genome.evict],
         learns=learns,
-        ahead=ahead,
-        breaks_even=genome.keep in ("break_even", *RULED_BY_IDLE_TIMES),
+        breaks_even=genome.keep in ("break_even", "cheapest"),
         weighs=weighs,
-        counts=genome.rare != "alike" or genome.evict == "least_value",
+        counts=genome.rare_seconds > 0 or genome.evict == "least_value",
         times=genome.wait_share > 0 or genome.turn in ("light", "worth"),
-        adapts=learns or genome.rare != "alike" or (genome.keep == "break_even" and weighs),
+        times_starts=genome.keep in ("break_even", "cheapest")
+        or genome.wait_share > 0
+        or genome.turn in ("light", "worth")
+        or genome.evict == "least_value",
+        adapts=learns or genome.rare_seconds > 0 or (genome.keep == "break_even" and weighs),
+        chooses=genome.evict in ("least_value", "tenant_share"),
         values=genome.evict == "least_value",
         limits=genome.tenant_share < 1 or genome.reserve > 0,
-        wakes=ahead or genome.prefetch == "one_by_one",
     )
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip("\n") + "\n"
 
@@ -182,19 +157,17 @@ def title(genome: Genome) -> str:
         "fixed": f"fixed {genome.seconds:g} s",
         "break_even": f"break-even x{genome.factor:g}",
         "cheapest": f"cheapest, at most {genome.seconds:g} s",
-        "window": f"to {genome.tail:.0%} of idle times",
         "greedy_dual": "greedy-dual",
     }
     parts = [words[genome.keep]]
-    if genome.lead_seconds >= 0:
+    if genome.ahead:
         parts.append("starts ahead")
     if genome.worth == "by_tenant":
         parts.append("by tenant")
-    parts.append("bound" if genome.bind else "first free")
     if genome.wait_share:
         parts.append(f"waits x{genome.wait_share:g}")
-    parts.append(genome.placement)
-    if genome.prefetch != "none":
+    parts += [genome.placement, f"evicts by {genome.evict}", f"turn by {genome.turn}"]
+    if genome.prefetch:
         parts.append("prefetch")
     return ", ".join(parts)
 
@@ -215,14 +188,13 @@ def _keep_sentence(genome: Genome) -> str:
                 f"start costs, {most}."
             )
         case "cheapest":
+            least = (
+                f", at least for {genome.least_share:.0%} of the time at which idling has cost as "
+                "much as a cold start"
+            )
             return (
                 "An idle instance is kept for the time that would have cost least over the "
-                f"function's idle times, {most}."
-            )
-        case "window":
-            return (
-                f"An idle instance is kept until {genome.tail:.0%} of the function's idle times "
-                f"have ended, {most}."
+                f"function's idle times, {most}{least if genome.least_share else ''}."
             )
         case _:
             return "An idle instance is kept until its memory is needed."
@@ -230,33 +202,30 @@ def _keep_sentence(genome: Genome) -> str:
 
 def _start_sentences(genome: Genome) -> list[str]:
     said = []
-    if genome.lead_seconds >= 0:
+    if genome.ahead:
         said.append(
             "Where idle times are long and alike, it is given up at once and another one is ready "
-            f"{genome.lead_seconds:g} s before the next invocation is due."
+            "1 s before the next invocation is due."
         )
-    said.append(
-        "An invocation that finds none is bound to the next one that starts."
-        if genome.bind
-        else "An invocation that finds none takes the first one that is free or ready."
-    )
+    if genome.rare_seconds:
+        said.append(
+            "Functions that are invoked less often than once in "
+            f"{genome.rare_seconds:g} s are given up at once."
+        )
+    said.append("An invocation that finds none takes the first one that is free or ready.")
     if genome.wait_share:
         said.append(
             "None is started while a busy one should be free within "
             f"{genome.wait_share:g} times the duration of a start."
         )
-    if genome.spares:
-        said.append(f"After a miss {genome.spares:.0%} of those that work are started beyond need.")
-    if genome.fill < 1:
-        said.append(f"Of an instance that starts {genome.fill:.0%} of its places are counted on.")
     said.append(
-        f"It is started on {_PLACEMENTS[genome.placement]}"
-        + (", which should have its packages" if genome.affinity else "")
-        + f"; {_EVICTIONS[genome.evict]} makes room."
+        f"It is started on {_PLACEMENTS[genome.placement]}, which should have its packages; "
+        f"{_EVICTIONS[genome.evict]} makes room."
     )
-    if genome.prefetch != "none":
-        how = "at the beginning" if genome.prefetch == "at_once" else "one by one"
-        said.append(f"All packages are pulled to all nodes {how}, as far as disks hold them.")
+    if genome.prefetch:
+        said.append(
+            "All packages are pulled to all nodes at the beginning, as far as disks hold them."
+        )
     return said
 
 
@@ -264,10 +233,6 @@ def _tenant_sentences(genome: Genome) -> list[str]:
     said = []
     if genome.worth == "by_tenant":
         said.append("A second of delay counts more for a tenant with few invocations.")
-    if genome.rare == "drop":
-        said.append("Functions that are rarely invoked are given up at once.")
-    if genome.rare == "hold":
-        said.append("Functions that are rarely invoked are kept as long as allowed.")
     if genome.turn != "arrival":
         said.append(f"Where memory is short: {_TURNS[genome.turn]}.")
     if genome.tenant_share < 1:

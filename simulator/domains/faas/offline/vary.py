@@ -11,33 +11,36 @@ from simulator.genes import Value, Weakness, mean, ratio, worst_first
 
 step, with_values = GENES.step, GENES.with_values
 
-SHAKEN = 5
+SHAKEN = 4
 """How many genes of a seed's corner a sample changes."""
 
 SEEDS: tuple[Mapping[str, Value], ...] = (
     {"keep": "break_even"},
-    {"keep": "cheapest", "worth": "by_tenant"},
-    {"keep": "fixed", "seconds": 120.0, "placement": "packed", "prefetch": "at_once"},
-    {"keep": "window", "lead_seconds": 1.0, "wait_share": 0.5},
+    {"keep": "cheapest", "worth": "by_tenant", "ahead": True},
+    {"keep": "fixed", "seconds": 120.0, "placement": "packed", "prefetch": True},
+    {"keep": "cheapest", "rare_seconds": 600.0, "turn": "worth", "reserve": 0.1},
     {"keep": "greedy_dual", "evict": "least_value", "placement": "home", "turn": "light"},
-    {"keep": "break_even", "worth": "by_tenant", "wait_share": 1.0, "turn": "fair"},
+    {
+        "keep": "break_even",
+        "worth": "by_tenant",
+        "wait_share": 1.0,
+        "turn": "fair",
+        "evict": "tenant_share",
+    },
 )
 """Corners of the space to start from, far from one another."""
 
 NEAREST: Mapping[str, Mapping[str, Value]] = {
-    "keep-alive-10min": {"keep": "fixed", "seconds": 600.0, "bind": True, "placement": "first"},
-    "no-keep-alive": {"keep": "fixed", "seconds": 5.0, "bind": True, "placement": "first"},
-    "break-even": {"keep": "break_even", "bind": True, "placement": "first"},
-    "hybrid-histogram": {
-        "keep": "window", "tail": 0.99, "lead_seconds": 0.0, "bind": True, "placement": "first",
-    },
-    "lru": {"keep": "greedy_dual", "bind": True, "placement": "first"},
-    "greedy-dual": {"keep": "greedy_dual", "evict": "least_value", "bind": True},
-    "hash-affinity": {"keep": "fixed", "seconds": 600.0, "bind": True, "placement": "home"},
-    "least-loaded": {"keep": "break_even", "bind": True, "affinity": 0.0},
-    "package-aware": {"keep": "break_even", "bind": True, "affinity": 3.0},
-    "fair-share": {"keep": "break_even", "bind": True, "turn": "fair"},
-}  # fmt: skip
+    "keep-alive-10min": {"keep": "fixed", "seconds": 600.0, "placement": "packed"},
+    "no-keep-alive": {"keep": "fixed", "seconds": 10.0, "placement": "packed"},
+    "break-even": {"keep": "break_even", "placement": "packed"},
+    "hybrid-histogram": {"keep": "cheapest", "ahead": True, "placement": "packed"},
+    "lru": {"keep": "greedy_dual", "placement": "packed"},
+    "greedy-dual": {"keep": "greedy_dual", "evict": "least_value", "placement": "packed"},
+    "hash-affinity": {"keep": "fixed", "seconds": 600.0, "placement": "home"},
+    "package-aware": {"keep": "break_even"},
+    "fair-share": {"keep": "break_even", "turn": "fair", "evict": "tenant_share"},
+}
 """Library policies that the space holds something like, so that they may have descendants."""
 
 
@@ -94,7 +97,7 @@ def _kept_longer(genome: Genome, rungs: int) -> list[Genome]:
     """Return the genome with keep-alives longer (or shorter) by so many rungs, rule by rule."""
     names = {
         "fixed": ("seconds",),
-        "window": ("tail", "seconds"),
+        "cheapest": ("factor", "least_share", "seconds"),
         "greedy_dual": (),
     }.get(genome.keep, ("factor", "seconds"))
     return [step(genome, name, rungs) for name in names]
@@ -110,12 +113,11 @@ def _memory_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
         # Idle memory costs more than the delays that it saves.
         changes = _with_each(genome, {"keep": "cheapest"}, {"keep": "break_even"})
         changes += _kept_longer(genome, -1)
-        changes += _with_each(genome, {"rare": "drop"}, {"worth": "by_tenant"})
+        changes += _with_each(genome, {"rare_seconds": 600.0}, {"worth": "by_tenant"})
         changes.append(step(genome, "wait_share", 1))
         found.append((measured.memory_part / 0.5, changes))
     if measured.unused > 0.1:
-        changes = [step(genome, name, -1) for name in ("spares", "lead_seconds")]
-        changes += [step(genome, "wait_share", 1), with_values(genome, {"bind": True})]
+        changes = [step(genome, "wait_share", 1), with_values(genome, {"ahead": False})]
         found.append((measured.unused / 0.1, changes))
     return found
 
@@ -125,16 +127,15 @@ def _cold_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
     if measured.memory_part < 0.5 and measured.cold_share > 0.02:
         # Delays cost more than the memory that would save them.
         changes = [*_kept_longer(genome, 1), *_kept_longer(genome, 2)]
-        changes += _with_each(genome, {"bind": False}, {"worth": "by_tenant"}, {"rare": "hold"})
-        changes += _with_each(genome, {"keep": "cheapest"}, {"lead_seconds": 1.0})
-        changes += [step(genome, name, 1) for name in ("spares", "wait_share")]
+        changes += _with_each(genome, {"worth": "by_tenant"}, {"rare_seconds": 0.0})
+        changes += _with_each(genome, {"keep": "cheapest"}, {"ahead": True})
+        changes.append(step(genome, "wait_share", 1))
         found.append((0.5 / max(measured.memory_part, 0.05), changes))
     if measured.pulling > 0.1:
-        changes = _with_each(genome, {"prefetch": "at_once"}, {"prefetch": "one_by_one"})
-        changes += _with_each(genome, {"placement": "home"})
-        found.append((measured.pulling / 0.1, [*changes, step(genome, "affinity", 1)]))
+        changes = _with_each(genome, {"prefetch": True}, {"placement": "home"})
+        found.append((measured.pulling / 0.1, changes))
     if measured.evicted > 0.3:
-        changes = _with_each(genome, {"evict": "least_value"}, {"placement": "packed"})
+        changes = _with_each(genome, {"evict": "least_value"}, {"evict": "tenant_share"})
         changes += _kept_longer(genome, -1)
         found.append((measured.evicted / 0.3, changes))
     return found
