@@ -14,13 +14,15 @@ import click
 
 from flows.cli.errors import BAD_INPUT, say
 from flows.cli.options import FILE, FOLDER, complete_experiments
-from flows.cli.terminal import print_exactly, print_line, print_table, screen_width
+from flows.cli.terminal import print_exactly, print_line, print_prose, print_table, screen_width
 from flows.errors import UserError
 from flows.home import home_folder, journal_folder
 
 if TYPE_CHECKING:
     from flows.history.check import CheckReport
     from flows.history.store import Found, IngestReport, Table
+    from sandbox.outcome import Evaluation
+    from simulator.domain_spec import DomainSpec
 
 PARTS = click.Choice(["source", "diff", "figures", "prompt", "reply"])
 
@@ -242,8 +244,8 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
         *_head(known["attempt"], known["reference"]),
         *(f"verdict: {each}" for each in known["tests"]),
     ):
-        print_line(line)
-    _print_figures("", known["evaluations"])
+        print_prose(line)
+    _print_figures("", known)
     for title in ("source", "diff", "prompt", "reply"):
         text = _part(title, known)
         if text.strip():
@@ -337,6 +339,7 @@ _TESTS = """
 SELECT message FROM events WHERE experiment_id = ? AND iteration = ? AND slot = ? AND kind = 'test'
 ORDER BY sequence
 """
+_OBJECTIVE = "SELECT objective FROM experiments WHERE experiment_id = ?"
 _REFERENCE = """
 SELECT baseline_policy AS policy FROM scenarios WHERE experiment_id = ? ORDER BY scenario LIMIT 1
 """
@@ -376,9 +379,14 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     place = [found.experiment_id, found.iteration, found.slot]
     attempt = _dicts(home, _ATTEMPT, place)[0]
     prompts = _dicts(home, _PROMPT, [attempt["prompt_sha256"]])
+    rows = _dicts(home, _TRIES, place)
+    spec = _spec(rows[0]["domain"]) if rows else None
+    tries = [(each, _evaluation(each)) for each in rows]
+    [objective] = [row["objective"] for row in _dicts(home, _OBJECTIVE, place[:1])] or [None]
     return {
         "attempt": attempt,
-        "evaluations": [_tried(each) for each in _dicts(home, _TRIES, place)],
+        "evaluations": [_tried(row, tried, spec) for row, tried in tries],
+        "figures": _over_splits(tries, spec, objective) if spec is not None else [],
         "reference": next((row["policy"] for row in _dicts(home, _REFERENCE, place[:1])), None),
         "tests": [row["message"] for row in _dicts(home, _TESTS, place)],
         "parents": [
@@ -391,29 +399,70 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     }
 
 
-def _tried(row: dict[str, Any]) -> dict[str, Any]:
-    """Return an evaluation with the figures that its domain shows in small tables, by their labels.
-
-    A domain that is not installed here shows none.
-    """
-    from flows.judging.objectives import metric_text
-    from sandbox.outcome import Evaluation, Outcome
+def _spec(domain: str | None) -> DomainSpec | None:
+    """Return what a domain says of its figures; None where it is not installed here."""
     from simulator.domain import DEFAULT, find_domain
     from simulator.errors import InputError
 
-    kept = {name: value for name, value in row.items() if name not in ("stats", "metrics")}
     try:
-        spec = find_domain(row["domain"] or DEFAULT).spec
+        return find_domain(domain or DEFAULT).spec
     except InputError:
-        return kept | {"figures": {}}
-    evaluation = Evaluation(
+        return None
+
+
+def _evaluation(row: dict[str, Any]) -> Evaluation:
+    from sandbox.outcome import Evaluation, Outcome
+
+    return Evaluation(
         scenario=row["scenario"],
         outcome=Outcome(row["outcome"]),
         stats=json.loads(row["stats"] or "null"),
         metrics=json.loads(row["metrics"] or "null"),
     )
-    shown = {each.brief: metric_text(each, [evaluation]) for each in spec.brief()}
-    return kept | {"figures": shown}
+
+
+def _tried(row: dict[str, Any], tried: Evaluation, spec: DomainSpec | None) -> dict[str, Any]:
+    """Return an evaluation with the figures that its domain shows in small tables, by their labels.
+
+    A domain that is not installed here shows none.
+    """
+    from flows.judging.objectives import metric_text
+
+    kept = {name: value for name, value in row.items() if name not in ("stats", "metrics")}
+    brief = spec.brief() if spec is not None else []
+    return kept | {"figures": {each.brief: metric_text(each, [tried]) for each in brief}}
+
+
+def _over_splits(
+    tries: Sequence[tuple[dict[str, Any], Evaluation]], spec: DomainSpec, objective: str | None
+) -> list[dict[str, Any]]:
+    """Return the domain's metrics over the scenarios of each split, as texts.
+
+    Where the policy failed on one of them there is none: one over the rest would flatter it.
+    """
+    from flows.judging.objectives import metric_text
+
+    guards = {path for each in spec.objectives if each.name == objective for path in each.guards}
+    scored: dict[str, list[Evaluation]] = {}
+    for row, tried in tries:
+        if row["purpose"] == "score":
+            scored.setdefault(row["split"], []).append(tried)
+    whole = {
+        split: found
+        for split, found in scored.items()
+        if all(each.metrics is not None for each in found)
+    }
+    figures: list[dict[str, Any]] = [
+        {
+            "figure": each.label,
+            "key": each.key,
+            "over": each.over,
+            "guard": each.key in guards,
+            "splits": {split: metric_text(each, whole.get(split, [])) for split in scored},
+        }
+        for each in spec.metrics
+    ]
+    return [each for each in figures if any(each["splits"].values())]
 
 
 def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
@@ -451,7 +500,7 @@ def _print_only(part: str, known: dict[str, Any]) -> None:
     text = _part(part, known)
     if part == "figures" and known["evaluations"]:
         title = f"figures of {place}: {known['attempt']['title']}"
-        _print_figures(title, known["evaluations"])
+        _print_figures(title, known)
     elif text.strip():
         bare = part == "source" and not sys.stdout.isatty()
         (print_exactly if bare else print_line)(text.rstrip("\n"))
@@ -459,7 +508,8 @@ def _print_only(part: str, known: dict[str, Any]) -> None:
         say(f"assay: {place} has no {part}")
 
 
-def _print_figures(title: str, tries: Sequence[dict[str, Any]]) -> None:
+def _print_figures(title: str, known: dict[str, Any]) -> None:
+    tries: list[dict[str, Any]] = known["evaluations"]
     if tries:
         labels = list(tries[0]["figures"])
         headers = ("split", "scenario", "try", "outcome", "score", "cost", *labels)
@@ -467,6 +517,16 @@ def _print_figures(title: str, tries: Sequence[dict[str, Any]]) -> None:
     for each in tries:
         if each["problem"]:
             print_line(f"{each['scenario']}: {each['problem']}")
+    figures: list[dict[str, Any]] = known["figures"]
+    if figures:
+        rows = [(_titled(each), *each["splits"].values()) for each in figures]
+        print_table("", ("over the scenarios", *figures[0]["splits"]), rows)
+
+
+def _titled(figure: dict[str, Any]) -> str:
+    over = "" if figure["over"] == "mean" else f", {figure['over']}"
+    guard = " (guard)" if figure["guard"] else ""
+    return f"{figure['figure']}{over}{guard}"
 
 
 def _cells(each: dict[str, Any]) -> tuple[str, ...]:

@@ -44,7 +44,10 @@ def print_table(
     rows: Sequence[Sequence[str]],
     expendable: Sequence[str] = (),
 ) -> None:
-    """Print a table, columns of numbers to the right and whole, without what does not fit."""
+    """Print a table, columns of numbers to the right and whole, without what does not fit.
+
+    On a narrow screen, long headers are folded before names and other texts are.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -59,10 +62,12 @@ def print_table(
         if _least_width(columns) > screen_width():
             del columns[header]
     fits = _least_width(columns) <= screen_width()
+    shown = _folded_headers(columns) if fits else dict(zip(columns, columns, strict=True))
     for header, cells in columns.items():
         justify: Literal["left", "right"] = "right" if _numbers(cells) else "left"
         whole = fits and (_numbers(cells) or _names(cells))
-        table.add_column(Text(for_log(header)), justify=justify, overflow="fold", no_wrap=whole)
+        head = Text("\n").join(Text(for_log(line)) for line in shown[header].split("\n"))
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, row))
     console().print(table)
@@ -93,13 +98,34 @@ def console() -> "Console":
 
 
 def _least_width(columns: Mapping[str, Sequence[str]]) -> int:
-    """Return how wide a table is at least, with whole numbers and folded text."""
-    total = 0
-    for header, cells in columns.items():
-        natural = max(map(len, (header, *cells)))
-        whole = _numbers(cells) or _names(cells)
-        total += GAP + (natural if whole else min(FOLDED_WIDTH, natural))
-    return total
+    """Return how wide a table is at least, with whole numbers, folded headers and folded text."""
+    return sum(GAP + _least(header, cells) for header, cells in columns.items())
+
+
+def _least(header: str, cells: Sequence[str]) -> int:
+    natural = max(map(len, (*header.split(), *cells)), default=0)
+    whole = _numbers(cells) or _names(cells)
+    return natural if whole else min(FOLDED_WIDTH, natural)
+
+
+def _folded_headers(columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the headers, those that make the table too wide folded between words.
+
+    Text that has room enough when it is folded goes first: it can be narrow.
+    """
+    shown = {header: header for header in columns}
+
+    def width() -> int:
+        return sum(
+            GAP + max(_least(header, cells), *map(len, shown[header].split("\n")))
+            for header, cells in columns.items()
+        )
+
+    for header in sorted(columns, key=lambda each: _least(each, columns[each]) - len(each)):
+        if width() <= screen_width():
+            break
+        shown[header] = fill(header, _least(header, columns[header]), break_long_words=False)
+    return shown
 
 
 def _numbers(cells: Sequence[str]) -> bool:

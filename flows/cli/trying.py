@@ -297,6 +297,7 @@ def _print_trial(text: PolicyText, trial: Trial, verdict: Verdict, spec: DomainS
                 *(each.brief for each in spec.brief()),
             ),
             [_scenario_cells(each, spec) for each in verdict.judged],
+            [each.brief for each in spec.brief()],
         )
     for line in _problem_lines(trial, verdict, spec.unit_of_step):
         print_line(line)
@@ -396,6 +397,7 @@ def _row_json(row: ComparisonRow) -> dict[str, Any]:
         "against_first": _interval_json(row.against_first),
         "against_baseline": _interval_json(row.against_baseline),
         "scores": dict(row.scores),
+        "guards": {metric.key: _interval_json(change) for metric, change in row.guards},
     }
 
 
@@ -440,7 +442,27 @@ def _print_comparison(comparison: Comparison, title: str, spec: DomainSpec) -> N
     for row in comparison.rows:
         if row.against_first is not None and len(comparison.rows) > 2:
             _print_wrapped(f"{row.label} against {comparison.first}: {row.against_first.words()}")
+    for line in _guard_lines(comparison):
+        _print_wrapped(line)
     _print_wrapped(comparison.verdict)
+
+
+def _guard_lines(comparison: Comparison) -> list[str]:
+    """Say which guarded figures are certainly worse than those of the first."""
+    from flows.judging.guards import certain_loss
+
+    checked = dict.fromkeys(metric.label for row in comparison.rows for metric, _ in row.guards)
+    if not checked:
+        return []
+    worse = [
+        f"guard: {row.label} against {comparison.first}: {metric.label} {change.words()}; a search "
+        "refuses such a candidate"
+        for row in comparison.rows
+        for metric, change in row.guards
+        if certain_loss(change)
+    ]
+    none = f"guards: nothing is significantly worse than with {comparison.first}: "
+    return worse or [none + "; ".join(checked)]
 
 
 def _print_wrapped(text: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flows.judging.guards import guard_ratios, guarded_figures
 from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
 from flows.judging.objectives import Reference
 from flows.judging.scoring import Scale, Verdict, judge
@@ -12,7 +13,7 @@ from flows.trials import Evaluator, side_by_side
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload
 from simulator.domain import Domain, Scenario
-from simulator.domain_spec import DomainSpec
+from simulator.domain_spec import DomainSpec, Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,9 @@ class ComparisonRow:
     """None for the first itself, and where one of the two does not rank."""
     against_baseline: Interval | None
     """None for the best baseline itself, and where one of the two does not rank."""
+    guards: tuple[tuple[Metric, Interval], ...] = ()
+    """How the figures that guard the objective differ from those of the first; a search refuses a
+    candidate where one is certainly worse. Empty where one of the two failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +121,8 @@ def compare_trials(
     ranked = sorted(verdicts, key=lambda each: _rank(each[1]))
     first = verdicts[0]
     best = next((each for each in ranked if each[0].baseline and _usable(each[1])), None)
-    rows = tuple(_row(each, first, best, measure) for each in ranked)
+    guarded = spec.guarded(spec.objective(measure.objective))
+    rows = tuple(_row(each, first, best, measure, guarded) for each in ranked)
     return Comparison(
         rows=rows,
         first=first[0].label,
@@ -139,7 +144,13 @@ def _usable(verdict: Verdict) -> bool:
     return verdict.score is not None and verdict.outcome is Outcome.OK
 
 
-def _row(own: _Judged, first: _Judged, best: _Judged | None, measure: Measure) -> ComparisonRow:
+def _row(
+    own: _Judged,
+    first: _Judged,
+    best: _Judged | None,
+    measure: Measure,
+    guarded: Sequence[Metric],
+) -> ComparisonRow:
     contender, verdict = own
     problem = verdict.problem
     return ComparisonRow(
@@ -154,6 +165,18 @@ def _row(own: _Judged, first: _Judged, best: _Judged | None, measure: Measure) -
         evaluations=tuple(each.evaluation for each in verdict.judged),
         against_first=_interval(own, first, measure),
         against_baseline=_interval(own, best, measure),
+        guards=_guards(own, first, measure, guarded),
+    )
+
+
+def _guards(
+    own: _Judged, first: _Judged, measure: Measure, guarded: Sequence[Metric]
+) -> tuple[tuple[Metric, Interval], ...]:
+    if own is first or not (_usable(own[1]) and _usable(first[1])):
+        return ()
+    mine, theirs = (guarded_figures(each[1].evaluations, guarded) for each in (own, first))
+    return tuple(
+        (metric, _interval_of(guard_ratios(metric, mine, theirs), measure)) for metric in guarded
     )
 
 
@@ -164,7 +187,10 @@ def _interval(own: _Judged, other: _Judged | None, measure: Measure) -> Interval
 
 
 def _paired(own: Mapping[str, float], other: Mapping[str, float], measure: Measure) -> Interval:
-    ratios = [own[scenario] / other[scenario] for scenario in own]
+    return _interval_of([own[scenario] / other[scenario] for scenario in own], measure)
+
+
+def _interval_of(ratios: Sequence[float], measure: Measure) -> Interval:
     return paired_interval(
         ratios, level=measure.level, resamples=measure.resamples, seed=measure.seed
     )

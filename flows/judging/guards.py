@@ -171,6 +171,21 @@ def guarded_figures(
     }
 
 
+def guard_ratios(
+    guarded: Metric,
+    own: Mapping[str, Mapping[str, float]],
+    other: Mapping[str, Mapping[str, float]],
+) -> list[float]:
+    """Return how many times as good a guarded figure is as another policy's, by scenario."""
+    mine, theirs = own[guarded.key], other[guarded.key]
+    return _ratios(theirs, mine) if guarded.better == "less" else _ratios(mine, theirs)
+
+
+def certain_loss(interval: Interval) -> bool:
+    """Whether a guarded figure is worse beyond doubt; of one scenario the figure itself decides."""
+    return interval.mean < 0.0 if interval.scenarios == 1 else interval.high < 0.0
+
+
 def gap_interval(own: Figures, anchor: Figures, rules: Rules) -> Interval:
     """Return how far the gain over the anchor on train is above that on validation."""
     return unpaired_interval(
@@ -212,10 +227,8 @@ def _stand(
     if not _certain_gain(interval):
         return REFUSED, "interval", f"{against}; {_no_better(interval)}"
     for guarded in rules.guarded:
-        mine, theirs = own.guarded[guarded.key], best.guarded[guarded.key]
-        less = guarded.better == "less"
-        change = _interval(_ratios(theirs, mine) if less else _ratios(mine, theirs), rules)
-        if _certain_loss(change):
+        change = _interval(guard_ratios(guarded, own.guarded, best.guarded), rules)
+        if certain_loss(change):
             words = f"gamed: by {rules.objective}, {against}; but {guarded.label} {change.words()}"
             return REFUSED, "gamed", words
     return PROMOTED, "interval", against
@@ -255,10 +268,6 @@ def _no_better(interval: Interval) -> str:
 def _certain_gain(interval: Interval) -> bool:
     """One scenario has no interval: there the figure itself decides, and a warning says so."""
     return interval.mean > 0.0 if interval.scenarios == 1 else interval.low > 0.0
-
-
-def _certain_loss(interval: Interval) -> bool:
-    return interval.mean < 0.0 if interval.scenarios == 1 else interval.high < 0.0
 
 
 def _interval(ratios: Sequence[float], rules: Rules) -> Interval:

@@ -114,8 +114,8 @@ def metric_text(metric: Metric, evaluations: Sequence[HasFigures]) -> str:
 
 
 def _short(value: float) -> str:
-    """Return a number as a table shows it: counts whole, the rest with four digits."""
-    return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+    """Return a number as tables show it: whole if it counts or is large, else in four digits."""
+    return f"{value:.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def with_unit(value: float, unit: str, form: str = "g") -> str:

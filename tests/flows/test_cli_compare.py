@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.command import NO_ENGINE, assay
 from tests.support.in_process import command
-from tests.support.small_suite import write_suite
+from tests.support.small_suite import write_faas_suite, write_suite
 
 BROKEN = """@register_scheduler_init(key="broken")
 def init(s):
@@ -111,3 +111,16 @@ def test_without_an_engine_nothing_is_compared(tmp_path: Path, suite: Path) -> N
 
     assert done.returncode == 4
     assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_a_figure_that_guards_the_objective_and_is_worse_is_told_of(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = ("--suite", write_faas_suite(tmp_path), "--domain", "faas", "--cell", "process")
+    worse = command(capsys, "compare", "lru", "no-keep-alive", *suite)
+    better = command(capsys, "compare", "no-keep-alive", "lru", *suite)
+
+    assert "guard: no-keep-alive against lru: slowdown of the worst tenant " in worse.out
+    assert "a search refuses such a candidate" in " ".join(worse.out.split())
+    assert "guards: nothing is significantly worse than with no-keep-alive: " in better.out

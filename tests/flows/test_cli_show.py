@@ -147,6 +147,31 @@ def test_figures_alone_say_whose_and_what_they_are(
     assert "3/8" in row
 
 
+def test_figures_come_over_the_scenarios_of_each_split_and_guards_are_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = json.loads(command(capsys, "show", "2/0", "--json").out)["figures"]
+    shown = command(capsys, "show", "2/0", "--only", "figures").out
+
+    assert figures == [
+        {
+            "figure": "pipelines completed",
+            "key": "pipelines_completed",
+            "over": "sum",
+            "guard": False,
+            "splits": {"train": "3/8"},
+        },
+        {
+            "figure": "pipelines arrived",
+            "key": "pipelines_arrived",
+            "over": "sum",
+            "guard": False,
+            "splits": {"train": "8"},
+        },
+    ]
+    assert "pipelines completed, sum" in shown
+
+
 @pytest.mark.parametrize("only", ["source", "diff", "figures", "prompt", "reply"])
 def test_a_part_that_is_not_there_is_told_of(
     home: Path, capsys: pytest.CaptureFixture[str], only: str

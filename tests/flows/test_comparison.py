@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flows.judging.comparison import Comparison, Measure, compare, compare_trials
+from flows.judging.guards import certain_loss
 from flows.policies import Contender, PolicyText
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from tests.support.search_fakes import (
@@ -199,3 +200,20 @@ def test_a_problem_without_a_line_has_none() -> None:
     found = compared((contender("slow"), trial("slow", failed)), tried("a", 50, 50, 50, 50))
 
     assert found.rows[1].problem_line is None
+
+
+def test_guarded_figures_are_compared_with_those_of_the_first_by_their_better_direction() -> None:
+    """Every figure of goodput is missing, so all scores are 1; its guard is the latency."""
+    found = compared(
+        tried("a", 50, 50, 50, 50),
+        tried("slow", 100, 100, 80, 80),
+        tried("half", 10, None, 10, 10),
+        objective="goodput",
+    )
+
+    guards = {row.label: row.guards for row in found.rows}
+    ((metric, change),) = guards["slow"]
+    assert metric.key == "weighted_latency_seconds"
+    assert change.percent[1] == pytest.approx(100 * (0.3125**0.5 - 1))
+    assert certain_loss(change)
+    assert guards["a"] == guards["half"] == ()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simulator.domains.faas.cell import open_scenario
 from simulator.domains.pipelines.generate import generate_workload
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.tracefile import write_trace
@@ -20,6 +21,43 @@ PARAMS: dict[str, Any] = {
     "num_operators": 3,
     "multi_operator_containers": False,
 }
+
+FAAS = """\
+duration_seconds = 600
+seed = {seed}
+
+[packages]
+python = 100
+
+[[images]]
+name = "py"
+packages = ["python"]
+
+[[nodes]]
+name = "n"
+memory_mb = 1024
+count = 2
+
+[[tenants]]
+name = "a"
+
+[[tenants]]
+name = "b"
+
+[[functions]]
+name = "a/web"
+tenant = "a"
+image = "py"
+memory_mb = 512
+
+[[functions]]
+name = "b/job"
+tenant = "b"
+memory_mb = 1024
+
+[[traffic]]
+per_second = 0.1
+"""
 
 
 def write_suite(
@@ -45,6 +83,21 @@ def write_suite(
     path = folder / "small.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def write_faas_suite(folder: Path) -> Path:
+    """Return the path of a suite of functions as a service: ten minutes in each split."""
+    text = 'name = "small"\ndescription = "short scenarios"\ndomain = "faas"\n'
+    for seed, split in enumerate(("train", "validation", "test"), start=1):
+        path = folder / f"{split}.toml"
+        path.write_text(FAAS.format(seed=seed), encoding="utf-8")
+        text += (
+            f'[[scenarios]]\nname = "small-{seed}"\nfamily = "small"\nsplit = "{split}"\n'
+            f'scenario = "{path.name}"\nsha256 = "{open_scenario(path).sha256}"\n'
+        )
+    suite = folder / "small.toml"
+    suite.write_text(text, encoding="utf-8")
+    return suite
 
 
 def _toml(value: object) -> str:
