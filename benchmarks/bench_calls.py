@@ -49,11 +49,12 @@ Decide = Callable[[Observation, Callable[[int], MemoryReading]], Decision]
 
 def main() -> None:
     """Print the table."""
-    contract = preload(PIPELINES)
+    contracts = preload(PIPELINES)
+    (contract,) = contracts
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as in a cell, where both share one
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the channel watches it for a caller that leaves
     seal = Seal(isolation=ONE_UID, memory_bytes=MEMORY_MB << 20, cpu_seconds=600, clocks=None)
-    members = fork_workers(Notes(LENGTH.pack(len(SIZES_KB))), seal, contract)
+    members = fork_workers(Notes(LENGTH.pack(len(SIZES_KB))), seal, contracts)
     print(f"one call of a policy that does nothing, CPU microseconds ({CALLS} calls each)")
     print("  change   in process                  in a sealed process             more")
     for size_kb, member in zip(SIZES_KB, members, strict=True):

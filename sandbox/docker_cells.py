@@ -89,6 +89,7 @@ class Cell:
         workers: int,
         *,
         timeout_seconds: float,
+        per_scenario: int = 1,
         release: Callable[[bool], None],
     ) -> None:
         """Create, attach to and start the container; remove it if any of these fails."""
@@ -103,7 +104,7 @@ class Cell:
             daemon.create(name, options)
             self._stream = daemon.attach(name)
             daemon.start(name)
-            self._send(LENGTH.pack(workers), time.monotonic() + timeout_seconds)
+            self._send(LENGTH.pack(workers * per_scenario), time.monotonic() + timeout_seconds)
             daemon.drop_idle_connections()
         except BaseException:
             self._remove_failed_start()
@@ -208,7 +209,10 @@ class DockerCells:
     ) -> None:
         self._limits = limits
         self._isolation = isolation
-        self._domain = folder_in_image(domain or find_domain())
+        domain = domain or find_domain()
+        self._domain = folder_in_image(domain)
+        self._role = domain.role
+        self._per_scenario = domain.workers
         self._image_name = image or image_tag(domain=domain)
         self._runtime = runtime
         self._local = threading.local()
@@ -248,13 +252,15 @@ class DockerCells:
             self._begun.add(name)
         options = container_options(
             image_id=self._image_id,
-            workers=workers,
+            workers=workers * self._per_scenario,
+            per_scenario=self._per_scenario,
             isolation=self._isolation,
             domain=self._domain,
+            role=self._role,
             limits=self._limits,
             seccomp=self._seccomp,
             cpu=cpu if self._pinned else None,
-            labels=labels_for(self._limits.lifetime_seconds(workers)),
+            labels=labels_for(self._limits.lifetime_seconds(workers, self._per_scenario)),
             runtime=self._runtime,
         )
         return Cell(
@@ -263,6 +269,7 @@ class DockerCells:
             options,
             workers,
             timeout_seconds=self._limits.start_seconds,
+            per_scenario=self._per_scenario,
             release=self._released(name),
         )
 

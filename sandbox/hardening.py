@@ -13,6 +13,7 @@ from typing import Any
 from sandbox.limits import Limits
 from simulator.cell.kernel import ADDR_NO_RANDOMIZE
 from simulator.cell.seal import SPLIT, TRUSTED_UID
+from simulator.domain import POLICIES
 
 LABEL = "assay"
 LABEL_VALUE = "cell"
@@ -79,6 +80,7 @@ def container_options(
     *,
     image_id: str,
     workers: int,
+    per_scenario: int = 1,
     isolation: str,
     domain: str,
     limits: Limits,
@@ -86,12 +88,13 @@ def container_options(
     cpu: int | None,
     labels: Mapping[str, str],
     runtime: str | None = None,
+    role: str = POLICIES,
 ) -> dict[str, Any]:
     """Return the body of the engine API's request that creates a cell's container."""
     return {
         "Image": image_id,
         "Entrypoint": list(ENTRYPOINT),
-        "Cmd": trusted_arguments(isolation, limits, domain),
+        "Cmd": trusted_arguments(isolation, limits, domain, role),
         "User": "0:0" if isolation == SPLIT else f"{TRUSTED_UID}:{TRUSTED_UID}",
         "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
         "WorkingDir": "/",
@@ -105,19 +108,22 @@ def container_options(
         "StdinOnce": True,  # the engine closes stdin when the caller is gone
         "Tty": False,
         "StopSignal": "SIGKILL",  # so that an engine that shuts down does not wait for it
-        "HostConfig": _host_options(workers, isolation, limits, seccomp, cpu, runtime),
+        "HostConfig": _host_options(
+            workers, per_scenario, isolation, limits, seccomp, cpu, runtime
+        ),
     }
 
 
 def _host_options(
     workers: int,
+    per_scenario: int,
     isolation: str,
     limits: Limits,
     seccomp: Mapping[str, Any],
     cpu: int | None,
     runtime: str | None,
 ) -> dict[str, Any]:
-    memory = limits.container_memory_bytes
+    memory = limits.container_memory_bytes(per_scenario)
     options: dict[str, Any] = {
         "NetworkMode": "none",
         "ReadonlyRootfs": True,
@@ -153,10 +159,13 @@ def _ulimits(workers: int) -> list[dict[str, Any]]:
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 
-def trusted_arguments(isolation: str, limits: Limits, domain: str) -> list[str]:
+def trusted_arguments(
+    isolation: str, limits: Limits, domain: str, role: str = POLICIES
+) -> list[str]:
     """Return the arguments of the trusted process, the same in both kinds of cell."""
     given = {
         "--domain": domain,
+        "--role": role,
         "--isolation": isolation,
         "--memory-mb": limits.memory_mb,
         "--cpu-seconds": limits.whole_cpu_seconds,

@@ -57,14 +57,19 @@ def extra_files(domain: Domain | None) -> Iterator[tuple[str, Path]]:
     """Yield the files of a domain that is not shipped, as (name in the build context, path)."""
     if domain is not None and not domain.is_shipped:
         for name, path in domain_files(domain.root):
-            yield f"{DOMAINS}/{domain.name}/{name}", path
+            yield f"{DOMAINS}/{_home_of(domain)}/{name}", path
 
 
 def folder_in_image(domain: Domain) -> str:
     """Return the folder of a domain in the image that is built for it."""
     if domain.is_shipped:
         return f"{HOME_IN_IMAGE}/simulator/domains/{domain.root.name}"
-    return f"{HOME_IN_IMAGE}/{DOMAINS}/{domain.name}"
+    return f"{HOME_IN_IMAGE}/{DOMAINS}/{_home_of(domain)}"
+
+
+def _home_of(domain: Domain) -> str:
+    """Return the name of a domain's folder in an image, the same in all of its roles."""
+    return Domain(domain.root).name
 
 
 def recipe_files(root: Path) -> Iterator[tuple[str, Path]]:

@@ -63,16 +63,20 @@ class Limits(BaseModel):
         """The policy's CPU limit, rounded up to whole seconds for the kernel."""
         return math.ceil(self.policy_cpu_seconds)
 
-    @property
-    def container_memory_bytes(self) -> int:
-        """The memory limit of the whole container."""
-        return (self.memory_mb + self.trusted_memory_mb) * MB
+    def container_memory_bytes(self, per_scenario: int = 1) -> int:
+        """The memory limit of the whole container, in which so many workers run at a time."""
+        return (per_scenario * self.memory_mb + self.trusted_memory_mb) * MB
 
-    def job_seconds(self, scenarios: int) -> float:
-        """How long the host waits for a report on ``scenarios`` scenarios."""
-        wall = min(scenarios * self.wall_seconds, self.candidate_wall_seconds)
+    def job_seconds(self, scenarios: int, per_scenario: int = 1) -> float:
+        """How long the host waits for a report on ``scenarios`` scenarios.
+
+        Each of the workers of a scenario has the limits to itself.
+        """
+        wall = per_scenario * min(scenarios * self.wall_seconds, self.candidate_wall_seconds)
         return wall + scenarios * self.scenario_grace_seconds + self.start_seconds
 
-    def lifetime_seconds(self, scenarios: int) -> float:
+    def lifetime_seconds(self, scenarios: int, per_scenario: int = 1) -> float:
         """The longest time between a cell's creation and its removal."""
-        return self.idle_seconds + self.job_seconds(scenarios) + 2 * self.start_seconds
+        return (
+            self.idle_seconds + self.job_seconds(scenarios, per_scenario) + 2 * self.start_seconds
+        )

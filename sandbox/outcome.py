@@ -6,7 +6,10 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """How an evaluation ended. Everything except ``ok`` is the policy's failure, never ours."""
+    """How an evaluation ended: well, or with a failure of the policy; never with one of ours.
+
+    ``simulator_failed`` alone is neither.
+    """
 
     OK = "ok"
     MALFORMED = "malformed"
@@ -21,6 +24,8 @@ class Outcome(StrEnum):
     PROTOCOL_ERROR = "protocol_error"
     WORKER_DIED = "worker_died"
     NONDETERMINISTIC = "nondeterministic"
+    SIMULATOR_FAILED = "simulator_failed"
+    """The untrusted simulator of a sealed domain failed: no policy is charged for it."""
     NOT_TRIED = "not_tried"
     """The policy reached a time limit in an earlier scenario of the trial."""
 

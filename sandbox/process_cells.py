@@ -52,8 +52,10 @@ class ProcessCell:
         cpu: int,
         *,
         timeout_seconds: float,
+        per_scenario: int = 1,
     ) -> None:
         self.workers = workers
+        """The number of scenarios that it can run."""
         self._timeout_seconds = timeout_seconds
         self._started_at = time.monotonic()
         try:
@@ -68,7 +70,7 @@ class ProcessCell:
                     start_new_session=True,  # the terminal's Ctrl-C must reach the caller only
                 )
             with contextlib.suppress(BrokenPipeError):  # it ended early, and says why in its output
-                os.write(self._pipes()[0].fileno(), LENGTH.pack(workers))
+                os.write(self._pipes()[0].fileno(), LENGTH.pack(workers * per_scenario))
         except OSError as error:
             problem = f"an embedded cell could not be started ({error.strerror or error})"
             raise CellFailed(problem, "try again when the machine has room") from error
@@ -246,13 +248,16 @@ class ProcessCells:
         """Return a started cell for ``workers`` scenarios."""
         cpu = self._processors.take()
         walls = ["--walls", ",".join(self._walls), "--"]
-        trusted = trusted_arguments(self._isolation, self._limits, str(self._domain.root))
+        trusted = trusted_arguments(
+            self._isolation, self._limits, str(self._domain.root), self._domain.role
+        )
         return ProcessCell(
             _command([*walls, *trusted]),
             environment(),
             workers,
             cpu,
             timeout_seconds=self._limits.start_seconds,
+            per_scenario=self._domain.workers,
         )
 
     def protections(self) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sandbox.docker_cells import DockerCells
 from sandbox.errors import CellFailed
@@ -20,7 +20,7 @@ from sandbox.stock import Stock
 from sandbox.verdict import judge, not_tried
 from simulator.cell.frames import NONCE_BYTES, TIME_LIMITS, Job, pack_job
 from simulator.cell.seal import SEALED, SPLIT
-from simulator.domain import Domain, find_domain
+from simulator.domain import Domain, SealedHalf, find_domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,8 @@ class Sandbox:
     ) -> None:
         self.limits = limits or Limits()
         self.domain = domain or find_domain()
+        if self.domain.trust == "sealed":
+            cast(SealedHalf, self.domain.cell).require_certificate()
         self._cells = (
             _provider(cell, self.limits, self.domain, isolation, image, runtime)
             if isinstance(cell, str)
@@ -184,7 +186,7 @@ class Sandbox:
                 limits=self.limits.for_cell(),
             )
             count = len(scenarios)
-            deadline = time.monotonic() + self.limits.job_seconds(count)
+            deadline = time.monotonic() + self.limits.job_seconds(count, self.domain.workers)
             ended = cell.run(pack_job(job), deadline, self.limits.report_bytes * count)
             report, evaluations = judge(
                 ended,

@@ -13,6 +13,11 @@ The folder holds data and up to three modules that never meet in one process by 
 ``host.py``
     Optional, for the host: descriptions, diagnoses, an offline proposer's space.
 
+A *sealed* domain has ``contract.toml`` and ``laws.toml`` instead of the first three, and a
+simulator that nobody trusts; ``simulator.sealed`` is its contract, cell and host half. The same
+folder in the role ``bootstrap`` is the domain in which that simulator is searched:
+``simulator.bootstrap``.
+
 Beside them lie ``policies/*.py``, the library. The modules of a folder that is not shipped import
 each other relatively (``from .engine import ...``) and are always compiled from their source.
 """
@@ -40,6 +45,13 @@ SHIPPED = Path(__file__).resolve().parent / "domains"
 DEFAULT = "pipelines"
 ENTRY_POINTS = "assay.domains"
 SPEC_FILE = "domain.toml"
+SEALED_FILE = "contract.toml"
+BOOTSTRAP = "bootstrap"
+"""The role of a sealed domain's folder in which candidates are simulators."""
+POLICIES = "policies"
+ROLES = (POLICIES, BOOTSTRAP)
+ACCEPTED = re.compile(r"simulator(-\d)?\.py|certificate(-\d)?\.json")
+"""What a search for a simulator leaves behind in the folder; it is no part of that search."""
 MAX_POLICY_BYTES = 1 << 20
 MAX_DOMAIN_BYTES = 32 << 20
 """The largest folder that is taken for a domain; scenarios do not belong in it but in suites."""
@@ -133,6 +145,16 @@ class CellHalf(Protocol):
         """Run ``policy`` on a scenario; raise ``PolicyFailure`` if the policy fails."""
 
 
+class SealedHalf(CellHalf, Protocol):
+    """What the cell half of a sealed domain offers beside."""
+
+    def require_certificate(self) -> None:
+        """Raise ``InputError`` unless all simulators in the folder are certified."""
+
+    def sources(self, scenario: Any) -> list[str]:
+        """Return the sources of the workers of a scenario, the candidate's left out."""
+
+
 class Promises(Protocol):
     """What ``cell.py`` of a domain may offer beside, so that more of what it promises is tested."""
 
@@ -152,10 +174,29 @@ class Domain:
     """A domain by its folder. What is in it is read or imported when it is first asked for."""
 
     root: Path
+    role: str = POLICIES
 
     @cached_property
     def spec(self) -> DomainSpec:
+        if self.role == BOOTSTRAP:
+            return cast(DomainSpec, self._generic("bootstrap.domain_spec").domain_spec(self))
+        if self.is_sealed:
+            read = self._generic("sealed.spec").read_contract
+            return cast(DomainSpec, read(self.root / SEALED_FILE))
         return read_spec(self.root / SPEC_FILE)
+
+    @cached_property
+    def is_sealed(self) -> bool:
+        """Whether it is data and a simulator that nobody trusts."""
+        return (self.root / SEALED_FILE).is_file()
+
+    @property
+    def trust(self) -> str:
+        """Whose word a figure is: ``shipped`` (Assay's), ``local`` (the code in the folder), or
+        ``sealed`` (an untrusted simulator's, held to the laws of its contract)."""
+        if self.is_shipped:
+            return "shipped"
+        return "sealed" if self.is_sealed and self.role == POLICIES else "local"
 
     @property
     def name(self) -> str:
@@ -169,30 +210,62 @@ class Domain:
     @property
     def setting(self) -> str:
         """What a configuration says to have it: a name, or the path of its folder."""
+        if self.role == BOOTSTRAP:
+            return f"{BOOTSTRAP}:{self.root}"
         return self.root.name if self.is_shipped else str(self.root)
 
     @cached_property
     def sha256(self) -> str:
         """The hash of every file that reaches a cell; equal hashes mean the same domain."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(b"" if self.role == POLICIES else self.role.encode())
         for name, path in domain_files(self.root):
+            if self.role == BOOTSTRAP and ACCEPTED.fullmatch(name):
+                continue
             data = _bytes_of(path)
             digest.update(f"{name}\0{len(data)}\0".encode())
             digest.update(data)
         return digest.hexdigest()
 
-    @cached_property
+    @property
     def contract(self) -> Contract:
-        return cast(Contract, self._module("contract").CONTRACT)
+        """What it agrees with a candidate."""
+        return self.contracts[0]
+
+    @cached_property
+    def contracts(self) -> tuple[Contract, ...]:
+        """What it agrees with the sealed workers of one scenario, the candidate's first."""
+        if self.is_sealed:
+            spec = self._generic("sealed.spec").read_contract(self.root / SEALED_FILE)
+            simulator = self._generic("sealed.writer_side").simulator_contract(spec)
+            if self.role == BOOTSTRAP:
+                return (simulator,)
+            return (self._generic("sealed.policy_side").contract_of(spec), simulator)
+        return (cast(Contract, self._module("contract").CONTRACT),)
+
+    @property
+    def workers(self) -> int:
+        """How many sealed workers a scenario takes."""
+        return 2 if self.trust == "sealed" else 1
 
     @cached_property
     def cell(self) -> CellHalf:
+        if self.is_sealed:
+            module = f"{BOOTSTRAP if self.role == BOOTSTRAP else 'sealed'}.cell"
+            return cast(CellHalf, self._generic(module).cell_half(self))
         return cast(CellHalf, self._module("cell"))
 
     @cached_property
-    def host(self) -> ModuleType | None:
-        """The module of what is optional on the host, None where the domain has none."""
+    def host(self) -> Any:
+        """What is optional on the host, None where the domain has nothing of it."""
+        if self.is_sealed:
+            module = f"{BOOTSTRAP if self.role == BOOTSTRAP else 'sealed'}.host"
+            return self._generic(module).host_half(self)
         return self._module("host") if (self.root / "host.py").is_file() else None
+
+    @property
+    def policies(self) -> Path:
+        """The folder with the sources of its library."""
+        return self.root / ("simulators" if self.role == BOOTSTRAP else "policies")
 
     def hosted(self, name: str) -> Any:
         """Return what the host half offers under a name, None where the domain has no such thing.
@@ -203,7 +276,7 @@ class Domain:
 
     def policy_names(self) -> list[str]:
         """Return the names of the library's policies, as they register themselves."""
-        names = [path.stem for path in (self.root / "policies").glob("[!_]*.py")]
+        names = [path.stem for path in self.policies.glob("[!_]*.py")]
         return sorted(name.replace("_", "-") for name in names)
 
     def policy_source(self, name: str) -> str:
@@ -211,7 +284,7 @@ class Domain:
         known = self.policy_names()
         if name.replace("_", "-") not in known:
             raise InputError(f"unknown policy {show(name)}, expected one of {', '.join(known)}")
-        path = self.root / "policies" / f"{name.replace('-', '_')}.py"
+        path = self.policies / f"{name.replace('-', '_')}.py"
         return read_text(path, InputError, MAX_POLICY_BYTES)
 
     def text(self, name: str) -> str:
@@ -225,6 +298,10 @@ class Domain:
         if self.is_shipped:
             return f"simulator.domains.{self.root.name}"
         return f"assay_domain_{self.sha256[:12]}"
+
+    def _generic(self, name: str) -> ModuleType:
+        """Return our module that stands for what a sealed domain does not have."""
+        return importlib.import_module(f"simulator.{name}")
 
     def _module(self, name: str) -> ModuleType:
         path = self.root / f"{name}.py"
@@ -256,8 +333,14 @@ def find_domain(name: str | Path = DEFAULT) -> Domain:
     """Return a domain by its name, or by the path of its folder; nothing of it is imported.
 
     A name is that of a shipped domain, or that of an entry point of the group ``assay.domains``.
+    ``bootstrap:`` before it is the domain in which its simulator is searched.
     """
     text = str(name)
+    if text.startswith(f"{BOOTSTRAP}:"):
+        found = open_domain(Path(text.partition(":")[2]).expanduser())
+        if not found.is_sealed:
+            raise InputError(f"{found.root}: there is no {SEALED_FILE} in it, which {text} needs")
+        return Domain(found.root, BOOTSTRAP)
     if "/" in text or text in (".", ".."):
         return open_domain(Path(name).expanduser())
     shipped, installed_as = _shipped(), _installed()
@@ -305,11 +388,13 @@ def open_domain(folder: Path) -> Domain:
     """Return the domain in a folder; raise ``InputError`` where it is none."""
     try:
         root = folder.resolve()
-        found = (root / SPEC_FILE).is_file()
+        found = (root / SPEC_FILE).is_file() or (root / SEALED_FILE).is_file()
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{show(str(folder))}: cannot be read: {error}") from None
     if not found:
         raise InputError(f"{show(str(folder))}: there is no {SPEC_FILE} in it, so it is no domain")
+    if (root / SPEC_FILE).is_file() and (root / SEALED_FILE).is_file():
+        raise InputError(f"{root}: {SPEC_FILE} and {SEALED_FILE} are both in it, remove one")
     domain = Domain(root)
     if not domain.is_shipped:  # whatever is wrong with it is said now
         for _ in domain_files(root):

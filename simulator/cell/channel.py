@@ -60,6 +60,10 @@ class Budget:
         left = self.limits.candidate_cpu_seconds - self.cpu_seconds
         return min(self.limits.simulator_cpu_seconds, left)
 
+    def excuse(self, seconds: float) -> None:
+        """Leave wall time out of account that another worker took."""
+        self._wall_deadline += seconds
+
     def wall_limit_reached(self) -> PolicyFailure:
         """Return the failure of a policy that takes too long by the clock."""
         if time.monotonic() > self._wall_deadline:
@@ -123,6 +127,10 @@ class Channel:
         if self._prints_dropped:
             text += f"\n[... {self._prints_dropped} more bytes were dropped]"
         return text
+
+    def excuse(self, seconds: float) -> None:
+        """Leave wall time out of account that another worker took."""
+        self._wall_deadline += seconds
 
     def ask(self, kind: Kind, payload: bytes) -> Answer:
         """Send a question that starts a call and return the worker's answer to it."""

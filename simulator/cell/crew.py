@@ -82,10 +82,10 @@ class NotSealed(RuntimeError):
     """A worker could not be sealed as asked, so no policy may run in it."""
 
 
-def preload(domain: Domain) -> Contract:
+def preload(domain: Domain) -> tuple[Contract, ...]:
     """Import all that a sealed worker may need, since it can open no file later.
 
-    Returns the contract of the domain, the one part of it that a worker holds.
+    Returns the contracts of the workers of one scenario, the one part of the domain that they hold.
     """
     for name in STANDARD_MODULES:
         importlib.import_module(name)
@@ -93,11 +93,13 @@ def preload(domain: Domain) -> Contract:
         codecs.lookup(name)  # an encoder found by itself may be a shortcut past the lookup
     for name in ("linecache", "traceback", "unicodedata", "simulator.cell.worker"):
         importlib.import_module(name)
-    return domain.contract
+    return domain.contracts
 
 
-def fork_workers(notes: Notes, seal: sealing.Seal, contract: Contract) -> list[Member]:
+def fork_workers(notes: Notes, seal: sealing.Seal, contracts: tuple[Contract, ...]) -> list[Member]:
     """Return as many workers as ``notes`` ask for, each ready behind its seal.
+
+    They get the contracts in turn.
 
     All of them are the same to the last byte, in every cell: a policy that could tell one worker
     from another could decide otherwise when it is tried again. So the loop below keeps nothing
@@ -111,7 +113,7 @@ def fork_workers(notes: Notes, seal: sealing.Seal, contract: Contract) -> list[M
         _rehearse(notes)
     while notes.made < notes.wanted:
         if _fork_one(notes):
-            _be_worker(seal, notes, contract)
+            _be_worker(seal, notes, contracts[notes.made % len(contracts)])
     members = notes.members()
     for member in members:
         _await_ready(member)

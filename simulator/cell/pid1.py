@@ -19,7 +19,7 @@ from typing import NoReturn
 from simulator.cell import crew, kernel, seal
 from simulator.cell.frames import LENGTH, MAX_JOB_BYTES, CellReport, pack_report, unpack_job
 from simulator.cell.wire import read_exactly, write_all
-from simulator.domain import DEFAULT, SHIPPED, Domain
+from simulator.domain import DEFAULT, POLICIES, ROLES, SHIPPED, Domain
 
 EXIT_FAULT = 70
 EXIT_IDLE = 75
@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     _end_if_idle_for(options.idle_seconds)
     gc.disable()  # nothing here makes cycles but a scenario that ends; see trying
-    domain = Domain(options.domain.resolve())  # its domain.toml is not needed here
-    contract = crew.preload(domain)
+    domain = Domain(options.domain.resolve(), options.role)  # its domain.toml is not needed here
+    contracts = crew.preload(domain)
     worker_seal = seal.Seal(
         isolation=options.isolation,
         memory_bytes=options.memory_mb << 20,
@@ -53,10 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
         clocks=kernel.find_clocks(),
     )
     notes = crew.Notes(read_exactly(0, LENGTH.size))  # nothing that a worker sees depends on it
-    members = crew.fork_workers(notes, worker_seal, contract)
+    members = crew.fork_workers(notes, worker_seal, contracts)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # rights are given up by each thread for itself
     trying = importlib.import_module("simulator.cell.trying")
-    _ = domain.cell
+    _ = domain.cell, domain.sha256
     seal.shed_privileges(options.isolation)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
@@ -74,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="simulator.cell.pid1", description=__doc__)
     parser.add_argument("--domain", type=Path, default=SHIPPED / DEFAULT, help="its folder")
+    parser.add_argument("--role", choices=ROLES, default=POLICIES, help="what candidates are")
     parser.add_argument("--isolation", choices=seal.ISOLATIONS, default=seal.SPLIT)
     parser.add_argument("--memory-mb", type=int, default=256, help="of a worker's address space")
     parser.add_argument("--cpu-seconds", type=int, default=20, help="of a worker, at the very most")

@@ -1,14 +1,14 @@
-"""Tries one candidate on the scenarios of a job, each in a worker of its own; reports on all."""
+"""Tries one candidate on the scenarios of a job, each in workers of its own; reports on all."""
 
 import gc
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from simulator import __version__
 from simulator.cell.channel import Budget, Channel
@@ -23,8 +23,10 @@ from simulator.cell.frames import (
     Tried,
     not_tried_because,
 )
+from simulator.cell.seal import SPLIT
 from simulator.cell.sealed_policy import SealedPolicy
-from simulator.domain import Domain, Run, Scenario
+from simulator.cell.turns import CANDIDATE, TimeIsUp, Turns
+from simulator.domain import Domain, Run, Scenario, SealedHalf
 from simulator.errors import Failure, PolicyFailure
 
 _ALARM_GRACE_SECONDS = 5.0
@@ -47,20 +49,23 @@ def try_job(job: Job, members: list[Member], isolation: str, domain: Domain) -> 
     stopped: Tried | None = None
     tried: list[Tried] = []
     fault = None
-    budget = Budget(job.limits)
+    width = domain.workers
+    budgets = [Budget(job.limits) for _ in range(width)]
     try:
         if job.domain_sha256 != domain.sha256:
             raise CellFault(f"the job is for another domain than the one here, {domain.root.name}")
-        if len(members) < len(job.scenarios):
+        if len(members) < width * len(job.scenarios):
             raise CellFault(f"{len(job.scenarios)} scenarios for {len(members)} workers")
-        for payload, member in zip(job.scenarios, members, strict=False):
-            facts = _require_seal(isolation, member)
+        for payload, own in zip(job.scenarios, _in_groups(members, width), strict=False):
+            facts = _require_seal(isolation, own)
             scenario = domain.cell.decode_scenario(payload)
+            channels = [Channel(*each) for each in zip(own, budgets, strict=True)]
             if stopped is not None:
-                Channel(member, budget).close()
+                for channel in channels:
+                    channel.close()
                 tried.append(replace(stopped, scenario=scenario.name))
                 continue
-            ended, loaded = _try_scenario(domain, scenario, job, member, budget)
+            ended, loaded = _try_scenario(domain, scenario, job, channels, budgets)
             stopped = _what_the_rest_is(ended, can_be_loaded=loaded or bool(tried))
             tried.append(ended)
             del scenario
@@ -76,6 +81,10 @@ def try_job(job: Job, members: list[Member], isolation: str, domain: Domain) -> 
     )
 
 
+def _in_groups(members: Sequence[Member], size: int) -> list[Sequence[Member]]:
+    return [members[place : place + size] for place in range(0, len(members), size)]
+
+
 def _what_the_rest_is(ended: Tried, *, can_be_loaded: bool) -> Tried | None:
     """Return what every later scenario comes to, None where each has to be tried."""
     if not can_be_loaded:
@@ -86,31 +95,52 @@ def _what_the_rest_is(ended: Tried, *, can_be_loaded: bool) -> Tried | None:
     return Tried(scenario="", outcome=NOT_TRIED, message=reason)
 
 
-def _require_seal(isolation: str, member: Member) -> dict[str, Any]:
-    """Return what protects us from this worker; raise where that is less than was asked."""
-    worker, trusted = standing_of(member.pid), standing_of(os.getpid())
-    gaps = worker_gaps(isolation, worker, trusted)
-    if gaps:
-        raise CellFault(f"a worker is not sealed as asked ({isolation}): {'; '.join(gaps)}")
-    return isolation_report(isolation, worker, trusted)
+def _require_seal(isolation: str, members: Sequence[Member]) -> dict[str, Any]:
+    """Return what protects us from the workers of a scenario, and each of them from the other.
+
+    Raise where that is less than was asked.
+    """
+    trusted = standing_of(os.getpid())
+    workers = [standing_of(member.pid) for member in members]
+    for worker in workers:
+        gaps = worker_gaps(isolation, worker, trusted)
+        if isolation == SPLIT and len({each.uids for each in workers}) < len(workers):
+            gaps.append("it shares a user id with the other worker of its scenario")
+        if gaps:
+            raise CellFault(f"a worker is not sealed as asked ({isolation}): {'; '.join(gaps)}")
+    return isolation_report(isolation, workers[CANDIDATE], trusted)
 
 
 def _try_scenario(
-    domain: Domain, scenario: Scenario, job: Job, member: Member, budget: Budget
+    domain: Domain,
+    scenario: Scenario,
+    job: Job,
+    channels: Sequence[Channel],
+    budgets: Sequence[Budget],
 ) -> tuple[Tried, bool]:
     """Return how it went, and whether the policy could be loaded."""
-    started, own_cpu = time.monotonic(), time.process_time()
-    channel = Channel(member, budget)
-    policy = SealedPolicy(domain.contract.dialogue, job.source, channel, job.limits)
+    started, turns = time.monotonic(), Turns(channels, budgets)
+    sources = [job.source]
+    if len(channels) > 1:
+        sources += cast(SealedHalf, domain.cell).sources(scenario)
+    workers = [
+        SealedPolicy(contract.dialogue, source, channel, job.limits)
+        for contract, source, channel in zip(domain.contracts, sources, channels, strict=True)
+    ]
+    policy, channel = workers[CANDIDATE], channels[CANDIDATE]
+    ports = [turns.port(worker, place) for place, worker in enumerate(workers)]
     ended: Run | Failure
     try:
-        with _alarms(budget):
-            ended = domain.cell.simulate(scenario, policy)
+        with _alarms(budgets, turns):
+            ended = domain.cell.simulate(scenario, *(ports if len(ports) > 1 else workers))
     except PolicyFailure as error:
         ended = error.failure
+    except TimeIsUp as error:
+        ended = error.failure.failure
     finally:
-        channel.close()
-    budget.cpu_seconds += channel.cpu_seconds + time.process_time() - own_cpu
+        for each in channels:
+            each.close()
+    turns.settle()
     common: dict[str, Any] = {
         "scenario": scenario.name,
         "policy_cpu_seconds": channel.cpu_seconds,
@@ -139,18 +169,20 @@ def _try_scenario(
 
 
 @contextmanager
-def _alarms(budget: Budget) -> Iterator[None]:
+def _alarms(budgets: Sequence[Budget], turns: Turns) -> Iterator[None]:
     """Break off a scenario that takes too long between two calls of the policy."""
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise budget.wall_limit_reached()
+        raise turns.out_of_time(Budget.wall_limit_reached)
 
     def ring_for_cpu(_signal: int, _frame: FrameType | None) -> None:
-        raise budget.simulator_cpu_limit_reached()
+        raise turns.out_of_time(Budget.simulator_cpu_limit_reached)
 
+    wall = sum(each.wall_seconds for each in budgets) + _ALARM_GRACE_SECONDS
+    cpu = sum(each.simulator_cpu_seconds for each in budgets)
     timers = (
-        (signal.ITIMER_REAL, signal.SIGALRM, ring, budget.wall_seconds + _ALARM_GRACE_SECONDS),
-        (signal.ITIMER_PROF, signal.SIGPROF, ring_for_cpu, budget.simulator_cpu_seconds),
+        (signal.ITIMER_REAL, signal.SIGALRM, ring, wall),
+        (signal.ITIMER_PROF, signal.SIGPROF, ring_for_cpu, cpu),
     )
     for timer, number, handler, seconds in timers:
         signal.signal(number, handler)

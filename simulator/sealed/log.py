@@ -103,17 +103,18 @@ def simulator_broke(broken: Broken, spec: SealedSpec, log: Sequence[Event]) -> S
 def simulator_failed(failure: Failure) -> SimulatorFailure:
     """Return the failure of a simulator that crashed, stalled, or said what is no message."""
     line = "" if failure.line is None else f" in line {failure.line}"
+    said = failure.message.replace("the policy", "the simulator")  # sealed workers run both
     return SimulatorFailure(
         Failure(
             kind=KIND,
-            message=f"the simulator failed{line} ({failure.kind}): {failure.message}",
+            message=f"the simulator failed{line} ({failure.kind}): {said}",
             step=failure.step,
             line=failure.line,
         ),
         Counterexample(
             law="the simulator runs",
             expected="a log of the contract",
-            found=f"{failure.kind}: {failure.message}",
+            found=f"{failure.kind}: {said}",
             time=failure.step,
         ),
     )

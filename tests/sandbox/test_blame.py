@@ -24,8 +24,7 @@ HOARD = "kept = []\nwhile True: kept.append(b'x' * (1 << 20))\n"
 class Cramped(Limits):
     """A container that is smaller than what its policy may use."""
 
-    @property
-    def container_memory_bytes(self) -> int:
+    def container_memory_bytes(self, per_scenario: int = 1) -> int:
         return 160 * MB
 
 

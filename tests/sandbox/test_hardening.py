@@ -106,7 +106,7 @@ def test_no_secret_reaches_the_environment_or_the_command_line() -> None:
     assert names == {"PATH", "PYTHONPATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LANG"}
     assert built["Entrypoint"] == list(ENTRYPOINT)
     assert set(built["Cmd"][::2]) == {
-        "--isolation", "--domain", "--memory-mb", "--cpu-seconds", "--idle-seconds",
+        "--isolation", "--domain", "--role", "--memory-mb", "--cpu-seconds", "--idle-seconds",
     }  # fmt: skip
 
 

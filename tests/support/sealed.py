@@ -1,12 +1,16 @@
 """The queue of the examples as a sealed domain, its simulators, and runs in this process."""
 
+import json
 import shutil
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from sandbox.trial import Payload
+from simulator.domain import Domain, open_domain
 from simulator.driver import LocalPolicy
 from simulator.sealed.broker import BrokerRun, run
+from simulator.sealed.certificate import hashes_of, names_of
 from simulator.sealed.laws import Laws, read_laws
 from simulator.sealed.policy_side import contract_of
 from simulator.sealed.scenarios import Scenario, make_scenario
@@ -41,6 +45,22 @@ def copy_of_the_queue(folder: Path) -> Path:
     return shutil.copytree(QUEUE, folder, ignore=shutil.ignore_patterns("__pycache__"))
 
 
+def accepted(folder: Path, simulator: str = "", *, second: str = "") -> Domain:
+    """Return the queue with an accepted simulator, by default the good one."""
+    copy_of_the_queue(folder)
+    for number, text in enumerate([simulator or source("simulators", "good"), second]):
+        if text:
+            name, certificate = names_of(number)
+            (folder / name).write_text(text, encoding="utf-8")
+            hashes = json.dumps({"hashes": hashes_of(folder, number)})
+            (folder / certificate).write_text(hashes, encoding="utf-8")
+    return open_domain(folder)
+
+
+def payload(domain: Domain, scenario: Any) -> Payload:
+    return Payload(name=scenario.name, data=domain.cell.encode_scenario(scenario))
+
+
 def three_jobs(spec: SealedSpec, **values: int) -> Scenario:
     """Return three jobs that arrive at 0, 10 and 10 us and take 30, 5 and 20 us."""
     numbers = {"horizon": 100, "servers": 1} | values
@@ -52,9 +72,7 @@ def source(folder: str, name: str) -> str:
     return (QUEUE / folder / f"{name}.py").read_text(encoding="utf-8")
 
 
-def play(
-    spec: SealedSpec, laws: Laws, scenario: Scenario, simulator: str, policy: Any
-) -> BrokerRun:
+def play(spec: SealedSpec, laws: Laws, scenario: Any, simulator: str, policy: Any) -> BrokerRun:
     """Run sources against each other in this process; a policy may also be a port."""
     if isinstance(policy, str):
         policy = LocalPolicy(contract_of(spec), policy)
