@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +31,16 @@ def chosen_domain(_: click.Context, __: click.Parameter, value: str | None) -> D
 
             refuse_from_dotenv({"domain": value})
     return find_domain(value or DEFAULT)
+
+
+def domain_words(domain: Domain) -> str:
+    """Return the option that names a domain in a command that is suggested; none for the default.
+
+    It begins with a space.
+    """
+    from simulator.domain import find_domain
+
+    return "" if domain == find_domain() else f" --domain {quote(domain.setting)}"
 
 
 def complete_domains(

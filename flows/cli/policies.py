@@ -18,6 +18,7 @@ from flows.cli.options import (
     FOLDER,
     complete_library_policies,
     complete_policies,
+    domain_words,
 )
 from flows.cli.terminal import excerpt, print_line, print_table
 from flows.errors import UserError
@@ -40,7 +41,6 @@ def init_folder(folder: Path, domain: Domain) -> int:
       assay init night-search
     """
     from flows.settings.page import config_toml
-    from simulator.domain import find_domain
 
     contents = {CONFIG: config_toml(domain), POLICY: starter_policy(domain)}
     there = [name for name in contents if os.path.lexists(folder / name)]
@@ -60,7 +60,7 @@ def init_folder(folder: Path, domain: Domain) -> int:
     print_line(f"{folder / POLICY}: a policy to start from")
     config, policy = quote(str(folder / CONFIG)), quote(str(folder / POLICY))
     print_line("next:")
-    named = "" if domain == find_domain() else f" --domain {quote(domain.setting)}"
+    named = domain_words(domain)
     print_line(f"  assay evaluate{named} {policy}")
     print_line(f"  assay compare{named} {policy} {domain.spec.example}")
     print_line(f"  assay run --config {config}")

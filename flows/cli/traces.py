@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from flows.cli.errors import BAD_INPUT, say
-from flows.cli.options import DOMAIN, FILE, SPLITS
+from flows.cli.options import DOMAIN, FILE, SPLITS, domain_words
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 
@@ -95,9 +96,8 @@ def describe_traces(
         print_line(describe(chosen[0], domain))
     else:
         _print_glance(name, glance_at(chosen, domain))
-        print_line(
-            f"one scenario in full: assay traces describe {name} --scenario {chosen[0].name}"
-        )
+        words = f"{quote(name)}{domain_words(domain)} --scenario {chosen[0].name}"
+        print_line(f"one scenario in full: assay traces describe {words}")
     return 0
 
 

@@ -256,19 +256,30 @@ def test_a_toml_file_that_is_no_header_is_never_overwritten(
 
 
 def test_scenarios_of_a_domain_of_data_alone_are_listed_and_described(capsys: Capsys) -> None:
-    faas = find_domain("faas")
-    suite = Suite(name="one", description="one scenario", scenarios=(faas.cell.canary(),))
+    toy = find_domain(str(TOY_FOLDER))
+    suite = Suite(name="one", description="one scenario", scenarios=(toy.cell.canary(),))
 
-    table = list_scenarios(suite, faas)
-    page = describe(faas.cell.canary(), faas)
-    values = description_mapping(faas.cell.canary(), faas)
-    done = command(capsys, "traces", "list", "--domain", "faas")
+    table = list_scenarios(suite, toy)
+    page = describe(toy.cell.canary(), toy)
+    values = description_mapping(toy.cell.canary(), toy)
+    done = command(capsys, "traces", "list", "--domain", str(TOY_FOLDER))
 
-    assert list(table.headers)[:4] == ["scenario", "split", "family", "invocations"]
+    assert list(table.headers)[:4] == ["scenario", "split", "family", "jobs"]
     assert table.rows[0][0] == "canary"
-    assert page.startswith("canary: ") and " functions" in page and "settings:" in page
-    assert json.loads(json.dumps(values))["functions"] >= 1
+    assert page.startswith("canary: 2 jobs") and "settings:" in page
+    assert json.loads(json.dumps(values))["jobs"] == 2
     assert done.code == 0
+
+
+def test_the_command_that_a_glance_suggests_names_the_domain(capsys: Capsys) -> None:
+    done = command(
+        capsys, "traces", "describe", "faas-smoke", "--split", "test", "--domain", "faas"
+    )
+
+    suggested = done.out.splitlines()[-1].partition("assay ")[2]
+    page = command(capsys, *suggested.split())
+    assert page.code == 0
+    assert page.out.startswith("faas-smoke-steady-4: ")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Small scenarios and policies for the tests of functions as a service."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from simulator.domains.faas.cell import open_scenario
 from simulator.domains.faas.contract import Mirror
 from simulator.domains.faas.engine import Simulation
 from simulator.domains.faas.messages import (
@@ -18,6 +20,14 @@ from simulator.domains.faas.messages import (
 from simulator.domains.faas.metrics import compute_metrics, compute_stats
 from simulator.domains.faas.policy_api import Platform
 from simulator.domains.faas.world import US, World, check_world
+
+PLATFORM = """
+duration_seconds = 600
+nodes = [{ name = "n", memory_mb = 1024 }]
+tenants = [{ name = "t" }]
+functions = [{ name = "f", tenant = "t", memory_mb = 128 }]
+"""
+"""Of a scenario file, to which traffic may be added."""
 
 PRICE = 60 * 1024 * US
 """One GB idle for 60 s costs as much as one second of delay."""
@@ -105,3 +115,23 @@ def figures(simulation: Simulation) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the exact statistics and the metrics of a simulation that ended."""
     stats = compute_stats(simulation)
     return stats, compute_metrics(simulation, stats)
+
+
+def write_suite(folder: Path, **texts: str) -> Path:
+    """Write a suite whose scenarios are its train split and, again, its test split."""
+    (folder / "invocations.csv").write_text("time_seconds,function,service_seconds\n1,f,1\n")
+    lines = ['name = "mine"', 'description = "mine"', 'domain = "faas"']
+    for name, text in texts.items():
+        path = folder / f"{name}.toml"
+        path.write_text(text, encoding="utf-8")
+        sha256 = open_scenario(path).sha256
+        for split in ("train", "test"):
+            lines += [
+                "[[scenarios]]",
+                f'name = "{name}-{split}"',
+                f'family = "mine"\nsplit = "{split}"',
+                f'scenario = "{path.name}"\nsha256 = "{sha256}"',
+            ]
+    suite = folder / "mine-suite.toml"
+    suite.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return suite
