@@ -271,15 +271,16 @@ class Workbench:
         self.scenarios: tuple[Scenario, ...] = suite_scenarios(
             settings.suite, domain, settings.split
         )
-        found = reference_evaluations(self.scenarios, domain)
+        self._lock = threading.Lock()
+        self._sandbox: Sandbox | None = None
+        sandbox = self._open() if domain.trust == "sealed" else None
+        found = reference_evaluations(self.scenarios, domain, sandbox)
         self.baseline: dict[str, Evaluation] = {each.scenario: each for each in found}
         self.references: dict[str, Reference] = references_of(found, self.scenarios)
         self._payloads = {
             each.name: Payload(name=each.name, data=domain.cell.encode_scenario(each))
             for each in self.scenarios
         }
-        self._lock = threading.Lock()
-        self._sandbox: Sandbox | None = None
 
     def try_policy(self, text: PolicyText, scenario: str | None) -> Trial:
         """Try a policy on all scenarios or on one; the first comes twice, to see it repeat."""

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -17,7 +17,7 @@ from flows.cli.options import FOLDER
 from flows.cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:
-    from simulator.domain import Domain
+    from simulator.domain import Domain, SealedHalf
 
 DECISIONS = 200
 """Random decisions in a check."""
@@ -88,6 +88,7 @@ def show_domain(name: str, as_json: bool) -> int:
         "about": spec.title,
         "summary": spec.summary,
         "folder": str(domain.root),
+        "trust": domain.trust,
         "sha256": domain.sha256,
         "a step is a": spec.unit_of_step,
         "calls of a policy": f"{spec.calls.scored} (scored), {spec.calls.audit} (audit)",
@@ -160,6 +161,9 @@ def checks_of(domain: Domain) -> Iterator[Check]:
 
     Whatever is wrong with the code of a domain is a problem of it, and a sentence.
     """
+    if domain.is_sealed:
+        yield from _checks_of_sealed(domain)
+        return
     yield _checked("domain.toml names what the folder has", lambda: _names(domain))
     loads = [
         _checked("contract.py loads, and without cell.py", lambda: _contract(domain)),
@@ -176,6 +180,30 @@ def checks_of(domain: Domain) -> Iterator[Check]:
     yield _checked("the suites can be read", lambda: _suites(domain))
     if canary.ok:
         yield from _promises(domain)
+
+
+def _checks_of_sealed(domain: Domain) -> Iterator[Check]:
+    """Check what can be checked without its simulator, which runs in cells only."""
+    read = _checked("contract.toml and laws.toml can be read", lambda: iter(_read(domain)))
+    yield read
+    if not read.ok:
+        return
+    yield _checked("contract.toml names what the folder has", lambda: _names(domain))
+    yield _checked(
+        "the policies of the library pass the screen and load", lambda: _screened(domain)
+    )
+    yield _checked("the suites can be read", lambda: _suites(domain))
+    yield _checked("its simulator is certified", lambda: _certified(domain))
+
+
+def _read(domain: Domain) -> list[str]:
+    _ = domain.spec, domain.contracts, domain.cell.canary()
+    return []
+
+
+def _certified(domain: Domain) -> Iterator[str]:
+    cast("SealedHalf", domain.cell).require_certificate()
+    yield from ()
 
 
 def _checked(name: str, problems: Callable[[], Iterator[str]]) -> Check:

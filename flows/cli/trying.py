@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.errors import POLICY_FAILED, say
+from flows.cli.errors import LOST, POLICY_FAILED, say
 from flows.cli.machine import check_cell
 from flows.cli.options import (
     CELLS,
@@ -29,6 +29,7 @@ from flows.untrusted import counted
 if TYPE_CHECKING:
     from flows.judging.comparison import Comparison, ComparisonRow
     from flows.judging.intervals import Interval
+    from flows.judging.objectives import Reference
     from flows.judging.scoring import Judged, Verdict
     from flows.policies import Contender, PolicyText
     from sandbox.outcome import Trial
@@ -65,14 +66,14 @@ def evaluate_policy(
     """Try one POLICY, a file or a library policy's name, in a locked container.
 
     The score says how many times as good as the domain's reference policy it is, as a geometric
-    mean over the scenarios; higher is better. Exit code 3 says that the policy failed.
+    mean over the scenarios; higher is better. Exit code 3 says that the policy failed, 1 that the
+    simulator of a sealed domain did.
 
     \b
       assay evaluate my_policy.py
       assay evaluate my_policy.py --suite mixed --split validation --json
     """
     from flows.judging.scoring import Scale, judge
-    from flows.judging.splits import find_references
     from flows.policies import read_policy
     from sandbox.outcome import Outcome
 
@@ -80,11 +81,13 @@ def evaluate_policy(
     scenarios = _scenarios(domain, suite, trace, params, split, policy_calls)
     text = read_policy(policy, domain)
     trial = _try(text, scenarios, cell, domain)
-    verdict = judge(trial, find_references(scenarios, domain), Scale(spec=domain.spec))
+    verdict = judge(trial, _references(scenarios, cell, domain), Scale(spec=domain.spec))
     if as_json:
         print_line(json.dumps(_trial_json(trial, verdict, domain), allow_nan=False))
     else:
         _print_trial(text, trial, verdict, domain.spec)
+    if verdict.outcome is Outcome.SIMULATOR_FAILED:
+        return LOST
     return 0 if verdict.outcome is Outcome.OK else POLICY_FAILED
 
 
@@ -203,6 +206,18 @@ def _try(text: PolicyText, scenarios: Sequence[Scenario], cell: str, domain: Dom
         return never_tried(text, [each.name for each in scenarios])
     with Sandbox(slots=1, ready=False, cell=cell, domain=domain) as sandbox:
         return sandbox.try_policy(text.source, scenario_payloads(scenarios, domain))
+
+
+def _references(
+    scenarios: Sequence[Scenario], cell: str, domain: Domain
+) -> Mapping[str, Reference]:
+    from flows.judging.splits import find_references
+    from sandbox.trial import Sandbox
+
+    if domain.trust != "sealed":
+        return find_references(scenarios, domain)
+    with Sandbox(slots=1, ready=False, cell=cell, domain=domain) as sandbox:
+        return find_references(scenarios, domain, sandbox)
 
 
 def _trial_json(trial: Trial, verdict: Verdict, domain: Domain) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from flows.history.records import ROW_KINDS, RowKind
 from flows.home import build_path, hold, lock_path, published_path
 from simulator.domain import shipped_domains
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Goes up with every change of ``schema.sql``; a database with a higher one is refused.
 
 The views of the shipped domains follow the domains, without a new number.

@@ -145,6 +145,9 @@ class EvaluationRow:
     domain: str = ""
     domain_version: str = ""
     domain_sha256: str = ""
+    trust: str = ""
+    """Whose word the figures are: shipped | local | sealed; see ``simulator.domain.Domain``. An
+    experiment has one domain, so that no leaderboard mixes them."""
     created_at: str
     purpose: str = "score"
     """score | repeat (determinism) | elite (tried again before promotion) | audit (another

@@ -214,6 +214,7 @@ CREATE TABLE evaluations (
     domain VARCHAR,
     domain_version VARCHAR,
     domain_sha256 VARCHAR,
+    trust VARCHAR,
     created_at TIMESTAMP NOT NULL,
     purpose VARCHAR,
     recorded_at TIMESTAMP NOT NULL,
@@ -228,7 +229,7 @@ COMMENT ON COLUMN evaluations.scenario IS 'Name of the scenario, see scenarios.'
 COMMENT ON COLUMN evaluations.attempt IS '0 is the scored try; higher numbers are repeats (determinism, audit).';
 COMMENT ON COLUMN evaluations.candidate IS 'sha256 of the source.';
 COMMENT ON COLUMN evaluations.split IS 'train, validation or test.';
-COMMENT ON COLUMN evaluations.outcome IS 'ok, or what the policy did wrong.';
+COMMENT ON COLUMN evaluations.outcome IS 'ok, or what the policy did wrong; after simulator_failed the policy has no score.';
 COMMENT ON COLUMN evaluations.score IS 'How many times as good as the reference policy it was, by the objective of the experiment; a failure has its charge.';
 COMMENT ON COLUMN evaluations.cost IS 'Figure of the first objective of the domain, a failure with its charge; null for a repeat without it.';
 COMMENT ON COLUMN evaluations.cost_unit IS 'Unit of cost, such as s.';
@@ -248,6 +249,7 @@ COMMENT ON COLUMN evaluations.config_sha256 IS 'sha256 of the experiment''s conf
 COMMENT ON COLUMN evaluations.domain IS 'What was simulated.';
 COMMENT ON COLUMN evaluations.domain_version IS 'Version that the domain gives itself.';
 COMMENT ON COLUMN evaluations.domain_sha256 IS 'sha256 of all files of the domain that the cell had.';
+COMMENT ON COLUMN evaluations.trust IS 'Whose word the figures are: shipped (a domain of assay), local (code of its author) or sealed (an untrusted simulator, held to its laws).';
 COMMENT ON COLUMN evaluations.created_at IS 'When it ended, UTC.';
 COMMENT ON COLUMN evaluations.purpose IS 'score, repeat (determinism), elite (tried again before promotion) or audit (another calling mode).';
 COMMENT ON COLUMN evaluations.recorded_at IS 'When this row was written to the journal, UTC.';

@@ -88,7 +88,7 @@ def compare(
     trials = dict(zip(once, side_by_side(run, list(once.values())), strict=True))
     return compare_trials(
         [(each, trials[each.text.candidate]) for each in contenders],
-        find_references(scenarios, domain),
+        find_references(scenarios, domain, sandbox),
         domain.spec,
         measure,
     )

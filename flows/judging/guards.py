@@ -50,7 +50,7 @@ class Ruling:
     """"" | promoted | refused | barred."""
     reason: str = ""
     """In one word: baseline | interval | scenarios | failed | gamed | gap | implausible |
-    nondeterministic | known (it repeats an attempt with that standing)."""
+    nondeterministic | simulator (it failed) | known (it repeats an attempt with that standing)."""
     detail: str = ""
     validation_score: float | None = None
     interval: Interval | None = None
@@ -77,7 +77,7 @@ def rule(
 
     Both have to be believed on train.
     """
-    doubt = Ruling() if validation is None else _implausible(validation)
+    doubt = Ruling() if validation is None else _doubt(validation)
     if doubt.standing:
         return doubt
     own = figures_of(title, train, validation, rules.guarded)
@@ -94,7 +94,7 @@ def rule_alone(train: Verdict) -> Ruling:
     """Rule by a verdict on train alone: it can bar a policy, never promote it."""
     if train.outcome is Outcome.NONDETERMINISTIC:
         return Ruling(standing=BARRED, reason="nondeterministic", detail=train.message)
-    return _implausible(train)
+    return _doubt(train)
 
 
 def rule_on_baseline(own: Figures, best: Figures | None, rules: Rules) -> Ruling:
@@ -203,8 +203,11 @@ def seed_for(seed: int, key: tuple[int, int]) -> int:
     return int.from_bytes(digest[:8])
 
 
-def _implausible(verdict: Verdict) -> Ruling:
-    """Bar a score that cannot be true; say nothing of a failure."""
+def _doubt(verdict: Verdict) -> Ruling:
+    """Bar a score that cannot be true, refuse one that there is not; pass a policy's failure."""
+    if verdict.outcome is Outcome.SIMULATOR_FAILED:
+        detail = f"no score: {verdict.outcome}: {verdict.message}"
+        return Ruling(standing=REFUSED, reason="simulator", detail=detail)
     if verdict.outcome is not Outcome.OK or verdict.score is not None:
         return Ruling()
     return Ruling(standing=BARRED, reason="implausible", detail=verdict.message)

@@ -23,7 +23,10 @@ PLAUSIBLE_SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One evaluation with its cost and its score (1.0 is the reference, higher is better)."""
+    """One evaluation with its cost and its score (1.0 is the reference, higher is better).
+
+    Where the simulator failed they charge the policy nonetheless; nothing may rank by them then.
+    """
 
     evaluation: Evaluation
     cost: float
@@ -33,7 +36,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The result of a trial; ``score`` is None when it is implausible, which is never ranked."""
+    """The result of a trial.
+
+    ``score`` is None when it is implausible or the simulator failed; neither is ever ranked.
+    """
 
     outcome: Outcome
     score: float | None
@@ -154,6 +160,8 @@ def _checked(evaluation: Evaluation, repeats: Sequence[Evaluation]) -> Evaluatio
     for repeat in repeats:
         if repeat.outcome is Outcome.NOT_TRIED:
             continue
+        if repeat.outcome is Outcome.SIMULATOR_FAILED:
+            return replace(evaluation, outcome=repeat.outcome, problem=repeat.problem)
         if (repeat.outcome, repeat.decision_sha256) != (Outcome.OK, evaluation.decision_sha256):
             return _nondeterministic(evaluation, repeat)
     return evaluation
@@ -163,7 +171,9 @@ def _verdict(
     scored: Sequence[Evaluation], references: Mapping[str, Reference], scale: Scale
 ) -> Verdict:
     judged = tuple(_judge_one(each, references[each.scenario], scale) for each in scored)
-    failed = next((each for each in scored if each.outcome is not Outcome.OK), None)
+    failed = _worst_failure(scored)
+    if failed is not None and failed.outcome is Outcome.SIMULATOR_FAILED:
+        return Verdict(outcome=failed.outcome, score=None, judged=judged, problem=failed.problem)
     if failed is not None:
         return Verdict(
             outcome=failed.outcome, score=_mean(judged), judged=judged, problem=failed.problem
@@ -171,6 +181,17 @@ def _verdict(
     doubt = _implausible(judged, references, scale.spec)
     score = None if doubt is not None else _mean(judged)
     return Verdict(outcome=Outcome.OK, score=score, judged=judged, problem=doubt)
+
+
+def _worst_failure(scored: Sequence[Evaluation]) -> Evaluation | None:
+    """Return the first failure of the simulator, else the first of the policy.
+
+    Where a simulator failed there is no score at all: neither is a policy charged for it, nor does
+    one that knows how to bring it about escape a bad score.
+    """
+    failures = [each for each in scored if each.outcome is not Outcome.OK]
+    of_simulator = (each for each in failures if each.outcome is Outcome.SIMULATOR_FAILED)
+    return next(of_simulator, failures[0] if failures else None)
 
 
 def _nondeterministic(evaluation: Evaluation, repeat: Evaluation) -> Evaluation:

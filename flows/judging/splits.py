@@ -7,7 +7,9 @@ from pathlib import Path
 
 from flows.errors import ConfigError, UserError
 from flows.judging.objectives import Reference
+from flows.trials import Evaluator
 from sandbox.outcome import Evaluation, Outcome
+from sandbox.trial import Payload
 from simulator.domain import Domain, Scenario
 from simulator.domain_host import Redrawn
 from simulator.driver import LocalPolicy
@@ -196,14 +198,18 @@ def audited(scenarios: Sequence[Scenario], domain: Domain) -> list[Scenario]:
     return [domain.cell.with_calls(each, mode) for each in scenarios if each.calls != mode]
 
 
-def reference_evaluations(scenarios: Sequence[Scenario], domain: Domain) -> tuple[Evaluation, ...]:
-    """Return how the reference policy does, simulated in this process: the library is trusted."""
-    return library_evaluations(domain.spec.reference, scenarios, domain)
+def reference_evaluations(
+    scenarios: Sequence[Scenario], domain: Domain, sandbox: Evaluator | None = None
+) -> tuple[Evaluation, ...]:
+    """Return how the reference policy does: see ``library_evaluations``."""
+    return library_evaluations(domain.spec.reference, scenarios, domain, sandbox)
 
 
-def find_references(scenarios: Sequence[Scenario], domain: Domain) -> dict[str, Reference]:
-    """Return the references of scenarios, the reference policy simulated in this process."""
-    return references_of(reference_evaluations(scenarios, domain), scenarios)
+def find_references(
+    scenarios: Sequence[Scenario], domain: Domain, sandbox: Evaluator | None = None
+) -> dict[str, Reference]:
+    """Return the references of scenarios: see ``library_evaluations``."""
+    return references_of(reference_evaluations(scenarios, domain, sandbox), scenarios)
 
 
 def references_of(
@@ -222,10 +228,25 @@ def references_of(
 
 
 def library_evaluations(
-    name: str, scenarios: Sequence[Scenario], domain: Domain
+    name: str, scenarios: Sequence[Scenario], domain: Domain, sandbox: Evaluator | None = None
 ) -> tuple[Evaluation, ...]:
-    """Return the evaluations of a library policy, simulated in this process."""
+    """Return the evaluations of a library policy, simulated in this process: both are trusted.
+
+    The simulator of a sealed domain is not, so that one is tried in ``sandbox``.
+    """
     source = domain.policy_source(name)
+    if domain.trust == "sealed" and sandbox is not None:
+        encode = domain.cell.encode_scenario
+        payloads = [Payload(name=each.name, data=encode(each)) for each in scenarios]
+        trial = sandbox.try_policy(source, payloads)
+        for each in trial.evaluations:
+            if each.outcome is not Outcome.OK:
+                why = each.problem.message if each.problem is not None else ""
+                raise UserError(
+                    f"the policy {name} failed in {each.scenario}, so nothing can be scored "
+                    f"against it: {each.outcome}: {why}"
+                )
+        return trial.evaluations
     found = []
     for scenario in scenarios:
         run = domain.cell.simulate(scenario, LocalPolicy(domain.contract, source))

@@ -210,7 +210,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         domain = self.provenance.domain
-        self.references = find_references(self.splits.train, domain)
+        self.references = find_references(self.splits.train, domain, self.trials)
         self.payloads = scenario_payloads(self.splits.train, domain)
 
     def through(self, pieces: Sequence[_Piece], slots: int) -> None:

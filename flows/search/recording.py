@@ -306,6 +306,8 @@ def _evaluation_row(
     domain = provenance.domain
     objective = domain.spec.objective()
     own = figure(objective.figure, shown.metrics, shown.stats)
+    if shown.outcome is Outcome.SIMULATOR_FAILED:
+        judged = None  # nobody is charged
     return EvaluationRow(
         experiment_id=provenance.experiment_id,
         iteration=key[0],
@@ -334,6 +336,7 @@ def _evaluation_row(
         domain=domain.name,
         domain_version=domain.spec.version,
         domain_sha256=domain.sha256,
+        trust=domain.trust,
         created_at=created_at,
         purpose=tried.purpose,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.domains import checks_of
 from sandbox.outcome import Outcome
 from sandbox.trial import Sandbox
 from simulator.domain import BOOTSTRAP, find_domain, open_domain
@@ -102,6 +103,18 @@ def test_a_folder_is_sealed_by_its_contract_and_its_role_is_in_its_hash(tmp_path
     (domain.root / "simulator.py").unlink()
     assert find_domain(meta.setting).sha256 == before, "what is accepted is no part of the search"
     assert open_domain(domain.root).sha256 != domain.sha256
+
+
+def test_a_folder_is_checked_without_running_its_simulator(tmp_path: Path) -> None:
+    domain = accepted(tmp_path / "queue")
+
+    fine = list(checks_of(domain))
+    (domain.root / "certificate.json").unlink()
+    *others, last = checks_of(open_domain(domain.root))
+
+    assert all(each.ok for each in fine), fine
+    assert all(each.ok for each in others)
+    assert "certificate.json: there is no such file" in last.problems[0]
 
 
 def test_a_folder_with_both_kinds_of_description_is_no_domain(tmp_path: Path) -> None:
