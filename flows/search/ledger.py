@@ -99,6 +99,7 @@ class Ledger:
         match row:
             case ExperimentRow():
                 self.experiment = row
+                self._last_event = None  # what came before belongs to another run
             case ScenarioRow():
                 self.scenarios[row.scenario] = row
             case EvaluationRow():

@@ -74,7 +74,7 @@ def _watched_cells() -> Iterator[list[str]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.2):
+        while not over.wait(1.0):
             listed = _engine("ps", "--all", "--quiet", "--filter", "label=assay")
             if listed:
                 seen.append(_engine("inspect", *listed.split()))

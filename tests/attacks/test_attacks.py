@@ -32,8 +32,8 @@ BATCH = 12
 SMALL = small_scenario()
 QUICK = TIGHT.model_copy(
     update={
-        "call_cpu_seconds": 0.5,
-        "policy_cpu_seconds": 1.5,
+        "call_cpu_seconds": 0.25,
+        "policy_cpu_seconds": 0.75,
         "blocked_seconds": 1.0,
         "wall_seconds": 180.0,
     }

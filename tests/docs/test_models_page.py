@@ -57,7 +57,7 @@ def test_the_file_with_prices_is_read(tmp_path: Path) -> None:
     assert prices.cost_usd("local", LOCAL, 1_000_000, 0, 1_000_000) == 0.75
 
 
-@pytest.mark.docker
+@pytest.mark.slow
 @follows(PAGE, "sh", "toml")
 def test_the_commands_of_the_page_run_against_a_local_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -67,7 +67,7 @@ def test_the_commands_of_the_page_run_against_a_local_server(
     monkeypatch.setenv("ASSAY_HOME", str(tmp_path / ".assay"))
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-ones-own")
     files = saved(tmp_path)
-    few = f"--direct --candidates 1 --baseline naive --suite {write_suite(tmp_path)}"
+    few = f"--direct --candidates 1 --cell process --baseline naive --suite {write_suite(tmp_path)}"
     with ModelServer(server.policy(policy_source("priority"))) as running:
         lines = [_cut_short(line, few, files).replace(LOCAL, running.url) for line in _commands()]
         done = [command(capsys, *shlex.split(line)[1:]) for line in lines]

@@ -40,10 +40,12 @@ def test_the_commands_of_the_page_run_as_they_are_written(tmp_path: Path) -> Non
     assert own.endswith(first)
 
 
-@pytest.mark.docker
+@pytest.mark.slow
 def test_a_search_asks_with_the_templates_that_were_copied(tmp_path: Path) -> None:
     [run] = [each for each in commands_in_text(PAGE) if each.startswith("assay run --proposer")]
-    short = f"--direct --candidates 1 --baseline naive --suite {write_suite(tmp_path)}"
+    short = (
+        f"--direct --candidates 1 --cell process --baseline naive --suite {write_suite(tmp_path)}"
+    )
     type_in("assay prompts copy my-prompts", tmp_path)
     with (tmp_path / "my-prompts" / "user.md.j2").open("a", encoding="utf-8") as template:
         template.write("A wish of ours.\n")

@@ -11,6 +11,7 @@ from simulator.driver import PolicyDriver
 from tests.docs.pages import PAGES, ROOT, blocks, follows, type_in, typed
 from tests.support.model_server import ModelServer, policy
 from tests.support.prefect_machine import give_database
+from tests.support.small_suite import write_suite
 
 README = ROOT / "README.md"
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -21,7 +22,7 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 @pytest.mark.timeout(1500)
 @follows(README, "sh", holding="assay ")
 def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
-    """Also the ones with a model, at the address where one is here."""
+    """Also the ones with a model, at the address where one is here and on a short suite."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     give_database(tmp_path / ".assay")
     source = (ROOT / "simulator" / "domains" / "pipelines" / "policies" / "naive.py").read_text(
@@ -31,8 +32,8 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
 
     output = type_in(usual.take(), tmp_path)
     with ModelServer(policy(source)) as server:
-        there = with_a_model.take().replace("http://127.0.0.1:8000/v1", server.url)
-        asked = type_in(there, tmp_path)
+        there = with_a_model.take().replace("http://127.0.0.1:8000/v1", server.url).strip()
+        asked = type_in(f"{there} --suite {write_suite(tmp_path)} --baseline naive", tmp_path)
 
     assert "finished: all 8 candidates were tried" in output
     assert "untrusted policies are contained here" in output

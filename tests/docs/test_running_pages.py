@@ -8,12 +8,16 @@ import pytest
 from flows.cli.watching import FIGURES
 from tests.docs.pages import DOCS, follow, follows
 
+EMBEDDED = {"ASSAY_CELL": "process"}
 
-@pytest.mark.docker
+
+@pytest.mark.slow
 @follows(DOCS / "running.md", "sh", "toml")
 @follows(DOCS / "report.md", "sh")
 def test_a_reader_of_the_two_pages_gets_a_search_a_verdict_and_a_report(tmp_path: Path) -> None:
-    run, verdict, completion = [shown.output for shown in follow(DOCS / "running.md", tmp_path)]
+    run, verdict, completion = [
+        shown.output for shown in follow(DOCS / "running.md", tmp_path, EMBEDDED)
+    ]
     [report] = [shown.output for shown in follow(DOCS / "report.md", tmp_path)]
 
     assert "experiment first-" in run and "2 candidates" in run and "2 at a time" in run

@@ -14,13 +14,17 @@ from flows.search.budget import most_tries
 from flows.settings.search import SearchConfig
 from simulator.domains.pipelines.library import PIPELINES
 from tests.docs.pages import DOCS, blocks, follow, follows
+from tests.support.small_suite import write_suite
 
 PAGE = DOCS / "search.md"
 
 
 @follows(PAGE, "sh", "python")
 def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Path) -> None:
-    snippet, searched, confirmed, tries, told = follow(PAGE, tmp_path)
+    suite = write_suite(tmp_path, {"train": [1, 2, 3], "validation": [4, 5, 6], "test": [7, 8]})
+    short = {"--name guarded": f"--name guarded --suite {suite}"}
+
+    snippet, searched, confirmed, tries, told = follow(PAGE, tmp_path, changes=short)
 
     assert snippet.output in [block.text for block in blocks(PAGE, "text")]
     assert "finished: all 4 candidates were tried" in searched.output

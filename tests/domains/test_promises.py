@@ -60,7 +60,7 @@ def test_random_decisions_end_well_or_as_invalid_and_beat_no_bound(case: Case) -
     assert fuzzed.decisions >= 400
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @every_domain
 def test_ten_thousand_random_decisions_end_well_or_as_invalid(case: Case) -> None:
     source = case.domain.policy_source(case.busy)

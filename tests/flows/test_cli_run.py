@@ -35,6 +35,7 @@ def ask(home: Path, statement: str) -> list[dict[str, Any]]:
 
 def test_a_search_leaves_a_history_a_policy_and_a_report(tmp_path: Path, suite: Path) -> None:
     arguments = ["run", "--direct", "--suite", str(suite), "--candidates", "3", "--slots", "2"]
+    arguments += ["--baseline", "naive"]
 
     done = assay(*arguments, home=tmp_path)
     again = assay(*arguments, home=tmp_path)
@@ -56,6 +57,7 @@ def test_a_search_leaves_a_history_a_policy_and_a_report(tmp_path: Path, suite: 
     assert len(ask(tmp_path, "from candidates where iteration > 0")) == 3
 
 
+@pytest.mark.nightly
 def test_a_killed_search_goes_on_and_ends_like_an_undisturbed_one(
     tmp_path: Path, suite: Path
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_signal_keeps_everything_and_says_how_to_go_on(
 ) -> None:
     """A shell has SIGINT ignored in what it starts in the background, which changes nothing."""
     arguments = ["run", "--direct", "--suite", str(suite), "--candidates", "50"]
+    arguments += ["--cell", "process", "--baseline", "naive"]
 
     process = _start(arguments, tmp_path, "bash", "-c", 'trap "" INT; exec "$@"', "bash")
     _read_lines(process, 6)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+import pytest
+
 from flows.attempt import Proposal, ProposalRequest
 from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, Row
 from flows.judging.splits import Splits
@@ -104,13 +106,14 @@ def test_what_candidates_did_not_take_is_used_by_others() -> None:
     )
 
 
-def test_killed_after_any_row_it_ends_with_the_same_candidates() -> None:
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.nightly)])
+def test_killed_after_any_row_it_ends_with_the_same_candidates(step: int) -> None:
     for answer, slots in product(ANSWERS, (1, 4)):
         settings: dict[str, Any] = {"budget__evaluations": 33, "slots": slots}
         whole = Ran(answer, **settings)
         begun = next(n for n, row in enumerate(whole.rows) if getattr(row, "iteration", 0))
 
-        for kept in range(begun, len(whole.rows) - 1):
+        for kept in range(begun, len(whole.rows) - 1, step):
             again = Ran(answer, whole.rows[:kept], **settings)
 
             assert (again.candidates, again.tries) == (whole.candidates, whole.tries)

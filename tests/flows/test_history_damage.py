@@ -276,7 +276,9 @@ print(found.rows[0][0], "|", *found.notes)
 """
 
 
-@pytest.mark.parametrize("room", [100, 1_000_000, 2_000_000])
+@pytest.mark.parametrize(
+    "room", [1_000_000, *(pytest.param(n, marks=pytest.mark.nightly) for n in (100, 2_000_000))]
+)
 def test_a_full_disk_is_reported_and_making_room_repairs_it(tmp_path: Path, room: int) -> None:
     remember(tmp_path, [candidate()])
     ingest(tmp_path)
@@ -345,7 +347,14 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
 
 
-@pytest.mark.parametrize("where", ["header", "first third", "middle", "end"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "header",
+        "middle",
+        *(pytest.param(n, marks=pytest.mark.nightly) for n in ("first third", "end")),
+    ],
+)
 @pytest.mark.parametrize("files", [(build_path,), (published_path,), BOTH])
 def test_damage_anywhere_is_repaired_by_the_next_command(
     home: Path, tmp_path: Path, files: tuple[Find, ...], where: str

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow, PromptRow, Row
 from flows.proposers.model import OpenAiProposer
 from flows.proposers.refusals import FINAL
@@ -23,7 +25,10 @@ def answer(received: Received) -> Sent:
     return behaviours[number % len(behaviours)](received)
 
 
-def test_after_any_row_the_rest_is_asked_for_and_nothing_a_second_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.nightly)])
+def test_after_any_row_the_rest_is_asked_for_and_nothing_a_second_time(
+    tmp_path: Path, step: int
+) -> None:
     with ModelServer(answer) as server:
         settings = {"slots": 2, "budget__candidates": CANDIDATES, "strategy": "evolve"}
         chosen = searching(server.url, tmp_path / "prices.toml", **settings)
@@ -35,7 +40,7 @@ def test_after_any_row_the_rest_is_asked_for_and_nothing_a_second_time(tmp_path:
             "malformed",
         }
 
-        for kept in range(1, len(whole)):
+        for kept in range(1, len(whole), step):
             server.requests.clear()
             rows = search(chosen, earlier=whole[:kept], proposer=proposer).rows
 

@@ -1,4 +1,4 @@
-"""A whole search with a model, in real cells, against a server that misbehaves in every way."""
+"""A whole search with a model, in embedded cells, against a server that misbehaves in every way."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,11 @@ from tests.support.command import assay
 from tests.support.model_server import ModelServer
 from tests.support.small_suite import write_suite
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.slow
 
 KEY = "planted-key-7f3a9c51e2d84b06"
 SETTINGS = """
+cell = "process"
 baselines = ["naive"]
 [proposer]
 kind = "openai"
@@ -61,6 +62,7 @@ def ask(home: Path, statement: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.nightly
 def test_whatever_the_server_does_is_recorded_and_the_search_ends_normally(
     tmp_path: Path, settings: Path
 ) -> None:
@@ -79,6 +81,7 @@ def test_whatever_the_server_does_is_recorded_and_the_search_ends_normally(
     assert len(ask(home, "from prompts")) == 5  # a lost attempt teaches nothing new
 
 
+@pytest.mark.nightly
 def test_the_key_is_nowhere_but_in_the_request(tmp_path: Path, settings: Path) -> None:
     home = tmp_path / "home"
     with ModelServer(behaves.policy(policy_source("priority"))) as server:

@@ -16,7 +16,9 @@ TRUSTED = ("smoke", "evolve")
 """Runs whose policies need no wall around them."""
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param("smoke", marks=pytest.mark.nightly), "evolve", "model", "policies"]
+)
 def test_a_whole_run_does_what_it_did_when_it_was_recorded(name: str) -> None:
     now = rows_now(name, HERE if name in TRUSTED else PROCESS)
 

@@ -1,4 +1,4 @@
-"""A finished experiment runs again in real cells, with no server, no key and no network."""
+"""A finished experiment runs again in embedded cells, with no server, no key and no network."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.support.command import assay
 from tests.support.model_server import ModelServer
 from tests.support.small_suite import write_suite
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.slow
 
 SCRIPT = (
     behaves.policy(policy_source("shortest-first")),
@@ -36,7 +36,7 @@ sys.addaudithook(guard)
 from flows.cli.main import main
 main()
 """
-"""The command line in a process that can reach the Docker engine's socket and nothing else."""
+"""The command line in a process that can reach a socket of this machine and nothing else."""
 
 
 def run_closed(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -67,7 +67,7 @@ def test_a_finished_experiment_replays_to_the_same_leaderboard_with_the_network_
     home, suite = tmp_path / "home", str(write_suite(tmp_path))
     with ModelServer(*SCRIPT) as server:
         model = ("--proposer", "openai", "--model", "any", "--base-url", server.url)
-        few = ("--suite", suite, "--candidates", "3", "--baseline", "naive")
+        few = ("--suite", suite, "--candidates", "3", "--baseline", "naive", "--cell", "process")
         first = assay("run", "--direct", *few, *model, home=home)
 
     assert "\nassay run --replay search\n" in (DOCS / "models.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
 from tests.support.zygote import Zygote
 
-SEED, KILLS, CANDIDATES, SLOTS = 20260301, 5, 6, 2
+SEED, CANDIDATES, SLOTS = 20260301, 6, 2
 IDEAS = ("shortest-first", "priority", "fifo-one", "right-size", "backfill", "overbook")
 SETTINGS = """
 suite = "{suite}"
@@ -48,7 +48,10 @@ def zygote() -> Iterator[Zygote]:
         yield started
 
 
-def test_a_reply_that_was_recorded_is_never_asked_for_again(zygote: Zygote, tmp_path: Path) -> None:
+@pytest.mark.parametrize("enough", [2, pytest.param(5, marks=pytest.mark.nightly)])
+def test_a_reply_that_was_recorded_is_never_asked_for_again(
+    zygote: Zygote, tmp_path: Path, enough: int
+) -> None:
     suite = write_suite(tmp_path, {"train": [1], "validation": [3]})
     moments, kills, settings = random.Random(SEED), 0, tmp_path / "search.toml"
     arguments = ("--config", settings, "--slots", SLOTS)
@@ -61,14 +64,14 @@ def test_a_reply_that_was_recorded_is_never_asked_for_again(zygote: Zygote, tmp_
         for number in itertools.count():
             server.requests.clear()
             search = Search(zygote, tmp_path / str(number), *arguments)
-            more, lost = kill_again_and_again(search, server, moments, KILLS - kills)
+            more, lost = kill_again_and_again(search, server, moments, enough - kills)
             search.finish()
             kills += more
 
             assert recorded(search.home) == CANDIDATES
             assert len(server.requests) == CANDIDATES + lost
             assert_same_history(search.home, calm.home)
-            if kills >= KILLS:
+            if kills >= enough:
                 break
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -85,15 +86,21 @@ def undisturbed(splits: Splits, budgets: Sequence[int]) -> tuple[list[Row], list
 
 
 SEARCHES = {"plain": (SPLITS, [7]), "raised": (SPLITS, [3, 7]), "few": (FEW, [5])}
-WHOLE = {name: undisturbed(*search) for name, search in SEARCHES.items()}
 
 
+@cache
+def whole_search(name: str) -> tuple[list[Row], list[int]]:
+    """Return the rows of one of the searches, undisturbed, and how many each of its runs has."""
+    return undisturbed(*SEARCHES[name])
+
+
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("name", SEARCHES)
-def test_killed_after_any_row_a_second_run_gives_the_same_history(name: str) -> None:
-    (whole, ends), (splits, budgets) = WHOLE[name], SEARCHES[name]
+def test_killed_after_any_row_a_second_run_gives_the_same_history(name: str, step: int) -> None:
+    (whole, ends), (splits, budgets) = whole_search(name), SEARCHES[name]
 
     differing = []
-    for kept in range(1, len(whole) + 1):
+    for kept in range(1, len(whole) + 1, step):
         rows = whole[:kept]
         for candidates, end in zip(budgets, ends, strict=True):
             if kept <= end:
@@ -119,7 +126,7 @@ class InterruptedJournal(FakeJournal):
 
 
 def test_ctrl_c_while_a_row_is_written_costs_no_other_row() -> None:
-    (whole, _), (splits, [candidates]) = WHOLE["plain"], SEARCHES["plain"]
+    (whole, _), (splits, [candidates]) = whole_search("plain"), SEARCHES["plain"]
     settings = config(slots=2, budget__candidates=candidates)
 
     differing = []
@@ -135,7 +142,9 @@ def test_ctrl_c_while_a_row_is_written_costs_no_other_row() -> None:
 
 
 def test_the_histories_that_are_cut_hold_every_kind_of_event() -> None:
-    kinds = {row.kind for rows, _ in WHOLE.values() for row in rows if isinstance(row, EventRow)}
+    kinds = {
+        row.kind for name in SEARCHES for row in whole_search(name)[0] if isinstance(row, EventRow)
+    }
 
     assert kinds == {
         *OF_ONE_RUN,

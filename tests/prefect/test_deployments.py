@@ -153,6 +153,7 @@ def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
     assert any(experiment.name.startswith(day) for day in days)
 
 
+@pytest.mark.nightly
 def test_a_schedule_makes_runs_that_a_worker_completes(deployed: Machine, home: Path) -> None:
     hourly = deployed.deployment("maintain/hourly")["id"]
     soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()

@@ -21,7 +21,7 @@ from tests.support.prefect_machine import Machine, awaited, end_group
 from tests.support.small_suite import write_suite
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
-COPIES = 2
+COPIES = 1
 NUMBERS = "numbers.lock"
 
 

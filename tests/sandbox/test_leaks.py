@@ -23,8 +23,7 @@ from tests.sandbox.callers import PREPARED, TRYING, Caller, cells_of, until
 from tests.support.cells import HONEST, TIGHT, small_scenario
 
 SMALL = small_scenario()
-CANDIDATES = 40
-WARM_UP = 8
+WARM_UP = 4
 KB_OF_GROWTH = 8_000
 """Of the caller, over all candidates; a leak of one report each would be several times as much."""
 
@@ -83,8 +82,9 @@ def test_a_container_orphaned_by_an_interrupt_is_removed_on_close() -> None:
     kept.destroy()
 
 
-def test_forty_candidates_in_a_row_leave_nothing_behind() -> None:
-    sources = [f"# candidate {number}\n{HONEST}" for number in range(CANDIDATES)]
+@pytest.mark.parametrize("count", [12, pytest.param(40, marks=pytest.mark.nightly)])
+def test_many_candidates_in_a_row_leave_nothing_behind(count: int) -> None:
+    sources = [f"# candidate {number}\n{HONEST}" for number in range(count)]
     before = cells_of()
     with Sandbox(TIGHT, slots=2) as box:
         for source in sources[:WARM_UP]:

@@ -35,6 +35,9 @@ CROWDED: dict[str, Any] = {
 }
 """Many growing containers on a fine clock, so that a pool overflows between events."""
 
+each_count = pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.nightly)])
+"""How many random scenarios are compared: the first of those of the night."""
+
 
 class Recorder:
     """Passes everything on to a policy and keeps every decision that is not empty."""
@@ -92,14 +95,16 @@ def differences(name: str, seeds: Iterable[int], **changes: Any) -> dict[int, st
     return {seed: text for seed, text in found.items() if text}
 
 
+@each_count
 @pytest.mark.parametrize("name", OWN)
-def test_engine_and_oracle_agree_on_random_scenarios(name: str) -> None:
-    assert differences(name, range(40)) == {}
+def test_engine_and_oracle_agree_on_random_scenarios(name: str, count: int) -> None:
+    assert differences(name, range(count)) == {}
 
 
+@each_count
 @pytest.mark.parametrize("name", LIBRARY)
-def test_engine_and_oracle_agree_with_policies_of_the_library(name: str) -> None:
-    assert differences(name, range(1000, 1040), **NEEDS.get(name, {})) == {}
+def test_engine_and_oracle_agree_with_policies_of_the_library(name: str, count: int) -> None:
+    assert differences(name, range(1000, 1000 + count), **NEEDS.get(name, {})) == {}
 
 
 @pytest.mark.parametrize("name", ["overbook", "memory_reader", "packer"])
@@ -107,8 +112,11 @@ def test_engine_and_oracle_agree_where_memory_is_overcommitted(name: str) -> Non
     assert differences(name, range(3000, 3006), **CROWDED) == {}
 
 
+@each_count
 @pytest.mark.parametrize("name", ["packer", "estimate_user", "naive", "priority", "overbook"])
-def test_a_policy_that_only_reacts_decides_the_same_when_called_on_change(name: str) -> None:
+def test_a_policy_that_only_reacts_decides_the_same_when_called_on_change(
+    name: str, count: int
+) -> None:
     needs = {**NEEDS.get(name, {}), "policy_calls": "on_change"}
 
-    assert differences(name, range(2000, 2040), **needs) == {}
+    assert differences(name, range(2000, 2000 + count), **needs) == {}

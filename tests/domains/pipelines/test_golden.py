@@ -12,7 +12,7 @@ from simulator.domains.pipelines.tracefile import parse_trace, render_trace
 from tests.oracle.ticks import simulate_by_ticks
 from tests.support.golden_data import golden_scenario, paper_figures, scenario_figures, source_of
 
-PAPER_POLICIES = ["naive", "priority", "overbook"]
+PAPER_POLICIES = ["naive", "overbook", pytest.param("priority", marks=pytest.mark.nightly)]
 # Policies that act on quiet ticks decide otherwise when they are not called on them.
 CHANGE_DRIVEN = [name for name in scenario_figures() if not name.startswith("aging_ticks")]
 QUICK_BY_TICKS = [
