@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +21,15 @@ from flows.proposers.choices import keys_of
 from flows.report.page import write_report
 from flows.search.budget import wall_seconds
 from flows.search.ledger import Ledger, recorded
-from flows.search.loop import run_search
+from flows.search.loop import run_final_test, run_search
 from flows.search.progress import SearchResult, Watch
-from flows.search.session import Services
+from flows.search.session import Services, Session
 from flows.settings.search import SearchConfig, experiment_id
 from flows.settings.sources import variables_here
 from flows.trials import Around, OpenTrials, in_this_process
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
+from simulator.domain import BOOTSTRAP
 
 LOCK_SECONDS = 1.0
 """How long a process that a killed run was about to start may still have its lock."""
@@ -85,11 +86,20 @@ def run_experiment(
                 flow_run_id=flow_run_id,
             )
             try:
-                result = run_search(config, services, watch, around)
+                result = run_search(config, services, watch, around, conclusion_of(config))
             except BaseException:
                 _keep_best(home, identity, Ledger(recorded(home, identity)).best, journal)
                 raise
             return _leave(home, result, journal)
+
+
+def conclusion_of(config: SearchConfig) -> Callable[[Session], None]:
+    """Return what is done with the best at the end: for a simulator, what accepts it."""
+    if config.domain.role != BOOTSTRAP:
+        return run_final_test
+    from flows.bootstrap.accept import accept
+
+    return accept
 
 
 def preflight(config: SearchConfig) -> None:

@@ -213,6 +213,10 @@ class HostHalf(Protocol):
         """What the offline proposer searches; without it, edits of the library's policies."""
 
     @property
+    def prompt_templates(self) -> Path:
+        """The folder with the domain's own templates of prompts; without it, the shipped ones."""
+
+    @property
     def traces(self) -> Traces:
         """Workloads in files; without it the commands about them say that there are none."""
 

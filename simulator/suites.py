@@ -38,7 +38,14 @@ class Suite(Generic[ScenarioT]):
 
 def suite_names(domain: Domain) -> list[str]:
     """Return the names of the suites that come with a domain."""
-    return sorted(path.stem for path in suites_folder(domain).glob("*.toml"))
+    own = made_suites(domain)
+    return sorted(own or (path.stem for path in suites_folder(domain).glob("*.toml")))
+
+
+def made_suites(domain: Domain) -> Mapping[str, Suite[Scenario]]:
+    """Return the suites that are no files: those of a domain whose scenarios are checks."""
+    made = domain.hosted("suites") if domain.is_sealed else None
+    return made() if made is not None else {}
 
 
 def suite_path(name_or_path: str | Path, domain: Domain) -> Path:
@@ -57,6 +64,9 @@ def suite_path(name_or_path: str | Path, domain: Domain) -> Path:
 
 def load_suite(name_or_path: str | Path, domain: Domain) -> Suite[Scenario]:
     """Return a suite of a domain by name, or from the path of a suite file ending in ``.toml``."""
+    own = made_suites(domain)
+    if str(name_or_path) in own:
+        return own[str(name_or_path)]
     path = suite_path(name_or_path, domain)
     table = read_toml(path, InputError)
     check_keys(table, (*OWN_KEYS, *domain.cell.SUITE_KEYS), str(path))

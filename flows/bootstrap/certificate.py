@@ -19,8 +19,8 @@ FORM = 1
 """Of the file; a later form has a higher number."""
 MAX_BYTES = 4 << 20
 MOST_ASSUMPTIONS = 50
-HASHED = {"spec": "spec.md", "contract": "contract.toml", "laws": "laws.toml"}
 SIMULATOR, CERTIFICATE = "simulator", "certificate"
+HASHED = ("spec.md", "contract.toml", "laws.toml")
 MOST_ACCEPTED = 9
 
 Certificate = dict[str, Any]
@@ -39,13 +39,15 @@ def sealed_with_hash(certificate: Mapping[str, Any]) -> Certificate:
     return {**rest, "sha256": _sha256(canonical(rest))}
 
 
-def hashes_of(folder: Path, source: str, checks: Sequence[str]) -> dict[str, str]:
-    """Return the hashes of everything that a certificate speaks of.
+def hashes_of(
+    folder: Path, source: str, checks: Sequence[str], name: str = f"{SIMULATOR}.py"
+) -> dict[str, str]:
+    """Return the hashes of everything that a certificate speaks of; files by their names.
 
     ``checks`` are the hashes of the checks; everything else in the folder that a check may use,
     such as policies and worked traces, is in ``folder``.
     """
-    found = {key: _sha256_of(folder / name) for key, name in HASHED.items()}
+    found = {name: _sha256_of(folder / name) for name in HASHED if (folder / name).is_file()}
     others = [
         path
         for pattern in ("policies/*.py", "worked/*.toml", "scenarios/*", "reference.py", "*.csv")
@@ -55,7 +57,7 @@ def hashes_of(folder: Path, source: str, checks: Sequence[str]) -> dict[str, str
     texts = [f"{path.relative_to(folder).as_posix()} {_sha256_of(path)}" for path in others]
     return found | {
         "folder": _sha256("\n".join(texts)),
-        "source": _sha256(source),
+        name: _sha256(source),
         "checks": _sha256("\n".join(checks)),
         "image": source_hash(),
     }
@@ -126,7 +128,7 @@ def refuse_uncertified(folder: Path) -> None:
         if not beside.is_file():
             raise UserError(f"{simulator} has no {beside.name}: assay bootstrap {folder} makes one")
         certificate = read_certificate(beside)
-        wrong = changed_files(folder, read_text(simulator, InputError, MAX_BYTES), certificate)
+        wrong = changed_files(simulator, certificate)
         if wrong:
             raise UserError(
                 f"{beside} is not about what is here: {', '.join(wrong)} changed since; "
@@ -134,10 +136,12 @@ def refuse_uncertified(folder: Path) -> None:
             )
 
 
-def changed_files(folder: Path, source: str, certificate: Mapping[str, Any]) -> list[str]:
+def changed_files(simulator: Path, certificate: Mapping[str, Any]) -> list[str]:
     """Return what of the files a certificate does not speak of; our own code is not compared."""
     recorded = certificate.get("hashes", {})
-    now = hashes_of(folder, source, [each["sha256"] for each in certificate.get("checks", [])])
+    source = read_text(simulator, InputError, MAX_BYTES)
+    checks = [each["sha256"] for each in certificate.get("checks", [])]
+    now = hashes_of(simulator.parent, source, checks, simulator.name)
     return [key for key in now if key != "image" and now[key] != recorded.get(key)]
 
 

@@ -6,27 +6,23 @@ Everything here depends on its arguments alone, so that a certificate can be com
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.outcome import Evaluation, Outcome, Trial
 from simulator.bootstrap import calibration
 from simulator.bootstrap.check_spec import Figures, Measure, Ranking
 from simulator.bootstrap.folder import Folder, Measured, figure_rows
-from simulator.bootstrap.mutants import Mutant, mutants_of
+from simulator.bootstrap.mutants import Mutant
 from simulator.bootstrap.scenario import CheckScenario
 
-MUTANTS = 30
 FIGURES_FILE = "figures.csv"
 UNREACHED = 1e9
 """The distance of parameters with which the simulator failed."""
 
 Try = Callable[[str, str, Sequence[CheckScenario]], Trial]
 """Tries a source, under a label, on checks."""
-
-
-def examined_on(checks: Sequence[CheckScenario]) -> list[CheckScenario]:
-    """Return checks of which only the verdict matters."""
-    return [replace(each, shrink=False) for each in checks]
+ForAll = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+"""Calls a function with each of these, one after another or side by side."""
 
 
 def killed_by(trial: Trial) -> list[str]:
@@ -50,13 +46,21 @@ class Tested:
     killed_by: Sequence[str]
 
 
-def adequacy(source: str, checks: Sequence[CheckScenario], seed: int, tried: Try) -> list[Tested]:
+def adequacy(
+    checks: Sequence[CheckScenario],
+    mutants: Sequence[Mutant],
+    tried: Try,
+    for_all: ForAll,
+) -> list[Tested]:
     """Return how many small mistakes in this very source the checks would notice."""
-    asked = examined_on(checks)
-    return [
-        Tested(mutant=mutant, killed_by=killed_by(tried(mutant.source, f"mutant {number}", asked)))
-        for number, mutant in enumerate(mutants_of(source, MUTANTS, seed), start=1)
-    ]
+    asked = [replace(each, shrink=False) for each in checks]  # only the verdict matters
+
+    def run(numbered: tuple[int, Mutant]) -> Tested:
+        number, mutant = numbered
+        trial = tried(mutant.source, f"mutant {number}", asked)
+        return Tested(mutant=mutant, killed_by=killed_by(trial))
+
+    return for_all(run, list(enumerate(mutants, start=1)))
 
 
 def adequacy_record(tested: Sequence[Tested], held: Sequence[str]) -> dict[str, Any]:
@@ -187,7 +191,29 @@ def with_parameters(check: CheckScenario, parameters: Mapping[str, int]) -> Chec
     return replace(check, parameters=dict(parameters)) if measured else check
 
 
-def check_record(check: CheckScenario, evaluation: Evaluation) -> dict[str, Any]:
+def calibration_record(found: Calibrated) -> dict[str, Any]:
+    """Return what was calibrated, as a certificate has it."""
+    low, error, high = (round(each, 6) for each in found.held)
+    return {
+        "parameters": found.parameters,
+        "figures": found.figures,
+        "fitted_error": round(found.fitted, 6),
+        "held_error": {"low": low, "error": error, "high": high},
+    }
+
+
+class Tried(Protocol):
+    """An evaluation, or the row of one."""
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def metrics(self) -> dict[str, Any] | None: ...
+    @property
+    def policy_cpu_seconds(self) -> float: ...
+
+
+def check_record(check: CheckScenario, evaluation: Tried) -> dict[str, Any]:
     """Return how a check went, as a certificate has it."""
     metrics = evaluation.metrics or {}
     found = {

@@ -8,16 +8,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.cli.errors import BAD_INPUT
-from flows.cli.options import FOLDER
+from flows.cli.options import CELLS, FILE, FOLDER
 from flows.cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:
-    from simulator.domain import Domain, SealedHalf
+    from simulator.domain import Domain
 
 DECISIONS = 200
 """Random decisions in a check."""
@@ -133,14 +133,70 @@ def check_domain(folder: Path, as_json: bool) -> int:
     for check in checks_of(open_domain(folder)):
         checks.append(check)
         if not as_json:
-            print_line(f"{'ok ' if check.ok else 'BAD'} {check.name}")
-            for problem in check.problems:
-                print_line(f"    {problem}")
+            _print_check(check)
     fine = all(check.ok for check in checks)
     if as_json:
         print_line(json.dumps({"ok": fine, "checks": [asdict(check) for check in checks]}))
     elif fine:
         print_line(f"{folder}: no problems found")
+    return 0 if fine else BAD_INPUT
+
+
+@domains.command("new", short_help="Write a commented start for a system of your own.")
+@click.argument("name", metavar="NAME")
+def new_domain(name: str) -> int:
+    """Write a folder NAME with a small queue as data, every key explained: change it.
+
+    \b
+      assay domains new my-system
+      assay domains check my-system
+      assay bootstrap my-system
+    """
+    from flows.bootstrap.starter_files import write_starter
+
+    for path in write_starter(Path(name), Path(name).name):
+        print_line(str(path))
+    print_line(f"change them, then: assay domains check {name}; assay bootstrap {name}")
+    return 0
+
+
+@domains.command("verify", short_help="Compute the certificate of a simulator again.")
+@click.argument("certificate", type=FILE)
+@click.option("--quick", is_flag=True, help="Compare the hashes only.")
+@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where checks run.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool) -> int:
+    """Compute CERTIFICATE again from the files beside it: hashes, checks, mutants, errors.
+
+    It speaks of what was tried, and proves nothing else. Exit code 2: something differs.
+
+    \b
+      assay domains verify my-system/certificate.json
+    """
+    from contextlib import nullcontext
+
+    from flows.bootstrap.verify import bootstrap_domain, verify
+    from flows.cli.bootstrap import LIMITS
+    from flows.cli.machine import check_cell
+    from sandbox.limits import Limits
+    from sandbox.trial import Sandbox
+
+    domain = bootstrap_domain(certificate.parent)
+    found = []
+    if not quick:
+        check_cell(cell)
+    limits = Limits(**{key.partition(".")[2]: value for key, value in LIMITS.items()})
+    opened = Sandbox(limits, ready=False, cell=cell, domain=domain)
+    with nullcontext(None) if quick else opened as trials:
+        for each in verify(certificate, domain, trials):
+            found.append(Check(name=each.what, problems=each.problems))
+            if not as_json:
+                _print_check(found[-1])
+    fine = all(each.ok for each in found)
+    if as_json:
+        print_line(json.dumps({"ok": fine, "checks": [asdict(each) for each in found]}))
+    elif fine:
+        print_line(f"{certificate}: accepted, and computed again with the same result")
     return 0 if fine else BAD_INPUT
 
 
@@ -154,6 +210,12 @@ class Check:
     @property
     def ok(self) -> bool:
         return not self.problems
+
+
+def _print_check(check: Check) -> None:
+    print_line(f"{'ok ' if check.ok else 'BAD'} {check.name}")
+    for problem in check.problems:
+        print_line(f"    {problem}")
 
 
 def checks_of(domain: Domain) -> Iterator[Check]:
@@ -183,27 +245,31 @@ def checks_of(domain: Domain) -> Iterator[Check]:
 
 
 def _checks_of_sealed(domain: Domain) -> Iterator[Check]:
-    """Check what can be checked without its simulator, which runs in cells only."""
-    read = _checked("contract.toml and laws.toml can be read", lambda: iter(_read(domain)))
-    yield read
-    if not read.ok:
-        return
+    """Check a folder that describes a system as data; its simulator runs in cells only."""
+    from flows.bootstrap import folder_checks
+
+    for name, problems in folder_checks.promises(domain):
+        check = _checked(name, problems)
+        yield check
+        if not check.ok and name == folder_checks.READABLE:
+            return
     yield _checked("contract.toml names what the folder has", lambda: _names(domain))
     yield _checked(
         "the policies of the library pass the screen and load", lambda: _screened(domain)
     )
     yield _checked("the suites can be read", lambda: _suites(domain))
-    yield _checked("its simulator is certified", lambda: _certified(domain))
-
-
-def _read(domain: Domain) -> list[str]:
-    _ = domain.spec, domain.contracts, domain.cell.canary()
-    return []
+    if (domain.root / "simulator.py").is_file():  # not before assay bootstrap accepted one
+        yield _checked("its simulator is certified", lambda: _certified(domain))
 
 
 def _certified(domain: Domain) -> Iterator[str]:
-    cast("SealedHalf", domain.cell).require_certificate()
-    yield from ()
+    from flows.bootstrap.certificate import refuse_uncertified
+    from flows.errors import UserError
+
+    try:
+        refuse_uncertified(domain.root)
+    except UserError as error:
+        yield str(error)
 
 
 def _checked(name: str, problems: Callable[[], Iterator[str]]) -> Check:

@@ -206,7 +206,7 @@ class EventRow:
     sequence: int
     kind: str
     """started | resumed | new_best | refused | gap_alarm | audit | test | attempt_lost | budget |
-    interrupted | finished | warning."""
+    interrupted | finished | warning | acceptance (of a simulator)."""
     iteration: int | None
     slot: int | None
     message: str

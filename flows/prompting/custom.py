@@ -8,7 +8,13 @@ from typing import get_args
 from flows.attempt import Move, Prompt, SeenAttempt
 from flows.errors import ConfigError, UserError
 from flows.history.records import PromptRow, Row
-from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt, system_values, user_values
+from flows.prompting.prompts import (
+    CHARS_PER_TOKEN,
+    render_prompt,
+    system_values,
+    templates_of,
+    user_values,
+)
 from flows.prompting.templates import (
     SHIPPED,
     SUFFIX,
@@ -17,7 +23,6 @@ from flows.prompting.templates import (
     TemplateProblem,
     check_names,
     forget_templates,
-    load_templates,
 )
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Evaluation, Outcome
@@ -46,7 +51,7 @@ def copy_templates(folder: Path) -> list[Path]:
 def check_prompts(config: SearchConfig, scenarios: Sequence[Scenario]) -> None:
     """Refuse templates that cannot be used, and a bound that not even an empty prompt keeps."""
     forget_templates()
-    templates = load_templates(config.feedback.prompts)
+    templates = templates_of(config)
     known = {
         SYSTEM: system_values(config, scenarios),
         USER: user_values(config.domain, scenarios, (), (), "free"),
@@ -64,7 +69,7 @@ def check_prompts(config: SearchConfig, scenarios: Sequence[Scenario]) -> None:
 
 def refuse_changed_templates(config: SearchConfig, earlier: Iterable[Row]) -> None:
     """Refuse to go on with another wording than the one in which the search began."""
-    now = load_templates(config.feedback.prompts)
+    now = templates_of(config)
     before = next((row for row in earlier if isinstance(row, PromptRow)), None)
     if before is not None and before.template_sha256 != now.sha256:
         raise ConfigError(

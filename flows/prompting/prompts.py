@@ -10,7 +10,14 @@ from typing import Any
 
 from flows.attempt import Move, Prompt, SeenAttempt
 from flows.prompting.diagnoses import diagnose
-from flows.prompting.templates import SYSTEM, USER, load_templates, render_own, text_sha256
+from flows.prompting.templates import (
+    SYSTEM,
+    USER,
+    Templates,
+    load_templates,
+    render_own,
+    text_sha256,
+)
 from flows.settings.search import SearchConfig
 from flows.settings.sections import FeedbackConfig
 from flows.untrusted import for_prompt, prompt_code, prompt_line
@@ -59,7 +66,7 @@ def render_prompt(
     chosen: Sequence[SeenAttempt] = (),
 ) -> Prompt:
     """Return the prompt that shows these attempts, within the configured number of tokens."""
-    templates = load_templates(config.feedback.prompts)
+    templates = templates_of(config)
     system = render_own(templates.texts, SYSTEM, system_values(config, scenarios))
     room = config.feedback.prompt_tokens * CHARS_PER_TOKEN - len(system)
 
@@ -75,6 +82,11 @@ def render_prompt(
         template=templates.name,
         template_sha256=templates.sha256,
     )
+
+
+def templates_of(config: SearchConfig) -> Templates:
+    """Return the templates that a search uses: the user's, else the domain's, else the shipped."""
+    return load_templates(config.feedback.prompts or config.domain.hosted("prompt_templates"))
 
 
 def _fitted(parts: Sequence[Shown], written: Callable[[Sequence[Shown]], str], room: int) -> str:

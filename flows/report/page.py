@@ -14,6 +14,7 @@ from flows.home import experiment_folder
 from flows.prompting.templates import render_html
 from flows.report.candidates import TableRow, payload, table_rows
 from flows.report.charts import fate, spaced
+from flows.report.checks import CheckHistory, check_history
 from flows.report.compare import (
     Contender,
     Line,
@@ -107,6 +108,8 @@ class ReportView:
     duel: tuple[Contender, ...]
     drawn_classes: tuple[tuple[int, str], ...]
     not_drawn: int
+    simulator: CheckHistory | None
+    """Where simulators were searched and not policies."""
     failures: tuple[FailureKind, ...]
     steps: tuple[Step, ...]
     rows: tuple[TableRow, ...]
@@ -176,6 +179,7 @@ def build_view(data: ReportData) -> ReportView:
         duel=pair,
         drawn_classes=tuple(drawn_classes(spans)),
         not_drawn=len(data.scenarios) - len(data.drawn),
+        simulator=check_history(data),
         failures=failures(data),
         steps=ancestry(data),
         rows=rows,

@@ -45,6 +45,8 @@ class Ledger:
         self.candidates: dict[Key, CandidateRow] = {}
         self.tests: list[EventRow] = []
         """Each time that the test scenarios were touched, with the figures."""
+        self.acceptance: list[EventRow] = []
+        """What followed a search for a simulator."""
         self.next_event = 0
         self._promoted: list[CandidateRow] = []
         self._evaluations: dict[Key, list[EvaluationRow]] = {}
@@ -266,6 +268,8 @@ class Ledger:
         self._events.add((row.kind, key, row.message))
         if row.kind == "attempt_lost" and row.iteration is not None:
             self._lost.add((row.iteration, row.slot or 0))
+        if row.kind == "acceptance":
+            self.acceptance.append(row)
         if row.kind == "test":
             self.tests.append(row)
 

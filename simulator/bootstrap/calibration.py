@@ -10,11 +10,11 @@ from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
 
-CHILDREN = 8
-GENERATIONS = 20
+CHILDREN = 16
+GENERATIONS = 10
 FIRST_WIDTH = 0.3
 """Of the range of a parameter."""
-GROWTH, SHRINKAGE = 1.5, 0.7
+GROWTH, SHRINKAGE = 1.5, 0.5
 RESAMPLES = 1000
 LEVEL = 0.95
 

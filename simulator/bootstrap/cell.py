@@ -12,11 +12,17 @@ from simulator.bootstrap.checks import try_check
 from simulator.bootstrap.folder import read_folder
 from simulator.bootstrap.scenario import CheckScenario, check_from
 from simulator.contract import Policy
-from simulator.domain import Run
+from simulator.domain import Domain, Run
 from simulator.errors import InputError
 from simulator.messages import encode
 from simulator.sealed.laws import LAWS_FILE
 from simulator.sealed.shapes import SealedSpec
+from simulator.sealed.spec import CONTRACT_FILE, read_contract
+
+
+def cell_half(domain: Domain) -> "BootstrapCell":
+    """Return the cell half of a folder in which a simulator is searched."""
+    return BootstrapCell(read_contract(domain.root / CONTRACT_FILE), domain.root)
 
 
 class BootstrapCell:

@@ -1,11 +1,18 @@
 """The domain whose policies are simulators and whose scenarios are checks, as data."""
 
+from simulator.domain import Domain
 from simulator.domain_spec import Calls, DomainSpec, Metric, Objective
+from simulator.sealed.spec import CONTRACT_FILE, read_contract
 
 ALL, FAILED, FRACTION = "all", "none", "half"
 """Known figures of a check: what passing is, what failing is, what ratios are taken with."""
 SUITE = "checks"
 NOTHING = "nothing"
+
+
+def domain_spec(domain: Domain) -> DomainSpec:
+    """Return the domain in which simulators of the folder's system are written, as data."""
+    return bootstrap_spec(read_contract(domain.root / CONTRACT_FILE))
 
 
 def bootstrap_spec(sealed: DomainSpec) -> DomainSpec:

@@ -76,6 +76,8 @@ Law = At | Lasts | Complete | Never | Balance
 class Laws(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The file as a whole."""
 
+    mutants: Annotated[int, msgspec.Meta(ge=0, le=200)] = 30
+    """How many small mistakes are made in a simulator, to see whether its checks notice."""
     laws: list[Law] = []
     checks: list[dict[str, Any]] = []
     """What a simulator is put to; ``simulator.bootstrap.check_spec`` reads it."""

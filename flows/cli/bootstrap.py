@@ -1,0 +1,113 @@
+"""``assay bootstrap``: a simulator is written, checked and, if all goes well, accepted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cli import searches
+from flows.cli.errors import POLICY_FAILED
+from flows.cli.machine import check_cell
+from flows.cli.options import FOLDER
+from flows.cli.terminal import print_line, print_prose
+from flows.home import home_folder
+from flows.settings.sources import assignments, read_dotenv
+
+if TYPE_CHECKING:
+    from flows.experiment import Finished
+
+NOT_HERE = ("domain", "suite", "objective", "fresh_test", "prompts", "feedback")
+"""Options of a search of policies that mean nothing here."""
+LIMITS = {
+    "limits.policy_cpu_seconds": 60.0,
+    "limits.simulator_cpu_seconds": 120.0,
+    "limits.candidate_cpu_seconds": 1200.0,
+    "limits.wall_seconds": 600.0,
+    "limits.candidate_wall_seconds": 3600.0,
+}
+"""A check has a limit of its own; these only have to be above it."""
+
+
+@click.command("bootstrap", short_help="Search for a simulator and accept it by checks.")
+@click.argument("folder", type=FOLDER)
+def bootstrap_command(
+    folder: Path,
+    config: Path | None,
+    direct: bool,
+    verbose: bool,
+    quiet: bool,
+    as_json: bool,
+    settings: Sequence[str],
+    **flags: Any,
+) -> int:
+    """Search for a simulator of the system in FOLDER until one passes every check.
+
+    Candidates are simulators. The checks of laws.toml that are shown guide the proposer; those that
+    are held decide and are never told. What passes both is examined: small mistakes are made in it
+    to see whether the checks notice, its parameters are fitted to figures.csv if there is one, and
+    the final checks are touched once. Then simulator.py and certificate.json are written into
+    FOLDER. The same command again continues an interrupted search. Exit code 3: none was accepted.
+
+    \b
+      assay domains new my-system
+      assay bootstrap my-system --proposer openai --model gpt-5-mini --dollars 5
+      assay bootstrap my-system --direct --cell process --candidates 200
+    """
+    from flows.bootstrap.verify import bootstrap_domain
+    from flows.cli.watching import ended_line
+    from flows.settings.search import load_config
+
+    domain = bootstrap_domain(folder)
+    given = {
+        "name": domain.name,
+        **(LIMITS if config is None else {}),
+        **assignments(settings),
+        **searches.overrides(flags),
+        "domain": domain.setting,
+    }
+    chosen = load_config(config, given, os.environ, read_dotenv())
+    check_cell(chosen.cell)
+    finished = searches.run_shown(
+        chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json
+    )
+    if as_json:
+        print_line(ended_line(finished))
+    else:
+        searches.print_end(finished)
+    return _keep(finished, domain.root)
+
+
+def _keep(finished: Finished, folder: Path) -> int:
+    """Write what was accepted into the folder and say so."""
+    from flows.bootstrap.accept import certificate_in
+    from flows.bootstrap.certificate import write_accepted
+    from flows.search.ledger import recorded
+
+    accepted = certificate_in(recorded(home_folder(), finished.result.experiment_id))
+    if accepted is None:
+        print_line("accepted:    no simulator; the report shows which checks fail, and how")
+        return POLICY_FAILED
+    simulator, certificate = write_accepted(folder, *accepted)
+    print_line(f"accepted:    {_short(simulator)}")
+    print_line(f"certificate: {_short(certificate)}")
+    survivors = accepted[1]["mutants"]["survivors"]
+    if survivors:
+        print_prose(
+            f"{len(survivors)} of {accepted[1]['mutants']['made']} small mistakes in it would not "
+            "be noticed; the certificate lists them: write checks that would, or see that they "
+            "change nothing"
+        )
+    return 0
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+bootstrap_command.params += [
+    each for each in searches.run_command.params if each.name not in NOT_HERE
+]

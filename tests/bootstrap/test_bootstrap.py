@@ -1,0 +1,142 @@
+"""A simulator from its first wrong version to its certificate, with a model's server of our own."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from flows.bootstrap.certificate import canonical, read_certificate, refuse_uncertified
+from flows.errors import UserError
+from simulator.bootstrap import calibration
+from simulator.errors import InputError
+from tests.support import model_server as behaves
+from tests.support.in_process import command_at
+from tests.support.model_server import ModelServer
+
+pytestmark = pytest.mark.slow
+
+RIGHT = (Path(__file__).parent / "policies" / "right.py").read_text()
+HASTY = RIGHT.replace(" + parameters.overhead", "")
+"""Passes all that is shown: only a check that is held has an overhead."""
+WRONG = RIGHT.replace("job.service + parameters.overhead", "job.service + 1")
+
+
+KEPT = ("short runs", "with an overhead", "the future does not show", "the mean wait of M/M/1")
+MEASURED = {1: 3_218_174, 2: 1_498_372, 3: 795_460, 4: 872_599}
+"""The mean delay by seed where each job has an overhead of 70 ms."""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bootstrap")
+
+
+@pytest.fixture
+def assay(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    run = command_at(here / "home", monkeypatch, capsys)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    monkeypatch.setattr(calibration, "GENERATIONS", 2)
+    return run
+
+
+def test_a_start_is_written_and_found_right(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    assert assay("domains", "new", "queue").code == 0
+    laws = here / "queue" / "laws.toml"
+    head, *checks = laws.read_text().split("[[checks]]\n")
+    kept = [each for each in checks if any(f'name = "{name}' in each for name in KEPT)]
+    laws.write_text("[[checks]]\n".join(["mutants = 2\n" + head, *kept]))
+    figures = ["generator,seed,policy,figure,value,spread"]
+    figures += [f"busy,{seed},fifo,mean_delay,{value},0" for seed, value in MEASURED.items()]
+    (here / "queue" / "figures.csv").write_text("\n".join(figures) + "\n")
+
+    checked = assay("domains", "check", "queue")
+    assert checked.code == 0, checked.out
+    assert "no problems found" in checked.out
+    assert assay("domains", "new", "queue").code == 2
+
+
+def test_a_model_mends_what_the_checks_show_until_one_is_accepted(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    with ModelServer(*map(behaves.policy, (WRONG, HASTY, RIGHT))) as server:
+        asked = ("--proposer", "openai", "--model", "any", "--base-url", server.url)
+        done = assay("bootstrap", "queue", "--direct", "--cell", "process", *asked)
+        prompts = [json.dumps(request.body) for request in server.requests]
+
+    assert done.code == 0, done.err + done.out
+    assert "certificate: queue/certificate.json" in done.out
+    assert len(prompts) == 3  # the search ends with the one that passes all
+    assert "service takes its time: 2 us, expected 1 us" in prompts[1]
+    assert "jobs[0] arrival=0 service=1" in prompts[1]  # the smallest scenario, not sixty jobs
+    told = " ".join(prompts)
+    for hidden in ("with an overhead", "the future does not show", "M/M/1", "[[checks]]"):
+        assert hidden not in told
+    assert (here / "queue" / "simulator.py").read_text() == RIGHT
+
+
+def test_the_certificate_tells_all_and_is_computed_again(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    path = here / "queue" / "certificate.json"
+    certificate = read_certificate(path)
+
+    assert {each["verdict"] for each in certificate["checks"]} == {"pass"}
+    assert {each["split"] for each in certificate["checks"]} == {"shown", "held", "final"}
+    assert certificate["mutants"]["made"] == 2 and "proved" not in canonical(certificate)
+    assert certificate["assumptions"][0].startswith("A job that finishes at the horizon")
+    calibrated = certificate["calibration"]
+    assert 30_000 < calibrated["parameters"]["overhead"] < 110_000
+    assert calibrated["held_error"]["error"] < 0.2
+
+    again = assay("domains", "verify", str(path), "--cell", "process")
+    assert again.code == 0, again.out
+    refuse_uncertified(here / "queue")
+
+
+def test_what_changed_since_is_refused(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    folder = here / "queue"
+    laws, certificate = folder / "laws.toml", folder / "certificate.json"
+    before = laws.read_text(), certificate.read_text()
+    laws.write_text(before[0].replace("seeds = [18]", "seeds = [19]"))
+
+    done = assay("domains", "verify", str(certificate), "--quick")
+    assert done.code == 2 and "laws.toml has another hash" in done.out
+    assert "with an overhead is no check of laws.toml" in done.out
+    with pytest.raises(UserError, match=r"laws\.toml.* changed since"):
+        refuse_uncertified(folder)
+    searched = assay("run", "--direct", "--domain", "./queue", "--cell", "process")
+    assert searched.code == 2 and "assay bootstrap" in searched.err
+
+    laws.write_text(before[0])
+    certificate.write_text(re.sub('"killed": 2', '"killed": 1', before[1]))
+    with pytest.raises(InputError, match="its own hash is wrong"):
+        read_certificate(certificate)
+    certificate.write_text(before[1])
+
+
+def test_what_no_check_accepts_is_told_and_leaves_no_file(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    with ModelServer(behaves.policy(WRONG)) as server:
+        asked = ("--proposer", "openai", "--model", "any", "--base-url", server.url)
+        done = assay(
+            "bootstrap",
+            "queue",
+            "--direct",
+            "--cell",
+            "process",
+            "--name",
+            "b2",
+            "--candidates",
+            "1",
+            *asked,
+        )
+        assert done.code == 3 and "accepted:    no simulator" in done.out
+        assert not (here / "queue" / "simulator-2.py").exists()
+
+
+def test_the_report_shows_versions_counterexamples_and_the_certificate(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    done = assay("report", "bootstrap-queue")
+    page = Path(done.out.strip().splitlines()[-1]).read_text()
+
+    assert done.code == 0
+    assert "Versions of the simulator" in page and "service takes its time: 2 us" in page
+    assert "jobs[0] arrival=0 service=1" in page and "with an overhead" in page
+    assert "what no check asks is not known" in page
+    assert "A job that finishes at the horizon itself counts as finished." in page
