@@ -62,6 +62,14 @@ DOMAIN = click.option(
 )
 """The option of commands that have no configuration."""
 
+CONFIGURED_DOMAIN = click.option(
+    "--domain",
+    metavar="NAME|FOLDER",
+    shell_complete=complete_domains,
+    help="What is simulated: a domain's name or folder.",
+)
+"""The option of commands that have one: it overrides that of the configuration."""
+
 
 def complete_experiments(
     _: click.Context, __: click.Parameter, incomplete: str

@@ -18,10 +18,10 @@ from flows.cli.errors import INTERRUPTED, LOST, say
 from flows.cli.machine import check_cell
 from flows.cli.options import (
     CELLS,
+    CONFIGURED_DOMAIN,
     FILE,
     FOLDER,
     SUITE,
-    complete_domains,
     complete_experiments,
     complete_library_policies,
 )
@@ -47,12 +47,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 @click.command("run", short_help="Search for a policy, or continue an interrupted search.")
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
 @click.option("--name", help="Name of the experiment.  [default: search]")
-@click.option(
-    "--domain",
-    metavar="NAME|FOLDER",
-    shell_complete=complete_domains,
-    help="What is simulated: a domain's name or folder.",
-)
+@CONFIGURED_DOMAIN
 @SUITE
 @click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
 @click.option("--objective", metavar="NAME", help="What to optimise, as the domain names it.")
@@ -242,7 +237,8 @@ def copy_prompts(folder: Path) -> int:
 @prompts.command("check", short_help="Check the templates of a folder.")
 @click.argument("folder", type=FOLDER)
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
-def check_folder(folder: Path, config: Path | None) -> int:
+@CONFIGURED_DOMAIN
+def check_folder(folder: Path, config: Path | None, domain: str | None) -> int:
     """Render the templates in FOLDER with sample histories; report errors with their lines.
 
     \b
@@ -252,7 +248,8 @@ def check_folder(folder: Path, config: Path | None) -> int:
     from flows.prompting.custom import check_prompts
     from flows.prompting.templates import load_templates
 
-    chosen = _config(config, {"feedback.prompts": folder})
+    flags = {"domain": domain, "feedback.prompts": folder}
+    chosen = _config(config, {key: value for key, value in flags.items() if value is not None})
     check_prompts(
         chosen, suite_scenarios(chosen.suite, chosen.domain, "train", chosen.policy_calls)
     )
@@ -264,19 +261,23 @@ def check_folder(folder: Path, config: Path | None) -> int:
 
 @prompts.command("show")
 @click.option("--config", type=FILE, metavar="TOML", help="Configuration of the search.")
+@CONFIGURED_DOMAIN
 @SUITE
 @click.option("--prompts", "folder", type=FOLDER, metavar="DIR", help="Templates of your own.")
-def show_prompt(config: Path | None, suite: str | None, folder: Path | None) -> int:
+def show_prompt(
+    config: Path | None, domain: str | None, suite: str | None, folder: Path | None
+) -> int:
     """Print the first prompt of a search.
 
     \b
       assay prompts show
+      assay prompts show --domain NAME
     """
     from flows.judging.splits import suite_scenarios
     from flows.prompting.custom import check_prompts
     from flows.prompting.prompts import CHARS_PER_TOKEN, render_prompt
 
-    flags = {"suite": suite, "feedback.prompts": folder}
+    flags = {"domain": domain, "suite": suite, "feedback.prompts": folder}
     chosen = _config(config, {key: value for key, value in flags.items() if value is not None})
     scenarios = suite_scenarios(chosen.suite, chosen.domain, "train", chosen.policy_calls)
     check_prompts(chosen, scenarios)

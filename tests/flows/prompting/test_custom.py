@@ -143,3 +143,15 @@ def test_prompts_are_copied_checked_and_shown_on_the_command_line(
     assert f"template_sha256 {load_templates(None).sha256}" in checked.out
     assert "# What a policy can use" in shown.out and "of 24000 tokens" in shown.out
     assert "unknown name 'scenario'" in broken.err
+
+
+def test_the_first_prompt_is_shown_and_templates_are_checked_for_the_domain_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = command(capsys, "prompts", "show", "--domain", "faas")
+    command(capsys, "prompts", "copy", tmp_path / "p")
+    checked = command(capsys, "prompts", "check", tmp_path / "p", "--domain", "faas")
+
+    assert (shown.code, checked.code) == (0, 0)
+    assert "register_platform" in shown.out and "keep-alive-10min" in shown.out
+    assert "register_scheduler" not in shown.out
