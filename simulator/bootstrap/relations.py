@@ -4,6 +4,7 @@ Each function returns the changed scenario and what the log of the first run bec
 change. A log is a list of (event, time, fields); fields are row numbers or plain whole numbers.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -41,7 +42,18 @@ def scaled(spec: Any, scenario: Any, factor: int) -> tuple[Any, Change]:
         for name, rows in scenario.tables.items()
     }
     changed = replace(scenario, values=values, parameters=parameters, tables=tables)
-    return changed, lambda log: [(event, time * factor, fields) for event, time, fields in log]
+    times = {
+        name: [factor if field in kind.times else 1 for field in kind.fields]
+        for name, kind in spec.events.items()
+    }
+
+    def later(log: Log) -> list[Event]:
+        return [
+            (event, time * factor, tuple(map(operator.mul, fields, times[event])))
+            for event, time, fields in log
+        ]
+
+    return changed, later
 
 
 def shifted(spec: Any, scenario: Any, by: int, columns: Sequence[str]) -> tuple[Any, Change]:

@@ -85,6 +85,8 @@ class EventKind(_Table, frozen=True, kw_only=True):
     fields: dict[Name, Name] = {}
     asks: bool = False
     """Whether the policy gets its turn before time moves on."""
+    times: list[Name] = []
+    """Fields that are so many us; of other numbers nothing is known."""
     hidden: bool = False
     hidden_fields: list[Name] = []
 

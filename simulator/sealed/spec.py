@@ -62,7 +62,7 @@ def public(spec: SealedSpec) -> SealedSpec:
         for name, rows in spec.tables.items()
     }
     events = {
-        name: msgspec.structs.replace(kind, fields=shown_fields(kind), hidden_fields=[])
+        name: msgspec.structs.replace(kind, fields=shown_fields(kind), hidden_fields=[], times=[])
         for name, kind in spec.events.items()
         if not kind.hidden
     }
@@ -131,6 +131,9 @@ def _problems(spec: SealedSpec) -> Iterator[str]:
     for name, event in spec.events.items():
         for hidden in event.hidden_fields:
             yield from _one_of(f"events.{name}.hidden_fields", hidden, event.fields)
+        for time in event.times:
+            numbers = [key for key, table in event.fields.items() if table == "int"]
+            yield from _one_of(f"events.{name}.times", time, numbers)
     yield from _problems_of_decisions(spec)
     yield from _problems_of_lifecycles(spec)
     yield from _problems_of_gauges(spec)

@@ -1,12 +1,17 @@
 """The worked examples of simulators that are checked by laws: their parts, and runs in process."""
 
+import signal
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from simulator.bootstrap.check_spec import Check, read_checks
+from simulator.bootstrap.checks import OutOfTime, try_check
+from simulator.bootstrap.folder import read_folder
 from simulator.driver import LocalPolicy
+from simulator.errors import PolicyFailure
 from simulator.sealed.broker import BrokerRun, RandomPolicy, run
 from simulator.sealed.laws import Laws, read_laws
 from simulator.sealed.policy_side import contract_of
@@ -15,6 +20,7 @@ from simulator.sealed.shapes import SealedSpec
 from simulator.sealed.spec import read_contract
 from simulator.sealed.writer_side import simulator_contract
 
+NAMES = ("queue", "small-faas", "pipelines-core")
 SYSTEMS = Path(__file__).resolve().parents[2] / "examples" / "systems"
 MUTANTS = Path(__file__).resolve().parents[1] / "bootstrap" / "mutants"
 
@@ -26,6 +32,8 @@ class System:
         self.root = SYSTEMS / name
         self.spec: SealedSpec = read_contract(self.root / "contract.toml")
         self.laws: Laws = read_laws(self.root / "laws.toml", self.spec)
+        self.checks = read_checks(self.root / "laws.toml")
+        self.folder = read_folder(self.spec, self.root)
         self._writer, self._policy = simulator_contract(self.spec), contract_of(self.spec)
 
     def source(self, path: str) -> str:
@@ -37,16 +45,40 @@ class System:
     def scenario(self, generator: str, seed: int, **changes: int) -> Scenario:
         return generate(self.spec, generator, seed, changes)
 
+    def port(self, simulator: str) -> LocalPolicy:
+        """Return the port of a simulator's source, in this process."""
+        return LocalPolicy(self._writer, simulator)
+
     def play(self, scenario: Scenario, simulator: str, policy: str | RandomPolicy) -> BrokerRun:
         """Run the source of a simulator, and that of a policy, against each other."""
         port = LocalPolicy(self._policy, policy) if isinstance(policy, str) else policy
-        return run(self.spec, self.laws, scenario, LocalPolicy(self._writer, simulator), port)
+        return run(self.spec, self.laws, scenario, self.port(simulator), port)
 
 
 @cache
 def system(name: str) -> System:
     """Return an example by the name of its folder."""
     return System(name)
+
+
+def verdict(example: System, check: Check, simulator: str) -> str:
+    """Return what a check says of the source of a simulator: pass, fail or not applicable.
+
+    It runs in this process, so a simulator that never gives a turn is stopped by a signal.
+    """
+    before = signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, check.cpu_seconds)
+    try:
+        return try_check(check, example.folder, example.port(simulator), shrinks=False).verdict
+    except (PolicyFailure, OutOfTime):
+        return "fail"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _stop(*_: object) -> None:
+    raise OutOfTime
 
 
 def mutants_of_small_faas() -> dict[str, str]:

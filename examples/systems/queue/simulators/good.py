@@ -15,6 +15,9 @@ def simulate(scenario, parameters, rng, log):
             log("arrived", now, job=coming)
             coming += 1
         for decision in (yield):
+            if decision.kind == "refuse":
+                log("refused", now, job=decision.job)
+                continue
             log("started", now, job=decision.job)
             end = now + parameters.overhead + jobs[decision.job].service
             heapq.heappush(ends, (end, decision.job))
