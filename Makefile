@@ -2,7 +2,7 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image browser demo model demo-model test test-all check durations coverage bench bench-search hooks lock clean
+.PHONY: help setup venv engine base image browser demo model demo-model simulators test test-all check durations coverage bench bench-search hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
@@ -44,11 +44,14 @@ model: venv  ## Install a small real language model and its server, apart from t
 demo-model: setup model  ## Set up, search with the small real model: minutes, for policies of no use
 	@scripts/demo-model.sh
 
+simulators: venv  ## Install other simulators, each apart, for nightly tests and a row of a benchmark
+	@scripts/simulators.sh
+
 test: setup browser  ## Set up, then run every check and the tests of every promise
 	@scripts/check.sh
 	$(PYTEST) -m "not nightly"
 
-test-all: setup browser model  ## The same and the nightly tests: every attack in every set-up, every seed
+test-all: setup browser model simulators  ## The same and the nightly tests: every attack in every set-up, every seed
 	@scripts/check.sh
 	$(PYTEST)
 

@@ -275,7 +275,9 @@ def _in_order(
             limit = next(one for one in known.values() if one.outcome in TIME_LIMITS)
             yield not_tried(each.name, limit)
         else:
-            yield replace(known[each], policy_cpu_seconds=0.0, seconds=0.0)
+            yield replace(
+                known[each], policy_cpu_seconds=0.0, simulator_cpu_seconds=0.0, seconds=0.0
+            )
         seen.add(each)
 
 

@@ -124,6 +124,7 @@ def evaluation_of(tried: Tried, source: str) -> Evaluation:
         metrics=tried.metrics,
         policy_calls=tried.policy_calls,
         policy_cpu_seconds=tried.policy_cpu_seconds,
+        simulator_cpu_seconds=tried.simulator_cpu_seconds,
         seconds=tried.seconds,
         decision_sha256=tried.decision_sha256,
         prints=tried.prints,

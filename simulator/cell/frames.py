@@ -76,6 +76,7 @@ class Tried:
     metrics: dict[str, Any] | None = None
     policy_calls: int = 0
     policy_cpu_seconds: float = 0.0
+    simulator_cpu_seconds: float = 0.0
     seconds: float = 0.0
     decision_sha256: str | None = None
     prints: str = ""

@@ -88,7 +88,9 @@ def _in_groups(members: Sequence[Member], size: int) -> list[Sequence[Member]]:
 def _what_the_rest_is(ended: Tried, *, can_be_loaded: bool) -> Tried | None:
     """Return what every later scenario comes to, None where each has to be tried."""
     if not can_be_loaded:
-        return replace(ended, policy_cpu_seconds=0.0, seconds=0.0, prints="")
+        return replace(
+            ended, policy_cpu_seconds=0.0, simulator_cpu_seconds=0.0, seconds=0.0, prints=""
+        )
     if ended.outcome not in TIME_LIMITS:
         return None
     reason = not_tried_because(ended.outcome, ended.scenario, ended.message or "")
@@ -140,10 +142,11 @@ def _try_scenario(
     finally:
         for each in channels:
             each.close()
-    turns.settle()
+    simulator_cpu_seconds = turns.settle()
     common: dict[str, Any] = {
         "scenario": scenario.name,
         "policy_cpu_seconds": channel.cpu_seconds,
+        "simulator_cpu_seconds": simulator_cpu_seconds,
         "seconds": time.monotonic() - started,
         "prints": channel.prints,
     }

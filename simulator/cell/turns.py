@@ -50,11 +50,13 @@ class Turns:
                 channel.excuse(seconds)
                 budget.excuse(seconds)
 
-    def settle(self) -> None:
-        """Add what each worker cost to its budget."""
+    def settle(self) -> float:
+        """Add what each worker cost to its budget; return the CPU seconds that no policy used."""
         self.charge(CANDIDATE)
         for channel, budget, cpu in zip(self._channels, self._budgets, self._cpu, strict=True):
             budget.cpu_seconds += channel.cpu_seconds + cpu
+        sealed = sum(each.cpu_seconds for each in self._channels[SIMULATOR:])
+        return sum(self._cpu) + sealed
 
     def out_of_time(self, reached: Callable[[Budget], PolicyFailure]) -> Exception:
         """Return the failure of a limit: that of the worker that PID 1 worked most for."""

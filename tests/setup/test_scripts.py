@@ -10,7 +10,13 @@ import pytest
 from tests.setup.fake_programs import ROOT, Machine
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
-LOCKS = ("requirements.lock", "requirements-image.lock", "requirements-model.lock")
+OTHER_SIMULATORS = Path("tests/domains/faas/differential")
+LOCKS = (
+    "requirements.lock",
+    "requirements-image.lock",
+    "requirements-model.lock",
+    *(str(OTHER_SIMULATORS / f"{each}.lock") for each in ("ciw", "libcachesim", "simfaas")),
+)
 
 
 def make(*targets: str) -> str:

@@ -1,5 +1,6 @@
 """Small scenarios and policies for the tests of functions as a service."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from simulator.domains.faas.messages import (
     Tenant,
 )
 from simulator.domains.faas.metrics import compute_metrics, compute_stats
+from simulator.domains.faas.plan import Plan, Reject
 from simulator.domains.faas.policy_api import Platform
 from simulator.domains.faas.world import US, World, check_world
 
@@ -74,6 +76,29 @@ def world(
     )
     check_world(made, "test")
     return made
+
+
+def platform(
+    functions: Sequence[Function],
+    times: list[int],
+    services: list[int],
+    *,
+    which: Sequence[int] | None = None,
+    node: Node = Node("n", 1_000_000, 0, 100),  # noqa: B008
+) -> World:
+    """Return a scenario of one node and one tenant; times and services are in µs.
+
+    ``which`` has the function of each invocation; without it all are of the first.
+    """
+    setup = Setup("on_decision", PRICE, (), (Image("", ()),), (node,), (Tenant("a", 1, 0, 0),),
+                  tuple(functions))  # fmt: skip
+    return World(
+        setup=setup,
+        duration_us=times[-1] + 1,
+        times=times,
+        functions=[0] * len(times) if which is None else which,
+        services=services,
+    )
 
 
 class Played:
@@ -135,3 +160,45 @@ def write_suite(folder: Path, **texts: str) -> Path:
     suite = folder / "mine-suite.toml"
     suite.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return suite
+
+
+def serve(p: Platform, events: list[Any]) -> list[Any]:
+    """Bind what waits to an instance that starts, else start one on the first node with room."""
+    plan = Plan(p)
+    for each in p.queue:
+        nodes = [node for node in p.nodes if plan.can_start(each.function, node)]
+        place = plan.place_for(each)
+        if not plan.below_quota(each.tenant):
+            continue
+        if place is not None:
+            plan.run(each, place)
+        elif nodes:
+            plan.start(each.function, nodes[0], each)
+    return plan.actions
+
+
+def keeping(seconds: float, evict: str | None = "lru") -> Callable[[Platform], None]:
+    """Return an init that keeps idle instances for so long."""
+
+    def init(p: Platform) -> None:
+        p.evict(evict)
+        for each in p.functions:
+            p.keep_alive(each, seconds)
+
+    return init
+
+
+def a_pool_of(instances: int, *, rejects: bool = False) -> tuple[Any, Callable[[Platform], None]]:
+    """Return a policy that starts some instances at the beginning and none later."""
+
+    def init(p: Platform) -> None:
+        p.keep_alive(p.functions[0], math.inf)
+
+    def step(p: Platform, events: list[Any]) -> list[Any]:
+        plan = Plan(p)
+        if p.now() == 0:
+            for _ in range(instances):
+                plan.start(p.functions[0], p.nodes[0])
+        return [*plan.actions, *([Reject(each) for each in p.queue] if rejects else [])]
+
+    return step, init

@@ -1,7 +1,6 @@
 """What holds in every run: nothing is lost, time has no scale, keep-alive saves cold starts."""
 
 import math
-from typing import Any
 
 import msgspec
 from hypothesis import given, settings
@@ -12,34 +11,9 @@ from simulator.domains.faas.engine import Simulation
 from simulator.domains.faas.messages import Event, Node, Tenant
 from simulator.domains.faas.metrics import compute_stats
 from simulator.domains.faas.nodes import NEVER
-from simulator.domains.faas.plan import Plan
-from simulator.domains.faas.policy_api import Platform
 from simulator.domains.faas.world import US, World
 from tests.domains.faas.random_worlds import random_policy, worlds
-from tests.domains.faas.support import Played, function, play, world
-
-
-def serve(p: Platform, events: list[Any]) -> list[Any]:
-    plan = Plan(p)
-    for each in p.queue:
-        nodes = [node for node in p.nodes if plan.can_start(each.function, node)]
-        place = plan.place_for(each)
-        if not plan.below_quota(each.tenant):
-            continue
-        if place is not None:
-            plan.run(each, place)
-        elif nodes:
-            plan.start(each.function, nodes[0], each)
-    return plan.actions
-
-
-def keeping(seconds: float) -> Any:
-    def init(p: Platform) -> None:
-        p.evict("lru")
-        for each in p.functions:
-            p.keep_alive(each, seconds)
-
-    return init
+from tests.domains.faas.support import Played, function, keeping, play, serve, world
 
 
 @settings(max_examples=60)

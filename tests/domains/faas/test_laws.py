@@ -9,12 +9,10 @@ import pytest
 
 from simulator.domains.faas.cluster import REJECTED
 from simulator.domains.faas.engine import Simulation
-from simulator.domains.faas.messages import Image, Node, Setup, Tenant
+from simulator.domains.faas.messages import Node
 from simulator.domains.faas.metrics import compute_stats
-from simulator.domains.faas.plan import Plan, Reject
-from simulator.domains.faas.policy_api import Platform
 from simulator.domains.faas.world import US, World
-from tests.domains.faas.support import PRICE, function, play
+from tests.domains.faas.support import a_pool_of, function, keeping, platform, play, serve
 
 BATCHES = 20
 FAR_US = 10**6 * US
@@ -46,48 +44,13 @@ def queue_world(
         function(f"f{k}", memory_mb=1, init_us=1, concurrency=concurrency, patience_us=FAR_US)
         for k in range(number)
     ]
-    setup = Setup("on_decision", PRICE, (), (Image("", ()),), (Node("n", places, 0, 100),),
-                  (Tenant("a", 1, 0, 0),), tuple(made))  # fmt: skip
-    return World(
-        setup=setup,
-        duration_us=int(times[-1] * US) + 1,
-        times=[int(each * US) for each in times],
-        functions=[0] * count if functions is None else list(functions),
-        services=[max(1, int(service(rng) * US)) for _ in range(count)],
+    return platform(
+        made,
+        [int(each * US) for each in times],
+        [max(1, int(service(rng) * US)) for _ in range(count)],
+        which=functions,
+        node=Node("n", places, 0, 100),
     )
-
-
-def a_pool_of(instances: int, *, rejects: bool = False) -> tuple[Any, Any]:
-    """Return a policy that starts some instances at the beginning and none later."""
-
-    def init(p: Platform) -> None:
-        p.keep_alive(p.functions[0], math.inf)
-
-    def step(p: Platform, events: list[Any]) -> list[Any]:
-        plan = Plan(p)
-        if p.now() == 0:
-            for _ in range(instances):
-                plan.start(p.functions[0], p.nodes[0])
-        return [*plan.actions, *([Reject(each) for each in p.queue] if rejects else [])]
-
-    return step, init
-
-
-def serve(p: Platform, events: list[Any]) -> list[Any]:
-    plan = Plan(p)
-    for each in p.queue:
-        if plan.can_start(each.function, p.nodes[0]):
-            plan.start(each.function, p.nodes[0], each)
-    return plan.actions
-
-
-def keeping(seconds: float) -> Any:
-    def init(p: Platform) -> None:
-        p.evict("lru")
-        for each in p.functions:
-            p.keep_alive(each, seconds)
-
-    return init
 
 
 def waits(simulation: Simulation) -> list[float]:
@@ -173,8 +136,10 @@ def test_cold_starts_and_idle_memory_follow_the_keep_alive() -> None:
 
     cold = [each > 0 for each in waits(simulation)]
     assert near(cold, math.exp(-rate * keep))
-    idle = compute_stats(simulation)["idle_mb_us"] / US
-    assert idle / len(cold) == pytest.approx((1 - math.exp(-rate * keep)) / rate, rel=0.02)
+    idle = compute_stats(simulation)["idle_mb_us"] / US / len(cold)
+    mean = (1 - math.exp(-rate * keep)) / rate
+    of_squares = 2 / rate**2 * (1 - math.exp(-rate * keep) * (1 + rate * keep))
+    assert abs(idle - mean) < 4 * math.sqrt((of_squares - mean**2) / len(cold))
 
 
 def test_hits_of_lru_follow_che() -> None:
@@ -196,5 +161,4 @@ def test_hits_of_lru_follow_che() -> None:
         else:
             high = middle
     hits = float(np.sum(shares * (1 - np.exp(-shares * low))))
-    found = np.mean([each == 0 for each in waits(simulation)[2000:]])
-    assert found == pytest.approx(hits, abs=0.02)
+    assert near([each == 0 for each in waits(simulation)[2000:]], hits)

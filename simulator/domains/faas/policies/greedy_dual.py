@@ -2,7 +2,8 @@
 
 The priority of an instance is clock + uses of its function x seconds of its start / its memory. The
 clock is the priority of what was evicted last, so that what has not been used for long falls
-behind. Nothing is given up before its memory is needed.
+behind. Nothing is given up before its memory is needed. Uses are counted from the beginning; caches
+of this kind count anew after an eviction.
 Source: Fuerst and Sharma, "FaasCache: keeping serverless computing alive with greedy-dual caching",
 ASPLOS 2021; Cherkasova, "Improving WWW proxies performance with greedy-dual-size-frequency caching
 policy", HP Labs, 1998.

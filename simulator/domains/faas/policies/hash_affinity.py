@@ -2,8 +2,10 @@
 
 The home is given by a hash of the function's name, so that its packages and instances are found
 there again. Where the home is loaded beyond a quarter above the mean, or full, the next node in a
-ring is tried, as in Apache OpenWhisk's load balancer.
-Source: Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", SODA 2018.
+ring is tried. Apache OpenWhisk's load balancer has homes by hash too, and steps on where one is
+full, by a step that the hash gives.
+Source: Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads",
+arXiv:1608.01350.
 """
 
 KEEP_ALIVE_SECONDS = 600

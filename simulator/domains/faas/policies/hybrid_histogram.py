@@ -4,7 +4,8 @@ For every function, the times from the end of its work to its next invocation ar
 buckets of one minute, up to four hours. Where the counts say enough, an instance is given up after
 its work if the next invocation is far, started again a little before the head of the distribution,
 and kept to a little after its tail. Where they do not, a fixed keep-alive holds.
-Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020; the constants below are ours.
+Source: Shahrad et al., "Serverless in the Wild", USENIX ATC 2020. Buckets, shares and margin are
+those of the simulator of FaasCache, which has this policy too; the other constants are ours.
 """
 
 BUCKETS = 4 * 60
