@@ -53,7 +53,8 @@ def test_a_signal_to_the_whole_group_ends_a_search_as_one_to_the_command_does(
     tmp_path: Path,
 ) -> None:
     give_database(tmp_path / "home")
-    with started(tmp_path, *RUN, "1000") as command:
+    short = ("--suite", str(write_suite(tmp_path)), "--baseline", "naive")
+    with started(tmp_path, *RUN, "1000", *short) as command:
         server = awaited(lambda: server_of(command.pid), f"a server ({tmp_path}/log)")
         awaited(lambda: "1/0 " in (tmp_path / "log").read_text() or None, "a candidate")
         os.killpg(command.pid, signal.SIGTERM)
@@ -84,6 +85,7 @@ def started(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[bytes]"
         end_group(command, signal.SIGKILL)
 
 
+@pytest.mark.nightly
 def test_a_database_of_a_newer_prefect_is_named_at_once_and_no_server_stays(
     tmp_path: Path,
 ) -> None:
@@ -151,6 +153,7 @@ def test_nothing_in_the_current_folder_is_run_or_read_as_a_setting(tmp_path: Pat
     for name in ("sitecustomize", "usercustomize", "prefect", "uvicorn", "docker", "json", "flows"):
         (folder / f"{name}.py").write_text(EVIL)
 
+    give_database(folder / ".assay")
     done = subprocess.run(
         [sys.executable, "-P", "-m", "flows.cli", "run", "--cell", "process", "--baseline", "naive",
          "--suite", str(write_suite(tmp_path)), "--candidates", "1"],
@@ -163,7 +166,8 @@ def test_nothing_in_the_current_folder_is_run_or_read_as_a_setting(tmp_path: Pat
 
     assert [path.name for path in tripwire.iterdir()] == []
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (folder / ".assay" / "prefect" / "prefect.db").is_file()
+    with closing(sqlite3.connect(folder / ".assay" / "prefect" / "prefect.db")) as used:
+        assert used.execute("select count(*) from flow_run").fetchall() == [(1,)]
 
 
 def test_what_is_released_lives_on() -> None:
