@@ -15,7 +15,6 @@ import pytest
 from tests.docs.pages import blocks
 from tests.support.prefect_machine import PAGE, Machine, machine
 
-
 _running: dict[str, Machine] = {}
 _until_the_last = ExitStack()
 
