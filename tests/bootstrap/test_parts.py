@@ -54,8 +54,8 @@ SPEC: Any = SimpleNamespace(
         ),
     },
     events={
-        "arrived": SimpleNamespace(fields={"job": "jobs"}),
-        "finished": SimpleNamespace(fields={"job": "jobs", "left": "int"}),
+        "arrived": SimpleNamespace(fields={"job": "jobs"}, times=[]),
+        "finished": SimpleNamespace(fields={"job": "jobs", "left": "int"}, times=["left"]),
     },
 )
 
@@ -108,7 +108,7 @@ def test_a_ranking_is_compared_in_pairs_and_its_interval_tells_luck() -> None:
 def test_relations_change_scenario_and_log_alike() -> None:
     longer, later = scaled(SPEC, Scenario(), 3)
     assert longer.tables["jobs"][2] == [90, 15, 1] and longer.values["servers"] == 2
-    assert longer.parameters["overhead"] == 3 and later(LOG)[2] == ("finished", 30, (0, 3))
+    assert longer.parameters["overhead"] == 3 and later(LOG)[2] == ("finished", 30, (0, 9))
 
     begun, after = shifted(SPEC, Scenario(), 7, [])
     assert begun.tables["jobs"][0] == [7, 10, 1] and begun.values["horizon"] == 107
