@@ -391,6 +391,8 @@ def open_domain(folder: Path) -> Domain:
         found = (root / SPEC_FILE).is_file() or (root / SEALED_FILE).is_file()
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{show(str(folder))}: cannot be read: {error}") from None
+    if not root.exists():
+        raise InputError(f"{show(str(folder))}: there is no such folder")
     if not found:
         raise InputError(f"{show(str(folder))}: there is no {SPEC_FILE} in it, so it is no domain")
     if (root / SPEC_FILE).is_file() and (root / SEALED_FILE).is_file():

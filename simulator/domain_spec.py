@@ -4,6 +4,7 @@ A *figure* is named by its path: ``latency.query.p99`` is in the metrics of a ru
 its exact statistics. A *known* figure is one of ``Scenario.figures``: it needs no run.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,9 @@ Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_le
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,39}\Z")]
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Table(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
     """A table of the file; unknown keys are refused by name."""
 
 
@@ -253,10 +256,21 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
 
 def read_spec(path: Path) -> DomainSpec:
     """Return what a ``domain.toml`` says; raise ``InputError`` with the file and the key."""
+    return spec_from(read_toml(path, InputError, MAX_SPEC_BYTES), str(path))
+
+
+def spec_from(values: Mapping[str, Any], where: str) -> DomainSpec:
+    """Return a spec from plain values; raise ``InputError`` that begins with ``where``."""
     try:
-        return msgspec.convert(read_toml(path, InputError, MAX_SPEC_BYTES), DomainSpec)
+        return msgspec.convert(values, DomainSpec)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {one_line(str(error))}") from None
+        raise InputError(f"{where}: {one_line(str(error))}") from None
+
+
+def plain_spec(spec: DomainSpec) -> dict[str, Any]:
+    """Return a spec as plain values for JSON, from which ``spec_from`` makes it again."""
+    values = msgspec.to_builtins(spec)
+    return {name: values[name] for name in DomainSpec.__struct_fields__ if name in values}
 
 
 def figure(path: str, metrics: Any, stats: Any = None) -> Any:

@@ -327,7 +327,7 @@ def _show(report: CheckReport) -> None:
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
-    cost, cost_unit, problem, problem_line, domain, stats, metrics
+    cost, cost_unit, problem, problem_line, domain, domain_version, stats, metrics
 FROM evaluations WHERE experiment_id = ? AND iteration = ? AND slot = ?
 ORDER BY list_position(['train', 'validation', 'test'], split), attempt, scenario
 """
@@ -339,7 +339,7 @@ _TESTS = """
 SELECT message FROM events WHERE experiment_id = ? AND iteration = ? AND slot = ? AND kind = 'test'
 ORDER BY sequence
 """
-_OBJECTIVE = "SELECT objective FROM experiments WHERE experiment_id = ?"
+_SEARCHED = "SELECT objective, domain_spec FROM experiments WHERE experiment_id = ?"
 _REFERENCE = """
 SELECT baseline_policy AS policy FROM scenarios WHERE experiment_id = ? ORDER BY scenario LIMIT 1
 """
@@ -379,10 +379,9 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     place = [found.experiment_id, found.iteration, found.slot]
     attempt = _dicts(home, _ATTEMPT, place)[0]
     prompts = _dicts(home, _PROMPT, [attempt["prompt_sha256"]])
-    rows = _dicts(home, _TRIES, place)
-    spec = _spec(rows[0]["domain"]) if rows else None
-    tries = [(each, _evaluation(each)) for each in rows]
-    [objective] = [row["objective"] for row in _dicts(home, _OBJECTIVE, place[:1])] or [None]
+    tries = [(each, _evaluation(each)) for each in _dicts(home, _TRIES, place)]
+    searched = next(iter(_dicts(home, _SEARCHED, place[:1])), {})
+    spec, objective = _spec(searched.get("domain_spec")), searched.get("objective")
     return {
         "attempt": attempt,
         "evaluations": [_tried(row, tried, spec) for row, tried in tries],
@@ -399,13 +398,13 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     }
 
 
-def _spec(domain: str | None) -> DomainSpec | None:
-    """Return what a domain says of its figures; None where it is not installed here."""
-    from simulator.domain import DEFAULT, find_domain
+def _spec(recorded: str | None) -> DomainSpec | None:
+    """Return what the domain of an experiment said of its figures; None where nothing is known."""
+    from simulator.domain_spec import spec_from
     from simulator.errors import InputError
 
     try:
-        return find_domain(domain or DEFAULT).spec
+        return spec_from(json.loads(recorded or "{}"), "")
     except InputError:
         return None
 
@@ -422,10 +421,7 @@ def _evaluation(row: dict[str, Any]) -> Evaluation:
 
 
 def _tried(row: dict[str, Any], tried: Evaluation, spec: DomainSpec | None) -> dict[str, Any]:
-    """Return an evaluation with the figures that its domain shows in small tables, by their labels.
-
-    A domain that is not installed here shows none.
-    """
+    """Return an evaluation with the figures that its domain shows in small tables, by name."""
     from flows.judging.objectives import metric_text
 
     kept = {name: value for name, value in row.items() if name not in ("stats", "metrics")}

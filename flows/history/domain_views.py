@@ -1,10 +1,9 @@
-"""A view for each domain that comes with Assay: its evaluations, with a typed column per figure."""
+"""A view for each domain: its evaluations, with a typed column per figure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.history.database import quoted
-from simulator.domain import Domain
 from simulator.domain_spec import DomainSpec
 
 SUFFIX = "_evaluations"
@@ -29,13 +28,12 @@ class _Column:
     meaning: str
 
 
-def evaluations_view(domain: Domain) -> str:
+def evaluations_view(spec: DomainSpec) -> str:
     """Return the SQL of the view of a domain, with what each column means."""
-    spec = domain.spec
     view = spec.name.replace("-", "_") + SUFFIX
     found: dict[str, _Column] = {}
     for each in _columns(spec):
-        found.setdefault(each.name, each)
+        found.setdefault(each.name.casefold(), each)
     columns = list(found.values())
     listed = ",\n".join(f'    {each.sql} AS "{each.name}"' for each in columns)
     comments = [
@@ -44,7 +42,7 @@ def evaluations_view(domain: Domain) -> str:
     about = f"Every evaluation of domain {spec.name}, its figures as columns: {spec.title}."
     return "\n".join(
         [
-            f"CREATE VIEW {view} AS SELECT",
+            f"CREATE OR REPLACE VIEW {view} AS SELECT",
             listed,
             "FROM evaluations e LEFT JOIN scenarios s USING (experiment_id, scenario)",
             f"WHERE e.domain = {quoted(spec.name)};",

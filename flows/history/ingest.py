@@ -45,11 +45,13 @@ from flows.history.journal import (
 from flows.history.records import ROW_KINDS, RowKind
 from flows.home import build_path, hold, lock_path, published_path
 from simulator.domain import shipped_domains
+from simulator.domain_spec import spec_from
+from simulator.errors import InputError
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """Goes up with every change of ``schema.sql``; a database with a higher one is refused.
 
-The views of the shipped domains follow the domains, without a new number.
+The views of domains follow the domains, without a new number.
 """
 INGEST_WAIT_SECONDS = 60.0
 BATCH_BYTES = 32 * 1024 * 1024
@@ -317,7 +319,7 @@ class _Batch:
 def _require_own_schema(connection: Connection, path: Path) -> None:
     """Make the tables of an empty database; refuse those of other versions."""
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-    schema += "\n".join(map(evaluations_view, shipped_domains()))
+    schema += "\n".join(evaluations_view(each.spec) for each in shipped_domains())
     kinds = [JOURNAL_VERSION, [(kind.kind, kind.columns) for kind in ROW_KINDS]]
     fingerprint = hashlib.sha256((schema + json.dumps(kinds)).encode()).hexdigest()
     try:
@@ -351,6 +353,8 @@ def _store_new_lines(home: Path, connection: Connection) -> IngestReport:
     lines, skipped, unknown = 0, list[SkippedLine](), set[str]()
     for batch in _new_batches(home, positions):
         _store(connection, batch)
+        if "experiments" in batch.rows:
+            notes += _make_views(connection)
         lines += batch.lines
         skipped += batch.skipped
         unknown |= batch.unknown_fields
@@ -394,6 +398,28 @@ def _store(connection: Connection, batch: _Batch) -> None:
         connection, "bookkeeping.journal_files", position, position[:1], batch.read_bytes.items()
     )
     connection.execute("COMMIT")
+
+
+def _make_views(connection: Connection) -> Iterator[str]:
+    """Make the views of domains that do not come with Assay, from what experiments say of them.
+
+    Yields a sentence for each that cannot be made; the rows are there all the same.
+    """
+    shipped = [each.name for each in shipped_domains()]
+    newest = connection.execute(
+        "SELECT domain, arg_max(domain_spec, (created_at, experiment_id)) FROM experiments "
+        "WHERE domain <> '' AND NOT list_contains(?, domain) GROUP BY ALL ORDER BY ALL",
+        [shipped],
+    ).fetchall()
+    for name, values in newest:
+        where = f"domain {name!r} has no view of its figures"
+        try:
+            spec = spec_from(json.loads(values), where)
+            if spec.name != name:
+                raise InputError(f"{where}: it says that its name is {spec.name!r}")
+            connection.execute(evaluations_view(spec))
+        except InputError as error:
+            yield str(error)
 
 
 def _upsert(connection: Connection, kind: RowKind, rows: Iterable[tuple[Recorded, str]]) -> None:

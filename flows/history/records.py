@@ -27,6 +27,8 @@ class ExperimentRow:
     domain_version: str = ""
     domain_sha256: str = ""
     """Of all files of the domain's folder; with another one the experiment is not continued."""
+    domain_spec: Json = field(default_factory=dict)
+    """What ``domain.toml`` says, so that the rows can be read without the domain."""
     suite: str
     objective: str
     proposer: str
@@ -96,6 +98,8 @@ class CandidateRow:
     findings: list[Json]
     simulator_version: str = ""
     config_sha256: str = ""
+    domain: str = ""
+    domain_version: str = ""
     validation_score: float | None = None
     """The same mean over the validation scenarios; None when it was not tried on them."""
     standing: str = ""

@@ -44,6 +44,7 @@ CREATE TABLE experiments (
     domain VARCHAR,
     domain_version VARCHAR,
     domain_sha256 VARCHAR,
+    domain_spec JSON,
     suite VARCHAR,
     objective VARCHAR,
     proposer VARCHAR,
@@ -66,9 +67,10 @@ COMMENT ON COLUMN experiments.created_at IS 'When the search was first started, 
 COMMENT ON COLUMN experiments.status IS 'running, finished, budget_exhausted, finished_with_losses, interrupted or failed.';
 COMMENT ON COLUMN experiments.status_detail IS 'Why the status is what it is, in words.';
 COMMENT ON COLUMN experiments.seed IS 'Seed of every random choice of the search.';
-COMMENT ON COLUMN experiments.domain IS 'What is simulated; empty in rows of older versions.';
+COMMENT ON COLUMN experiments.domain IS 'What is simulated.';
 COMMENT ON COLUMN experiments.domain_version IS 'Version that the domain gives itself.';
 COMMENT ON COLUMN experiments.domain_sha256 IS 'sha256 of all files of the domain; with another one the search is not continued.';
+COMMENT ON COLUMN experiments.domain_spec IS 'What domain.toml says, as JSON: names, units, figures. Reports and the views of domains are made from it.';
 COMMENT ON COLUMN experiments.suite IS 'Name of the suite of scenarios.';
 COMMENT ON COLUMN experiments.objective IS 'What a score is made of: an objective of the domain.';
 COMMENT ON COLUMN experiments.proposer IS 'Who writes candidates: offline, openai or replay.';
@@ -142,6 +144,8 @@ CREATE TABLE candidates (
     findings JSON,
     simulator_version VARCHAR,
     config_sha256 VARCHAR,
+    domain VARCHAR,
+    domain_version VARCHAR,
     validation_score DOUBLE,
     standing VARCHAR,
     standing_detail VARCHAR,
@@ -177,6 +181,8 @@ COMMENT ON COLUMN candidates.isolation IS 'What held the policy: the kind of cel
 COMMENT ON COLUMN candidates.findings IS 'What the static screen refused: list of line, column, code, message, source_line.';
 COMMENT ON COLUMN candidates.simulator_version IS 'Hash of the simulator''s source.';
 COMMENT ON COLUMN candidates.config_sha256 IS 'sha256 of the experiment''s configuration.';
+COMMENT ON COLUMN candidates.domain IS 'The domain that the policy is for.';
+COMMENT ON COLUMN candidates.domain_version IS 'Version that the domain gives itself.';
 COMMENT ON COLUMN candidates.validation_score IS 'The same mean over the validation scenarios; null when it was not tried on them.';
 COMMENT ON COLUMN candidates.standing IS 'promoted, refused, barred, or empty when it was never better on train.';
 COMMENT ON COLUMN candidates.standing_detail IS 'Why it has that standing, in words.';
@@ -427,6 +433,7 @@ SELECT
     c.problem,
     c.problem_line,
     c.seconds,
+    c.domain,
     c.created_at,
     c.experiment_id
 FROM placed c
@@ -457,6 +464,7 @@ COMMENT ON COLUMN leaderboard.parents IS 'sha256s of the candidates it was made 
 COMMENT ON COLUMN leaderboard.problem IS 'What went wrong; untrusted text.';
 COMMENT ON COLUMN leaderboard.problem_line IS 'Line of the source where it went wrong.';
 COMMENT ON COLUMN leaderboard.seconds IS 'Wall seconds for the whole attempt.';
+COMMENT ON COLUMN leaderboard.domain IS 'The domain that the policy is for; scores of different domains do not compare.';
 COMMENT ON COLUMN leaderboard.created_at IS 'When it was proposed, UTC.';
 COMMENT ON COLUMN leaderboard.experiment_id IS 'The search.';
 

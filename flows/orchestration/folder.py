@@ -38,6 +38,7 @@ from sandbox.errors import CellFailed
 from sandbox.image import source_hash
 from sandbox.outcome import Trial
 from simulator.domain import Domain
+from simulator.domain_spec import plain_spec
 
 DONE, BEGUN = "done", "begun"
 KIND = "folder"
@@ -349,6 +350,7 @@ def _experiment_row(config: FolderConfig, provenance: Provenance) -> ExperimentR
         domain=config.domain.name,
         domain_version=config.domain.spec.version,
         domain_sha256=config.domain.sha256,
+        domain_spec=plain_spec(config.domain.spec),
         suite=config.suite,
         objective=config.domain.spec.objective().name,
         proposer=KIND,

@@ -168,7 +168,7 @@ def listed(data: ReportData, rivals: Sequence[Contender]) -> tuple[Listed, ...]:
 
 def published_tables(data: ReportData, rivals: Sequence[Contender]) -> tuple[Listed, ...]:
     """What was published about the suite beside these policies, if the domain knows of anything."""
-    find = data.domain.hosted("published")
+    find = data.domain.hosted("published") if data.domain is not None else None
     published = find(data.experiment.suite) if find is not None else None
     if published is None:
         return ()

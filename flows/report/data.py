@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
@@ -23,8 +24,8 @@ from flows.history.records import (
 )
 from flows.history.store import query
 from flows.judging import scoring
-from simulator.domain import DEFAULT, Domain, find_domain
-from simulator.domain_spec import DomainSpec, Objective
+from simulator.domain import Domain, find_domain
+from simulator.domain_spec import DomainSpec, Objective, spec_from
 from simulator.errors import InputError
 from simulator.suites import SPLITS
 
@@ -39,6 +40,7 @@ JSON_FIELDS = {
     "size",
     "figures",
     "config",
+    "domain_spec",
     "params",
     "baseline_stats",
     "baseline_metrics",
@@ -67,7 +69,6 @@ PROMPTS = """
 class ReportData:
     """One experiment's rows. Only baselines and the best attempt need their ``metrics`` filled."""
 
-    domain: Domain
     experiment: ExperimentRow
     scenarios: tuple[ScenarioRow, ...]
     candidates: tuple[CandidateRow, ...]
@@ -77,11 +78,20 @@ class ReportData:
     prompts: tuple[PromptRow, ...] = ()
     events: tuple[EventRow, ...] = ()
     artifacts: tuple[ArtifactRow, ...] = ()
+    domain: Domain | None = None
+    """Of the same name, if one is installed here: for what its code adds to the page."""
 
-    @property
+    @cached_property
     def spec(self) -> DomainSpec:
-        """The names, units and panels of what was searched."""
-        return self.domain.spec
+        """The names, units and panels of what was searched, as they were then."""
+        experiment = self.experiment
+        try:
+            return spec_from(experiment.domain_spec, f"domain {experiment.domain!r}")
+        except InputError as error:
+            raise ReportError(
+                f"experiment {experiment.experiment_id!r} does not say what its figures mean, so "
+                f"there can be no page about it: {error}"
+            ) from None
 
     @cached_property
     def objective(self) -> Objective | None:
@@ -194,7 +204,6 @@ def load(home: Path, experiment_id: str) -> ReportData:
         "FROM evaluations WHERE experiment_id = ?) ORDER BY iteration, slot, scenario, attempt"
     )
     return ReportData(
-        domain=domain_of(experiment),
         experiment=experiment,
         scenarios=in_order(_rows(home, ScenarioRow, "scenarios", experiment_id)),
         candidates=tuple(candidates),
@@ -205,17 +214,16 @@ def load(home: Path, experiment_id: str) -> ReportData:
         prompts=tuple(_read(home, PromptRow, PROMPTS, (experiment_id,) * 2)),
         events=tuple(_rows(home, EventRow, "events", experiment_id, "sequence")),
         artifacts=tuple(_rows(home, ArtifactRow, "artifacts", experiment_id, "created_at")),
+        domain=_installed(experiment.domain),
     )
 
 
-def domain_of(experiment: ExperimentRow) -> Domain:
-    """Return the domain of an experiment; raise ``ReportError`` where it is not here any more."""
+def _installed(name: str) -> Domain | None:
+    """Return the domain of a name. A folder that a history names is not opened: it runs code."""
     try:
-        return find_domain(experiment.config.get("domain") or experiment.domain or DEFAULT)
-    except InputError as error:
-        raise ReportError(
-            f"experiment {experiment.experiment_id!r} cannot be shown without its domain: {error}"
-        ) from None
+        return find_domain(name) if re.fullmatch(r"[a-z0-9_-]+", name) else None
+    except InputError:
+        return None
 
 
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:

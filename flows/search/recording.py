@@ -247,6 +247,8 @@ def candidate_row(attempt: Attempt, provenance: Provenance, created_at: str) -> 
         findings=[asdict(finding) for finding in trial.findings] if trial is not None else [],
         simulator_version=provenance.simulator_version,
         config_sha256=provenance.config_sha256,
+        domain=provenance.domain.name,
+        domain_version=provenance.domain.spec.version,
         **_standing(attempt.ruling),
     )
 

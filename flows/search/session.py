@@ -19,6 +19,7 @@ from flows.settings.search import SearchConfig, config_sha256, experiment_id
 from flows.trials import Around, Evaluator, at_once
 from sandbox.trial import Payload
 from simulator.domain import Domain, Scenario
+from simulator.domain_spec import plain_spec
 
 T = TypeVar("T")
 
@@ -289,6 +290,7 @@ def experiment_row(
         domain=config.domain.name,
         domain_version=config.domain.spec.version,
         domain_sha256=config.domain.sha256,
+        domain_spec=plain_spec(config.domain.spec),
         suite=config.suite,
         objective=config.objective,
         proposer=config.proposer.kind,

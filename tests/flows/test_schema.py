@@ -1,13 +1,14 @@
 """The schema holds every field of every row, says what each column means, and has a number."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import flows.history.ingest as ingest_module
 from flows.history.records import ROW_KINDS, Row, RowKind
-from flows.history.store import query
+from flows.history.store import ingest, query
 from simulator.domain import shipped_domains
 from tests.support.history_rows import call, candidate, evaluation, experiment, remember, scenario
 
@@ -19,7 +20,7 @@ VIEWS = [
 
 # With every change of the schema its number goes up, so that an older assay refuses the database
 # instead of rebuilding it without what it does not know.
-SCHEMAS = {9: "54efa45926136146df827003d1cf43aec2a275eb33349dc5f94d3548185a9766"}
+SCHEMAS = {10: "52a664e8f8b457f97162d129259c26d9bbce55297bc9386af5001174aab6b7f8"}
 
 
 @pytest.mark.parametrize("kind", ROW_KINDS, ids=lambda kind: kind.table)
@@ -331,3 +332,35 @@ def test_the_view_of_a_domain_has_a_typed_column_for_each_of_its_figures(tmp_pat
 
     assert found.rows == ((0, 12.5, 20, 40, 14.0, 0.25, 4.5), (1, None, 20, 40, None, None, None))
     assert found.types[1:] == ("DOUBLE", "BIGINT", "BIGINT", "DOUBLE", "DOUBLE", "DOUBLE")
+
+
+def test_a_domain_that_only_an_experiment_knows_has_a_view_as_well(tmp_path: Path) -> None:
+    first = experiment(domain="my-queue")
+    spec = first.domain_spec | {"name": "my-queue", "metrics": []}
+    metric = {"key": "latency.p50", "label": 'it\'s "quoted"; DROP TABLE evaluations'}
+    newer = spec | {"metrics": [metric, metric | {"key": "latency.P50"}]}
+    remember(tmp_path, [replace(first, domain_spec=spec)])
+    rows: list[Row] = [
+        replace(first, experiment_id="other", domain_spec=newer),
+        evaluation(experiment_id="other", domain="my-queue", metrics={"latency": {"p50": 4.5}}),
+    ]
+    remember(tmp_path, rows, "other")
+
+    found = query(tmp_path, "SELECT latency_p50 FROM my_queue_evaluations")
+
+    assert (found.rows, found.types) == (((4.5,),), ("DOUBLE",))
+
+
+def test_an_experiment_that_says_nothing_of_its_domain_has_its_rows_all_the_same(
+    tmp_path: Path,
+) -> None:
+    remember(tmp_path, [experiment(domain="mine", domain_spec={}), evaluation(domain="mine")])
+    remember(tmp_path, [experiment(experiment_id="2", domain="yours")], "2")
+
+    notes = ingest(tmp_path).notes
+
+    assert [note.split(":")[0] for note in notes] == [
+        "domain 'mine' has no view of its figures",
+        "domain 'yours' has no view of its figures",
+    ]
+    assert query(tmp_path, "SELECT domain FROM evaluations").rows == (("mine",),)

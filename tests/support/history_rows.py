@@ -19,6 +19,46 @@ from flows.history.records import (
 )
 
 AT = "2026-03-01T20:00:00+00:00"
+_DOMAIN: dict[str, Any] = {"domain": "pipelines", "domain_version": "1"}
+_SPEC = {
+    "name": "pipelines",
+    "version": "1",
+    "title": "data pipelines on pools of CPUs and memory",
+    "summary": "Less than domain.toml says, so that these rows do not change with it.",
+    "unit_of_step": "tick",
+    "reference": "naive",
+    "example": "priority",
+    "calls": {"scored": "on_change", "audit": "every_tick", "modes": ["on_change", "every_tick"]},
+    "sizes": {"pipelines": "pipelines", "operators": "operators"},
+    "objectives": [
+        {
+            "name": "weighted_latency",
+            "label": "weighted latency",
+            "figure": "weighted_latency_seconds",
+            "unit": "s",
+            "failed": "duration_seconds",
+        }
+    ],
+    "metrics": [
+        {
+            "key": "pipelines_completed",
+            "label": "pipelines completed",
+            "over": "sum",
+            "out_of": "pipelines_arrived",
+            "brief": "completed",
+        },
+        {"key": "pipelines_arrived", "label": "pipelines arrived", "over": "sum"},
+        {
+            "key": "oom_kills",
+            "label": "out-of-memory (OOM) kills",
+            "over": "sum",
+            "brief": "OOM kills",
+        },
+        {"key": "oom_wasted_cpu_seconds", "label": "CPU seconds lost to OOM kills"},
+        {"key": "memory_consumed_percent", "label": "memory consumed", "unit": "%"},
+    ],
+}
+"""What rows say of their domain."""
 
 _EXPERIMENT = ExperimentRow(
     experiment_id="night",
@@ -26,6 +66,9 @@ _EXPERIMENT = ExperimentRow(
     created_at=AT,
     status="running",
     seed=1,
+    **_DOMAIN,
+    domain_sha256="d0a1",
+    domain_spec=_SPEC,
     suite="smoke",
     objective="weighted_latency",
     proposer="offline",
@@ -76,6 +119,7 @@ _CANDIDATE = CandidateRow(
     findings=[],
     simulator_version="5eed",
     config_sha256="c0ffee",
+    **_DOMAIN,
 )
 _EVALUATION = EvaluationRow(
     experiment_id="night",
@@ -102,6 +146,9 @@ _EVALUATION = EvaluationRow(
     image_id=None,
     simulator_version="5eed",
     config_sha256="c0ffee",
+    **_DOMAIN,
+    domain_sha256="d0a1",
+    trust="shipped",
     created_at=AT,
 )
 _CALL = LlmCallRow(

@@ -42,6 +42,7 @@ LEFT_OUT = {
     "simulator_version": "a version",
     "domain_version": "a version",
     "domain_sha256": "a hash over the files of the domain",
+    "domain_spec": "what is in one of these files",
     "image_id": "a version",
     "isolation": "what the machine grants",
     "request_sha256": "a hash over the prompt",

@@ -17,6 +17,7 @@ from flows.history.records import (
 )
 from flows.report.data import ReportData
 from simulator.domain import find_domain
+from simulator.domain_spec import plain_spec
 
 EXPERIMENT = "made-up-1a2b3c4d"
 AT = "2026-01-02T03:04:05+00:00"
@@ -79,12 +80,16 @@ def search_rows(
 
 def experiment_row(**changes: Any) -> ExperimentRow:
     """The experiment's row."""
+    spec = find_domain("pipelines").spec
     row = ExperimentRow(
         experiment_id=EXPERIMENT,
         name="made-up",
         created_at=AT,
         status="finished",
         seed=1,
+        domain=spec.name,
+        domain_version=spec.version,
+        domain_spec=plain_spec(spec),
         suite="smoke",
         objective="weighted_latency",
         proposer="offline",
