@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +14,10 @@ from flows.cli.options import CELLS, FILE, FOLDER
 from flows.cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:
-    from simulator.domain import Domain
+    from flows.cli.domain_checks import Check
 
-DECISIONS = 200
-"""Random decisions in a check."""
-DISGUISES = 20
-"""Pairs of scenarios in a check that a policy must not tell apart."""
+CHECK_SECONDS = 300.0
+"""For each promise that is checked."""
 
 
 @click.group(short_help="List, show and check domains: the systems that policies schedule.")
@@ -117,20 +112,28 @@ def show_domain(name: str, as_json: bool) -> int:
 
 @domains.command("check", short_help="Check a folder with a domain; say what is wrong.")
 @click.argument("folder", type=FOLDER)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=CHECK_SECONDS,
+    show_default="300",
+    help="Most seconds for each promise.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check_domain(folder: Path, as_json: bool) -> int:
+def check_domain(folder: Path, seconds: float, as_json: bool) -> int:
     """Check the domain in FOLDER: what it says of itself, and the promises of every domain.
 
-    Its modules are imported and its policies run in this process, so check only code that you
-    trust. Exit code 2: something is wrong.
+    Its modules are imported and its policies run in another process of yours, without a cell, so
+    check only code that you trust. Exit code 2: something is wrong.
 
     \b
       assay domains check my_domain
     """
+    from flows.cli.domain_checks import checks_of
     from simulator.domain import open_domain
 
     checks = []
-    for check in checks_of(open_domain(folder)):
+    for check in checks_of(open_domain(folder), seconds):
         checks.append(check)
         if not as_json:
             _print_check(check)
@@ -177,6 +180,7 @@ def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool)
 
     from flows.bootstrap.verify import bootstrap_domain, verify
     from flows.cli.bootstrap import LIMITS
+    from flows.cli.domain_checks import Check
     from flows.cli.machine import check_cell
     from sandbox.limits import Limits
     from sandbox.trial import Sandbox
@@ -200,255 +204,7 @@ def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool)
     return 0 if fine else BAD_INPUT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What a domain should keep, and a sentence for each way in which it does not."""
-
-    name: str
-    problems: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
-
 def _print_check(check: Check) -> None:
     print_line(f"{'ok ' if check.ok else 'BAD'} {check.name}")
     for problem in check.problems:
         print_line(f"    {problem}")
-
-
-def checks_of(domain: Domain) -> Iterator[Check]:
-    """Check a domain, one promise after the other; without its modules there is no more to check.
-
-    Whatever is wrong with the code of a domain is a problem of it, and a sentence.
-    """
-    if domain.is_sealed:
-        yield from _checks_of_sealed(domain)
-        return
-    yield _checked("domain.toml names what the folder has", lambda: _names(domain))
-    loads = [
-        _checked("contract.py loads, and without cell.py", lambda: _contract(domain)),
-        _checked("cell.py loads and has all functions", lambda: _cell(domain)),
-    ]
-    yield from loads
-    if not all(check.ok for check in loads):
-        return
-    canary = _checked("the canary runs with the idle policy", lambda: _canary(domain))
-    yield canary
-    yield _checked(
-        "the policies of the library pass the screen and load", lambda: _screened(domain)
-    )
-    yield _checked("the suites can be read", lambda: _suites(domain))
-    if canary.ok:
-        yield from _promises(domain)
-
-
-def _checks_of_sealed(domain: Domain) -> Iterator[Check]:
-    """Check a folder that describes a system as data; its simulator runs in cells only."""
-    from flows.bootstrap import folder_checks
-
-    for name, problems in folder_checks.promises(domain):
-        check = _checked(name, problems)
-        yield check
-        if not check.ok and name == folder_checks.READABLE:
-            return
-    yield _checked("contract.toml names what the folder has", lambda: _names(domain))
-    yield _checked(
-        "the policies of the library pass the screen and load", lambda: _screened(domain)
-    )
-    yield _checked("the suites can be read", lambda: _suites(domain))
-    if (domain.root / "simulator.py").is_file():  # not before assay bootstrap accepted one
-        yield _checked("its simulator is certified", lambda: _certified(domain))
-
-
-def _certified(domain: Domain) -> Iterator[str]:
-    from flows.bootstrap.certificate import refuse_uncertified
-    from flows.errors import UserError
-
-    try:
-        refuse_uncertified(domain.root)
-    except UserError as error:
-        yield str(error)
-
-
-def _checked(name: str, problems: Callable[[], Iterator[str]]) -> Check:
-    found: list[str] = []
-    try:
-        found.extend(problems())
-    except (Exception, SystemExit) as error:
-        found.append(_said(error))
-    return Check(name=name, problems=tuple(dict.fromkeys(found)))
-
-
-def _said(error: BaseException) -> str:
-    """Return an error as one line: our own as they are, those of a domain's code with the place."""
-    from simulator.errors import InputError, PolicyFailure
-    from simulator.textfile import one_line
-
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, PolicyFailure):
-        failure = error.failure
-        return one_line(f"a policy failed ({failure.kind}, line {failure.line}): {failure.message}")
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f"{error.filename}, line {error.lineno}: "
-    return where + one_line(f"{type(error).__name__}: {error}")
-
-
-def _names(domain: Domain) -> Iterator[str]:
-    from simulator.suites import suite_names
-
-    known, spec = domain.policy_names(), domain.spec
-    named = [("reference", spec.reference), ("example", spec.example)]
-    for key, name in (*named, *(("baselines", each) for each in spec.baselines)):
-        if name not in known:
-            yield f"{key} is {name}, expected a policy in policies/: {', '.join(known) or 'none'}"
-    suites = suite_names(domain)
-    if spec.suite not in suites:
-        yield f"suite is {spec.suite}, expected one of {', '.join(suites) or 'suites/*.toml'}"
-    if not domain.text("contract.md") and domain.host is None:
-        yield "there is no contract.md, which tells the authors of policies what they may use"
-
-
-def _contract(domain: Domain) -> Iterator[str]:
-    import msgspec
-
-    from simulator.contract import Contract
-
-    fresh = f"{domain.package}.cell" not in sys.modules
-    contract: object = domain.contract
-    if not isinstance(contract, Contract):
-        yield f"CONTRACT is a {type(contract).__name__}, expected a Contract"
-        return
-    if fresh and f"{domain.package}.cell" in sys.modules:
-        yield "it imports cell.py: the process of a policy must never hold the simulator"
-    dialogue = contract.dialogue
-    wanted = {"observation": ("step", "quiet_until"), "decision": ("step", "calls", "size")}
-    for part in ("setup", "observation", "decision"):
-        kind = getattr(dialogue, part)
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            yield f"the {part} is {kind!r}, expected a msgspec.Struct"
-            continue
-        for name in wanted.get(part, ()):
-            if not hasattr(kind, name):
-                yield f"{kind.__name__} has no {name}, which every {part} needs"
-            elif callable(getattr(kind, name)):
-                yield f"{kind.__name__}.{name} is a method, expected a number or a property"
-
-
-def _cell(domain: Domain) -> Iterator[str]:
-    from simulator.domain import CellHalf
-
-    functions = [name for name in vars(CellHalf) if not name.startswith("_")]
-    for name in (*CellHalf.__annotations__, *functions):
-        if not hasattr(domain.cell, name):
-            yield f"there is no {name} in it"
-
-
-def _canary(domain: Domain) -> Iterator[str]:
-    from simulator.driver import LocalPolicy
-    from simulator.promises import breaks_laws
-
-    cell, calls = domain.cell, domain.spec.calls
-    for mode in calls.modes:
-        scenario = cell.with_calls(cell.canary(), mode)
-        if scenario.calls != mode:
-            yield f"with_calls(canary, {mode!r}) has calls {scenario.calls!r}"
-        yield from _travels(domain, scenario)
-        idle = LocalPolicy(domain.contract, cell.IDLE_POLICY)
-        run = cell.simulate(scenario, idle)
-        if run.policy_calls == 0:
-            yield f"with calls {mode} it never calls the policy"
-        yield from breaks_laws(domain, scenario, run)
-    if cell.canary().calls != calls.scored:
-        yield f"its calls are {cell.canary().calls}, expected {calls.scored}, which is scored"
-
-
-def _travels(domain: Domain, scenario: Any) -> Iterator[str]:
-    data = domain.cell.encode_scenario(scenario)
-    back = domain.cell.decode_scenario(data)
-    if back.sha256 != scenario.sha256 or domain.cell.encode_scenario(back) != data:
-        yield f"{scenario.name}: encoded and decoded it is another scenario"
-
-
-def _screened(domain: Domain) -> Iterator[str]:
-    from sandbox.limits import Limits
-    from sandbox.screen import screen
-    from sandbox.source import malformed_because
-    from simulator.driver import PolicyDriver
-    from simulator.errors import PolicyFailure
-
-    for name in domain.policy_names():
-        source = domain.policy_source(name)
-        problem = malformed_because(source, Limits().source_bytes)
-        if problem is not None:
-            yield f"{name}: {problem}"
-            continue
-        for finding in screen(source, domain.spec.policy_modules):
-            yield f"{name}, line {finding.line}: {finding.message}"
-        try:
-            PolicyDriver(domain.contract, source).load()
-        except PolicyFailure as error:
-            yield f"{name}: {_said(error)}"
-
-
-def _suites(domain: Domain) -> Iterator[str]:
-    from simulator.suites import load_suite, suite_names, suites_folder
-
-    if not suite_names(domain):
-        yield f"there is none in {suites_folder(domain)}"
-    for name in suite_names(domain):
-        suite = load_suite(name, domain)
-        for split in ("train", "validation"):
-            if not suite.split(split):
-                yield f"{name} has no {split} scenarios, and a search needs some"
-        for scenario in suite.scenarios:
-            yield from _travels(domain, scenario)
-            if scenario.calls != domain.spec.calls.scored:
-                yield f"{name}: {scenario.name} has calls {scenario.calls}, which are not scored"
-
-
-def _promises(domain: Domain) -> Iterator[Check]:
-    from simulator import promises
-
-    scenarios, source = [domain.cell.canary()], domain.cell.IDLE_POLICY
-    try:
-        scenarios += _smallest(domain)
-        source = domain.policy_source(domain.spec.reference)
-    except Exception as error:  # the checks before have told
-        yield Check(name="there is something to try the promises on", problems=(_said(error),))
-
-    def of_all(question: Callable[[Any], list[str]]) -> Callable[[], Iterator[str]]:
-        return lambda: (problem for each in scenarios for problem in question(each))
-
-    yield _checked(
-        "the same run gives the same figures, in another process too",
-        of_all(lambda scenario: promises.differs_when_repeated(domain, scenario, source)),
-    )
-    if hasattr(domain.cell, "disguise"):
-        yield _checked(
-            f"no message tells what a policy cannot know ({DISGUISES} disguises)",
-            of_all(
-                lambda scenario: [
-                    problem
-                    for seed in range(DISGUISES)
-                    for problem in promises.leaks(domain, scenario, source, seed)
-                ]
-            ),
-        )
-    yield _checked(
-        f"no decision breaks the simulator, a law or a bound ({DECISIONS} random ones)",
-        lambda: iter(promises.survives_decisions(domain, scenarios, source, DECISIONS).broken),
-    )
-
-
-def _smallest(domain: Domain) -> list[Any]:
-    """Return the train scenario of the first suite of which there is least."""
-    from simulator.suites import load_suite, suite_names
-
-    names = suite_names(domain)
-    train = load_suite(names[0], domain).split("train") if names else ()
-    return sorted(train, key=lambda each: sum(each.size.values()))[:1]

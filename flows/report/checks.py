@@ -7,6 +7,7 @@ from typing import Any
 from flows.history.records import EvaluationRow
 from flows.report.data import ReportData, slot_name, slot_of
 from flows.report.text import clip, number, one_line
+from simulator.domain import BOOTSTRAP
 
 MAX_VERSIONS = 60
 MAX_FAILED = 12
@@ -44,7 +45,7 @@ class CheckHistory:
 
 def check_history(data: ReportData) -> CheckHistory | None:
     """Return the history of a simulator, None for a search of policies."""
-    if data.domain.role != "bootstrap":
+    if not str(data.experiment.config.get("domain")).startswith(f"{BOOTSTRAP}:"):
         return None
     rows = [_version(data, row) for row in data.candidates if row.source is not None]
     accepted = [row.detail["certificate"] for row in data.events if "certificate" in row.detail]

@@ -120,6 +120,88 @@ def test_the_check_says_in_a_line_what_is_wrong(
     assert any(said in line and line.startswith("    ") for line in bad), done.out
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        ("contract.py", "import threading; threading.Event().wait()", "does not end within 4 s"),
+        ("cell.py", "import os; os.abort()", "the process ended with SIGABRT"),
+        ("cell.py", "import os; print('farewell', flush=True); os._exit(0)", "exit code 0"),
+    ],
+)
+def test_code_that_never_ends_or_kills_its_process_is_a_problem_of_the_domain(
+    run: Assay, tmp_path: Path, name: str, line: str, said: str
+) -> None:
+    folder = copy_of_the_toy(tmp_path / "queue")
+    with (folder / name).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+
+    done = run("domains", "check", folder, "--seconds", 4)
+
+    *_, bad, problem = done.out.splitlines()
+    assert (done.code, done.err) == (2, "")
+    assert bad.startswith("BAD ")
+    assert said in problem
+    assert ("farewell" in problem) == ("farewell" in line)
+
+
+HOST = """
+def outline(scenarios):
+    return [f"{len(scenarios)} queues"]
+
+def diagnosis(own, reference):
+    return []
+
+def capacities(scenario):
+    return scenario.no_such_thing
+
+class space:
+    SEEDS = ("fifo",)
+
+    def seed_genome(number):
+        return "fifo"
+
+    def emit(genome, render):
+        return "import os"
+
+    def title(genome):
+        return genome
+
+    def from_source(source):
+        return None
+
+    sample = random_genome = lambda rng: rng.random()
+    mutate = crossover = lambda rng, *genomes: "fifo"
+"""
+
+
+def test_the_host_half_is_asked_for_what_it_offers(run: Assay, tmp_path: Path) -> None:
+    folder = copy_of_the_toy(tmp_path / "queue")
+    (folder / "host.py").write_text(HOST)
+
+    done = run("domains", "check", folder, "--json")
+
+    *others, host = json.loads(done.out)["checks"]
+    assert all(check["problems"] == [] for check in others)
+    problems = "\n".join(host["problems"])
+    for said in (
+        "diagnosis is nothing that Assay asks for; did you mean diagnose?",
+        "capacities: " + str(folder / "host.py"),
+        "space: from_source reads another genome from the policy fifo",
+        "space: fifo, line 1: import of",
+    ):
+        assert said in problems
+    assert "outline" not in problems
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", [path.parent.name for path in SHIPPED.glob("*/domain.toml")])
+def test_a_shipped_domain_has_no_problems(run: Assay, name: str) -> None:
+    done = run("domains", "check", SHIPPED / name)
+
+    assert (done.code, done.err) == (0, "")
+    assert "host.py loads" in done.out
+
+
 def test_the_check_as_json_has_each_promise_with_its_problems(run: Assay, tmp_path: Path) -> None:
     folder = copy_of_the_toy(tmp_path / "queue", BROKEN["a leak"][0])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.domains import checks_of
+from flows.cli.domain_checks import checks_of
 from sandbox.outcome import Outcome
 from sandbox.trial import Sandbox
 from simulator.domain import BOOTSTRAP, find_domain, open_domain
@@ -108,9 +108,9 @@ def test_a_folder_is_sealed_by_its_contract_and_its_role_is_in_its_hash(tmp_path
 def test_a_folder_is_checked_without_running_its_simulator(tmp_path: Path) -> None:
     domain = accepted(tmp_path / "queue")
 
-    fine = list(checks_of(domain))
+    fine = list(checks_of(domain, 60))
     (domain.root / "certificate.json").unlink()
-    *others, last = checks_of(open_domain(domain.root))
+    *others, last = checks_of(open_domain(domain.root), 60)
 
     assert all(each.ok for each in fine), fine
     assert all(each.ok for each in others)
