@@ -105,7 +105,7 @@ def _share(tried: Sequence[EvaluationRow], split: str) -> str:
 
 
 def _passed(row: EvaluationRow) -> bool:
-    return row.outcome == "ok" and (row.metrics or {}).get("passed") == 1.0
+    return row.outcome == "ok" and row.cost == 1.0
 
 
 def _facts(certificate: dict[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -24,7 +24,7 @@ from flows.history.records import (
 )
 from flows.history.store import query
 from flows.judging import scoring
-from simulator.domain import Domain, find_domain
+from simulator.domain import BOOTSTRAP, Domain, find_domain
 from simulator.domain_spec import DomainSpec, Objective, spec_from
 from simulator.errors import InputError
 from simulator.suites import SPLITS
@@ -200,14 +200,18 @@ def load(home: Path, experiment_id: str) -> ReportData:
     slim = (
         "SELECT * EXCLUDE (metrics, stats), "
         "CASE WHEN shown THEN metrics END AS metrics, CASE WHEN shown THEN stats END AS stats "
-        "FROM (SELECT *, attempt = 0 AND (iteration = 0 OR (iteration = ? AND slot = ?)) AS shown "
-        "FROM evaluations WHERE experiment_id = ?) ORDER BY iteration, slot, scenario, attempt"
+        "FROM (SELECT *, attempt = 0 AND (? OR iteration = 0 OR (iteration = ? AND slot = ?)) "
+        "AS shown FROM evaluations WHERE experiment_id = ?) "
+        "ORDER BY iteration, slot, scenario, attempt"
     )
+    of_simulators = str(experiment.config.get("domain")).startswith(f"{BOOTSTRAP}:")
     return ReportData(
         experiment=experiment,
         scenarios=in_order(_rows(home, ScenarioRow, "scenarios", experiment_id)),
         candidates=tuple(candidates),
-        evaluations=tuple(_read(home, EvaluationRow, slim, (*best_slot, experiment_id))),
+        evaluations=tuple(
+            _read(home, EvaluationRow, slim, (of_simulators, *best_slot, experiment_id))
+        ),
         calls=tuple(
             _rows(home, LlmCallRow, "llm_calls", experiment_id, "iteration, slot, attempt")
         ),
