@@ -32,6 +32,7 @@ from simulator.sealed.writer_side import simulator_contract
 
 SHRINK_RUNS = 200
 """Simulations that may be spent on making a counterexample smaller."""
+SHRINK_CPU_SECONDS = 3.0
 AROUND = 20
 """Events that a counterexample shows up to where the logs differ."""
 MOST_ROWS = 40
@@ -156,7 +157,7 @@ def _smallest(check: Check, bench: "Bench", wrong: Wrong) -> tuple[Scenario | No
 
     most = bench.runs + SHRINK_RUNS
     kept = [found]  # keeps every id alive
-    bench.begin_again()
+    bench.begin_again(SHRINK_CPU_SECONDS)
     smallest = shrink(bench.spec, found, fails, SHRINK_RUNS)
     return smallest, told[id(smallest)]
 
@@ -182,9 +183,9 @@ class Bench:
         """Whether the simulator's process cannot be asked any more."""
         return self.simulator.dead
 
-    def begin_again(self) -> None:
-        """Give what follows as many CPU seconds as the check had."""
-        self.simulator.begin()
+    def begin_again(self, cpu_seconds: float) -> None:
+        """Give what follows so many CPU seconds."""
+        self.simulator.begin(cpu_seconds)
 
     def scenarios(self, seeds: Sequence[int] | None = None) -> Iterator[Scenario]:
         """Yield the scenarios of the check: one a seed, or the one of its file."""
@@ -252,12 +253,12 @@ class _Metered:
     """A simulator's port that ends a check which takes too long, and remembers how it failed."""
 
     def __init__(self, port: Policy, cpu_seconds: float) -> None:
-        self._port, self._limit = port, cpu_seconds
+        self._port = port
         self.dead = False
-        self.begin()
+        self.begin(cpu_seconds)
 
-    def begin(self) -> None:
-        self._began = self._used()
+    def begin(self, cpu_seconds: float) -> None:
+        self._limit, self._began = cpu_seconds, self._used()
 
     def start(self, setup: Any) -> None:
         self._within(lambda: self._port.start(setup))

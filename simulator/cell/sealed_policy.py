@@ -36,6 +36,11 @@ class SealedPolicy:
         self.loaded = False
         """Whether the policy got as far as being told about the scenario."""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that its process has used, as of its last answer."""
+        return self._channel.cpu_seconds
+
     def start(self, setup: Any) -> None:
         """Load the policy in the worker and tell it about its surroundings."""
         self._expect_ready(self._exchange(self._channel.ask, Kind.LOAD, self._source.encode()))

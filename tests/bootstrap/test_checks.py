@@ -188,3 +188,10 @@ def test_checks_stand_in_laws_alone(cell: BootstrapCell) -> None:
     with pytest.raises(InputError, match=r"laws\.toml"):
         cell.open_scenario(Path("x.toml"))
     assert tried(cell, cell.canary(), cell.IDLE_POLICY)["verdict"] == "fail"
+
+
+def test_only_what_is_shown_is_made_smaller(cell: BootstrapCell) -> None:
+    late = changed((SERVICE, f"{SERVICE} + (decision.job % 7 == 6)"))
+    held = scenario_of(msgspec.structs.replace(own(kind="run").check, split="held"))
+
+    assert tried(cell, held, late)["counterexample"]["scenario"].count("jobs[") > 7
