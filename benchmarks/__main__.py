@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-LONG = ("search",)
-"""Taken only when they are named: they last a quarter of an hour and more."""
+LONG = ("bootstrap", "search")
+"""Taken only when they are named: they last many minutes."""
 
 
 def main(wanted: Sequence[str]) -> int:

@@ -61,13 +61,14 @@ def system(name: str) -> System:
     return System(name)
 
 
-def verdict(example: System, check: Check, simulator: str) -> str:
+def verdict(example: System, check: Check, simulator: str, seconds: float = 6.0) -> str:
     """Return what a check says of the source of a simulator: pass, fail or not applicable.
 
-    It runs in this process, so a simulator that never gives a turn is stopped by a signal.
+    It runs in this process, so a simulator that never gives a turn is stopped by a signal after so
+    many CPU seconds.
     """
     before = signal.signal(signal.SIGPROF, _stop)
-    signal.setitimer(signal.ITIMER_PROF, check.cpu_seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         return try_check(check, example.folder, example.port(simulator), shrinks=False).verdict
     except (PolicyFailure, OutOfTime):
