@@ -18,7 +18,7 @@ from simulator.domains.pipelines.params import TRACE_DRAWS, load_params
 from simulator.domains.pipelines.tracefile import write_trace
 from simulator.driver import LocalPolicy
 from simulator.errors import Failure, InputError, PolicyFailure
-from simulator.textfile import read_text, show
+from simulator.textfile import read_text, refused_path, show
 
 DONE, INTERNAL, BAD_INPUT, POLICY_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
+        refused = refused_path(error) if isinstance(error, OSError) else None
+        if refused is not None:
+            return _complain(refused, BAD_INPUT)
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
         return _complain(f"internal error at {where}: {type(error).__name__}: {error}", INTERNAL)

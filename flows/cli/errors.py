@@ -23,6 +23,7 @@ def leave_with(error: BaseException) -> int:
     from flows.attempt import ProposerRefused
     from sandbox.errors import SandboxError
     from simulator.errors import InputError
+    from simulator.textfile import refused_path
 
     match error:
         case SystemExit(__context__=BrokenPipeError()) | BrokenPipeError():
@@ -42,6 +43,9 @@ def leave_with(error: BaseException) -> int:
         case SandboxError():
             say(f"assay: {error}")
             return NO_SANDBOX
+        case OSError() if (refused := refused_path(error)) is not None:
+            say(f"assay: {refused}")
+            return BAD_INPUT
         case OSError(filename=None) if _output_fails():
             say(f"assay: the output cannot be written: {error.strerror}")
             _drop_output()

@@ -47,6 +47,8 @@ BAD_INPUT: list[tuple[list[str], str]] = [
     (["run", "--candidates", "0"], "budget.candidates: input should be greater than"),
     (["run", "--suite", "nope"], "unknown suite"),
     (["run", "--config", "missing.toml"], "missing.toml: cannot be read"),
+    (["evaluate", "a" * 300 + ".py"], "...: cannot be read: file name too long"),
+    (["traces", "describe", "a" * 300 + ".csv"], "...: cannot be read: file name too long"),
     (
         ["run", "--proposer", "oracle"],
         "proposer.kind: input should be 'offline', 'openai' or 'replay'",

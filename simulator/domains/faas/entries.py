@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
@@ -53,23 +54,26 @@ class Entry:
     values: Mapping[str, Any]
     lines: Lines
     table: str = ""
-    place: int = 0
+    place: int | None = None
+    """Of a table in an array of tables, from 0; None of a table by itself."""
+
+    def where(self, key: str) -> str:
+        """Return ``file:line: table: `` of a key, to begin a complaint with."""
+        number = "" if self.place is None else f" {self.place + 1}"
+        title = f"{self.table}{number}: " if self.table else ""
+        return f"{self.lines.where(self.table, self.place or 0, key)}: {title}"
 
     def error(self, key: str, problem: str) -> InputError:
         """Return the complaint about a key, with file, line, table, key and value."""
-        title = f"{self.table} {self.place + 1}: " if self.table else ""
-        where = self.lines.where(self.table, self.place, key)
-        value = f" is {show(_plain(self.values[key]))}" if key in self.values else " is missing"
-        return InputError(f"{where}: {title}{key}{value}, {problem}")
+        value = f" is {_written(self.values[key])}" if key in self.values else " is missing"
+        return InputError(f"{self.where(key)}{key}{value}, {problem}")
 
     def check_keys(self, *allowed: str) -> None:
         """Refuse keys that are not among ``allowed``."""
         for key in self.values:
             if key not in allowed:
-                title = f"{self.table} {self.place + 1}: " if self.table else ""
                 raise InputError(
-                    f"{self.lines.where(self.table, self.place, key)}: {title}unknown key "
-                    f"{show(key)}, expected {', '.join(allowed)}"
+                    f"{self.where(key)}unknown key {show(key)}, expected {', '.join(allowed)}"
                 )
 
     def name(self, key: str = "name") -> str:
@@ -126,5 +130,12 @@ class Entry:
         ]
 
 
-def _plain(value: object) -> object:
-    return float(value) if isinstance(value, Decimal) else value
+def _written(value: object) -> str:
+    """Return a value about as it is written in the file, on one short line of ASCII."""
+    match value:
+        case bool() | Decimal():
+            return show(str(value).lower())[1:-1]
+        case date() | time():
+            return str(value)
+        case _:
+            return show(value)

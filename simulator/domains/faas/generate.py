@@ -17,6 +17,7 @@ import numpy as np
 from simulator.domains.faas.entries import Entry
 from simulator.domains.faas.messages import Setup
 from simulator.domains.faas.world import MAX_INVOCATIONS, MAX_SECONDS, US
+from simulator.errors import InputError
 
 ARRIVALS = ("steady", "bursty", "cron", "diurnal")
 SERVICES = ("fixed", "exponential", "lognormal")
@@ -52,17 +53,21 @@ def generate_invocations(
     """Return times, function numbers and service times of all tables, in order of arrival."""
     seed = top.whole("seed", 0, MAX_SEED, 0)
     rows: list[tuple[int, int, int]] = []
-    for entry in top.tables("traffic", 1, MAX_TABLES):
+    for table, entry in enumerate(top.tables("traffic", 1, MAX_TABLES)):
         traffic = _traffic(entry, setup, duration_us)
+        _refuse_floods(traffic, entry, duration_us)
         shares = [place**-traffic.popularity for place in range(1, len(traffic.functions) + 1)]
         for place, function in enumerate(traffic.functions):
-            rng = np.random.default_rng([seed, entry.place, place])
+            rng = np.random.default_rng([seed, table, place])
             rate = traffic.rate * shares[place] / math.fsum(shares)
             for time in _KINDS[traffic.arrivals](traffic, rate, rng):
                 if time < duration_us:
                     rows.append((time, function, _service_us(traffic, rng)))
                 if len(rows) > MAX_INVOCATIONS:
-                    raise entry.error("arrivals", f"more than {MAX_INVOCATIONS} invocations")
+                    raise InputError(
+                        f"{entry.where('')}more than {MAX_INVOCATIONS} invocations up to here, "
+                        "expected fewer: lower the rates or the duration"
+                    )
     rows.sort(key=lambda each: each[:2])
     return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
@@ -78,8 +83,8 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
     known = isinstance(names, list) and all(
         isinstance(each, str) and each in numbers for each in names
     )
-    if not known or not names:
-        raise entry.error("functions", "expected names of [[functions]]")
+    if not known or not names or len(set(names)) < len(names):
+        raise entry.error("functions", "expected names of [[functions]], each once")
     arrivals = entry.choice("arrivals", ARRIVALS, "steady")
     if arrivals == "cron" and "per_second" in entry.values:
         raise entry.error("per_second", "expected none, as period_seconds says how often")
@@ -104,6 +109,26 @@ def _traffic(entry: Entry, setup: Setup, duration_us: int) -> Traffic:
         off_seconds=number("off_seconds", LEAST, MAX_SECONDS, Decimal(50)),
         window_us=(begin, end),
     )
+
+
+def _refuse_floods(traffic: Traffic, entry: Entry, duration_us: int) -> None:
+    """Refuse what would take for ever to draw, or more invocations than there may be."""
+    begin, end = traffic.window_us
+    seconds = (min(end, duration_us) - begin) / US
+    most = f"expected at most {MAX_INVOCATIONS}"
+    if traffic.arrivals == "cron":
+        count = len(traffic.functions) * seconds / traffic.period_seconds
+        if count > MAX_INVOCATIONS:
+            raise entry.error("period_seconds", f"which is {count:.0f} invocations, {most}")
+    elif traffic.rate * seconds > MAX_INVOCATIONS:
+        count = traffic.rate * seconds
+        raise entry.error("per_second", f"which is about {count:.0f} invocations, {most}")
+    if traffic.arrivals == "bursty":
+        count = len(traffic.functions) * seconds / (traffic.on_seconds + traffic.off_seconds)
+        if count > MAX_INVOCATIONS:
+            raise entry.error(
+                "on_seconds", f"which with off_seconds makes {count:.0f} stretches, {most}"
+            )
 
 
 def _steady(traffic: Traffic, rate: float, rng: np.random.Generator) -> Iterator[int]:

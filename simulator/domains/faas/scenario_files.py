@@ -8,7 +8,6 @@ digits after the point and become microseconds exactly; no float is involved.
 import csv
 import io
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +27,7 @@ from simulator.domains.faas.world import (
     why_unservable,
 )
 from simulator.errors import InputError
-from simulator.textfile import one_line, read_text, show
+from simulator.textfile import is_endless, is_folder, parse_toml, read_text, show
 
 SCENARIO_FILE = "scenario.toml"
 MAX_TOML_BYTES = 16 << 20
@@ -48,21 +47,17 @@ DEFAULT_TIMEOUT_US = 300 * US
 DEFAULT_PATIENCE_US = 60 * US
 
 COLUMNS = ("time_seconds", "function", "service_seconds")
+FILE_NAME = re.compile(r"[^\x00-\x1f]{1,1000}")
 SECONDS = re.compile(r"([0-9]{1,8})(?:\.([0-9]{1,6}))?", re.ASCII)
 
 
 def read_world(path: str | Path) -> World:
     """Return the scenario in a folder that holds ``scenario.toml``, or in a TOML file."""
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         path /= SCENARIO_FILE
     text = read_text(path, InputError, MAX_TOML_BYTES)
-    try:
-        table = tomllib.loads(text, parse_float=Decimal)
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply, expected plain keys and values") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not valid TOML: {one_line(str(error))}") from None
+    table = parse_toml(text, str(path), InputError, Decimal)
     return world_of(table, path.parent, Lines(str(path), text))
 
 
@@ -87,9 +82,11 @@ def world_of(table: Mapping[str, Any], folder: Path, lines: Lines) -> World:
         if "seed" in table:
             raise top.error("seed", "expected no seed, as there is no [[traffic]] to generate")
         name = table.get("invocations", "invocations.csv")
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
             raise top.error("invocations", "expected the name of a CSV file")
         path = folder / name
+        if is_endless(path):
+            raise InputError(f"{path}: is no regular file, expected a CSV file")
         text = read_text(path, InputError, MAX_CSV_BYTES)
         times, functions, services = parse_invocations(text, str(path), setup, duration_us)
     world = World(
@@ -108,6 +105,8 @@ def parse_invocations(
 ) -> tuple[list[int], list[int], list[int]]:
     """Return times, function numbers and service times of a CSV text, in order of arrival."""
     reader = csv.reader(_without_comments(text), strict=True)
+    begins = 1
+    """The line on which the row that is read begins: a quote that is left open reaches far."""
     try:
         header = next((row for row in reader if row), None)
         if header is None:
@@ -120,10 +119,11 @@ def parse_invocations(
         time_at, function_at, service_at = (header.index(each) for each in COLUMNS)
         numbers = {each.name: number for number, each in enumerate(setup.functions)}
         rows: list[tuple[int, int, int]] = []
+        begins = reader.line_num + 1
         for row in reader:
+            line, begins = f"{where}:{begins}", reader.line_num + 1
             if not row:
                 continue
-            line = f"{where}:{reader.line_num}"
             if len(row) != len(COLUMNS):
                 raise InputError(f"{line}: {len(row)} values, expected {len(COLUMNS)}")
             time = _microseconds(row[time_at], line, "time_seconds")
@@ -143,7 +143,7 @@ def parse_invocations(
                 raise InputError(f"{line}: service_seconds is 0, expected at least 0.000001")
             rows.append((time, number, service))
     except csv.Error as error:
-        raise InputError(f"{where}:{reader.line_num}: not valid CSV: {error}") from None
+        raise InputError(f"{where}:{begins}: not valid CSV: {error}") from None
     if not 1 <= len(rows) <= MAX_INVOCATIONS:
         raise InputError(f"{where}: {len(rows)} invocations, expected 1 to {MAX_INVOCATIONS}")
     rows.sort(key=lambda each: each[0])
@@ -152,7 +152,7 @@ def parse_invocations(
 
 def _without_comments(text: str) -> Iterator[str]:
     """Yield the lines of a CSV file; comments and lines of blanks as empty ones."""
-    for line in io.StringIO(text):
+    for line in io.StringIO(text, newline=None):
         yield "\n" if line.startswith("#") or line.isspace() else line
 
 
@@ -191,7 +191,9 @@ def _setup(top: Entry) -> Setup:
     images = [_image(entry, numbers) for entry in top.tables("images", 0, MAX_IMAGES)]
     _refuse_twins("images", enumerate(images), top)
     places = [
-        (entry.place, node) for entry in top.tables("nodes", 1, MAX_NODES) for node in _nodes(entry)
+        (place, node)
+        for place, entry in enumerate(top.tables("nodes", 1, MAX_NODES))
+        for node in _nodes(entry)
     ]
     nodes = [node for _, node in places]
     if len(nodes) > MAX_NODES:

@@ -1,5 +1,6 @@
 """Scenario files: read exactly, and refused with file, line, column and value where wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,14 @@ WRONG_ROWS = {
     CSV + "1,a/f,10000000.1\n": ":5: service_seconds is '10000000.1', expected seconds such as",
     CSV + "1,a/x,1\n": ":5: function is 'a/x'",
     CSV + "1,a/f,0\n": ":5: service_seconds is 0",
-    CSV + '1,"a/f,1\n': ":5: not valid CSV",
+    CSV + '1,"a/f,1\n1,a/f,1\n': ":5: not valid CSV",
+    CSV + "1e999,a/f,1\n": ":5: time_seconds is '1e999'",
+    CSV + "nan,a/f,1\n": ":5: time_seconds is 'nan'",
+    CSV + "1,a/f,1_0\n": ":5: service_seconds is '1_0'",
+    CSV + f"{'9' * 500},a/f,1\n": ":5: time_seconds is '999",
+    CSV + "1,a/f\0,1\n": r":5: function is 'a/f\x00'",
+    CSV.replace(",", ";"): ":1: the columns are 'time_seconds;function;service_seconds'",
+    "\n\n# nothing\n": ".csv: no line with columns",
     "time_seconds,function,service_seconds\n": ".csv: 0 invocations, expected 1 to",
     "": ".csv: no line with columns, expected time_seconds",
 }
@@ -124,11 +132,21 @@ WRONG_TABLES = {
     ("100.000001", "1.0000001"): ":1: duration_seconds is 1.0000001",
     ("100.000001", '"1"'): ":1: duration_seconds is '1'",
     ("= 0.5", "= -1"): ":2: gb_seconds_per_delay_second is -1",
-    ("base = 50", "base = 0"): ":5: packages 1: base is 0",
+    ("base = 50", "base = 0"): ":5: packages: base is 0",
+    ("base = 50", "base = 50\nbase = 60"): ":6: not valid TOML: Cannot overwrite a value, it reads",
+    ("base = 50", '"ba se" = 50'): ":5: packages: ba se is 50, expected a name",
+    ("base = 50", "base = 2020-01-01"): ":5: packages: base is 2020-01-01, expected a whole",
+    ("100.000001", "nan"): ":1: duration_seconds is nan",
+    ("100.000001", "1e999"): ":1: duration_seconds is 1e+999",
+    ("100.000001", "9" * 4000): ":1: 4019 characters, expected at most 4000 on a line",
+    ("100.000001", "1\nx = [" + "[" * 1500 + "]" * 1501): "nested too deeply",
+    ("100.000001", "1\n" + "a." * 3000 + "a = 1"): ":2: 6005 characters, expected at most 4000",
+    ("100.000001", '1\ninvocations = "a\\u0000"'): r":2: invocations is 'a\x00', expected the name",
+    ("100.000001", "1\ninvocations = 3"): ":2: invocations is 3, expected the name of a CSV file",
     ('packages = ["base"]', 'packages = ["x"]'): ":9: images 1: packages is ['x']",
     ('packages = ["base"]', 'packages = ["base", "base"]'): ":9: images 1: packages",
     ("memory_mb = 4096", "memory_mb = 4096.5"): ":13: nodes 1: memory_mb is 4096.5",
-    ("disk_mb = 100", "disk_mb = true"): ":19: nodes 2: disk_mb is True",
+    ("disk_mb = 100", "disk_mb = true"): ":19: nodes 2: disk_mb is true",
     ('name = "n"', 'name = "n n"'): ":16: nodes 2: name is 'n n'",
     ('name = "big"', 'name = "n-2"'): ":16: two of the [[nodes]] are named 'n-2'",
     ('image = "py"', 'image = "no"'): ":28: functions 1: image is 'no'",
@@ -180,6 +198,44 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"invocations\.csv: cannot be read"):
         read_world(tmp_path)
+
+
+def test_what_is_not_text_or_never_ends_is_refused_with_its_line(tmp_path: Path) -> None:
+    pipe, loop = tmp_path / "pipe", tmp_path / "loop"
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    cases: dict[str, tuple[str, bytes]] = {
+        ":5: byte 72 is not UTF-8: 0xe9": (TOML, CSV.encode() + b"1,caf\xe9,1\n"),
+        ":1: byte 0 is not UTF-8: 0xff": (TOML, CSV.encode("utf-16")),
+        "pipe: is no regular file": (f'invocations = "pipe"\n{TOML}', b""),
+        "/dev/zero: is no regular file": (f'invocations = "/dev/zero"\n{TOML}', b""),
+        "loop: cannot be read: too many levels": (f'invocations = "loop"\n{TOML}', b""),
+        "aaa.csv: cannot be read: file name too long": (
+            f'invocations = "{"a" * 300}.csv"\n{TOML}', b"",
+        ),
+    }  # fmt: skip
+    wrong = []
+    for message, (toml, rows) in cases.items():
+        written(tmp_path, toml)
+        (tmp_path / "invocations.csv").write_bytes(rows)
+        try:
+            read_world(tmp_path)
+        except InputError as error:
+            if message not in str(error) or "\n" in str(error):
+                wrong.append(f"{message}: {error}")
+        else:
+            wrong.append(f"{message}: accepted")
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("ends", ["\r\n", "\r"])
+def test_files_of_other_systems_say_the_same(tmp_path: Path, ends: str) -> None:
+    plain = read_world(written(tmp_path))
+
+    (tmp_path / "invocations.csv").write_bytes(("\ufeff" + CSV).replace("\n", ends).encode())
+
+    assert read_world(tmp_path) == plain
 
 
 TRAFFIC = """
@@ -255,6 +311,16 @@ def test_traffic_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
         TRAFFIC.replace("per_second = 20", "per_second = 0"): "traffic 1: per_second is 0",
         TRAFFIC.replace("period_seconds", "per_second = 3\nperiod_seconds"): "per_second is 3",
         TRAFFIC.replace("seed", 'invocations = "x.csv"\nseed'): "expected either a file",
+        TRAFFIC.replace('["a/g"]', '["a/g", "a/g"]'): "traffic 2: functions is ['a/g', 'a/g']",
+        TRAFFIC.replace("per_second = 20", "per_second = 100000"): (
+            "traffic 1: per_second is 100000, which is about 10000000 invocations, expected at most"
+        ),
+        TRAFFIC.replace("= 30", "= 0.000001"): (
+            "traffic 2: period_seconds is 0.000001, which is 100000001 invocations, expected"
+        ),
+        TRAFFIC.replace(
+            "popularity = 1", 'arrivals = "bursty"\non_seconds = 0.000001\noff_seconds = 0.000001'
+        ): "traffic 1: on_seconds is 0.000001, which with off_seconds makes 100000001 stretches",
     }
     wrong = []
     for text, message in cases.items():
