@@ -8,6 +8,7 @@ from flows.report.data import ReportData
 from flows.report.page import build_view
 from flows.report.panels import class_panel, span_panel, time_panel
 from simulator.domain import find_domain
+from simulator.domain_spec import plain_spec
 from simulator.domains.faas.contract import local_policy
 from simulator.domains.faas.messages import Node, Tenant
 from simulator.domains.faas.scenario import Scenario, make_scenario
@@ -46,7 +47,12 @@ def rows() -> ReportData:
     return replace(
         data,
         domain=FAAS,
-        experiment=replace(data.experiment, objective="delay_and_memory", domain="faas"),
+        experiment=replace(
+            data.experiment,
+            objective="delay_and_memory",
+            domain=FAAS.name,
+            domain_spec=plain_spec(FAAS.spec),
+        ),
         scenarios=tuple(
             replace(row, size=dict(of.size), figures=dict(of.figures), duration_seconds=100.0)
             for row in data.scenarios
