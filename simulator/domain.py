@@ -50,7 +50,7 @@ BOOTSTRAP = "bootstrap"
 """The role of a sealed domain's folder in which candidates are simulators."""
 POLICIES = "policies"
 ROLES = (POLICIES, BOOTSTRAP)
-ACCEPTED = re.compile(r"simulator(-\d)?\.py|certificate(-\d)?\.json")
+ACCEPTED = re.compile(r"simulator(-\d\d?)?\.py|certificate(-\d\d?)?\.json")
 """What a search for a simulator leaves behind in the folder; it is no part of that search."""
 MAX_POLICY_BYTES = 1 << 20
 MAX_DOMAIN_BYTES = 32 << 20

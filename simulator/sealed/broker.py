@@ -26,8 +26,8 @@ from simulator.sealed.scenarios import Scenario
 from simulator.sealed.shapes import SealedSpec
 from simulator.sealed.spec import HORIZON, public
 
-MOST_TURNS = 1_000_000
-"""Turns of a simulator in one run, also those without events."""
+MOST_IDLE_TURNS = 10_000
+"""Answers of a simulator without an event, one after another."""
 PLAIN_NUMBERS = (0, 1_000, 100_000, 1_000_000, 10_000_000)
 """What a random policy draws a field that is no row from, where nothing else is said."""
 
@@ -150,8 +150,10 @@ class _Broker:
         """Let the simulator log, and the policy decide, until the simulator is done."""
         monitor, horizon = self._monitor, self._scenario.values[HORIZON]
         decisions: list[tuple[int, tuple[int, ...]]] = []
-        for _ in range(MOST_TURNS):
+        idle = 0
+        while idle <= MOST_IDLE_TURNS:
             said = self._say(Turn(monitor.state.now, horizon, decisions))
+            idle = 0 if said.events else idle + 1
             for kind, time, args in said.events:
                 name = self._kinds[kind] if kind < len(self._kinds) else f"number {kind}"
                 monitor.take((name, time, args))
@@ -161,8 +163,8 @@ class _Broker:
             if said.then == "asks" and monitor.asking:
                 decisions = self._decide()
                 monitor.asked()
-        expected = f"at most {MOST_TURNS} turns"
-        raise Broken("a run has an end", monitor.state.now, None, expected, "one more")
+        expected = f"an event within {MOST_IDLE_TURNS} turns"
+        raise Broken("a run has an end", monitor.state.now, None, expected, "none")
 
     def _say(self, turn: Turn) -> Said:
         try:

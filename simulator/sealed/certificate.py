@@ -6,12 +6,12 @@ from pathlib import Path
 from simulator.domain import Domain
 from simulator.errors import InputError
 from simulator.sealed.laws import LAWS_FILE
+from simulator.sealed.shapes import MOST_ACCEPTED
 from simulator.sealed.spec import CONTRACT_FILE
 from simulator.textfile import read_json, read_text
 
 MAX_CERTIFICATE_BYTES = 1 << 20
 MAX_SIMULATOR_BYTES = 1 << 20
-MOST_ACCEPTED = 9
 HASHED = (CONTRACT_FILE, LAWS_FILE)
 """The files, beside the simulator, that a certificate is about."""
 

@@ -289,7 +289,9 @@ def read_scenario(
     """Return the scenario of an entry of a suite file: a generator with a seed, or a file."""
     check_keys(entry, ENTRY_KEYS, where)
     labels = {key: entry[key] for key in ("name", "family", "split")}
-    simulator = _in_range(entry.get("simulator", 0), 0, 9, f"{where}: simulator")
+    simulator = _in_range(
+        entry.get("simulator", 0), 0, shapes.MOST_ACCEPTED - 1, f"{where}: simulator"
+    )
     seed = _in_range(entry.get("seed", 0), 0, shapes.MOST_NUMBER, f"{where}: seed")
     if ("generator" in entry) == ("file" in entry):
         raise InputError(f"{where}: expected either generator and seed, or file")

@@ -7,6 +7,8 @@ import msgspec
 from simulator.domain_spec import Calls, DomainSpec, Word
 
 MOST_ROWS = 1_000_000
+MOST_ACCEPTED = 16
+"""Simulators that can be accepted for one contract."""
 MOST_NUMBER = 1 << 53
 """The largest number in a scenario or an event; times are whole us from 0."""
 

@@ -45,15 +45,14 @@ def copy_of_the_queue(folder: Path) -> Path:
     return shutil.copytree(QUEUE, folder, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def accepted(folder: Path, simulator: str = "", *, second: str = "") -> Domain:
-    """Return the queue with an accepted simulator, by default the good one."""
+def accepted(folder: Path, *simulators: str) -> Domain:
+    """Return the queue with accepted simulators, by default the good one."""
     copy_of_the_queue(folder)
-    for number, text in enumerate([simulator or source("simulators", "good"), second]):
-        if text:
-            name, certificate = names_of(number)
-            (folder / name).write_text(text, encoding="utf-8")
-            hashes = json.dumps({"hashes": hashes_of(folder, number)})
-            (folder / certificate).write_text(hashes, encoding="utf-8")
+    for number, text in enumerate(simulators or [source("simulators", "good")]):
+        name, certificate = names_of(number)
+        (folder / name).write_text(text, encoding="utf-8")
+        hashes = json.dumps({"hashes": hashes_of(folder, number)})
+        (folder / certificate).write_text(hashes, encoding="utf-8")
     return open_domain(folder)
 
 

@@ -1,0 +1,151 @@
+"""Every attack on the broker in a real cell: who is charged for it, and that it tells nothing."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.image import image_tag
+from sandbox.image_build import build_image
+from sandbox.outcome import Evaluation, Outcome
+from sandbox.trial import Sandbox
+from simulator.domain import open_domain
+from simulator.sealed.scenarios import Scenario, make_scenario
+from simulator.sealed.shapes import MOST_ACCEPTED, SealedSpec
+from tests.attacks.test_attacks import QUICK
+from tests.sealed.attacks import ATTACKS, FIFO, GOOD, Attack, bad_simulator
+from tests.support.cells import ROOT
+from tests.support.sealed import accepted, payload, queue_spec
+
+pytestmark = pytest.mark.slow
+
+OUTSIDE = [attack for attack in ATTACKS if attack.outside]
+FINDER = bad_simulator("what-it-was-given", "in_memory(int('7654' + '321'))")
+EVERY = [GOOD, *(attack.simulator for attack in (*OUTSIDE, *ATTACKS, FINDER))]
+SIMULATORS = list(dict.fromkeys(EVERY))
+FOLDERS = [SIMULATORS[n : n + MOST_ACCEPTED] for n in range(0, len(SIMULATORS), MOST_ACCEPTED)]
+"""The simulators, as many in a folder as can be accepted for one domain; those that a container
+also stops are all in the first one, so that one image holds them."""
+
+
+def attacked(spec: SealedSpec, simulator: int) -> Scenario:
+    """Return three jobs whose hidden times, later arrivals and seed are rare numbers."""
+    jobs = [[0, 7_654_321, 5], [1_000_000, 7_654_321, 5], [50_000_001, 7_654_321, 5]]
+    values = {"horizon": 60_000_000, "servers": 1}
+    name, seed = f"attacked-{simulator}", 987_654_321
+    return make_scenario(
+        spec, values, {"jobs": jobs}, where=name, name=name, seed=seed, simulator=simulator
+    )
+
+
+class Cells:
+    """Sandboxes on the folders of simulators, opened when they are needed, one at a time."""
+
+    def __init__(self, home: Path, cell: str) -> None:
+        self.home = home
+        self._cell = cell
+        self._spec = queue_spec()
+        self._opened: tuple[int, Sandbox] | None = None
+
+    def try_attack(self, simulator: str, policy: str) -> Evaluation:
+        return self.try_in(*divmod(SIMULATORS.index(simulator), MOST_ACCEPTED), policy)
+
+    def try_in(self, folder: int, place: int, policy: str) -> Evaluation:
+        box = self._box(folder)
+        scenario = attacked(self._spec, place)
+        (ended,) = box.try_unscreened(policy, [payload(box.domain, scenario)]).evaluations
+        return ended
+
+    def _box(self, folder: int) -> Sandbox:
+        if self._opened is None or self._opened[0] != folder:
+            self.close()
+            where = self.home / str(folder)
+            domain = open_domain(where) if where.exists() else accepted(where, *FOLDERS[folder])
+            box = Sandbox(QUICK, cell=self._cell, domain=domain)
+            self._opened = (folder, box.__enter__())
+        return self._opened[1]
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened[1].close()
+        self._opened = None
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cells]:
+    found = Cells(tmp_path_factory.mktemp("attacked"), "process")
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def honest(cells: Cells) -> Evaluation:
+    ended = cells.try_attack(GOOD, FIFO)
+    assert ended.outcome is Outcome.OK, ended
+    assert ended.metrics is not None
+    assert ended.metrics["finished"] == 3
+    return ended
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_is_contained_and_charged_to_whom_it_is_due(
+    cells: Cells, honest: Evaluation, attack: Attack
+) -> None:
+    assert_contained(attack, cells.try_attack(attack.simulator, attack.policy), honest)
+
+
+@pytest.fixture(scope="module")
+def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cells]:
+    """Cells in containers, of an image that is removed after the tests."""
+    found = Cells(tmp_path_factory.mktemp("contained"), "docker")
+    domain = accepted(found.home / "0", *FOLDERS[0])
+    base = subprocess.run(
+        [ROOT / "scripts/base-image.sh", "--name"], capture_output=True, text=True
+    )
+    work = ROOT / ".assay-setup" / "image"
+    build_image(base.stdout.strip(), work, domain=domain, latest=False)
+    yield found
+    found.close()
+    subprocess.run(["docker", "image", "rm", image_tag(domain=domain)], capture_output=True)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("attack", OUTSIDE, ids=lambda attack: attack.name)
+def test_a_container_stops_in_its_own_way_what_it_can(
+    contained: Cells, honest: Evaluation, attack: Attack
+) -> None:
+    assert_contained(attack, contained.try_attack(attack.simulator, attack.policy), honest)
+
+
+def test_what_an_attack_looks_for_can_be_found_where_it_is(cells: Cells) -> None:
+    ended = cells.try_attack(FINDER.simulator, FIFO)
+
+    assert ended.problem is not None
+    assert "found 7654321" in ended.problem.message
+
+
+def test_after_all_attacks_an_honest_pair_has_the_figures_that_it_has_alone(
+    cells: Cells, honest: Evaluation
+) -> None:
+    again = cells.try_attack(GOOD, FIFO)
+
+    assert (again.metrics, again.stats) == (honest.metrics, honest.stats)
+
+
+def test_there_are_many_attacks_and_their_names_are_unique() -> None:
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 80
+
+
+def assert_contained(attack: Attack, ended: Evaluation, honest: Evaluation) -> None:
+    message = ended.problem.message if ended.problem else ""
+    assert ended.outcome in attack.outcomes, ended
+    assert attack.says in message, message
+    assert len(message) <= QUICK.failure_text_chars + 100
+    if ended.outcome is not Outcome.OK:
+        assert (ended.stats, ended.metrics, ended.decision_sha256) == (None, None, None)
+    elif attack.honest:
+        assert (ended.metrics, ended.stats) == (honest.metrics, honest.stats)
+        assert ended.decision_sha256 == honest.decision_sha256
+        assert ended.policy_calls == honest.policy_calls
+        assert "told" not in ended.prints
