@@ -23,12 +23,14 @@ import requests.exceptions
 from docker.tls import TLSConfig
 
 from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
+from sandbox.image import build_command
 from simulator.cell.seccomp import ARCHITECTURES
+from simulator.domain import Domain
 
 LOCAL = "unix:///var/run/docker.sock"
 SCHEMES = ("unix", "http+unix", "tcp", "http", "https")
 DEFAULT = "default"
-_START = "start the engine (on this machine: `make engine`) and check with `docker version`"
+_START = "start the engine (in a checkout of assay: `make engine`) and check with `docker version`"
 _SSH = (
     "forward its socket (ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock USER@HOST) and set "
     "DOCKER_HOST=unix:///tmp/engine.sock"
@@ -45,7 +47,6 @@ ANSWER_SECONDS = 15.0
 """Timeout for the first answer; an engine that hangs counts as unavailable."""
 _REMOVAL_POLL_SECONDS = 0.02
 _PERMIT = "add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
-_BUILD = "run `make image` to build it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,12 +281,13 @@ class ListedContainer:
 
 
 class Daemon:
-    """A connection to the engine that ``engine_address`` finds.
+    """A connection to the engine that ``engine_address`` finds, for cells of a domain.
 
     One thread at a time may use it; each thread that needs one opens its own.
     """
 
-    def __init__(self, timeout_seconds: float = 60.0) -> None:
+    def __init__(self, timeout_seconds: float = 60.0, domain: Domain | None = None) -> None:
+        self._build = f"run `{build_command(domain)}` to build it"
         self._address = engine_address(os.environ)
         with self._our_errors("connecting"):
             self._api = _client(timeout_seconds, self._address)
@@ -302,7 +304,7 @@ class Daemon:
                 return str(self._api.inspect_image(name)["Id"])
             except docker.errors.ImageNotFound:
                 problem = f"the image {name} of this version is missing"
-                raise ImageMissing(problem, _BUILD) from None
+                raise ImageMissing(problem, self._build) from None
 
     def create(self, name: str, options: Mapping[str, Any]) -> None:
         """Create a container; ``name`` identifies it even if the engine's answer is lost."""
@@ -311,7 +313,7 @@ class Daemon:
                 self._api.create_container_from_config(dict(options), name=name)
             except docker.errors.ImageNotFound:
                 problem = f"the image {options.get('Image')} was removed"
-                raise ImageMissing(problem, _BUILD) from None
+                raise ImageMissing(problem, self._build) from None
 
     def attach(self, container: str) -> socket.socket:
         """Return a socket to a container's standard streams; call it before ``start``."""

@@ -209,7 +209,7 @@ class DockerCells:
     ) -> None:
         self._limits = limits
         self._isolation = isolation
-        domain = domain or find_domain()
+        self._of = domain = domain or find_domain()
         self._domain = folder_in_image(domain)
         self._role = domain.role
         self._per_scenario = domain.workers
@@ -320,7 +320,7 @@ class DockerCells:
         """Return this thread's own connection to the engine."""
         daemon: Daemon | None = getattr(self._local, "daemon", None)
         if daemon is None:
-            daemon = self._local.daemon = Daemon()
+            daemon = self._local.daemon = Daemon(domain=self._of)
             with self._lock:
                 self._daemons.append(daemon)
         return daemon

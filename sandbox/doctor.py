@@ -144,7 +144,7 @@ def examine(
     try:
         if cell == DOCKER:
             checks.append(_embedded(limits, needed=False))
-            with closing(Daemon()) as daemon:
+            with closing(Daemon(domain=domain)) as daemon:
                 checks += _engine(daemon.facts(), runtime)
                 checks.append(_image(daemon, domain))
         else:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from simulator.domain import Domain, domain_files
 
@@ -20,6 +21,14 @@ _LEFT_OUT = frozenset({"__pycache__", "_traces"})
 def image_tag(root: Path | None = None, domain: Domain | None = None) -> str:
     """The tag of this simulator's image."""
     return f"{REPOSITORY}:{source_hash(root, domain)[:12]}"
+
+
+def build_command(domain: Domain | None = None) -> str:
+    """Return the command that builds the image of a domain, as a person types it."""
+    if domain is not None and not domain.is_shipped:
+        return f"python -m sandbox.image_build --domain {quote(str(domain.root))}"
+    in_checkout = (package_root() / "Makefile").is_file()
+    return "make image" if in_checkout else "python -m sandbox.image_build"
 
 
 def source_hash(root: Path | None = None, domain: Domain | None = None) -> str:

@@ -8,6 +8,7 @@ here and copied in.
 import argparse
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -81,7 +82,9 @@ def _require_engine() -> None:
     answer = _run("docker", "version", "--format", "{{.Server.Version}}", check=False)
     if answer.returncode != 0:
         reason = _last_line(answer.stderr)
-        raise BuildError(f"no Docker engine answers ({reason}); 'make engine' starts one")
+        raise BuildError(
+            f"no Docker engine answers ({reason}); start it, in a checkout with `make engine`"
+        )
 
 
 def build_image(
@@ -127,7 +130,7 @@ def _platform_of(base: str) -> tuple[str, str]:
             reason = _last_line(pulled.stderr)
             raise BuildError(
                 f"base image {base!r} does not exist here and cannot be pulled ({reason}); "
-                "'make base' makes one from Debian's packages, then name it with --base"
+                "in a checkout `make base` makes one from Debian's packages; name it with --base"
             )
     machine = _run(*inspect).stdout.strip()
     run = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", base)
@@ -140,6 +143,11 @@ def _site(lock: Path, machine: str, python: str, work: Path) -> Path:
     site = work / f"site-{key}-{machine}-py{python}"
     if site.is_dir():
         return site
+    if importlib.util.find_spec("pip") is None:
+        raise BuildError(
+            f"{sys.prefix} has no pip, which fetches the wheels of the image: install pip there, "
+            "then type the same command again"
+        )
     with tempfile.TemporaryDirectory(dir=work, prefix="wheels-") as folder:
         wheels, unpacked = Path(folder, "wheels"), Path(folder, "site")
         platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC_MINORS]
@@ -199,7 +207,9 @@ def _run(
             env={**os.environ, **(environment or {})},
         )
     except FileNotFoundError as error:
-        raise BuildError(f"the command {command[0]!r} is missing; try 'make engine'") from error
+        raise BuildError(
+            f"the command {command[0]!r} is missing: install it, in a checkout with `make engine`"
+        ) from error
     if check and done.returncode != 0:
         reason = _last_line(done.stderr or done.stdout)
         raise BuildError(f"{' '.join(command[:3])} failed: {reason}")

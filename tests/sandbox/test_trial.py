@@ -1,5 +1,6 @@
 """Trials in real cells: what a caller gets, what it costs, and what is left behind."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,8 +12,10 @@ from sandbox.errors import CellFailed, ImageMissing, SandboxUnavailable
 from sandbox.outcome import Outcome
 from sandbox.source import candidate_id
 from sandbox.trial import Payload, Sandbox
+from simulator.domain import Domain, find_domain
 from tests.sandbox.callers import cells_of
 from tests.support.cells import HONEST, TIGHT, small_scenario
+from tests.support.domains import TOY_FOLDER, toy
 
 SMALL = small_scenario()
 
@@ -121,10 +124,17 @@ def test_isolation_none_is_refused() -> None:
         Sandbox(TIGHT, isolation="none")
 
 
-def test_a_missing_image_says_how_to_build_it() -> None:
+@pytest.mark.parametrize(
+    ("domain", "build"),
+    [
+        (find_domain(), "run `make image` to build it"),
+        (toy(), f"run `python -m sandbox.image_build --domain {TOY_FOLDER}` to build it"),
+    ],
+)
+def test_a_missing_image_says_how_to_build_it(domain: Domain, build: str) -> None:
     with (
-        pytest.raises(ImageMissing, match="make image"),
-        Sandbox(TIGHT, image="assay-sim:no-such-image"),
+        pytest.raises(ImageMissing, match=re.escape(build)),
+        Sandbox(TIGHT, image="assay-sim:no-such-image", domain=domain),
     ):
         pass
 

@@ -1,5 +1,7 @@
 """What a wheel of this project holds, so that an installed assay works without a checkout."""
 
+import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -51,3 +53,57 @@ def test_the_command_is_called_assay_and_the_licence_is_there(unpacked: Path) ->
 
     assert "assay = flows.cli.main:main" in (info / "entry_points.txt").read_text()
     assert "MIT License" in (info / "licenses" / "LICENSE").read_text()
+
+
+@pytest.mark.slow
+def test_an_installed_assay_evaluates_and_reports_on_every_shipped_domain(
+    unpacked: Path, tmp_path: Path
+) -> None:
+    listed = json.loads(typed(unpacked, tmp_path, "domains", "list", "--json"))["domains"]
+    assert len(listed) >= 2
+    for domain in listed:
+        where = ("--domain", domain["name"], "--cell", "process")
+        shown = json.loads(typed(unpacked, tmp_path, "domains", "show", domain["name"], "--json"))
+
+        tried = ("evaluate", shown["reference"], *where, "--split", "validation", "--json")
+        evaluated = json.loads(typed(unpacked, tmp_path, *tried))
+
+        assert shown["folder"].startswith(str(unpacked))
+        assert evaluated["score"] == 1.0
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+@pytest.mark.parametrize("domain", ["pipelines", "faas"])
+def test_an_installed_assay_searches_and_writes_a_page_with_its_drawings(
+    unpacked: Path, tmp_path: Path, domain: str
+) -> None:
+    where = ("--domain", domain, "--cell", "process")
+    typed(unpacked, tmp_path, "run", "--direct", *where, "--name", "any", "--candidates", "1")
+
+    page = Path(typed(unpacked, tmp_path, "report", "any", "--out", "page.html").strip())
+
+    assert "vegaEmbed" in (tmp_path / page).read_text(encoding="utf-8")
+
+
+def test_an_installed_assay_names_a_command_that_it_has(unpacked: Path, tmp_path: Path) -> None:
+    ask = "from sandbox.image import build_command; print(build_command())"
+
+    said = typed(unpacked, tmp_path, code=ask)
+
+    assert said == "python -m sandbox.image_build\n"
+
+
+def typed(unpacked: Path, folder: Path, *arguments: str, code: str = "") -> str:
+    """Return what ``assay ARGUMENTS``, or some code, prints where only the wheel is installed."""
+    program = ["-c", code] if code else ["-m", "flows.cli", *arguments]
+    done = subprocess.run(
+        [sys.executable, "-P", *program],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(unpacked), "ASSAY_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
