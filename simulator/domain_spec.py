@@ -269,8 +269,9 @@ def spec_from(values: Mapping[str, Any], where: str) -> DomainSpec:
 
 def plain_spec(spec: DomainSpec) -> dict[str, Any]:
     """Return a spec as plain values for JSON, from which ``spec_from`` makes it again."""
-    values = msgspec.to_builtins(spec)
-    return {name: values[name] for name in DomainSpec.__struct_fields__ if name in values}
+    own = {name: getattr(spec, name) for name in DomainSpec.__struct_fields__}
+    plain: dict[str, Any] = msgspec.to_builtins(DomainSpec(**own))  # with its defaults, not theirs
+    return plain
 
 
 def figure(path: str, metrics: Any, stats: Any = None) -> Any:

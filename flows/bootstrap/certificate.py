@@ -12,6 +12,7 @@ from typing import Any
 
 from flows.errors import UserError
 from sandbox.image import source_hash
+from simulator.bootstrap.check_spec import read_checks
 from simulator.errors import InputError
 from simulator.textfile import read_json, read_text, show
 
@@ -44,13 +45,15 @@ def hashes_of(
 ) -> dict[str, str]:
     """Return the hashes of everything that a certificate speaks of; files by their names.
 
-    ``checks`` are the hashes of the checks; everything else in the folder that a check may use,
-    such as policies and worked traces, is in ``folder``.
+    ``checks`` are the hashes of the checks; everything else in the folder that a check uses, such
+    as its policies and worked traces, is in ``folder``. Other policies may come and go.
     """
     found = {name: _sha256_of(folder / name) for name in HASHED if (folder / name).is_file()}
+    named = {name for each in read_checks(folder / "laws.toml") for name in each.policies_used}
+    policies = [f"policies/{name.replace('-', '_')}.py" for name in sorted(named)]
     others = [
         path
-        for pattern in ("policies/*.py", "worked/*.toml", "scenarios/*", "reference.py", "*.csv")
+        for pattern in (*policies, "worked/*.toml", "scenarios/*", "reference.py", "*.csv")
         for path in sorted(folder.glob(pattern))
         if path.is_file()
     ]

@@ -20,8 +20,17 @@ from flows.settings.sources import assignments, read_dotenv
 if TYPE_CHECKING:
     from flows.experiment import Finished
 
-NOT_HERE = ("domain", "suite", "objective", "fresh_test", "prompts", "feedback")
-"""Options of a search of policies that mean nothing here."""
+NOT_HERE = (
+    "domain",
+    "suite",
+    "objective",
+    "fresh_test",
+    "prompts",
+    "feedback",
+    "name",
+    "baselines",
+)
+"""Options of a search of policies that mean nothing here, or something else."""
 LIMITS = {
     "limits.policy_cpu_seconds": 60.0,
     "limits.simulator_cpu_seconds": 120.0,
@@ -34,6 +43,14 @@ LIMITS = {
 
 @click.command("bootstrap", short_help="Search for a simulator and accept it by checks.")
 @click.argument("folder", type=FOLDER)
+@click.option("--name", help="Name of the experiment.  [default: bootstrap- and the system's]")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME",
+    help="A simulator of simulators/ to begin with; may be repeated.",
+)
 def bootstrap_command(
     folder: Path,
     config: Path | None,

@@ -41,6 +41,12 @@ class Check(
     def kind(self) -> str:
         return str(self.__struct_config__.tag)
 
+    @property
+    def policies_used(self) -> list[str]:
+        """The policies of the library that it names."""
+        named = [self.policy, *getattr(self, "policies", ())]
+        return [name for name in dict.fromkeys(named) if name != RANDOM]
+
     def __post_init__(self) -> None:
         if not self.seeds:
             raise ValueError(f"check {self.name}: seeds is empty, expected at least one")

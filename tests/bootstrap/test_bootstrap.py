@@ -9,7 +9,9 @@ import pytest
 from flows.bootstrap.certificate import canonical, read_certificate, refuse_uncertified
 from flows.errors import UserError
 from simulator.bootstrap import calibration
+from simulator.domain_spec import plain_spec, spec_from
 from simulator.errors import InputError
+from simulator.sealed.spec import read_contract
 from tests.support import model_server as behaves
 from tests.support.in_process import command_at
 from tests.support.model_server import ModelServer
@@ -140,3 +142,9 @@ def test_the_report_shows_versions_counterexamples_and_the_certificate(here: Pat
     assert "jobs[0] arrival=0 service=1" in page and "with an overhead" in page
     assert "what no check asks is not known" in page
     assert "A job that finishes at the horizon itself counts as finished." in page
+
+
+def test_what_a_history_keeps_of_a_sealed_system_can_be_read_again(here: Path) -> None:
+    spec = read_contract(here / "queue" / "contract.toml")
+
+    assert spec_from(plain_spec(spec), "here").unit_of_step == "us"

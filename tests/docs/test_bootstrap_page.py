@@ -17,9 +17,9 @@ def test_what_the_page_types_ends_with_a_certified_simulator_and_a_search_on_it(
     new = "assay domains new my-system"
     few = f"{new} && sed -i '1i mutants = 2' my-system/laws.toml"
 
-    outputs = [shown.output for shown in follow(PAGE, tmp_path, changes={new: few})]
+    told = "\n".join(shown.output for shown in follow(PAGE, tmp_path, changes={new: few}))
 
-    assert "no problems found" in outputs[1]
-    assert "certificate: my-system/certificate.json" in outputs[2]
-    assert "computed again with the same result" in outputs[3]
-    assert "best policy:" in outputs[4]
+    assert "no problems found" in told
+    assert "certificate: my-system/certificate.json" in told
+    assert "computed again with the same result" in told
+    assert told.count("best policy:") == 2
