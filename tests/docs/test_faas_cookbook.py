@@ -20,7 +20,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     write_faas_suite(folder)
     type_in(
-        "assay run --direct --domain faas --suite small.toml --strategy evolve --candidates 3 "
+        "assay run --direct --domain faas --suite small-faas.toml --strategy evolve --candidates 3 "
         "--cell process --baseline break-even",
         folder,
     )

@@ -11,7 +11,7 @@ from simulator.domains.pipelines.library import policy_source
 from tests.docs.pages import blocks, follows
 from tests.support.model_server import ModelServer, Received, Sent, policy
 from tests.support.prefect_machine import PAGE, Machine, awaited, program
-from tests.support.small_suite import write_suite
+from tests.support.small_suite import write_faas_suite, write_suite
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
 NAMES = (
@@ -124,7 +124,8 @@ def test_the_page_tells_how_to_ask_for_a_run(deployed: Machine) -> None:
 def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
     deployed: Machine, home: Path, tmp_path: Path
 ) -> None:
-    """The first lasts until the second has ended: its model answers only then."""
+    """The first lasts until the second has ended: its model answers only then. The third asks for
+    another domain than the deployment does."""
     began = datetime.now(UTC)
     soon = (began + timedelta(seconds=1)).isoformat()
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}
@@ -145,10 +146,17 @@ def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
         finally:
             over.set()
         ended = deployed.ended(first)
+        faas = {"name": "faas", "domain": "faas", "suite": str(write_faas_suite(tmp_path))}
+        own = {**small(tmp_path), **faas, "baselines": ["break-even"]}
+        third = deployed.start_run("search/nightly", {"config": own})
+        other = deployed.ended(third)
 
     assert cancelled["type"] == "CANCELLED"
-    assert (ended["type"], ended["name"]) == ("COMPLETED", "Finished"), ended
-    [experiment] = home.glob("experiments/*")
+    for done in (ended, other):
+        assert (done["type"], done["name"]) == ("COMPLETED", "Finished"), done
+    [report] = home.glob("experiments/faas-*/report.html")
+    assert "<h2>Delay by tenant</h2>" in report.read_text(encoding="utf-8")
+    [experiment] = home.glob("experiments/search-*")
     days = {f"search-{day:%Y-%m-%d}" for day in (began, datetime.now(UTC))}
     assert any(experiment.name.startswith(day) for day in days)
 

@@ -95,7 +95,7 @@ def write_faas_suite(folder: Path) -> Path:
             f'[[scenarios]]\nname = "small-{seed}"\nfamily = "small"\nsplit = "{split}"\n'
             f'scenario = "{path.name}"\nsha256 = "{open_scenario(path).sha256}"\n'
         )
-    suite = folder / "small.toml"
+    suite = folder / "small-faas.toml"
     suite.write_text(text, encoding="utf-8")
     return suite
 
