@@ -289,12 +289,13 @@ def _plain(check: Any, bench: Bench, scenario: Scenario) -> None:
 
 
 def _determinism(check: Any, bench: Bench, scenario: Scenario) -> None:
-    first = bench.run(scenario).log
-    _must_equal(bench, "two runs have the same log", first, bench.run(scenario).log)
+    first = bench.run(scenario).story
+    _must_equal(bench, "two runs have the same log", first, bench.run(scenario).story)
 
 
 def _causality(check: kinds.Causality, bench: Bench, scenario: Scenario) -> None:
-    log = bench.run(scenario).log
+    ended = bench.run(scenario)
+    log = ended.log
     times = sorted({time for _, time, _ in log})
     for number in range(check.moments):
         if not times:
@@ -302,8 +303,8 @@ def _causality(check: kinds.Causality, bench: Bench, scenario: Scenario) -> None
         moment = times[(number + 1) * len(times) // (check.moments + 1)]
         seed = scenario.seed + number
         other = relations.disguised(bench.spec, scenario, log, moment, check.columns, seed)
-        seen = [event for event in bench.run(other).log if event[1] <= moment]
-        before = [event for event in log if event[1] <= moment]
+        seen = [event for event in bench.run(other).story if event[1] <= moment]
+        before = [event for event in ended.story if event[1] <= moment]
         what = f"what cannot have shown at {moment} us changes nothing up to then"
         _must_equal(bench, what, before, seen)
 

@@ -38,6 +38,18 @@ class BrokerRun:
 
     run: Run
     log: list[Event]
+    turns: list[int]
+    """How many events had been logged each time the policy was asked."""
+
+    @property
+    def story(self) -> list[Event]:
+        """The log with a ``turn`` wherever the policy was asked: all that it can learn from."""
+        told, done = list[Event](), 0
+        for count in self.turns:
+            told += self.log[done:count]
+            told.append(("turn", self.log[count - 1][1], ()))
+            done = count
+        return told + self.log[done:]
 
 
 class RandomPolicy:
@@ -117,7 +129,7 @@ class _Broker:
         self._decisions = list(spec.decisions.items())
         self._digest = sha256()
         self._shown = 0
-        self._calls = 0
+        self._turns: list[int] = []
 
     def run(self) -> BrokerRun:
         scenario, monitor = self._scenario, self._monitor
@@ -141,10 +153,10 @@ class _Broker:
         done = Run(
             stats=counts,
             metrics=figures(self._spec, monitor.state),
-            policy_calls=self._calls,
+            policy_calls=len(self._turns),
             decision_sha256=self._digest.hexdigest(),
         )
-        return BrokerRun(run=done, log=monitor.log)
+        return BrokerRun(run=done, log=monitor.log, turns=self._turns)
 
     def _relay(self) -> None:
         """Let the simulator log, and the policy decide, until the simulator is done."""
@@ -178,7 +190,7 @@ class _Broker:
         new, self._shown = monitor.log[self._shown :], len(monitor.log)
         now = monitor.state.now
         decided = self._policy.decide(self._projection.observe(now, new), _no_answer)
-        self._calls += 1
+        self._turns.append(len(monitor.log))
         if not decided.decisions:
             return []
         named = []

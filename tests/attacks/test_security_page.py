@@ -9,6 +9,7 @@ from tests.attacks.exhausting import EXHAUSTING
 from tests.attacks.forging import FORGING
 from tests.attacks.peeking import PEEKING
 from tests.attacks.test_attacks import ATTACKS, ON_THE_CONTAINER
+from tests.sealed.attacks import ATTACKS as SEALED
 from tests.support.cells import ROOT
 
 PAGE = (ROOT / "docs/security.md").read_text("utf-8")
@@ -55,6 +56,8 @@ def test_the_table_of_walls_counts_every_attack() -> None:
 
 
 def test_the_numbers_in_the_text_are_correct() -> None:
+    assert f"has {len(SEALED)} attacks" in PAGE
+    assert f"\n{sum(each.outside for each in SEALED)} that a container" in PAGE
     assert f"In none of the {len(ATTACKS)} did" in PAGE
     assert f"and {len(ON_THE_CONTAINER)} of them in containers" in PAGE
     assert f"leaves it {len(X86_64.numbers) - len(ANSWERED_ZERO)} system calls" in PAGE

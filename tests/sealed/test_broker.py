@@ -35,12 +35,8 @@ def test_a_run_is_the_log_that_a_person_would_write_down() -> None:
         ("started", 35, (2,)),
         ("finished", 55, (2,)),
     ]
-    assert done.run.metrics == {
-        "mean_delay": (0 + 20 + 25) / 3,
-        "p99_delay": 25.0,
-        "finished": 3.0,
-        "busy_mean": 0.55,
-    }
+    wanted = {"mean_delay": 15.0, "p99_delay": 25.0, "finished": 3.0, "busy_mean": 0.55}
+    assert wanted.items() <= done.run.metrics.items()
     assert (done.run.policy_calls, done.run.stats["started_events"]) == (5, 3)
 
 

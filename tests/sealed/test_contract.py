@@ -47,6 +47,36 @@ def test_a_contract_that_does_not_fit_together_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"busy < servers"', '"' + "(" * 3000 + '1"'),
+        ('"busy < servers"', '"' + "-" * 3000 + '1"'),
+        ('"busy < servers"', '"9 ** 9 ** 9"'),
+        ('"busy < servers"', '"' + "9" * 3000 + '"'),
+        ('"busy < servers"', '"__import__"'),
+        ('"busy < servers"', '"servers.__class__"'),
+        ("most = 100_000", "most = 100_000_000_000"),
+        ("high = 64", f"high = {1 << 80}"),
+        ("high = 64", "high = 1e3"),
+        ("default = 0", "default = true"),
+        ("rows = 500", "rows = 500_000"),
+        ("mean = 80_000", "mean = inf"),
+        ("mean = 80_000", "mean = 0"),
+        ("[generators.poisson]", "[generators.poisson]\nseed = " + "[" * 3000),
+        ("[events.started]", "".join(f"[events.e{n}]\n" for n in range(200)) + "[events.started]"),
+    ],
+    ids=range(15),
+)
+def test_a_hostile_contract_is_refused_at_once(tmp_path: Path, old: str, new: str) -> None:
+    path = changed_contract(tmp_path, (old, new))
+
+    with pytest.raises(InputError) as refused:
+        generate(read_contract(path), "poisson", 1)
+
+    assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
     ("law", "told"),
     [
         ('kind = "at"\nevent = "came"\ntime = "1"', "came is no event"),
