@@ -145,7 +145,8 @@ class Sandbox:
             tried, facts = self._try_in_one_cell(source, first, len(first))
             known = dict(zip(first, tried, strict=True))
             again = [each for each in _repeats(scenarios) if _is_tried_again(each, known)]
-            repeats = self._try_in_one_cell(source, again, len(first))[0] if again else ()
+            workers = max(len(first), len(again))
+            repeats = self._try_in_one_cell(source, again, workers)[0] if again else ()
         evaluations = tuple(_in_order(scenarios, known, iter(repeats)))
         trial = Trial(
             candidate=candidate_id(source),

@@ -200,6 +200,7 @@ def test_a_database_of_another_version_is_rebuilt(tmp_path: Path) -> None:
 
 def test_a_database_of_before_there_were_versions_is_rebuilt(tmp_path: Path) -> None:
     remember(tmp_path, [candidate()])
+    build_path(tmp_path).unlink()
     with duckdb.connect(str(build_path(tmp_path))) as connection:
         connection.execute("CREATE TABLE schema_migrations (version BIGINT)")
 

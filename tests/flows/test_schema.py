@@ -23,50 +23,59 @@ VIEWS = [
 SCHEMAS = {10: "52a664e8f8b457f97162d129259c26d9bbce55297bc9386af5001174aab6b7f8"}
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose history has no row."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "journal").mkdir()
+    ingest(home)
+    return home
+
+
 @pytest.mark.parametrize("kind", ROW_KINDS, ids=lambda kind: kind.table)
 def test_a_table_has_the_fields_of_its_row_and_where_it_came_from(
-    tmp_path: Path, kind: RowKind
+    empty: Path, kind: RowKind
 ) -> None:
-    columns = query(tmp_path, f"SELECT * FROM {kind.table}").columns
+    columns = query(empty, f"SELECT * FROM {kind.table}").columns
 
     assert sorted(columns) == sorted((*kind.columns, "recorded_at", "recorded_in"))
 
 
 @pytest.mark.parametrize("kind", ROW_KINDS, ids=lambda kind: kind.table)
-def test_the_primary_key_of_a_table_is_the_key_of_its_row(tmp_path: Path, kind: RowKind) -> None:
+def test_the_primary_key_of_a_table_is_the_key_of_its_row(empty: Path, kind: RowKind) -> None:
     sql = (
         "SELECT constraint_column_names FROM duckdb_constraints() "
         "WHERE table_name = ? AND constraint_type = 'PRIMARY KEY'"
     )
 
-    assert query(tmp_path, sql, [kind.table]).rows == ((list(kind.key),),)
+    assert query(empty, sql, [kind.table]).rows == ((list(kind.key),),)
 
 
-def test_every_column_says_what_it_means(tmp_path: Path) -> None:
+def test_every_column_says_what_it_means(empty: Path) -> None:
     sql = (
         "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'history' "
         "AND NOT internal AND comment IS NULL"
     )
 
-    assert query(tmp_path, sql).rows == ()
+    assert query(empty, sql).rows == ()
 
 
-def test_every_table_and_view_says_what_it_holds(tmp_path: Path) -> None:
+def test_every_table_and_view_says_what_it_holds(empty: Path) -> None:
     sql = (
         "SELECT table_name, comment FROM (FROM duckdb_tables() UNION ALL BY NAME "
         "SELECT *, view_name AS table_name FROM duckdb_views() WHERE NOT internal) "
         "WHERE schema_name = 'main'"
     )
 
-    comments = dict(query(tmp_path, sql).rows)
+    comments = dict(query(empty, sql).rows)
 
     assert comments.keys() == {*VIEWS, *(kind.table for kind in ROW_KINDS)}
     assert all(comments.values())
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_view_of_an_empty_history_is_empty(tmp_path: Path, view: str) -> None:
-    assert query(tmp_path, f"FROM {view}").rows == ()
+def test_a_view_of_an_empty_history_is_empty(empty: Path, view: str) -> None:
+    assert query(empty, f"FROM {view}").rows == ()
 
 
 def test_a_changed_schema_has_a_new_number() -> None:

@@ -40,6 +40,13 @@ def test_repeats_are_tried_in_a_second_cell_of_the_same_kind() -> None:
     assert len({one.decision_sha256 for one in trial.evaluations}) == 1
 
 
+def test_a_scenario_can_be_repeated_more_often_than_there_are_others() -> None:
+    with Sandbox(TIGHT, cell="process", ready=False) as sandbox:
+        trial = sandbox.try_policy(HONEST, [A, A, A])
+
+    assert [one.outcome for one in trial.evaluations] == [Outcome.OK] * 3
+
+
 def test_a_failure_is_not_tried_again_and_its_repeat_gets_the_same_outcome() -> None:
     cells = CountedCells()
 
