@@ -11,10 +11,11 @@ from simulator.errors import InputError
 from simulator.messages import encode
 from simulator.sealed import scenarios
 from simulator.sealed.broker import run
-from simulator.sealed.certificate import accepted_simulators
+from simulator.sealed.certificate import accepted_simulators, calibrated
 from simulator.sealed.laws import LAWS_FILE, read_laws
 from simulator.sealed.policy_side import STEP
 from simulator.sealed.scenarios import Scenario
+from simulator.sealed.shapes import MOST_ACCEPTED
 from simulator.sealed.spec import CONTRACT_FILE, read_contract
 
 _FEW_ROWS = 3
@@ -73,12 +74,14 @@ class SealedCell:
     def read_scenario(
         self, entry: Mapping[str, Any], shared: Mapping[str, Any], folder: Path, where: str
     ) -> Scenario:
-        """Return the scenario of an entry of a suite file."""
-        return scenarios.read_scenario(self.spec, entry, shared, folder, where)
+        """Return the scenario of an entry of a suite file; parameters are as calibrated."""
+        number = entry.get("simulator", 0)
+        usual = calibrated(self._root, number) if number in range(MOST_ACCEPTED) else {}
+        return scenarios.read_scenario(self.spec, entry, shared, folder, where, usual)
 
     def open_scenario(self, path: Path) -> Scenario:
-        """Return the scenario that a file holds."""
-        return scenarios.open_scenario(self.spec, path)
+        """Return the scenario that a file holds; parameters are as calibrated."""
+        return scenarios.open_scenario(self.spec, path, calibrated(self._root))
 
     def with_calls(self, scenario: Scenario, calls: str) -> Scenario:
         """Return the scenario with another calling mode; there is only one."""

@@ -61,6 +61,16 @@ def accepted_simulators(domain: Domain) -> list[str]:
     return found
 
 
+def calibrated(root: Path, number: int = 0) -> dict[str, int]:
+    """Return the parameters that were calibrated for an accepted simulator, by name."""
+    path = root / names_of(number)[1]
+    if not path.is_file():
+        return {}
+    found = read_json(path, InputError, MAX_CERTIFICATE_BYTES).get("calibration")
+    parameters = found.get("parameters") if isinstance(found, dict) else None
+    return dict(parameters) if isinstance(parameters, dict) else {}
+
+
 def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()

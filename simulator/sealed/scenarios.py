@@ -26,6 +26,7 @@ MAX_TABLE_BYTES = 64 << 20
 FILE_KEYS = ("values", "parameters", "tables")
 SUITE_KEYS = ("parameters",)
 ENTRY_KEYS = ("name", "family", "split", "generator", "seed", "set", "file", "simulator")
+_NOTHING: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,8 +286,12 @@ def read_scenario(
     shared: Mapping[str, Any],
     folder: Path,
     where: str,
+    usual: Mapping[str, int] = _NOTHING,
 ) -> Scenario:
-    """Return the scenario of an entry of a suite file: a generator with a seed, or a file."""
+    """Return the scenario of an entry of a suite file: a generator with a seed, or a file.
+
+    ``usual`` has parameters where nothing else is said.
+    """
     check_keys(entry, ENTRY_KEYS, where)
     labels = {key: entry[key] for key in ("name", "family", "split")}
     simulator = _in_range(
@@ -299,8 +304,9 @@ def read_scenario(
     own |= table_of(entry.get("set", {}), f"{where}: set")
     try:
         if "generator" in entry:
+            own = {**usual, **own}
             return generate(spec, str(entry["generator"]), seed, own, simulator=simulator, **labels)
-        scenario = open_scenario(spec, folder / str(entry["file"]))
+        scenario = open_scenario(spec, folder / str(entry["file"]), usual)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return make_scenario(
@@ -318,8 +324,10 @@ def read_scenario(
     )
 
 
-def open_scenario(spec: SealedSpec, path: Path) -> Scenario:
+def open_scenario(spec: SealedSpec, path: Path, usual: Mapping[str, int] = _NOTHING) -> Scenario:
     """Return the scenario of a TOML file: ``values``, ``parameters`` and ``tables``.
+
+    ``usual`` has parameters where the file names none.
 
     A table is a list of rows, or the name of a CSV file beside, whose first line names the columns.
     """
@@ -340,7 +348,7 @@ def open_scenario(spec: SealedSpec, path: Path) -> Scenario:
         parts["values"],
         tables,
         where=str(path),
-        parameters=parts["parameters"],
+        parameters={**usual, **parts["parameters"]},
         name=path.stem,
     )
 

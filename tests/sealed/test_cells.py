@@ -1,7 +1,9 @@
 """A sealed domain in embedded cells: two workers for each scenario, and only what is certified."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +115,26 @@ def test_a_folder_is_checked_without_running_its_simulator(tmp_path: Path) -> No
 
     assert not found["the suites can be read"]
     assert "certificate.json" in found["its simulator is certified"][0]
+
+
+def test_scenarios_have_the_parameters_that_were_calibrated(tmp_path: Path) -> None:
+    domain = accepted(tmp_path / "queue")
+    path = domain.root / "certificate.json"
+    certificate = json.loads(path.read_text())
+    path.write_text(json.dumps(certificate | {"calibration": {"parameters": {"overhead": 70}}}))
+    (domain.root / "own.toml").write_text(
+        "values = { horizon = 9, servers = 1 }\nparameters = { overhead = 3 }\n"
+    )
+    labels = {"name": "a", "family": "b", "split": "train"}
+    drawn = labels | {"generator": "poisson", "seed": 1}
+
+    def overhead(entry: dict[str, Any]) -> Any:
+        return domain.cell.read_scenario(entry, {}, domain.root, "here").parameters["overhead"]
+
+    assert overhead(drawn) == 70
+    assert overhead(drawn | {"set": {"overhead": 5}}) == 5
+    assert overhead(labels | {"file": "own.toml"}) == 3
+    assert domain.cell.canary().parameters["overhead"] == 0
 
 
 def test_a_folder_with_both_kinds_of_description_is_no_domain(tmp_path: Path) -> None:
