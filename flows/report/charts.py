@@ -26,12 +26,12 @@ _CROSS = "M-.6,-.6L.6,.6M.6,-.6L-.6,.6"
 
 def improvement(low: float, high: float, log: bool) -> Chart:
     """The score of each attempt in order, with the best so far and the baselines."""
-    scale = {"domain": [low, high], "nice": False, "zero": False}
+    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
     y = {
         "field": "score",
         "type": "quantitative",
         "title": "score",
-        "scale": {**scale, "type": "log" if log else "linear"},
+        "scale": {"domain": [low, high], "nice": False, **kind},
         "axis": {"tickCount": 6, "format": "~g"},
     }
     x = {
@@ -210,6 +210,11 @@ def over_time(channel: Channel, whole: bool) -> Chart:
         **_frame(f"{channel.label} over time", 120),
         "data": {"name": "rows"},
         "layer": [
+            {  # Where all is 0, something above it keeps the axis at the bottom.
+                "data": {"name": "above"},
+                "mark": {"type": "rule", "opacity": 0},
+                "encoding": {"y": y},
+            },
             {
                 "data": {"name": "capacity"},
                 "mark": {"type": "rule", "strokeDash": [5, 4], "color": "var(--quiet)"},

@@ -108,6 +108,58 @@ def test_the_page_asks_for_nothing_and_the_console_is_silent(page: Browser, repo
     assert page.requests() == [report.as_uri()]
 
 
+def test_curves_of_nothing_lie_at_the_bottom_and_large_scores_make_no_complaint(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    data = guarded_rows(6)
+    idle = tuple(
+        replace(
+            row,
+            metrics={
+                **row.metrics,
+                "timeline": {**row.metrics["timeline"], "queued_query": [0, 0]},
+            },
+        )
+        if row.metrics
+        else row
+        for row in data.evaluations
+    )
+    better = tuple(
+        replace(row, score=row.score * 40) if row.iteration and row.score else row
+        for row in data.candidates
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render(build_view(replace(data, candidates=better, evaluations=idle))))
+    chromium.screen(1200)
+    chromium.open(path)
+    draw_all(chromium)
+
+    bottoms = (
+        "return [...document.querySelectorAll('#channels .chart')[2]"
+        ".querySelectorAll(arguments[0])].map((e) => e.getBoundingClientRect().bottom)"
+    )
+    curves, axes = (
+        chromium.run(bottoms, each) for each in (".mark-line path", ".role-axis-domain line")
+    )
+    assert "query" in chromium.texts("#channels figcaption")[2]
+    assert len(curves) == 2
+    assert min(curves) >= max(axes) - 2
+    assert chromium.complaints() == []
+
+
+def test_numbers_are_in_view_on_a_phone_beside_what_they_are_about(page: Browser) -> None:
+    page.screen(390, phone=True)
+
+    for section in ("scores", "figures"):
+        cells = f"#{section} tbody tr:first-child > :is(th, td)"
+        right = page.run(
+            "return [...document.querySelectorAll(arguments[0])].filter((e) => e.checkVisibility())"
+            ".map((e) => e.getBoundingClientRect().right)",
+            cells,
+        )
+        assert sum(edge < 390 for edge in right) >= 3, f"{section}: what it is about, two numbers"
+
+
 def test_a_click_opens_a_candidate_and_another_closes_it(page: Browser) -> None:
     page.click('#table [data-open="2/0"]')
     opened = page.texts("#table tr.detail summary")
@@ -196,7 +248,7 @@ def test_another_scenario_shows_other_spans(page: Browser) -> None:
 
     assert (len(before), len(after)) == (2 * 60, 2 * 60)
     assert before != after
-    assert all("cpus: " in words and "memory gb: " in words for words in after)
+    assert all("cpus: " in words and "memory, GB: " in words for words in after)
 
 
 def test_another_scenario_shows_other_curves(page: Browser) -> None:
@@ -257,7 +309,7 @@ def test_pointing_at_a_mark_shows_hostile_names_as_text(page: Browser) -> None:
 
     assert "<script>window.attacked = 1</script>" in attempt and "⟨U+202E⟩" in attempt
     assert "</script><script>" in bar and "p95" in bar
-    assert "memory gb" in span and "outcome" in span
+    assert "memory, GB" in span and "outcome" in span
     assert page.run(
         "return [window.attacked, document.querySelectorAll('img, #tip *').length > 0]"
     ) == [

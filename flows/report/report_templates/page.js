@@ -251,6 +251,7 @@
         spec: panel.charts[item.of],
         zoomsWith: "channels",
         datasets: () => ({
+          above: item.series.some(([, , values]) => values.some((value) => value)) ? [] : [{ value: 1 }],
           capacity: item.capacity === null ? [] : [{ value: item.capacity }],
           rows: item.series.flatMap(([place, step, values]) => values.map((value, i) => ({ place, policy: policy(place), second: i * step, value }))),
         }),
