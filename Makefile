@@ -9,8 +9,8 @@ export DO_NOT_TRACK ?= 1
 # Programs start many times here: without compiled modules each compiles Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 # How many processes share the tests; 0 runs them one after another. Tests also wait (for a server,
-# a limit, an engine), so there is one more than cores of the smallest machine that we care for.
-TEST_PROCESSES ?= 3
+# a limit, an engine), so there are two more than cores of the smallest machine that we care for.
+TEST_PROCESSES ?= 4
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
 QUICK := "not docker and not prefect and not browser and not slow and not nightly"
 
@@ -48,16 +48,13 @@ simulators: venv  ## Install other simulators, each apart, for nightly tests and
 	@scripts/simulators.sh
 
 test: setup browser  ## Set up, then run every check and the tests of every promise
-	@scripts/check.sh
-	$(PYTEST) -m "not nightly"
+	@scripts/check.sh $(PYTEST) -m "not nightly"
 
 test-all: setup browser model simulators  ## The same and the nightly tests: every attack in every set-up, every seed
-	@scripts/check.sh
-	$(PYTEST)
+	@scripts/check.sh $(PYTEST)
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine, server or cell
-	@scripts/check.sh
-	$(PYTEST) -m $(QUICK)
+	@scripts/check.sh $(PYTEST) -m $(QUICK)
 
 durations: setup browser  ## The tests of `make test` with the slowest 20 and the total per folder
 	$(PYTEST) -m "not nightly" --durations=20 --durations-min=1

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from flows.orchestration.folder import Claim, Claims
-from flows.orchestration.runs import abandoned, forget, marked
 
 SPAWN = multiprocessing.get_context("spawn")
 RUN = "0b9ad4e2-7f1c-4f6e-9a55-3d1f2f8c7e10"
@@ -17,6 +16,8 @@ RUN = "0b9ad4e2-7f1c-4f6e-9a55-3d1f2f8c7e10"
 
 def hold(folder: Path, held: Event) -> None:
     """Hold a claim and a mark until somebody ends this process."""
+    from flows.orchestration.runs import marked
+
     with Claims(folder / "claims").claim("a", wait=False), marked(folder, RUN):
         held.set()
         signal.pause()
@@ -60,6 +61,8 @@ def test_what_another_process_has_is_taken_until_it_dies(
 def test_a_run_counts_as_abandoned_once_its_process_is_dead(
     tmp_path: Path, holder: multiprocessing.context.SpawnProcess
 ) -> None:
+    from flows.orchestration.runs import abandoned, forget
+
     while_alive = abandoned(tmp_path)
     kill(holder)
     after_death = abandoned(tmp_path)
@@ -69,6 +72,8 @@ def test_a_run_counts_as_abandoned_once_its_process_is_dead(
 
 
 def test_a_run_that_ends_leaves_no_mark(tmp_path: Path) -> None:
+    from flows.orchestration.runs import abandoned, marked
+
     with marked(tmp_path, RUN):
         assert abandoned(tmp_path) == []
 

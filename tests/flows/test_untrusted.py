@@ -18,7 +18,6 @@ from flows.cli.terminal import print_line, print_prose, print_table
 from flows.cli.watching import event_lines, watching
 from flows.history.export import render_table
 from flows.history.store import Table
-from flows.orchestration.prefect_flows import Pages, PrefectPages
 from flows.prompting.prompts import render_prompt
 from flows.report.text import json_for_script
 from flows.search.progress import Lost
@@ -169,6 +168,8 @@ def test_a_prompt_quotes_a_policy_and_stays_in_our_words(text: str) -> None:
 
 
 def test_prefect_takes_nothing_but_markdown_made_for_it() -> None:
+    from flows.orchestration.prefect_flows import Pages, PrefectPages
+
     for pages in (Pages, PrefectPages):
         for method in (pages.table, pages.text, pages.link):
             hints = typing.get_type_hints(method)

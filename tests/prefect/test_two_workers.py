@@ -12,7 +12,6 @@ import pytest
 from flows.history.records import CandidateRow
 from flows.home import experiment_folder
 from flows.judging.splits import suite_scenarios
-from flows.orchestration.runs import DRAFT
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from sandbox.source import candidate_id
 from simulator.domains.pipelines.library import policy_names, policy_source
@@ -106,6 +105,8 @@ def held(folder: Path, claims: list[str]) -> Iterator[None]:
 
 def alive(home: Path) -> set[str]:
     """Return the flow runs that are marked as alive."""
+    from flows.orchestration.runs import DRAFT
+
     return {path.name for path in home.glob("flow-runs/*") if path.suffix != DRAFT}
 
 
