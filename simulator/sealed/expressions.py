@@ -9,6 +9,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from simulator.errors import InputError
@@ -77,9 +78,11 @@ def compile_expression(text: str, names: Resolve, where: str) -> Getter:
     return value
 
 
-def _parse(text: str, where: str) -> ast.expr:
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> ast.expr | str:
+    """Return the tree of an expression, or why it is none; every run compiles the same ones."""
     if len(text) > MAX_CHARS:
-        raise InputError(f"{where}: {len(text)} characters, expected at most {MAX_CHARS}")
+        return f"{len(text)} characters, expected at most {MAX_CHARS}"
     plain = re.sub(r"\bin\s*\.", "in_.", text).strip()  # the one name that Python keeps for itself
     try:
         with warnings.catch_warnings():
@@ -87,12 +90,17 @@ def _parse(text: str, where: str) -> ast.expr:
             tree = ast.parse(plain, mode="eval").body
         nodes = sum(1 for _ in ast.walk(tree))
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise InputError(
-            f"{where}: {show(text)} is no expression: {one_line(str(error))}"
-        ) from None
+        return f"{show(text)} is no expression: {one_line(str(error))}"
     if nodes > MAX_NODES:
-        raise InputError(f"{where}: {nodes} parts, expected at most {MAX_NODES}")
+        return f"{nodes} parts, expected at most {MAX_NODES}"
     return tree
+
+
+def _parse(text: str, where: str) -> ast.expr:
+    found = _parsed(text)
+    if isinstance(found, str):
+        raise InputError(f"{where}: {found}")
+    return found
 
 
 class _Compiler:
