@@ -40,12 +40,12 @@ def read_policy(name: str, domain: Domain) -> PolicyText:
             "the name of the policy is empty, expected a Python file or a library policy: "
             f"{', '.join(domain.policy_names())}"
         )
-    path = Path(name)
+    path, known = Path(name), _meant_of_library(name, domain)
+    if known is not None:
+        source = domain.policy_source(known)
+        return PolicyText(title=name, data=source.encode(), source=source)
     if path.is_dir():
         raise UserError(f"{name} is a directory, expected a Python file with one policy")
-    if not path.exists() and library_name(name, domain) is not None:
-        source = domain.policy_source(library_name(name, domain) or name)
-        return PolicyText(title=name, data=source.encode(), source=source)
     data = _read(path, domain)
     if not data.strip():
         return PolicyText(title=name, data=data, source=None, problem="the file is empty")
@@ -61,6 +61,15 @@ def read_policy(name: str, domain: Domain) -> PolicyText:
 def library_name(name: str, domain: Domain) -> str | None:
     """Return the library's own spelling of a policy's name; None when it has no such policy."""
     return next((known for known in domain.policy_names() if _plain(known) == _plain(name)), None)
+
+
+def _meant_of_library(name: str, domain: Domain) -> str | None:
+    """Return the library policy that a name stands for.
+
+    A file of that name goes before the library; a folder does not, as it is no policy.
+    """
+    path = Path(name)
+    return None if path.exists() and not path.is_dir() else library_name(name, domain)
 
 
 def never_tried(text: PolicyText, scenarios: Sequence[str]) -> Trial:
@@ -129,13 +138,13 @@ def find_contender(name: str, domain: Domain) -> Contender:
     A file comes first, then the library, then a candidate of the history by the beginning of its
     sha256, then an experiment by its id or name, which stands for its best policy.
     """
+    known = _meant_of_library(name, domain)
+    if known is not None:
+        return library_contender(known, domain)
     if not name.strip() or Path(name).exists() or Path(name).suffix == ".py":
         label = Path(name).name
         taken = library_name(label, domain) is not None
         return Contender(label=f"./{label}" if taken else label, text=read_policy(name, domain))
-    known = library_name(name, domain)
-    if known is not None:
-        return library_contender(known, domain)
     home = home_folder()
     found = find_candidate(home, name)
     if found is not None:

@@ -13,8 +13,9 @@ import random
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ import msgspec
 
 from simulator.contract import Policy
 from simulator.domain import Domain, Promises, Run, open_domain
-from simulator.domain_spec import Objective, figure
+from simulator.domain_spec import DomainSpec, Objective, figure
 from simulator.driver import LocalPolicy
 from simulator.errors import InputError, PolicyFailure
 from simulator.messages import MessageError, decode, encode
@@ -270,6 +271,60 @@ def _spec_broken(domain: Domain, scenario: Any, run: Run) -> list[str]:
         if type(rows) is not list or any(len(row) != len(spec.spans.columns) for row in rows):
             broken.append(f"{spec.spans.figure} are no rows of {', '.join(spec.spans.columns)}")
     return broken
+
+
+def missing_figures(domain: Domain, runs: Sequence[Run]) -> list[str]:
+    """Return a sentence for each figure that ``domain.toml`` names and that none of the runs has.
+
+    An objective needs a value; a metric may have none in a run in which nothing happened.
+    """
+    known = sorted({path for run in runs for path in _paths(run)})
+    broken = []
+    for path, what in _named_figures(domain.spec):
+        if path in known:
+            continue
+        near = get_close_matches(path, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known[:10])}"
+        broken.append(f"{what}: no run has {path}; {hint}")
+    for objective in domain.spec.objectives:
+        found = [figure(objective.figure, run.metrics, run.stats) for run in runs]
+        if objective.figure in known and all(value is None for value in found):
+            broken.append(f"objective {objective.name}: {objective.figure} is never a number")
+    return broken
+
+
+def _named_figures(spec: DomainSpec) -> Iterator[tuple[str, str]]:
+    """Yield the path of each figure that a run should have, and what names it."""
+    for objective in spec.objectives:
+        yield objective.figure, f"figure of objective {objective.name}"
+        if objective.bound is not None:
+            yield objective.bound, f"bound of objective {objective.name}"
+    for metric in spec.metrics:
+        yield metric.key, "key of a metric"
+        if metric.out_of is not None:
+            yield metric.out_of, f"out_of of metric {metric.key}"
+    for listing in spec.listings:
+        yield listing.figure, "figure of a listing"
+    if spec.classes is not None:
+        yield spec.classes.figure, "figure of the classes"
+        for row in spec.classes.rows:
+            for column in spec.classes.columns:
+                yield f"{spec.classes.figure}.{row.key}.{column}", "a column of the classes"
+    if spec.timeline is not None:
+        yield spec.timeline.seconds_per_sample, "seconds_per_sample of the timeline"
+    if spec.spans is not None:
+        yield spec.spans.created, "created of the spans"
+
+
+def _paths(run: Run) -> Iterator[str]:
+    """Yield the path of every figure of a run, those that hold others included."""
+    waiting = [("", run.metrics), ("stats.", run.stats)]
+    while waiting:
+        start, table = waiting.pop()
+        for key, value in table.items():
+            yield f"{start}{key}"
+            if isinstance(value, dict):
+                waiting.append((f"{start}{key}.", value))
 
 
 def missing_known(domain: Domain, scenario: Any) -> list[str]:

@@ -334,6 +334,16 @@ def _promises(domain: Domain) -> Iterator[tuple[str, Callable[[], Iterable[str]]
         return lambda: (problem for each in scenarios for problem in question(each))
 
     yield (
+        "runs have the figures that domain.toml names",
+        lambda: promises.missing_figures(
+            domain,
+            [
+                domain.cell.simulate(each, LocalPolicy(domain.contract, source))
+                for each in scenarios
+            ],
+        ),
+    )
+    yield (
         "the same run gives the same figures, in another process too",
         of_all(lambda scenario: promises.differs_when_repeated(domain, scenario, source)),
     )

@@ -34,7 +34,7 @@ def test_the_toy_has_no_problems(run: Assay) -> None:
 
     *checks, last = done.out.splitlines()
     assert (done.code, done.err) == (0, "")
-    assert len(checks) == 9
+    assert len(checks) == 10
     assert all(line.startswith("ok  ") for line in checks)
     assert last == f"{TOY_FOLDER}: no problems found"
 
@@ -51,6 +51,15 @@ BROKEN = {
     "a known figure that is missing": (
         ("scenario.py", '"half_a_job": 0.5', '"half": 0.5'),
         "figures lacks half_a_job",
+    ),
+    "an objective with a figure that no run has": (
+        ("domain.toml", 'figure = "mean_seconds_in_system"', 'figure = "mean_second_in_system"'),
+        "figure of objective time_in_system: no run has mean_second_in_system; did you mean "
+        "mean_seconds_in_system?",
+    ),
+    "a metric with a key that no run has": (
+        ("domain.toml", 'key = "busy_percent"', 'key = "busy"'),
+        "key of a metric: no run has busy; there are",
     ),
     "a syntax error": (
         ("cell.py", "def canary() -> Scenario:", "def canary() -> Scenario"),

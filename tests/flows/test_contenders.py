@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import UserError
-from flows.policies import find_contender, find_contenders
+from flows.policies import find_contender, find_contenders, read_policy
 from simulator.domains.pipelines.library import PIPELINES, policy_source
 from tests.support.history_rows import candidate, experiment, remember
 
@@ -45,6 +45,16 @@ def test_a_file_goes_before_the_library_and_is_not_taken_for_it(home: Path) -> N
     found = find_contender("naive", PIPELINES)
 
     assert (found.label, found.text.source, found.baseline) == ("./naive", "mine = 1\n", False)
+
+
+def test_a_folder_does_not_go_before_the_library(home: Path) -> None:
+    (home / "naive").mkdir()
+    (home / "other").mkdir()
+
+    assert find_contender("naive", PIPELINES).baseline
+    assert read_policy("naive", PIPELINES).source == policy_source("naive")
+    with pytest.raises(UserError, match="other is a directory"):
+        find_contender("other", PIPELINES)
 
 
 def test_a_library_policy_is_a_baseline_however_it_is_spelled(home: Path) -> None:
