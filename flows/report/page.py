@@ -75,6 +75,7 @@ class Words:
     class_note: str
     points: str
     """How points stand for several samples."""
+    has_capacity: bool
     span: str
     lane: str
     outcomes: tuple[tuple[int, str], ...]
@@ -330,6 +331,9 @@ def _words(data: ReportData) -> Words:
         by_name=one_line(spec.classes.name, 60) if spec.classes else "class",
         class_note=_class_note(spec.classes) if spec.classes else "",
         points=_points(spec.timeline.channels if spec.timeline else []),
+        has_capacity=any(each.capacity for each in spec.timeline.channels)
+        if spec.timeline
+        else False,
         span=one_line(spec.spans.label, 60) if spec.spans else "",
         lane=one_line(spec.spans.lane_label, 60) if spec.spans else "",
         outcomes=tuple((fate(place), one_line(name, 40)) for place, name in enumerate(outcomes)),

@@ -1,5 +1,6 @@
 """The report in a real browser: clicked, sorted and filtered, in the light, dark and small."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -331,6 +332,30 @@ def test_hostile_text_is_shown_and_does_nothing(page: Browser) -> None:
     assert detail.count("<script>window.attacked = 1</script>") >= 4
     assert "⟨U+202E⟩" in detail and "\u202e" not in detail
     assert page.complaints() == []
+
+
+def test_hostile_words_of_a_domain_are_drawn_as_text(chromium: Browser, tmp_path: Path) -> None:
+    data = guarded_rows(6)
+    words = HOSTILE.partition(" \u202e")[0]
+    spec: Any = json.loads(json.dumps(data.experiment.domain_spec))
+    spec["classes"]["unit"] = spec["timeline"]["channels"][0]["unit"] = words
+    spec["timeline"]["channels"][1]["label"] = spec["objectives"][0]["label"] = words
+    spec["spans"]["lane_label"] = spec["metrics"][0]["label"] = spec["classes"]["label"] = words
+    spec["spans"]["outcomes"][0] = spec["objectives"][0]["note"] = words
+    path = tmp_path / "report.html"
+    experiment = replace(data.experiment, domain_spec=spec)
+    path.write_text(render(build_view(replace(data, experiment=experiment))))
+    chromium.screen(1200)
+    chromium.open(path)
+    draw_all(chromium)
+
+    told = point_at(chromium, "#channels .chart .mark-symbol path")
+
+    assert "<script>window.attacked = 1</script>" in told
+    assert "<script>window.attacked = 1</script>" in chromium.texts("#channels figcaption")[1]
+    assert chromium.run("return window.attacked") is None
+    assert chromium.run("return document.querySelectorAll('img').length") == 0
+    assert chromium.complaints() == []
 
 
 def test_dark_is_dark_and_light_is_light(page: Browser) -> None:

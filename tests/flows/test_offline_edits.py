@@ -89,7 +89,7 @@ def test_the_title_names_the_policy_and_what_was_changed() -> None:
     made = edited(random.Random(2), POLICY, 1)
     again = edited(random.Random(3), made, 1)
 
-    assert SPACE.title(POLICY) == "Takes turns: the oldest goes first."
+    assert SPACE.title(POLICY) == "Takes turns: the oldest goes first"
     assert SPACE.title(made).startswith("Takes turns, ") and " becomes " in SPACE.title(made)
     assert SPACE.title(again).startswith("Takes turns, ") and SPACE.title(again).count(",") == 1
 

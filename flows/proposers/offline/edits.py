@@ -110,7 +110,7 @@ class EditSpace:
 
     def title(self, genome: str) -> str:
         """Return the first line of the docstring, which says what was changed."""
-        return _headline(ast.parse(genome))[:TITLE_CHARS]
+        return _headline(ast.parse(genome)).rstrip(".")[:TITLE_CHARS]
 
     def _changed(self, rng: random.Random, edits: int) -> str:
         return edited(rng, self.seed_genome(rng.randrange(len(self.SEEDS))), edits)
