@@ -13,6 +13,7 @@ class LeftOut:
 
 
 LONG_SEARCH = "assay run --direct --suite mixed --strategy evolve"
+PAPER_SEARCH = "assay run --direct --suite paper --strategy evolve"
 
 LEFT_OUT = {
     "make test": LeftOut(
@@ -65,6 +66,17 @@ LEFT_OUT = {
         file="docs/search.md",
         line="assay run --direct --cell process --name guarded --baseline priority --candidates 4 "
         "--strategy evolve --slots 2",
+    ),
+    f"{PAPER_SEARCH} --candidates 100 --slots 2 --seed 1 --name paper": LeftOut(
+        reason="it takes 10 to 20 minutes; the same search with fewer candidates is typed",
+        file="docs/search.md",
+        line="assay run --direct --cell process --name guarded --baseline priority --candidates 4 "
+        "--strategy evolve --slots 2",
+    ),
+    "assay compare paper shortest-first naive --suite paper --slots 2": LeftOut(
+        reason="it compares what that search found; library policies are compared so",
+        file="docs/compare.md",
+        line="assay compare fifo-one priority --suite paper --slots 2",
     ),
     "make lock": LeftOut(
         reason="it asks registries for the newest versions; what it writes is tested",
