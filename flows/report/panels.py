@@ -6,6 +6,7 @@ scenario is drawn when it is chosen.
 
 import heapq
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,7 +98,7 @@ def span_panel(data: ReportData, rivals: Sequence[Contender]) -> Panel:
     spans = data.spec.spans
     if spans is None:
         return Panel()
-    labels: list[str] = [row.label for row in data.spec.classes.rows] if data.spec.classes else []
+    labels = _class_labels(data, spans, rivals)
     names, choices = [], []
     for scenario in data.drawn:
         kept = [
@@ -224,6 +225,26 @@ def _picker(channel: Channel) -> Callable[[Sequence[float]], float]:
             return lambda values: math.fsum(values) / len(values)
 
 
+def _class_labels(data: ReportData, spans: Spans, rivals: Sequence[Contender]) -> list[str]:
+    """The classes of all spans: the rows of the table by class, else by name and number."""
+    classes = data.spec.classes
+    if classes is not None and classes.rows:
+        return [row.label for row in classes.rows]
+    found = {
+        one_line(class_label(data, row["class"]), 60)
+        for scenario in data.drawn
+        for rival in rivals
+        for row in (_kept(spans, metrics_of(data, rival, scenario.scenario)) or ([], 0))[0]
+    }
+    return sorted(found, key=_by_number)
+
+
+def _by_number(text: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts a-10 behind a-9."""
+    parts = re.split(r"(\d{1,18})", text)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
 def _kept(spans: Spans, metrics: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int] | None:
     """The spans that were kept, by the names of their columns, and how many there were."""
     found = figure(spans.figure, metrics)
@@ -252,6 +273,7 @@ def _span_charts(
             **_lanes(spans, rows, order),
             "spans": _bars(data, spans, rows, order, labels),
             "until": until,
+            "known": _reach(scenario, rows, created),
         }
         for rival, (rows, created) in kept
     ]

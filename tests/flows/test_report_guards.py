@@ -145,7 +145,7 @@ def test_the_best_and_the_best_baseline_are_drawn_and_what_is_left_out_is_said()
     first, second = panel.content["choices"][0]
     note = "the first 300 of 900 containers, started before second 99.67"
     assert [first["title"], second["title"]] == [f"best found: {note}", f"priority: {note}"]
-    assert first["until"] == 99.667
+    assert first["until"] == first["known"] == 99.667
     assert first["lanes"] == ["pool 0", "pool 1"]
     assert len(first["spans"] + second["spans"]) == 600
     assert panel.content["classes"][:3] == ["query", "interactive", "batch"]

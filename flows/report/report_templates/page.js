@@ -277,11 +277,12 @@
     return make("table", "small", make("thead", "", head), make("tbody", "", ...lines));
   }
 
-  // Rows of a lane lie below each other, and lanes apart by one row.
+  // Rows of a lane lie below each other, and lanes apart by one row. The ground of a lane ends where
+  // the record ends, the axis where that of the longest does.
   function spanChart(panel, item) {
     let below = 0;
     const lanes = item.lanes.map((name, i) => {
-      const lane = { name, start: 0, end: item.until, _top: below, _middle: below + item.rows[i] / 2, _bottom: below + item.rows[i] };
+      const lane = { name, start: 0, end: item.known, _top: below, _middle: below + item.rows[i] / 2, _bottom: below + item.rows[i] };
       below = lane._bottom + Math.max(1, 6 / item.rowHeight);
       return lane;
     });
@@ -291,6 +292,7 @@
       start, end: Math.min(end, item.until), lane: lanes[lane].name, class: panel.classes[kind], outcome: panel.outcomes[outcome],
       _top: lanes[lane]._top + row, _bottom: lanes[lane]._top + row + 1,
     });
+    lanes.push({ name: "", start: 0, end: item.until, _top: 0, _middle: 0, _bottom: 0 });
     const spec = { ...panel.charts[0], height: Math.round(below * item.rowHeight), padding: { left: 70, right: 4, top: 2, bottom: 2 } };
     return { spec, datasets: () => ({ lanes, rows: item.spans.map(bar) }) };
   }

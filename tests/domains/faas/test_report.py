@@ -106,6 +106,7 @@ def test_instances_are_bars_on_their_nodes_in_the_colour_of_their_tenants() -> N
     panel = span_panel(data, duel(data, contenders(data)))
 
     chart = panel.content["choices"][1][0]
+    assert chart["known"] == chart["until"] == 100.0
     assert chart["lanes"] == ["node 0", "node 1"]
     assert panel.content["classes"] == ["tenant-0", "tenant-1", "tenant-2"]
     tips = panel.content["charts"][0]["layer"][2]["encoding"]["tooltip"]
