@@ -139,5 +139,6 @@ def text_of(table: Mapping[str, Any], key: str, where: str) -> str:
     """Return the text under a key that must be there."""
     value = table.get(key)
     if not isinstance(value, str) or not value:
-        raise InputError(f"{where}: {key} is {show(value)}, expected a text")
+        found = f"is {show(value)}" if key in table else "is missing"
+        raise InputError(f"{where}: {key} {found}, expected a text")
     return value

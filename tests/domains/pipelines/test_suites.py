@@ -126,7 +126,7 @@ BROKEN = [
     ("", "scenarios is missing"),
     (HEAD, "scenarios is missing"),
     ("scenario = 1\n", "unknown key 'scenario'"),
-    (HEAD + ENTRY, "scenario 1: sha256 is None, expected a text"),
+    (HEAD + ENTRY, "scenario 1: sha256 is missing, expected a text"),
     (HEAD + ENTRY + 'sha256 = "00"\n', "expected '00' as the suite file says"),
     (HEAD + ENTRY + 'trace = "none.csv"\nsha256 = "00"\n', "none.csv: cannot be read"),
     (HEAD + ENTRY.replace("train", "trian"), "split is 'trian', expected train, validation, test"),
