@@ -13,11 +13,12 @@ def list_scenarios(suite: Suite[Any], domain: Domain) -> Glance:
     """Return a table of the scenarios of a suite: split, size, and what they run on."""
     rows = [_row(scenario, domain) for scenario in suite.scenarios]
     headers = list(dict.fromkeys(key for row in rows for key in row))
+    least_telling = [key for key in ("family", "seconds") if key in headers]
     return Glance(
         title=suite.description,
         headers=headers,
         rows=[[row.get(key, "") for key in headers] for row in rows],
-        expendable=[key for key in ("family", "seconds") if key in headers] + headers[:3:-1],
+        expendable=list(dict.fromkeys([*least_telling, *headers[:3:-1]])),
     )
 
 

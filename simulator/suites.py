@@ -95,6 +95,17 @@ def load_suite(name_or_path: str | Path, domain: Domain) -> Suite[Scenario]:
     )
 
 
+def is_suite_file(path: Path) -> bool:
+    """Return whether a TOML file lists scenarios; of one that cannot be read, loading it says why.
+
+    Other TOML files describe one scenario.
+    """
+    try:
+        return "scenarios" in read_toml(path, InputError)
+    except InputError:
+        return True
+
+
 def suites_folder(domain: Domain) -> Path:
     """Return the folder with the suites that come with a domain."""
     if domain.is_shipped:

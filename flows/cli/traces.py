@@ -67,7 +67,7 @@ def list_traces(as_json: bool, domain: Domain) -> int:
 
 
 @traces.command("describe", short_help="Describe a workload and its load.")
-@click.argument("name", metavar="SUITE|TRACE")
+@click.argument("name", metavar="SUITE|TRACE|SCENARIO")
 @click.option("--scenario", metavar="NAME", help="One scenario of the suite, in full.")
 @click.option("--split", type=SPLITS, help="Part of the suite.  [default: all of it]")
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters of a trace, TOML or JSON.")
@@ -293,13 +293,16 @@ def write_suite(
 def _described(
     name: str, scenario: str | None, split: str | None, params: Path | None, domain: Domain
 ) -> Sequence[Scenario]:
-    from simulator.suites import load_suite, suite_names
+    from simulator.suites import is_suite_file, load_suite, suite_names
 
     path = Path(name)
     is_trace = path.is_dir() or path.suffix not in ("", ".toml")
-    if is_trace and name not in suite_names(domain):
+    is_one = path.suffix == ".toml" and not path.is_dir() and not is_suite_file(path)
+    if (is_trace or is_one) and name not in suite_names(domain):
         if scenario is not None or split is not None:
             raise UserError("--scenario and --split choose within a suite, not within a trace")
+        if is_one and params is None:
+            return [domain.cell.open_scenario(path)]
         return [_traces(domain).open_trace(path, params)]
     if params is not None:
         raise UserError("--params goes with a trace file: a suite sets its own parameters")

@@ -13,6 +13,7 @@ from simulator.domains.pipelines.library import load_suite
 from simulator.suites import Suite, traces_folder
 from tests.support.domains import TOY_FOLDER
 from tests.support.in_process import command
+from tests.support.small_suite import write_faas_suite
 
 Capsys = pytest.CaptureFixture[str]
 SHIPPED = traces_folder() / "smoke" / "smoke-branching-1.csv"
@@ -269,6 +270,38 @@ def test_scenarios_of_a_domain_of_data_alone_are_listed_and_described(capsys: Ca
     assert page.startswith("canary: 2 jobs") and "settings:" in page
     assert json.loads(json.dumps(values))["jobs"] == 2
     assert done.code == 0
+
+
+def test_a_file_with_one_scenario_is_described_and_a_suite_of_them_checked(
+    tmp_path: Path, capsys: Capsys
+) -> None:
+    suite = write_faas_suite(tmp_path)
+    asked = ("--domain", "faas")
+
+    page = command(capsys, "traces", "describe", tmp_path / "train.toml", *asked)
+    table = command(capsys, "traces", "describe", suite, *asked)
+    checked = command(
+        capsys, "traces", "check", suite, tmp_path / "test.toml", "faas-smoke", *asked
+    )
+
+    assert (page.code, table.code, checked.code) == (0, 0, 0), checked.err
+    assert page.out.startswith("train: ")
+    assert "small-3" in table.out
+    assert [line.split(": ")[1] for line in checked.out.splitlines()][::2] == [
+        "3 scenarios", "12 scenarios",
+    ]  # fmt: skip
+
+
+def test_scenarios_are_listed_on_a_narrow_terminal(
+    capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The domain has no table of its own for the suite: the sizes of its scenarios are shown."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "20")
+
+    done = command(capsys, "traces", "list", "--domain", TOY_FOLDER)
+
+    assert done.code == 0 and "seconds" not in done.out
 
 
 def test_the_command_that_a_glance_suggests_names_the_domain(capsys: Capsys) -> None:

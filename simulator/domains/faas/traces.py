@@ -17,7 +17,7 @@ from simulator.domains.faas.importers import (
 from simulator.domains.faas.scenario import Scenario
 from simulator.errors import InputError
 from simulator.readers.formats import azure_formats, file_sha256, find_format
-from simulator.suites import load_suite, suite_names
+from simulator.suites import is_suite_file, load_suite, suite_names
 
 FORMATS = {each.name: each for each in azure_formats(import_azure_2019, import_azure_2021)}
 BY_HAND = "write scenario.toml by hand, with [[traffic]] tables: docs/faas.md, section 2"
@@ -50,7 +50,10 @@ def check(names: Sequence[str]) -> list[Checked]:
     domain = Domain(SHIPPED / "faas")
     if not names:
         return [_checked_suite(name, domain) for name in suite_names(domain)]
-    return [_checked(Path(name)) for name in names]
+    return [
+        _checked_suite(name, domain) if _is_suite(name, domain) else _checked(Path(name))
+        for name in names
+    ]
 
 
 def formats() -> dict[str, tuple[str, Mapping[str, float]]]:
@@ -120,6 +123,13 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: object, toml: Toml) ->
     )
 
 
+def _is_suite(name: str, domain: Domain) -> bool:
+    path = Path(name)
+    if path.exists():
+        return path.suffix == ".toml" and path.is_file() and is_suite_file(path)
+    return name in suite_names(domain)
+
+
 def _checked(path: Path) -> Checked:
     try:
         scenario = open_scenario(path)
@@ -134,4 +144,5 @@ def _checked_suite(name: str, domain: Domain) -> Checked:
         suite = load_suite(name, domain)
     except InputError as error:
         return Checked(file=name, problems=(str(error),))
-    return Checked(file=name, size=f"{len(suite.scenarios)} scenarios")
+    count = len(suite.scenarios)
+    return Checked(file=name, size=f"{count} scenario{'s' if count != 1 else ''}")
