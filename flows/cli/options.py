@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+PLACE = click.Path(path_type=Path)
 SPLITS = click.Choice(["train", "validation", "test"])
 CELLS = click.Choice(["docker", "process"])
 

@@ -18,6 +18,7 @@ from flows.cli.options import (
     CELLS,
     DOMAIN,
     FILE,
+    PLACE,
     SPLITS,
     SUITE,
     complete_policies,
@@ -44,7 +45,9 @@ PARTS = click.Choice(["train", "validation", "test", "all"])
 @click.argument("policy", shell_complete=complete_policies)
 @DOMAIN
 @SUITE
-@click.option("--trace", type=FILE, metavar="FILE", help="One trace file instead of a suite.")
+@click.option(
+    "--trace", type=PLACE, metavar="FILE|FOLDER", help="One trace or scenario instead of a suite."
+)
 @click.option("--params", type=FILE, metavar="FILE", help="Parameters for --trace, TOML or JSON.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Part of the suite.")
 @click.option(

@@ -349,7 +349,7 @@ def test_two_packages_with_one_name_are_told_apart_by_their_folders(
         ("one-server", "queue_a:main", "its entry point is 'queue_a:main', expected a package"),
         ("one-server", "__main__", "its package __main__ is not installed"),
         ("one-server", "gone", "its package gone is not installed"),
-        ("one-server", "queue_a.deeper", "there is no domain.toml in it"),
+        ("one-server", "queue_a.deeper", "there is no such folder"),
     ],
 )
 def test_a_wrong_entry_point_gets_one_line(

@@ -1,13 +1,12 @@
 """The Azure Functions traces as scenarios of functions as a service, from small files by hand."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.cli.main import main
-from simulator.domain import SHIPPED, Domain
-from simulator.domains.faas.cell import open_scenario, simulate
-from simulator.domains.faas.contract import CONTRACT
+from simulator.domains.faas.cell import open_scenario
 from simulator.domains.faas.importers import (
     Imported,
     Selection,
@@ -17,7 +16,6 @@ from simulator.domains.faas.importers import (
 )
 from simulator.domains.faas.scenario_files import read_world
 from simulator.domains.faas.world import US
-from simulator.driver import LocalPolicy
 from simulator.errors import TraceError
 from tests.support.import_files import azure_2019_day, azure_2021_rows
 
@@ -132,6 +130,7 @@ def typed(*arguments: str) -> object:
     return ended.value.code or 0
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_scenario_that_a_policy_can_be_tried_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,11 +143,10 @@ def test_the_command_writes_a_scenario_that_a_policy_can_be_tried_on(
     assert typed("traces", "check", str(out), "--domain", "faas") == 0
     assert typed("traces", "describe", str(out), "--domain", "faas") == 0
     assert "invocations" in capsys.readouterr().out
-    scenario = open_scenario(out)
-    run = simulate(
-        scenario, LocalPolicy(CONTRACT, Domain(SHIPPED / "faas").policy_source("break-even"))
-    )
-    assert run.metrics["invocations"] == scenario.size["invocations"]
+    tried = ["--trace", str(out), "--domain", "faas", "--cell", "process", "--json"]
+    assert typed("evaluate", "break-even", *tried) == 0
+    [evaluation] = json.loads(capsys.readouterr().out)["evaluations"]
+    assert evaluation["metrics"]["invocations"] == open_scenario(out).size["invocations"]
 
 
 def test_wishes_that_make_no_sense_here_are_refused_in_one_line(
