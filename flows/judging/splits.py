@@ -189,6 +189,12 @@ def _called(
     """Return scenarios with another calling mode, where one is named."""
     if policy_calls is None:
         return tuple(scenarios)
+    modes = domain.spec.calls.modes
+    if policy_calls not in modes:
+        raise UserError(
+            f"unknown calling mode {policy_calls!r} of domain {domain.name}, expected "
+            f"{' or '.join(modes)}"
+        )
     return tuple(domain.cell.with_calls(each, policy_calls) for each in scenarios)
 
 

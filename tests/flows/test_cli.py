@@ -56,6 +56,11 @@ BAD_INPUT: list[tuple[list[str], str]] = [
     (["run", "--proposer", "openai"], "needs a model: set proposer.model or --model"),
     (["run", "--model", "m"], "--model has no effect with the offline proposer"),
     (["evaluate", "nope.py"], "nope.py does not exist"),
+    (["evaluate", "naive", "--policy-calls", "x", "--cell", "process"], "unknown calling mode 'x'"),
+    (
+        ["compare", "lru", "--domain", "faas", "--policy-calls", "x", "--cell", "process"],
+        "unknown calling mode 'x' of domain faas, expected on_decision or every_event",
+    ),
     (["evaluate", "."], "is a directory"),
     (["evaluate", ""], "the name of the policy is empty"),
     (["evaluate", "naive", "--suite", "smoke", "--trace", "t.csv"], "exclude each other"),

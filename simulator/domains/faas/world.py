@@ -41,8 +41,12 @@ def check_world(world: World, where: str) -> None:
         raise InputError(f"{where}: {count} invocations, expected 1 to {MAX_INVOCATIONS}")
     if not (count == len(world.functions) == len(world.services)) or not setup.functions:
         raise InputError(f"{where}: the invocations are incomplete, expected equally many columns")
-    if setup.calls not in CALLS or not 0 < world.duration_us <= MAX_SECONDS * US:
-        raise InputError(f"{where}: calls or duration is out of range, expected a usual scenario")
+    if setup.calls not in CALLS:
+        raise InputError(f"{where}: calls is {show(setup.calls)}, expected {' or '.join(CALLS)}")
+    if not 0 < world.duration_us <= MAX_SECONDS * US:
+        raise InputError(
+            f"{where}: the duration is {world.duration_us} us, expected up to {MAX_SECONDS} s"
+        )
     known = range(len(setup.functions))
     before = 0
     for time, function, service in zip(world.times, world.functions, world.services, strict=True):
