@@ -205,7 +205,7 @@ def test_what_is_not_text_or_never_ends_is_refused_with_its_line(tmp_path: Path)
     os.mkfifo(pipe)
     loop.symlink_to(loop)
     cases: dict[str, tuple[str, bytes]] = {
-        ":5: byte 72 is not UTF-8: 0xe9": (TOML, CSV.encode() + b"1,caf\xe9,1\n"),
+        ":5: byte 79 is not UTF-8: 0xe9": (TOML, CSV.encode() + b"1,caf\xe9,1\n"),
         ":1: byte 0 is not UTF-8: 0xff": (TOML, CSV.encode("utf-16")),
         "pipe: is no regular file": (f'invocations = "pipe"\n{TOML}', b""),
         "/dev/zero: is no regular file": (f'invocations = "/dev/zero"\n{TOML}', b""),
