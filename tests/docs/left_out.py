@@ -14,6 +14,7 @@ class LeftOut:
 
 LONG_SEARCH = "assay run --direct --suite mixed --strategy evolve"
 PAPER_SEARCH = "assay run --direct --suite paper --strategy evolve"
+FAAS_SEARCH = "assay run --direct --domain faas --suite faas-mixed --strategy evolve"
 
 LEFT_OUT = {
     "make test": LeftOut(
@@ -72,6 +73,12 @@ LEFT_OUT = {
         file="docs/search.md",
         line="assay run --direct --cell process --name guarded --baseline priority --candidates 4 "
         "--strategy evolve --slots 2",
+    ),
+    f"{FAAS_SEARCH} --candidates 100 --slots 2 --seed 1": LeftOut(
+        reason="it takes 20 minutes; the same search with fewer candidates is typed",
+        file="tests/docs/test_faas_cookbook.py",
+        line='"assay run --direct --domain faas --suite small-faas.toml --strategy evolve '
+        '--candidates 3 "',
     ),
     "assay compare paper shortest-first naive --suite paper --slots 2": LeftOut(
         reason="it compares what that search found; library policies are compared so",
