@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-LONG = ("bootstrap", "search")
+LONG = ("bootstrap", "faas-policies", "search")
 """Taken only when they are named: they last many minutes."""
 
 
@@ -31,14 +31,14 @@ def main(wanted: Sequence[str]) -> int:
 def names() -> list[str]:
     """Return what can be measured: the modules ``bench_*`` of this folder."""
     found = Path(__file__).parent.glob("bench_*.py")
-    return sorted(path.stem.removeprefix("bench_") for path in found)
+    return sorted(path.stem.removeprefix("bench_").replace("_", "-") for path in found)
 
 
 def _measure(name: str) -> bool:
     """Print the tables of one measurement; tell whether its promises were kept."""
     print(f"== {name} ==", flush=True)
     try:
-        import_module(f"benchmarks.bench_{name}").main()
+        import_module(f"benchmarks.bench_{name.replace('-', '_')}").main()
     except SystemExit as stop:
         print(stop, file=sys.stderr, flush=True)
         return False
