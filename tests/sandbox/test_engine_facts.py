@@ -179,7 +179,7 @@ def test_the_doctor_says_what_such_an_engine_lacks(
 ) -> None:
     daemon = RecordedDaemon()
     daemon.answers = answers
-    monkeypatch.setattr(doctor, "Daemon", lambda: daemon)
+    monkeypatch.setattr(doctor, "Daemon", lambda **_: daemon)
 
     report = examine()
 
