@@ -12,7 +12,7 @@ EXHAUSTING: tuple[Attack, ...] = (
         "spin-while-loading",
         "while True: pass\n",
         Outcome.CALL_TIMEOUT,
-        says="loading the policy used more than 0.5 CPU seconds",
+        says="loading the policy used more than 0.25 CPU seconds",
     ),
     fatal(
         "spin-and-catch-everything",
