@@ -188,16 +188,43 @@ def by_climbing(rng: Random, tries: Tries) -> None:
 
 
 def by_suspicion(rng: Random, tries: Tries) -> None:
-    """Climb, but change the parts that occur in assemblies which fail (Ochiai)."""
+    """Change one part at a time: the one that occurs most in assemblies that fail (Ochiai).
+
+    When no part is left to change, go on from an equal one or begin anew.
+    """
     while True:
-        here, since = SPACE.sample(rng), 0
+        here = SPACE.sample(rng)
+        been = {here}
         height = tries.score(here)
-        while since < RESTART:
-            other = _changed(rng, here, suspicions(tries))
-            since += 1
-            if tries.score(other) >= height:
-                since = 0 if tries.score(other) > height else since
+        while True:
+            suspicion = suspicions(tries)
+            around = sorted(_neighbours(here), key=lambda each: -_gain(here, each, suspicion))
+            untried = [each for each in around if each not in tries.scores]
+            equal = [each for each in around if tries.scores.get(each, -1) >= height]
+            equal = [each for each in equal if each not in been]
+            if not untried and not equal:
+                break
+            other = untried[0] if untried else rng.choice(equal)
+            if tries.score(other) > height or not untried:
                 here, height = other, tries.score(other)
+                been.add(here)
+
+
+def _neighbours(assembly: Assembly) -> list[Assembly]:
+    """Return what differs in one part."""
+    return [
+        SPACE.genes.with_values(assembly, {name: option})
+        for name in SPACE.genes.names
+        for option in SPACE.genes.choices[name]
+        if option != getattr(assembly, name)
+    ]
+
+
+def _gain(here: Assembly, other: Assembly, suspicion: Mapping[tuple[str, Any], float]) -> float:
+    """Return how much less suspicious the other one's part is; what was never seen is not."""
+    parts = [(name, getattr(here, name), getattr(other, name)) for name in SPACE.genes.names]
+    ((name, old, new),) = [part for part in parts if part[1] != part[2]]
+    return suspicion.get((name, old), 0.0) - suspicion.get((name, new), 0.0)
 
 
 def suspicions(tries: Tries) -> Mapping[tuple[str, Any], float]:
@@ -219,24 +246,20 @@ def suspicions(tries: Tries) -> Mapping[tuple[str, Any], float]:
     return {part: share / math.sqrt(total * count[part]) for part, share in failing.items()}
 
 
-def _changed(rng: Random, assembly: Assembly, suspicion: Mapping[tuple[str, Any], float]) -> Any:
-    """Return the assembly with one or two parts replaced, suspicious ones first."""
-    names = list(SPACE.genes.names)
-    for _ in range(rng.choice((1, 1, 2))):
-        weights = [suspicion.get((name, getattr(assembly, name)), 0.0) + 0.02 for name in names]
-        name = rng.choices(names, weights)[0]
-        options = [o for o in SPACE.genes.choices[name] if o != getattr(assembly, name)]
-        trust = [1.02 - min(1.0, suspicion.get((name, option), 0.0)) for option in options]
-        assembly = SPACE.genes.with_values(assembly, {name: rng.choices(options, trust)[0]})
-    return assembly
-
-
 def measure_assemblies() -> None:
     size = math.prod(len(options) for options in SPACE.genes.choices.values())
     print(f"assemblies: {size:,} of {len(SPACE.genes.names)} parts, {len(SEEDS)} seeds")
     searches = {"chance": by_chance, "climbing": by_climbing, "suspicion": by_suspicion}
     for name, search in searches.items():
-        found = [_searched(search, seed) for seed in SEEDS]
+        found = []
+        for seed in SEEDS:
+            found.append(_searched(search, seed))
+            last = found[-1]
+            print(
+                f"    {name}, seed {seed}: {'accepted' if last.accepted else 'none accepted'} "
+                f"after {len(last.scores)}, {last.refused} refused by held checks alone",
+                flush=True,
+            )
         tried = sorted(len(each.scores) for each in found)
         print(
             f"  {name:10} accepted {sum(each.accepted for each in found)} of {len(found)}; tried: "
