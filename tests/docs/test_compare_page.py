@@ -16,7 +16,7 @@ EVALUATOR = DOCS / "evaluator.md"
 @pytest.mark.docker
 @follows(DOCS / "compare.md", "sh")
 def test_the_commands_of_the_page_about_comparing_work(tmp_path: Path) -> None:
-    first, paper, _, _ = [shown.output for shown in follow(DOCS / "compare.md", tmp_path)]
+    first, paper, _ = [shown.output for shown in follow(DOCS / "compare.md", tmp_path)]
 
     compared = json.loads((tmp_path / "compared.json").read_text(encoding="utf-8"))
     assert "right-size is significantly better than my_policy.py" in first
