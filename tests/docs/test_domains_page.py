@@ -17,7 +17,7 @@ from tests.support.domains import TOY_FOLDER
 PAGE = DOCS / "domains.md"
 PIP_HERE = (
     "python -m pip install --quiet --no-deps --no-index --no-build-isolation --target site .\n"
-    "export PYTHONPATH=$PWD/site:$PYTHONPATH"
+    "export PYTHONPATH=$PWD/site${PYTHONPATH:+:$PYTHONPATH}"
 )
 
 
