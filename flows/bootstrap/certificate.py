@@ -14,13 +14,14 @@ from flows.errors import UserError
 from sandbox.image import source_hash
 from simulator.bootstrap.check_spec import read_checks
 from simulator.errors import InputError
+from simulator.sealed.certificate import file_sha256, names_of
 from simulator.textfile import read_json, read_text, show
 
 FORM = 1
 """Of the file; a later form has a higher number."""
 MAX_BYTES = 4 << 20
 MOST_ASSUMPTIONS = 50
-SIMULATOR, CERTIFICATE = "simulator", "certificate"
+SIMULATOR = names_of(0)[0]
 HASHED = ("spec.md", "contract.toml", "laws.toml")
 MOST_ACCEPTED = 9
 
@@ -41,14 +42,14 @@ def sealed_with_hash(certificate: Mapping[str, Any]) -> Certificate:
 
 
 def hashes_of(
-    folder: Path, source: str, checks: Sequence[str], name: str = f"{SIMULATOR}.py"
+    folder: Path, source: str, checks: Sequence[str], name: str = SIMULATOR
 ) -> dict[str, str]:
     """Return the hashes of everything that a certificate speaks of; files by their names.
 
     ``checks`` are the hashes of the checks; everything else in the folder that a check uses, such
     as its policies and worked traces, is in ``folder``. Other policies may come and go.
     """
-    found = {name: _sha256_of(folder / name) for name in HASHED if (folder / name).is_file()}
+    found = {name: file_sha256(folder / name) for name in HASHED if (folder / name).is_file()}
     named = {name for each in read_checks(folder / "laws.toml") for name in each.policies_used}
     policies = [f"policies/{name.replace('-', '_')}.py" for name in sorted(named)]
     others = [
@@ -57,7 +58,7 @@ def hashes_of(
         for path in sorted(folder.glob(pattern))
         if path.is_file()
     ]
-    texts = [f"{path.relative_to(folder).as_posix()} {_sha256_of(path)}" for path in others]
+    texts = [f"{path.relative_to(folder).as_posix()} {file_sha256(path)}" for path in others]
     return found | {
         "folder": _sha256("\n".join(texts)),
         name: _sha256(source),
@@ -100,8 +101,8 @@ def write_accepted(folder: Path, source: str, certificate: Certificate) -> tuple
 
 def files_of(folder: Path, number: int) -> tuple[Path, Path]:
     """Return where an accepted simulator and its certificate are, counted from 1."""
-    suffix = "" if number == 1 else f"-{number}"
-    return folder / f"{SIMULATOR}{suffix}.py", folder / f"{CERTIFICATE}{suffix}.json"
+    simulator, certificate = names_of(number - 1)
+    return folder / simulator, folder / certificate
 
 
 def read_certificate(path: Path) -> Certificate:
@@ -123,7 +124,7 @@ def refuse_uncertified(folder: Path) -> None:
     numbers = [n for n in range(1, MOST_ACCEPTED + 1) if files_of(folder, n)[0].is_file()]
     if not numbers:
         raise UserError(
-            f"{folder} has no {SIMULATOR}.py: `assay bootstrap {folder}` searches for one that "
+            f"{folder} has no {SIMULATOR}: `assay bootstrap {folder}` searches for one that "
             "the checks accept"
         )
     for number in numbers:
@@ -150,10 +151,3 @@ def changed_files(simulator: Path, certificate: Mapping[str, Any]) -> list[str]:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
-
-
-def _sha256_of(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {(error.strerror or '').lower()}") from None

@@ -25,7 +25,7 @@ def names_of(number: int) -> tuple[str, str]:
 def hashes_of(root: Path, number: int = 0) -> dict[str, str]:
     """Return the sha256 of the files that a certificate names, by name, in hex."""
     names = (*HASHED, names_of(number)[0])
-    return {name: sha256(_bytes_of(root / name)).hexdigest() for name in names}
+    return {name: file_sha256(root / name) for name in names}
 
 
 def check_certificate(domain: Domain, number: int = 0) -> str:
@@ -71,8 +71,9 @@ def calibrated(root: Path, number: int = 0) -> dict[str, int]:
     return dict(parameters) if isinstance(parameters, dict) else {}
 
 
-def _bytes_of(path: Path) -> bytes:
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hex; raise ``InputError`` where it cannot be read."""
     try:
-        return path.read_bytes()
+        return sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {(error.strerror or '').lower()}") from None
