@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.limits import Limits
-from simulator.cell.kernel import ADDR_NO_RANDOMIZE
+from simulator.cell.addresses import NO_RANDOMISATION
 from simulator.cell.seal import SPLIT, TRUSTED_UID
 from simulator.domain import POLICIES
 
@@ -184,7 +184,7 @@ def seccomp_profile(architecture: str) -> dict[str, Any]:
             {"names": list(ALLOWED_CALLS), "action": "SCMP_ACT_ALLOW"},
             _allow_if("clone", "SCMP_CMP_MASKED_EQ", _NEW_NAMESPACES, 0),
             _allow_if("socketpair", "SCMP_CMP_EQ", _AF_UNIX, 0),
-            _allow_if("personality", "SCMP_CMP_EQ", ADDR_NO_RANDOMIZE, 0),
+            _allow_if("personality", "SCMP_CMP_EQ", NO_RANDOMISATION, 0),
             _allow_if("personality", "SCMP_CMP_EQ", _ASK, 0),
             # The C library then falls back to clone, whose flags a filter can check.
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},

@@ -24,7 +24,7 @@ from sandbox.image import package_root, source_hash
 from sandbox.limits import Limits
 from sandbox.provider import PROCESS, Ended, Processors, Setting, usable_processors
 from sandbox.verdict import process_protections
-from simulator.cell import kernel
+from simulator.cell.addresses import addresses_are_fixed, fix_addresses, randomise_addresses
 from simulator.cell.frames import LENGTH
 from simulator.cell.seal import ONE_UID, SPLIT
 from simulator.cell.seccomp import ARCHITECTURES
@@ -136,15 +136,15 @@ def _thread_settings_for_a_cell(cpu: int) -> Iterator[None]:
 
     As arguments they would be visible to the policy, and differ from cell to cell.
     """
-    processors, fixed = os.sched_getaffinity(0), kernel.addresses_are_fixed()
+    processors, fixed = os.sched_getaffinity(0), addresses_are_fixed()
     os.sched_setaffinity(0, {cpu})
-    kernel.fix_addresses()
+    fix_addresses()
     try:
         yield
     finally:
         os.sched_setaffinity(0, processors)
         if not fixed:
-            kernel.randomise_addresses()
+            randomise_addresses()
 
 
 class _Exchange:

@@ -1,3 +1,3 @@
-"""A simulator of a cluster that runs pipelines in containers as a scheduling policy decides."""
+"""Simulators of systems that policies schedule; what runs in a cell."""
 
 __version__ = "0.1.0"

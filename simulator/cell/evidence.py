@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.cell.kernel import addresses_are_fixed
+from simulator.cell.addresses import addresses_are_fixed
 from simulator.cell.seal import SPLIT, UNSEALED
 
 PROC = Path("/proc")

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import struct
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +11,10 @@ PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
 PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
-PR_SET_TSC = 26
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
 CAP_KILL = 5
-
-ADDR_NO_RANDOMIZE = 0x0040000
-"""The kernel's name for a process whose addresses are the same each time it is started."""
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -36,15 +31,12 @@ _AT_RECURSIVE = 0x8000
 _ATTR_RDONLY_NOSUID = 0x1 | 0x2
 _MS_PRIVATE = 1 << 18
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
-_ASK = 0xFFFFFFFF
-_TSC_KILLS = 2
 _PROT_READ, _PROT_WRITE = 1, 2
 _POINTER_BYTES = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 _libc.syscall.restype = ctypes.c_long
-_libc.personality.argtypes = [ctypes.c_ulong]
 _libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
@@ -101,22 +93,6 @@ def mount_proc() -> None:
     _checked(_libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount(/proc)")
 
 
-def fix_addresses() -> bool:
-    """Have programs that this thread starts from now on use fixed addresses; tell if that holds."""
-    _libc.personality(_libc.personality(_ASK) | ADDR_NO_RANDOMIZE)
-    return addresses_are_fixed()
-
-
-def addresses_are_fixed() -> bool:
-    """Whether this program was started, or would start others, with fixed addresses."""
-    return bool(_libc.personality(_ASK) & ADDR_NO_RANDOMIZE)
-
-
-def randomise_addresses() -> None:
-    """Undo ``fix_addresses``."""
-    _libc.personality(_libc.personality(_ASK) & ~ADDR_NO_RANDOMIZE)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocks:
     """Where a program, and every process forked from it, has the clocks that need no system call.
@@ -163,7 +139,9 @@ def stop_clocks(clocks: Clocks) -> None:
 
     Without pointers to the kernel's code the C library makes system calls, which a filter can
     refuse. The code is made data, since the C library still reads its names; the data of the
-    clocks is unmapped, and the processor's own counter is shut.
+    clocks is unmapped. The processor's own counter stays: only machine code reads it, which could
+    as well ask the processor for random numbers, and to shut it costs a virtual machine 16 us in
+    each call of a policy.
     """
     for page in clocks.pages:
         _checked(_libc.mprotect(*page, _PROT_READ | _PROT_WRITE), "mprotect")
@@ -173,8 +151,6 @@ def stop_clocks(clocks: Clocks) -> None:
         _checked(_libc.mprotect(*page, _PROT_READ), "mprotect")
     for region in clocks.data:
         _checked(_libc.munmap(*region), "munmap")
-    with suppress(OSError):  # a machine without such a counter
-        prctl(PR_SET_TSC, _TSC_KILLS)
 
 
 def _regions() -> list[tuple[int, int, str, str]]:

@@ -7,7 +7,7 @@ that does not fix addresses starts it all the same; what a cell reports then say
 import os
 import sys
 
-from simulator.cell.kernel import fix_addresses
+from simulator.cell.addresses import fix_addresses
 
 if __name__ == "__main__":
     fix_addresses()
