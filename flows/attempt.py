@@ -66,7 +66,10 @@ class SeenAttempt:
     duplicate_of: str | None = None
     """``iteration/slot`` of the earlier attempt that this one repeats."""
     standing: str = ""
-    """"" | promoted | refused | barred; a barred one (gap alarm, ...) has no descendants."""
+    """"" | promoted | refused | barred | stopped; a barred one (gap alarm, ...) has no
+    descendants."""
+    stopped: str = ""
+    """After how many scenarios its trial was stopped, and why; empty if it was not."""
 
 
 def _no_shorter(_tokens: int) -> Prompt | None:
@@ -173,6 +176,8 @@ class Attempt:
     prompt: Prompt | None = None
     trial: Trial | None = None
     """On the train scenarios, the first of them twice; None where no trial was needed."""
+    stopped: str = ""
+    """Why it was tried on some train scenarios only: see ``flows.search.racing``."""
     train: Verdict | None = None
     """On the train scenarios."""
     again: Trial | None = None

@@ -12,9 +12,10 @@ from flows.clock import Clock
 from flows.settings.sections import RunnerConfig
 from sandbox.errors import CellFailed, SandboxUnavailable
 from sandbox.limits import Limits
-from sandbox.outcome import Outcome, Trial
+from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.trial import Payload, Sandbox
-from sandbox.verdict import without_what_follows_a_limit
+from sandbox.verdict import not_tried, without_what_follows_a_limit
+from simulator.cell.frames import TIME_LIMITS
 from simulator.domain import Domain
 
 T = TypeVar("T")
@@ -98,6 +99,47 @@ def joined(trials: Sequence[Trial]) -> Trial:
         evaluations=evaluations,
         cell=replace(first.cell, seconds=seconds) if first.cell is not None else None,
     )
+
+
+def in_one(trials: Sequence[Trial], scenarios: Sequence[str]) -> Trial:
+    """Return trials of one candidate as one, in the order of ``scenarios``; repeats come last."""
+    whole, place = joined(trials), {name: number for number, name in enumerate(scenarios)}
+    first: dict[str, Evaluation] = {}
+    repeats = [e for e in whole.evaluations if first.setdefault(e.scenario, e) is not e]
+    ordered = sorted(first.values(), key=lambda each: place[each.scenario])
+    failed = (each.outcome for each in ordered if each.outcome is not Outcome.OK)
+    return replace(whole, outcome=next(failed, Outcome.OK), evaluations=(*ordered, *repeats))
+
+
+def has_limit(trial: Trial) -> bool:
+    """Return whether the policy reached a time limit, after which nothing more is tried."""
+    return any(each.outcome in TIME_LIMITS for each in trial.evaluations)
+
+
+def completed(trials: Sequence[Trial], scenarios: Sequence[str]) -> Trial:
+    """Return trials of one candidate as one, with what a failure left out as one cell has it.
+
+    That is each of ``scenarios`` after a time limit, in the order of the trials, and the repeat of
+    the first scenario.
+    """
+    whole = in_one(trials, scenarios)
+    limit = next((each for each in whole.evaluations if each.outcome in TIME_LIMITS), None)
+    evaluations = list(whole.evaluations)
+    if limit is not None:
+        tried = {each.scenario for each in evaluations}
+        evaluations = list(joined(trials).evaluations)
+        evaluations += [not_tried(name, limit) for name in scenarios if name not in tried]
+    firsts = [each for each in evaluations if each.scenario == scenarios[0]]
+    if len(firsts) == 1:
+        evaluations.append(_repeat_after(firsts[0], limit))
+    return replace(whole, evaluations=tuple(evaluations))
+
+
+def _repeat_after(first: Evaluation, limit: Evaluation | None) -> Evaluation:
+    """Return the repeat of a scenario that is not tried again: it failed, or another did."""
+    if first.outcome is Outcome.OK and limit is not None:
+        return not_tried(first.scenario, limit)
+    return replace(first, policy_cpu_seconds=0.0, simulator_cpu_seconds=0.0, seconds=0.0)
 
 
 RETRY_SECONDS = (1.0, 4.0)

@@ -15,6 +15,7 @@ from flows.cli.terminal import console, print_line, screen_width
 from flows.clock import SystemClock
 from flows.experiment import Finished
 from flows.history.records import CandidateRow, format_key
+from flows.judging.guards import STOPPED
 from flows.search.budget import Spend
 from flows.search.progress import (
     NOT_PROMOTED,
@@ -122,6 +123,7 @@ def _drawing(progress: Progress) -> Group:
     for row in progress.recent:
         style = "green" if row.improved else "" if row.outcome == "ok" else "red"
         style = "yellow" if row.standing in NOT_PROMOTED else style
+        style = "dim" if row.standing == STOPPED else style
         lines.append(Text(for_log(attempt_line(row)), style=style, no_wrap=True))
     for key, doing in progress.working.items():
         lines.append(Text(for_log(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))

@@ -167,7 +167,7 @@ COMMENT ON COLUMN candidates.operator IS 'How it was made: baseline, seed, mutat
 COMMENT ON COLUMN candidates.parents IS 'sha256s of the candidates it was made from.';
 COMMENT ON COLUMN candidates.source IS 'The policy, as Python source.';
 COMMENT ON COLUMN candidates.outcome IS 'ok, or the first failure over the scenarios.';
-COMMENT ON COLUMN candidates.score IS 'Geometric mean of the scores of the train scenarios; 1.0 is the reference policy, higher is better.';
+COMMENT ON COLUMN candidates.score IS 'Geometric mean of the scores of the train scenarios; 1.0 is the reference policy, higher is better; null for one that was stopped.';
 COMMENT ON COLUMN candidates.improved IS 'Promoted: it became the best of the experiment.';
 COMMENT ON COLUMN candidates.problem IS 'What went wrong, in one message; text of a policy in it is untrusted.';
 COMMENT ON COLUMN candidates.problem_line IS 'Line of the source where it went wrong, from 1.';
@@ -184,7 +184,7 @@ COMMENT ON COLUMN candidates.config_sha256 IS 'sha256 of the experiment''s confi
 COMMENT ON COLUMN candidates.domain IS 'The domain that the policy is for.';
 COMMENT ON COLUMN candidates.domain_version IS 'Version that the domain gives itself.';
 COMMENT ON COLUMN candidates.validation_score IS 'The same mean over the validation scenarios; null when it was not tried on them.';
-COMMENT ON COLUMN candidates.standing IS 'promoted, refused, barred, or empty when it was never better on train.';
+COMMENT ON COLUMN candidates.standing IS 'promoted, refused, barred, stopped (before all train scenarios were tried), or empty when it was never better on train.';
 COMMENT ON COLUMN candidates.standing_detail IS 'Why it has that standing, in words.';
 COMMENT ON COLUMN candidates.gain_low_percent IS 'Lower end of the interval of its gain over the best before it, paired over the validation scenarios, in per cent.';
 COMMENT ON COLUMN candidates.gain_high_percent IS 'Upper end of that interval, in per cent.';
@@ -447,7 +447,7 @@ COMMENT ON COLUMN leaderboard.score IS 'Geometric mean of the scores of the trai
 COMMENT ON COLUMN leaderboard.validation_score IS 'The same over the validation scenarios; null when it was not tried on them.';
 COMMENT ON COLUMN leaderboard.test_score IS 'The same over the test scenarios, which only the best and the baselines ever see; null for the others.';
 COMMENT ON COLUMN leaderboard.gap_percent IS 'How far its train score is above its validation score, beyond the same for the best baseline, in per cent.';
-COMMENT ON COLUMN leaderboard.standing IS 'promoted, refused, barred, or empty when it was never better on train.';
+COMMENT ON COLUMN leaderboard.standing IS 'promoted, refused, barred, stopped (before all train scenarios were tried), or empty when it was never better on train.';
 COMMENT ON COLUMN leaderboard.is_best IS 'It is the best of the experiment: the last that was promoted.';
 COMMENT ON COLUMN leaderboard.outcome IS 'ok, or the first failure over the scenarios.';
 COMMENT ON COLUMN leaderboard.origin IS 'baseline, offline, model or replay.';
@@ -519,7 +519,7 @@ COMMENT ON COLUMN improvement_curve.best_so_far IS 'Train score of the last atte
 COMMENT ON COLUMN improvement_curve.best_validation_so_far IS 'Validation score of the same attempt.';
 COMMENT ON COLUMN improvement_curve.improved IS 'This attempt was promoted.';
 COMMENT ON COLUMN improvement_curve.gain IS 'Its train score less that of the best before it; null when it was not promoted or was the first.';
-COMMENT ON COLUMN improvement_curve.standing IS 'promoted, refused, barred, or empty when it was never better on train.';
+COMMENT ON COLUMN improvement_curve.standing IS 'promoted, refused, barred, stopped (before all train scenarios were tried), or empty when it was never better on train.';
 COMMENT ON COLUMN improvement_curve.elapsed_seconds IS 'Seconds from the start of the search until it was proposed.';
 COMMENT ON COLUMN improvement_curve.candidate IS 'sha256 of the source.';
 
@@ -744,7 +744,7 @@ SELECT
     w.iteration,
     w.slot,
     c.title,
-    w.train_score,
+    CASE WHEN c.standing IS DISTINCT FROM 'stopped' THEN w.train_score END AS train_score,
     w.validation_score,
     w.test_score,
     w.train_score - w.validation_score AS gap,
@@ -764,14 +764,60 @@ COMMENT ON COLUMN generalisation_gap.experiment IS 'Name of the search.';
 COMMENT ON COLUMN generalisation_gap.iteration IS 'Round of the search; 0 holds the baselines.';
 COMMENT ON COLUMN generalisation_gap.slot IS 'Place within the round.';
 COMMENT ON COLUMN generalisation_gap.title IS 'A few words that say what the policy does.';
-COMMENT ON COLUMN generalisation_gap.train_score IS 'Geometric mean of the scores on the train scenarios.';
+COMMENT ON COLUMN generalisation_gap.train_score IS 'Geometric mean of the scores on the train scenarios; null for one that was stopped before all were tried.';
 COMMENT ON COLUMN generalisation_gap.validation_score IS 'The same on the validation scenarios; null when it was not tried on them.';
 COMMENT ON COLUMN generalisation_gap.test_score IS 'The same on the test scenarios; null when it was not tried on them.';
 COMMENT ON COLUMN generalisation_gap.gap IS 'train_score less validation_score.';
 COMMENT ON COLUMN generalisation_gap.gap_percent IS 'How far train is above validation, in per cent; scenarios of the splits differ, so that it is not zero for a baseline either.';
 COMMENT ON COLUMN generalisation_gap.beyond_baseline_percent IS 'The same beyond that of the best baseline: what the alarm goes by.';
-COMMENT ON COLUMN generalisation_gap.standing IS 'promoted, refused, barred, or empty when it was never better on train.';
+COMMENT ON COLUMN generalisation_gap.standing IS 'promoted, refused, barred, stopped (before all train scenarios were tried), or empty when it was never better on train.';
 COMMENT ON COLUMN generalisation_gap.train_scenarios IS 'Train scenarios tried.';
 COMMENT ON COLUMN generalisation_gap.validation_scenarios IS 'Validation scenarios tried.';
 COMMENT ON COLUMN generalisation_gap.test_scenarios IS 'Test scenarios tried.';
 COMMENT ON COLUMN generalisation_gap.candidate IS 'sha256 of the source.';
+
+CREATE VIEW racing AS
+WITH suites AS (
+    SELECT experiment_id, count(*) AS train_scenarios
+    FROM scenarios
+    WHERE split = 'train'
+    GROUP BY experiment_id
+), tried AS (
+    SELECT
+        experiment_id,
+        iteration,
+        slot,
+        count(*) FILTER (split = 'train' AND attempt = 0) AS scenarios,
+        count(*) FILTER (split <> 'test') AS tries
+    FROM evaluations
+    GROUP BY experiment_id, iteration, slot
+)
+SELECT
+    c.experiment_id,
+    e.name AS experiment,
+    c.iteration,
+    c.slot,
+    c.title,
+    c.standing IS NOT DISTINCT FROM 'stopped' AS stopped,
+    coalesce(t.scenarios, 0) AS scenarios_tried,
+    s.train_scenarios,
+    coalesce(t.tries, 0) AS tries,
+    CASE WHEN c.standing = 'stopped' THEN c.standing_detail END AS why,
+    c.candidate
+FROM candidates c
+LEFT JOIN tried t USING (experiment_id, iteration, slot)
+LEFT JOIN suites s USING (experiment_id)
+LEFT JOIN experiments e USING (experiment_id)
+WHERE c.iteration > 0;
+COMMENT ON VIEW racing IS 'How much of train each candidate was tried on, and which were stopped because they could no longer become the best.';
+COMMENT ON COLUMN racing.experiment_id IS 'The search.';
+COMMENT ON COLUMN racing.experiment IS 'Name of the search.';
+COMMENT ON COLUMN racing.iteration IS 'Round of the search.';
+COMMENT ON COLUMN racing.slot IS 'Place within the round.';
+COMMENT ON COLUMN racing.title IS 'A few words that say what the policy does.';
+COMMENT ON COLUMN racing.stopped IS 'Its trial was stopped; it has no score and is never ranked.';
+COMMENT ON COLUMN racing.scenarios_tried IS 'Train scenarios it was tried on; 0 for one that repeats an earlier source.';
+COMMENT ON COLUMN racing.train_scenarios IS 'Train scenarios of the suite.';
+COMMENT ON COLUMN racing.tries IS 'Tries in cells in all: train, repeats, validation, elite and audit.';
+COMMENT ON COLUMN racing.why IS 'Why it was stopped, in words; null for the others.';
+COMMENT ON COLUMN racing.candidate IS 'sha256 of the source.';

@@ -13,7 +13,7 @@ from flows.settings.sections import GuardConfig
 from sandbox.outcome import Outcome
 from simulator.domain_spec import Metric, figure
 
-PROMOTED, REFUSED, BARRED = "promoted", "refused", "barred"
+PROMOTED, REFUSED, BARRED, STOPPED = "promoted", "refused", "barred", "stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,11 @@ class Ruling:
     """The standing of a candidate, and the reason."""
 
     standing: str = ""
-    """"" | promoted | refused | barred."""
+    """"" | promoted | refused | barred | stopped."""
     reason: str = ""
     """In one word: baseline | interval | scenarios | failed | gamed | gap | implausible |
-    nondeterministic | simulator (it failed) | known (it repeats an attempt with that standing)."""
+    nondeterministic | simulator (it failed) | raced (its trial was stopped) | known (it repeats an
+    attempt with that standing)."""
     detail: str = ""
     validation_score: float | None = None
     interval: Interval | None = None
@@ -91,7 +92,9 @@ def rule(
 
 
 def rule_alone(train: Verdict) -> Ruling:
-    """Rule by a verdict on train alone: it can bar a policy, never promote it."""
+    """Rule by a verdict on train alone: it can bar or stop a policy, never promote it."""
+    if train.stopped:
+        return Ruling(standing=STOPPED, reason="raced", detail=train.stopped)
     if train.outcome is Outcome.NONDETERMINISTIC:
         return Ruling(standing=BARRED, reason="nondeterministic", detail=train.message)
     return _doubt(train)

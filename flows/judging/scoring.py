@@ -38,13 +38,16 @@ class Judged:
 class Verdict:
     """The result of a trial.
 
-    ``score`` is None when it is implausible or the simulator failed; neither is ever ranked.
+    ``score`` is None when it is implausible, when the simulator failed, and when the candidate was
+    stopped before every scenario was tried; none of these is ever ranked.
     """
 
     outcome: Outcome
     score: float | None
     judged: tuple[Judged, ...]
     problem: Problem | None
+    stopped: str = ""
+    """Why it was not tried on the other scenarios, so that there is no score; empty if it was."""
 
     @property
     def believed(self) -> bool:

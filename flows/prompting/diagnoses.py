@@ -1,6 +1,7 @@
 """Says in a few lines how an attempt went: generic facts, and what its domain makes of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flows.attempt import SeenAttempt
 from flows.untrusted import prompt_fence, prompt_line
@@ -26,6 +27,8 @@ def diagnose(
 
     What held it back is said by the domain, else by its figures alone.
     """
+    if reference is not None and attempt.stopped:
+        reference = _where_tried(reference, attempt)
     lines = [*_sameness(attempt), *_findings(attempt), *_problem(attempt)]
     own = _metrics(attempt)
     others = _metrics(reference) if reference is not None else []
@@ -36,6 +39,13 @@ def diagnose(
     if attempt.prints.strip():
         lines.append(prompt_fence("it printed", attempt.prints, PRINT_CHARS))
     return tuple(lines)
+
+
+def _where_tried(reference: SeenAttempt, attempt: SeenAttempt) -> SeenAttempt:
+    """Return the reference with the scenarios alone on which an attempt was tried."""
+    tried = {each.scenario for each in attempt.evaluations}
+    kept = tuple(each for each in reference.evaluations if each.scenario in tried)
+    return replace(reference, evaluations=kept)
 
 
 def _metrics(attempt: SeenAttempt) -> list[Metrics]:

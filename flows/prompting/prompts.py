@@ -233,6 +233,8 @@ def choose_parts(
 def headline(attempt: SeenAttempt) -> str:
     """Return one line that names an attempt and says how it went."""
     score = "no score" if attempt.score is None else f"score {attempt.score:.3f}"
+    if attempt.stopped:
+        score = f"stopped {attempt.stopped}"
     ended = score if attempt.outcome == "ok" else f"{attempt.outcome}, {score}"
     title = f" {prompt_line(attempt.title, TITLE_CHARS)}" if attempt.title else ""
     return f"{_key(attempt)}{title}: {ended}"

@@ -17,10 +17,11 @@ COLOURS = 8
 """Colours of policies, and as many of classes; with more, some share one."""
 FATES = 5
 """Ways to draw an outcome; with more, the last ones share one."""
-KINDS = ("tried", "improved", "refused", "barred", "failed")
+KINDS = ("tried", "improved", "refused", "barred", "stopped", "failed")
 _UNITS = {"mb": "MB", "gb": "GB", "seconds": "s"}
 _AXIS = "format(datum.value, abs(datum.value) < 1e6 ? ',~f' : '.3~s')"
 _MAX_ZOOM_KEYS = "wheel![event.ctrlKey || event.metaKey]"
+_BAR = "M-.7,0L.7,0"
 _CROSS = "M-.6,-.6L.6,.6M.6,-.6L-.6,.6"
 
 
@@ -360,9 +361,16 @@ def _steps(
 
 
 def _kind_of_mark() -> Chart:
-    shapes = ("circle", "circle", "circle", "circle", _CROSS)
-    fills = ("var(--card)", "var(--p0)", "var(--card)", "var(--warn-soft)", "var(--bad)")
-    strokes = ("var(--p0)", "var(--p0)", "var(--warn)", "var(--warn)", "var(--bad)")
+    shapes = ("circle", "circle", "circle", "circle", _BAR, _CROSS)
+    fills = (
+        "var(--card)",
+        "var(--p0)",
+        "var(--card)",
+        "var(--warn-soft)",
+        "var(--card)",
+        "var(--bad)",
+    )
+    strokes = ("var(--p0)", "var(--p0)", "var(--warn)", "var(--warn)", "var(--quiet)", "var(--bad)")
     return {
         "shape": _scale("kind", dict(zip(KINDS, shapes, strict=True))),
         "fill": _scale("kind", dict(zip(KINDS, fills, strict=True))),

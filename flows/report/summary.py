@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, LlmCallRow
+from flows.judging.guards import STOPPED
 from flows.judging.leaderboard import verdict_of
 from flows.proposers.prices import is_unpriced, may_be_charged
 from flows.report.data import ReportData, slot_name, slot_of, worth
@@ -93,6 +94,7 @@ def tiles(data: ReportData) -> tuple[Tile, ...]:
     promoted = sum(row.improved for row in attempts)
     failed = sum(row.outcome != "ok" for row in attempts)
     repeats = sum(row.duplicate_of is not None for row in attempts)
+    stopped = sum(row.standing == STOPPED for row in attempts)
     lost = sum(row.kind == "attempt_lost" for row in data.events)
     return (
         _best_tile(data),
@@ -100,6 +102,7 @@ def tiles(data: ReportData) -> tuple[Tile, ...]:
             label="candidates tried",
             value=f"{len(attempts):,}",
             note=(f"{promoted:,} promoted, " if data.guarded else "")
+            + (f"{stopped:,} stopped early, " if stopped else "")
             + (f"{repeats:,} the same as an earlier one" if repeats else "all different"),
         ),
         Tile(
@@ -160,7 +163,7 @@ def failures(data: ReportData) -> tuple[FailureKind, ...]:
     """
     groups: dict[str, list[CandidateRow]] = {}
     for row in data.candidates:
-        if row.outcome != "ok" or row.score is None:
+        if row.standing != STOPPED and (row.outcome != "ok" or row.score is None):
             kind = row.outcome if row.outcome != "ok" else "ok, but not ranked"
             kind += ", baseline" if row.origin == "baseline" else ""
             groups.setdefault(kind, []).append(row)

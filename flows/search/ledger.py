@@ -23,7 +23,7 @@ from flows.history.records import (
     key_of,
     parse_key,
 )
-from flows.judging.guards import Figures, guarded_figures
+from flows.judging.guards import BARRED, STOPPED, Figures, guarded_figures
 from flows.judging.leaderboard import verdict_of
 from flows.judging.objectives import Reference
 from flows.judging.scoring import behaviour, normalised_sha256
@@ -163,6 +163,23 @@ class Ledger:
         """Return the scored evaluations of an attempt by scenario, whatever their split."""
         rows = self._evaluations.get(key, [])
         return {row.scenario: row for row in rows if row.attempt == 0}
+
+    def complete_before(self, iteration: int, scenarios: Sequence[str]) -> list[dict[str, float]]:
+        """Return the scores by scenario of earlier attempts that ended well in all ``scenarios``.
+
+        Repeats of an earlier attempt and what was barred are left out.
+        """
+        found = []
+        for key in sorted(self.candidates):
+            row = self.candidates[key]
+            if key[0] >= iteration or row.score is None or row.outcome != Outcome.OK:
+                continue
+            if row.duplicate_of is not None or row.standing == BARRED:
+                continue
+            scored = self.scored(key)
+            if all(name in scored for name in scenarios):
+                found.append({name: scored[name].score or 0.0 for name in scenarios})
+        return found
 
     def baselines(self) -> list[CandidateRow]:
         """Return the library policies that were tried, in their order."""
@@ -310,6 +327,7 @@ def make_attempt(row: CandidateRow, evaluations: tuple[Evaluation, ...]) -> Seen
         prints=next((each.prints for each in evaluations if each.prints), ""),
         duplicate_of=row.duplicate_of,
         standing=row.standing,
+        stopped=row.standing_detail if row.standing == STOPPED else "",
     )
 
 
@@ -344,15 +362,15 @@ def without_drawings(row: Row) -> Row:
     """
     if not isinstance(row, EvaluationRow) or row.metrics is None:
         return row
-    return replace(row, metrics=_without_lists(row.metrics))
+    return replace(row, metrics=without_lists(row.metrics))
 
 
-def _without_lists(values: dict[str, Any]) -> dict[str, Any]:
+def without_lists(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values without lists, and without tables of nothing else."""
     kept = {}
     for name, value in values.items():
         if isinstance(value, dict) and value:
-            value = _without_lists(value) or None
+            value = without_lists(value) or None
             if value is None:
                 continue
         if not isinstance(value, list):

@@ -45,6 +45,7 @@ from flows.search.trying import (
     judge_again,
     judge_on_train,
     prove,
+    race_before,
     run_on_train,
     try_in_cells,
     try_on_train,
@@ -129,9 +130,10 @@ def run_iteration(session: Session, iteration: int) -> None:
     Everything is decided in the order of slots, so that the width of an iteration is part of the
     configuration and chance has no part in it.
     """
+    race = race_before(session, iteration)
     attempts = propose(session, feedback(session, iteration))
-    attempts = try_on_train(session, attempts)
-    attempts = confirm(session, attempts)
+    attempts = try_on_train(session, attempts, race)
+    attempts = confirm(session, attempts, race)
     for attempt in attempts:
         record(session, prove(session, rule_on(session, attempt)))
 

@@ -93,6 +93,8 @@ LONGEST = 160
 BARS = "▁▂▃▄▅▆▇█"
 NOT_PROMOTED = ("refused", "barred")
 """Standings of candidates that beat the best on train but were not promoted."""
+EXPLAINED = (*NOT_PROMOTED, "stopped")
+"""Standings that are shown with their reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +260,7 @@ def _seconds_each(progress: Progress) -> float | None:
 
 def _why(row: CandidateRow) -> str:
     same = f"same as {row.duplicate_of}" if row.duplicate_of is not None else ""
-    if row.standing in NOT_PROMOTED and not row.standing_detail.startswith(f"the {same}"):
+    if row.standing in EXPLAINED and not row.standing_detail.startswith(f"the {same}"):
         ruling = f"{row.standing}: {_brief(row.standing_detail)}"
         return f"  ({ruling}; {same})" if same else f"  ({ruling})"
     if same:

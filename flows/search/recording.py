@@ -25,6 +25,7 @@ from flows.judging.guards import (
     BARRED,
     PROMOTED,
     REFUSED,
+    STOPPED,
     Rules,
     Ruling,
     rule,
@@ -148,7 +149,7 @@ def _events(session: Session, attempt: Attempt, row: CandidateRow) -> list[Event
     """
     ruling = attempt.ruling
     found: list[tuple[str, str, dict[str, Any]]] = []
-    if ruling.standing and ruling.reason != "known":
+    if ruling.standing not in ("", STOPPED) and ruling.reason != "known":
         kinds = {PROMOTED: "new_best", REFUSED: "refused", BARRED: "warning"}
         kind = "gap_alarm" if ruling.reason == "gap" else kinds[ruling.standing]
         found.append((kind, f"{row.title}: {ruling.detail}", _figures(row, ruling)))

@@ -10,6 +10,7 @@ from flows.judging.scoring import (
     References,
     Verdict,
     behaviour,
+    geometric_mean,
     judge,
     judge_repeats,
     normalised_sha256,
@@ -18,8 +19,9 @@ from flows.judging.scoring import (
 from flows.judging.splits import audited
 from flows.search.ledger import Ledger
 from flows.search.progress import Working
+from flows.search.racing import Race, race
 from flows.search.session import Session
-from flows.trials import joined, shares, side_by_side
+from flows.trials import completed, has_limit, in_one, joined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
 from simulator.domain import Scenario
@@ -28,13 +30,26 @@ FEWEST_PER_CELL = 4
 """For fewer scenarios a cell of their own takes longer to start than it saves."""
 
 
-def try_on_train(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Try the attempts whose source is new on train, and judge them."""
+def race_before(session: Session, iteration: int) -> Race | None:
+    """Return the race of an iteration, from the attempts of iterations before; None without one."""
+    settings = session.config.racing
+    if not settings.enabled:
+        return None
+    names = [each.name for each in session.services.scenarios.train]
+    past = session.ledger.complete_before(iteration, names)
+    best = max(past, key=lambda scores: geometric_mean(list(scores.values())), default=None)
+    return None if best is None else race(names, past, best, settings.confidence)
+
+
+def try_on_train(
+    session: Session, attempts: Sequence[Attempt], by: Race | None = None
+) -> list[Attempt]:
+    """Try the attempts whose source is new on train, in a race where there is one; judge them."""
     references = session.references()
-    return [judge_on_train(each, references) for each in run_on_train(session, attempts)]
+    return [judge_on_train(each, references) for each in run_on_train(session, attempts, by)]
 
 
-def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
+def confirm(session: Session, attempts: Sequence[Attempt], by: Race | None = None) -> list[Attempt]:
     """Try the attempts that beat the best on train again, in fresh cells.
 
     The validation scenarios are new to it; the first train scenario it has to decide the same in
@@ -42,7 +57,8 @@ def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
     """
     train, validation = session.services.scenarios.train, session.services.scenarios.validation
     scenarios = [*validation, train[0]] if validation else train
-    chosen = to_confirm(session.ledger, attempts, each_counts=session.each_counts)
+    bar = 0.0 if by is None else by.score_to_beat
+    chosen = to_confirm(session.ledger, attempts, each_counts=session.each_counts, bar=bar)
     references = session.references()
     return [
         judge_again(each, references) for each in run_again(session, attempts, chosen, scenarios)
@@ -70,7 +86,9 @@ def prove(session: Session, attempt: Attempt) -> Attempt:
     return attempt
 
 
-def run_on_train(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
+def run_on_train(
+    session: Session, attempts: Sequence[Attempt], by: Race | None = None
+) -> list[Attempt]:
     """Try on train, the first scenario twice, each source once that was not tried before."""
     fresh: dict[str, Attempt] = {}
     for each in attempts:
@@ -79,10 +97,53 @@ def run_on_train(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]
     train = session.services.scenarios.train
 
     def run(attempt: Attempt) -> Attempt:
+        if by is not None:
+            return _run_rungs(session, attempt, by)
         attempt, trial = _timed(session, attempt, "try", [*train, train[0]])
         return replace(attempt, trial=trial)
 
     return _replaced(attempts, side_by_side(run, list(fresh.values())))
+
+
+def _run_rungs(session: Session, attempt: Attempt, by: Race) -> Attempt:
+    """Try on train in rungs, until the race stops the attempt; the first scenario twice at the end.
+
+    What fails in a rung is tried on all the others at once and judged as without a race, except
+    after a time limit, which ends every trial.
+    """
+    references, train = session.references(), session.services.scenarios.train
+    scenarios, trials = {each.name: each for each in train}, list[Trial]()
+    left = list(by.parts())
+    while left:
+        part = [scenarios[name] for name in left.pop(0)]
+        if not left and (train[0] in part or _repeats(trials, train[0])):
+            part.append(train[0])
+        attempt, trial = _timed(session, attempt, _rung_name(trials, part, train), part)
+        if trial is None:
+            return attempt
+        trials.append(trial)
+        whole = in_one(trials, list(scenarios))
+        verdict = judge(whole, references.train, references.scale)
+        if not left or has_limit(trial):
+            break
+        if not verdict.believed:
+            left = [tuple(name for names in left for name in names)]
+            continue
+        stopped = by.stops({each.evaluation.scenario: each.score for each in verdict.judged})
+        if stopped:
+            return replace(attempt, trial=whole, stopped=stopped)
+    return replace(attempt, trial=completed(trials, list(scenarios)))
+
+
+def _repeats(trials: Sequence[Trial], first: Scenario) -> bool:
+    """Return whether a scenario was tried well, so that it can be seen whether it repeats."""
+    tried = (each for trial in trials for each in trial.evaluations)
+    return any(each.scenario == first.name and each.outcome is Outcome.OK for each in tried)
+
+
+def _rung_name(trials: Sequence[Trial], part: Sequence[Scenario], train: Sequence[Scenario]) -> str:
+    tried = sum(len(each.evaluations) for each in trials) + len({each.name for each in part})
+    return f"try {min(tried, len(train))}/{len(train)}"
 
 
 def run_again(
@@ -102,13 +163,14 @@ def run_again(
 
 
 def to_confirm(
-    ledger: Ledger, attempts: Sequence[Attempt], *, each_counts: bool = False
+    ledger: Ledger, attempts: Sequence[Attempt], *, each_counts: bool = False, bar: float = 0.0
 ) -> list[Attempt]:
     """Return the attempts that beat the best of the iterations before on train, each once.
 
     An attempt that behaves like an earlier one is known already, except where that one was barred:
     the two may differ on validation, where it was caught. Where every scenario counts by itself,
     what is as good on train as the best may be better on validation, and what is alike may differ.
+    ``bar`` is the score on train that has to be reached in a race.
     """
     chosen: list[Attempt] = []
     behaviours: set[object] = set()
@@ -116,7 +178,7 @@ def to_confirm(
         train, best = each.train, ledger.best_before(each.key[0])
         if each.trial is None or train is None or not train.believed or best is None:
             continue
-        if (train.score or 0.0) < (best.score or 0.0):
+        if (train.score or 0.0) < max(best.score or 0.0, bar):
             continue
         if each_counts:
             chosen.append(each)
@@ -137,6 +199,8 @@ def judge_on_train(attempt: Attempt, references: References) -> Attempt:
     """Set the verdict on train: of a trial, or of a reply that holds no policy."""
     if attempt.trial is not None:
         verdict = judge(attempt.trial, references.train, references.scale)
+        if attempt.stopped:
+            verdict = replace(verdict, score=None, stopped=attempt.stopped)
         return replace(attempt, train=verdict)
     if attempt.proposal is not None and attempt.proposal.source is None:
         problem = attempt.proposal.problem or "the reply holds no policy"

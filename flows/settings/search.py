@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from flows.errors import ConfigError
 from flows.settings.sections import (
@@ -31,6 +31,7 @@ from flows.settings.sections import (
     ModelConfig,
     OfDomain,
     ProposerConfig,
+    RacingConfig,
     RunnerConfig,
 )
 from flows.settings.sources import (
@@ -74,11 +75,23 @@ class SearchConfig(OfDomain):
     baselines: tuple[str, ...] = Field(None, validate_default=True, description=BASELINES)
     proposer: ProposerConfig = ProposerConfig()
     evolve: EvolveConfig = EvolveConfig()
+    racing: RacingConfig = RacingConfig()
     guards: GuardConfig = GuardConfig()
     budget: BudgetConfig = BudgetConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     limits: Limits = Limits()
     runner: RunnerConfig = RunnerConfig()
+
+    @field_validator("racing")
+    @classmethod
+    def _races_by_a_mean(cls, value: RacingConfig, info: ValidationInfo) -> RacingConfig:
+        domain = info.data.get("domain")
+        if value.enabled and domain is not None and domain.spec.promotion != "interval":
+            raise ValueError(
+                f"domain {domain.name} promotes what is worse in no scenario, so none can be left "
+                "out: leave racing.enabled = false"
+            )
+        return value
 
 
 def load_config(
@@ -124,6 +137,8 @@ def config_sha256(config: SearchConfig) -> str:
         mode="json", exclude={"budget": True, "runner": True, "guards": {"fresh_test": True}}
     )
     settings["domain"] = config.domain.name  # its content is recorded, and compared on a resume
+    if not config.racing.enabled:
+        del settings["racing"]  # so that a search without it is what it was before there was any
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

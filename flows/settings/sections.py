@@ -249,6 +249,18 @@ class EvolveConfig(Section):
     fresh: float = Field(0.1, ge=0, le=1, description="share of proposals without a parent")
 
 
+class RacingConfig(Section):
+    """Candidates that can no longer become the best are stopped before all of train is tried."""
+
+    enabled: bool = Field(False, description="try candidates on train in rungs; false: on all")
+    confidence: float = Field(
+        0.95,
+        ge=0.5,
+        le=0.99,
+        description="share of earlier attempts that the untried scenarios did not lift further",
+    )
+
+
 class GuardConfig(Section):
     """What a candidate must pass before it is called the best."""
 

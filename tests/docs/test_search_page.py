@@ -24,7 +24,7 @@ def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Pa
     suite = write_suite(tmp_path, {"train": [1, 2, 3], "validation": [4, 5, 6], "test": [7, 8]})
     short = {"--name guarded": f"--name guarded --suite {suite}"}
 
-    snippet, searched, confirmed, tries, told = follow(PAGE, tmp_path, changes=short)
+    snippet, searched, confirmed, tries, raced, told = follow(PAGE, tmp_path, changes=short)
 
     assert snippet.output in [block.text for block in blocks(PAGE, "text")]
     assert "finished: all 4 candidates were tried" in searched.output
@@ -32,6 +32,7 @@ def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Pa
     assert "naive" not in confirmed.output.split("standing_detail")[0]
     for purpose in ("score", "repeat", "elite", "audit"):
         assert purpose in tries.output
+    assert "scenarios_tried" in raced.output and "false" in raced.output
     assert "test" in told.output
 
 
@@ -64,8 +65,8 @@ def test_every_setting_and_column_of_the_page_exists() -> None:
     text = PAGE.read_text(encoding="utf-8")
     config = SearchConfig()
 
-    for section, key in set(re.findall(r"`(guards|evolve|budget)\.(\w+)", text)):
+    for section, key in set(re.findall(r"`(guards|evolve|budget|racing)\.(\w+)", text)):
         assert hasattr(getattr(config, section), key), f"{section}.{key}"
-    for standing in ("promoted", "refused", "barred"):
+    for standing in ("promoted", "refused", "barred", "stopped"):
         assert f"| `{standing}` |" in text
     assert {"validation_score", "standing", "standing_detail"} <= set(CandidateRow.__slots__)

@@ -15,12 +15,13 @@ from tests.support.history_rows import call, candidate, evaluation, experiment, 
 VIEWS = [
     *"leaderboard improvement_curve failures_by_kind cost_per_improvement lineage".split(),
     "generalisation_gap",
+    "racing",
     *(f"{each.name}_evaluations" for each in shipped_domains()),
 ]
 
 # With every change of the schema its number goes up, so that an older assay refuses the database
 # instead of rebuilding it without what it does not know.
-SCHEMAS = {10: "52a664e8f8b457f97162d129259c26d9bbce55297bc9386af5001174aab6b7f8"}
+SCHEMAS = {11: "3cc38b1857c7d8b0ce0e87b8285868b02a3f905adc1f5c91ae61fd76743da9ef"}
 
 
 @pytest.fixture(scope="module")

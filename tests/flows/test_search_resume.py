@@ -14,6 +14,7 @@ from flows.history.records import CandidateRow, EvaluationRow, EventRow, Experim
 from flows.judging.splits import Splits
 from flows.search.ledger import Ledger
 from flows.search.loop import run_search
+from flows.settings.search import SearchConfig
 from tests.support.search_fakes import (
     SPLITS,
     FakeClock,
@@ -64,7 +65,7 @@ def essence(rows: list[Row]) -> list[Any]:
 
 def run(splits: Splits, candidates: int, earlier: list[Row]) -> list[Row]:
     """Return what one run adds to the journal; one that finds the end only completes it."""
-    settings = config(slots=2, budget__candidates=candidates)
+    settings = settings_of(splits, candidates)
     ledger = Ledger(earlier)
     if ended(ledger.experiment, ledger.tried(), settings):
         assert ledger.experiment is not None
@@ -85,7 +86,19 @@ def undisturbed(splits: Splits, budgets: Sequence[int]) -> tuple[list[Row], list
     return rows, ends
 
 
-SEARCHES = {"plain": (SPLITS, [7]), "raised": (SPLITS, [3, 7]), "few": (FEW, [5])}
+MANY = replace(SPLITS, train=tuple(scenario(name) for name in ("one", "two", "three", "four")))
+"""So many train scenarios that candidates are raced."""
+SEARCHES = {
+    "plain": (SPLITS, [7]),
+    "raised": (SPLITS, [3, 7]),
+    "few": (FEW, [5]),
+    "raced": (MANY, [9]),
+}
+
+
+def settings_of(splits: Splits, candidates: int) -> SearchConfig:
+    raced = {"racing__enabled": True, "racing__confidence": 0.75} if splits is MANY else {}
+    return config(slots=2, budget__candidates=candidates, **raced)
 
 
 @cache
@@ -127,7 +140,7 @@ class InterruptedJournal(FakeJournal):
 
 def test_ctrl_c_while_a_row_is_written_costs_no_other_row() -> None:
     (whole, _), (splits, [candidates]) = whole_search("plain"), SEARCHES["plain"]
-    settings = config(slots=2, budget__candidates=candidates)
+    settings = settings_of(splits, candidates)
 
     differing = []
     for kept in range(1, len(whole) + 1):
@@ -156,6 +169,12 @@ def test_the_histories_that_are_cut_hold_every_kind_of_event() -> None:
         "test",
         "finished",
     }
+
+
+def test_a_search_that_is_cut_stops_candidates() -> None:
+    rows = [row for row in whole_search("raced")[0] if isinstance(row, CandidateRow)]
+
+    assert [row.standing for row in rows if row.iteration > 3].count("stopped") >= 2
 
 
 def test_an_interruption_is_recorded_and_the_rest_is_done_next_time() -> None:

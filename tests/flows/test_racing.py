@@ -1,0 +1,188 @@
+"""Racing: what is stopped, what never is, and what is recorded and told of it."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.errors import ConfigError
+from flows.history.records import CandidateRow, EvaluationRow, Row
+from flows.judging.leaderboard import leaderboard
+from flows.prompting.diagnoses import diagnose
+from flows.prompting.prompts import headline
+from flows.search.ledger import Ledger
+from flows.search.loop import run_search
+from flows.search.progress import attempt_line
+from flows.search.racing import Race, fewest_attempts, race, ranking_order, rungs_of
+from flows.settings.search import config_sha256
+from flows.trials import completed
+from sandbox.outcome import Outcome
+from simulator.domain import BOOTSTRAP
+from tests.support.search_fakes import (
+    DOMAIN,
+    SPLITS,
+    FakeJournal,
+    FakeProposer,
+    FakeSandbox,
+    config,
+    evaluation,
+    failure,
+    proposal,
+    scenario,
+    services,
+    trial,
+)
+
+NAMES = ("one", "two", "three", "four", "five", "six")
+MANY = replace(SPLITS, train=tuple(map(scenario, NAMES)))
+RACED = {"racing__enabled": True, "racing__confidence": 0.75}
+
+scores = st.fixed_dictionaries({name: st.floats(0.2, 5.0) for name in NAMES})
+pasts = st.lists(scores, min_size=19, max_size=40)
+
+
+def mean(own: dict[str, float]) -> float:
+    return math.fsum(map(math.log, own.values())) / len(own)
+
+
+def stopped_at(found: Race, own: dict[str, float]) -> int | None:
+    """Return after how many scenarios an attempt with these scores is stopped."""
+    for rung in found.rungs:
+        if found.stops({name: own[name] for name in found.order[:rung]}):
+            return rung
+    return None
+
+
+@settings(max_examples=60)
+@given(pasts)
+def test_of_recorded_attempts_that_beat_the_best_no_more_are_stopped_than_the_confidence_allows(
+    past: list[dict[str, float]],
+) -> None:
+    for to_beat in past[:3]:
+        found = race(NAMES, past, to_beat, 0.95)
+        assert found is not None
+        for rung, lift in zip(found.rungs, found.lifts, strict=True):
+            first = replace(found, rungs=(rung,), lifts=(lift,))
+            wrongly = [o for o in past if mean(o) > mean(to_beat) and stopped_at(first, o)]
+            assert len(wrongly) <= 0.05 * (len(past) + 1)
+
+
+@settings(max_examples=60)
+@given(pasts)
+def test_the_order_is_of_all_scenarios_and_follows_from_the_attempts(
+    past: list[dict[str, float]],
+) -> None:
+    order = ranking_order(NAMES, past)
+
+    assert sorted(order) == sorted(NAMES)
+    assert ranking_order(NAMES, [dict(reversed(each.items())) for each in past]) == order
+
+
+def test_the_scenario_that_ranks_like_all_comes_first_and_ties_go_by_the_suite() -> None:
+    past = [{"a": 1.0, "b": x, "c": x * y} for x, y in ((1.0, 2.0), (2.0, 1.0), (4.0, 3.0))]
+
+    assert ranking_order(("a", "b", "c"), past)[0] == "b"
+    alike = [dict.fromkeys(NAMES, x) for x in (1.0, 2.0)]
+    assert ranking_order(NAMES, alike) == NAMES
+
+
+def test_too_few_attempts_or_scenarios_race_nobody() -> None:
+    past = [dict.fromkeys(NAMES, 1.0 + n) for n in range(19)]
+
+    assert fewest_attempts(0.95) == 19 and fewest_attempts(0.9) == 9
+    assert race(NAMES, past[:18], past[0], 0.95) is None
+    assert race(NAMES, past, past[0], 0.95) is not None
+    assert race(NAMES[:2], past, past[0], 0.95) is None
+    assert [rungs_of(count) for count in (2, 3, 6, 11, 15, 40)] == [
+        (), (2,), (2, 4), (2, 4, 8), (3, 6, 12), (8, 16, 32),
+    ]  # fmt: skip
+
+
+def search(*policies: str, **changes: Any) -> tuple[list[CandidateRow], FakeJournal, FakeSandbox]:
+    """Search through these policies, one for each proposal, on six train scenarios."""
+    journal, sandbox = FakeJournal(), FakeSandbox()
+    proposer = FakeProposer(lambda asked: proposal(policies[asked.iteration - 1]))
+    chosen = config(budget__candidates=len(policies), **{**RACED, **changes})
+    outside = services(proposer, journal=journal, sandbox=sandbox, scenarios=MANY)
+    result = run_search(chosen, outside)
+    return [row for row in result.candidates if row.iteration > 0], journal, sandbox
+
+
+USUAL = ("latency = 40", "latency = 44", "latency = 42")
+HOPELESS = "latency = 90"
+
+
+def tried(rows: list[Row], iteration: int) -> list[EvaluationRow]:
+    return [r for r in rows if isinstance(r, EvaluationRow) and r.iteration == iteration]
+
+
+def test_what_can_no_longer_become_the_best_is_stopped_and_passes_no_guard() -> None:
+    rows, journal, sandbox = search(*USUAL, HOPELESS, "latency = 30")
+    stopped, better = rows[3:]
+
+    assert (stopped.standing, stopped.outcome, stopped.score) == ("stopped", "ok", None)
+    assert stopped.standing_detail.startswith("after 2 of 6 scenarios: could no longer become the")
+    assert (stopped.improved, stopped.validation_score) == (False, None)
+    assert [row.purpose for row in tried(journal.rows, 4)] == ["score", "score"]
+    assert all(row.score for row in tried(journal.rows, 4))
+    assert sandbox.tried_on("v1").count(HOPELESS) == 0
+    assert better.standing == "promoted"
+    assert all(stopped.title not in cells for cells in leaderboard(rows[3:4]))
+    assert "(stopped: after 2 of 6 scenarios" in attempt_line(stopped)
+
+
+def test_what_is_not_stopped_has_the_rows_of_a_search_without_racing() -> None:
+    policies = (*USUAL, "latency = 30", "latency = 29 two fails", "latency = 28 one fails", "fails")
+    raced, plain = (search(*policies, racing__enabled=on)[1].rows for on in (True, False))
+
+    for iteration in range(len(USUAL) + 1, len(policies) + 1):
+        one, other = (
+            [replace(row, config_sha256="", experiment_id="") for row in tried(rows, iteration)]
+            for rows in (raced, plain)
+        )
+        assert one == other, policies[iteration - 1]
+
+
+def test_a_stopped_source_is_not_tried_again() -> None:
+    rows, journal, _ = search(*USUAL, HOPELESS, f"{HOPELESS}  # again")
+
+    assert (rows[4].standing, rows[4].score, rows[4].duplicate_of) == ("stopped", None, "4/0")
+    assert tried(journal.rows, 5) == []
+
+
+def test_the_model_is_told_what_was_tried_and_why_it_was_stopped() -> None:
+    _, journal, _ = search(*USUAL, HOPELESS)
+    ledger = Ledger(journal.rows)
+    attempt, first = ledger.attempt((4, 0)), ledger.attempt((0, 0))
+
+    assert headline(attempt).startswith(
+        "4/0 `a policy`: stopped after 2 of 6 scenarios: could no longer become the best"
+    )
+    told = "\n".join(diagnose(attempt, first, DOMAIN))
+    assert "weakest scenarios" in told and len(attempt.evaluations) == 2
+    alone = replace(first, evaluations=first.evaluations[:2])
+    assert told == "\n".join(diagnose(attempt, alone, DOMAIN))
+
+
+def test_a_time_limit_in_a_rung_leaves_the_others_untried_as_in_one_cell() -> None:
+    late = [evaluation("two"), failure("three", Outcome.CPU_LIMIT)]
+    whole = completed([trial("x", late)], NAMES)
+
+    names = ["two", "three", "one", "four", "five", "six", "one"]
+    assert [each.scenario for each in whole.evaluations] == names
+    assert [each.outcome for each in whole.evaluations] == [
+        Outcome.OK, Outcome.CPU_LIMIT, *[Outcome.NOT_TRIED] * 5,
+    ]  # fmt: skip
+    assert whole.outcome is Outcome.CPU_LIMIT
+
+
+def test_without_racing_a_search_has_the_name_that_it_had_and_some_domains_refuse_it() -> None:
+    plain = config()
+
+    assert config_sha256(config(racing__confidence=0.8)) == config_sha256(plain)
+    assert config_sha256(config(racing__enabled=True)) != config_sha256(plain)
+    with pytest.raises(ConfigError, match="promotes what is worse in no scenario"):
+        config(domain=f"{BOOTSTRAP}:examples/systems/queue", racing__enabled=True)
