@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flows.search.ledger import without_lists
+from flows.search.ledger import without_long_lists
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from sandbox.trial import Payload
 from simulator.domains.pipelines.contract import local_policy
@@ -66,6 +66,6 @@ class KnownTrials(InProcessTrials):
         key = hashlib.sha256(source.encode()).digest(), payload.name
         if key not in self._known:
             found = super()._one(source, payload)
-            metrics = None if found.metrics is None else without_lists(found.metrics)
+            metrics = None if found.metrics is None else without_long_lists(found.metrics)
             self._known[key] = replace(found, metrics=metrics)
         return self._known[key]

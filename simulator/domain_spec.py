@@ -144,6 +144,8 @@ class Channel(_Table, frozen=True, kw_only=True):
     """A known figure: the most that there can be."""
     thin: Literal["max", "sum", "mean"] = "max"
     """What stands for several samples where there are more than can be drawn."""
+    drawn: bool = True
+    """Whether the report has a chart of it; without, it only says where costs arise."""
 
 
 class Timeline(_Table, frozen=True, kw_only=True):
@@ -152,6 +154,23 @@ class Timeline(_Table, frozen=True, kw_only=True):
     figure: Path_
     seconds_per_sample: Path_
     channels: list[Channel]
+
+
+class Cost(_Table, frozen=True, kw_only=True):
+    """A part of an objective, and the curves that say when in a run it arises.
+
+    ``figure`` is the part, in the unit of the objective's figure; the parts of an objective add up
+    to its figure. A part is spread over the run in proportion to the sum of its channels. Where an
+    objective charges waiting, that is how many wait or run (Little's law); where it charges
+    memory, how much is held.
+    """
+
+    objective: Word
+    figure: Path_
+    label: Label
+    """What is counted, as in "invocations waiting"; of a part without channels, what is charged."""
+    channels: list[Path_] = []
+    """Keys of the timeline, all in one unit; none: the part is charged when the run ends."""
 
 
 class Spans(_Table, frozen=True, kw_only=True):
@@ -211,6 +230,8 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     classes: Classes | None = None
     listings: list[Listing] = []
     timeline: Timeline | None = None
+    costs: list[Cost] = []
+    """What the objectives with ``less`` are made of, over time; an objective may have none."""
     spans: Spans | None = None
     policy_modules: list[Word] = []
     """The packages that a policy may import beside the standard library."""
@@ -225,6 +246,15 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
             raise ValueError("objectives: expected at least one, each with a name of its own")
         for objective in self.objectives:
             self.guarded(objective)
+        known = {each.key for each in self.timeline.channels} if self.timeline else set()
+        for cost in self.costs:
+            if cost.objective not in names or self.objective(cost.objective).better != "less":
+                raise ValueError(
+                    f"costs: {cost.objective!r} is no objective of which less is better"
+                )
+            for key in cost.channels:
+                if key not in known:
+                    raise ValueError(f"costs: {key!r} is no channel of the timeline")
 
     def objective(self, name: str | None = None) -> Objective:
         """Return an objective by its name, the default one without; raise ``InputError``."""

@@ -254,6 +254,7 @@ def _spec_broken(domain: Domain, scenario: Any, run: Run) -> list[str]:
         broken.append(f"size has {sorted(scenario.size)}, expected {sorted(spec.sizes)}")
     for objective in spec.objectives:
         broken += _bound_broken(objective, run)
+        broken += _costs_broken(spec, objective, run)
     try:
         json.dumps([run.stats, run.metrics], allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -335,6 +336,20 @@ def missing_known(domain: Domain, scenario: Any) -> list[str]:
     named.append(spec.spans.lanes if spec.spans else None)
     known = scenario.figures
     return [path for path in dict.fromkeys(named) if path is not None and path not in known]
+
+
+def _costs_broken(spec: DomainSpec, objective: Objective, run: Run) -> list[str]:
+    """Return what is wrong with the parts of an objective's figure, where there are any."""
+    paths = [each.figure for each in spec.costs if each.objective == objective.name]
+    parts = [figure(path, run.metrics, run.stats) for path in paths]
+    whole = figure(objective.figure, run.metrics, run.stats)
+    if not paths or whole is None:
+        return []
+    if None in parts:
+        return [f"the cost {paths[parts.index(None)]} has no figure"]
+    if math.isclose(sum(parts), whole, rel_tol=1e-6, abs_tol=1e-9):
+        return []
+    return [f"the costs of {objective.name} add up to {sum(parts)}, {objective.figure} is {whole}"]
 
 
 def _bound_broken(objective: Objective, run: Run) -> list[str]:

@@ -386,6 +386,7 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
         "attempt": attempt,
         "evaluations": [_tried(row, tried, spec) for row, tried in tries],
         "figures": _over_splits(tries, spec, objective) if spec is not None else [],
+        "costs": _costs(home, found, spec, objective),
         "reference": next((row["policy"] for row in _dicts(home, _REFERENCE, place[:1])), None),
         "tests": [row["message"] for row in _dicts(home, _TESTS, place)],
         "parents": [
@@ -396,6 +397,15 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
         "prompt": json.loads(prompts[0]["messages"]) if prompts else [],
         "replies": _dicts(home, _REPLY, place),
     }
+
+
+def _costs(home: Path, found: Found, spec: DomainSpec | None, objective: str | None) -> list[str]:
+    from flows.report.costs import cost_lines
+
+    if spec is None:
+        return []
+    slot = (found.iteration, found.slot)
+    return cost_lines(home, found.experiment_id, spec, objective, [slot]).get(slot, [])
 
 
 def _spec(recorded: str | None) -> DomainSpec | None:
@@ -517,6 +527,10 @@ def _print_figures(title: str, known: dict[str, Any]) -> None:
     if figures:
         rows = [(_titled(each), *each["splits"].values()) for each in figures]
         print_table("", ("over the scenarios", *figures[0]["splits"]), rows)
+    if known["costs"]:
+        print_line("\nwhere the cost exceeds that of the best rival (train scenarios):")
+        for line in known["costs"]:
+            print_prose(f"- {line}")
 
 
 def _titled(figure: dict[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """Says in a few lines how an attempt went: generic facts, and what its domain makes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flows.attempt import SeenAttempt
+from flows.prompting.excess import excess_lines
 from flows.untrusted import prompt_fence, prompt_line
 from sandbox.outcome import Evaluation
 from simulator.domain import Domain
@@ -22,10 +23,12 @@ def diagnose(
     reference: SeenAttempt | None,
     domain: Domain,
     objective: str | None = None,
+    attempts: Iterable[SeenAttempt] = (),
 ) -> tuple[str, ...]:
     """Return the lines: why it failed, what held it back, and how it compares with the reference.
 
-    What held it back is said by the domain, else by its figures alone.
+    What held it back is said by the domain, else by its figures alone. Where its cost arises is
+    said beside the best of ``attempts`` in its weakest scenarios.
     """
     if reference is not None and attempt.stopped:
         reference = _where_tried(reference, attempt)
@@ -36,6 +39,7 @@ def diagnose(
     lines += explain(own, others) if explain is not None else _figures(own, others, domain)
     if reference is not None:
         lines += _scenarios(attempt.evaluations, reference.evaluations, domain, objective)
+    lines += excess_lines(attempt, attempts, domain.spec, objective)
     if attempt.prints.strip():
         lines.append(prompt_fence("it printed", attempt.prints, PRINT_CHARS))
     return tuple(lines)

@@ -217,13 +217,14 @@ def choose_parts(
     if not tried and feedback.show != "score":
         for each in measured:
             against = first if each is not first else None
-            parts.append(_figures(each, _about(each, against, config)))
+            parts.append(_figures(each, _about(each, against, (), config)))
     for place, each in enumerate(policies, 1):
         explained = feedback.show != "score" and each not in latest and place <= _explained(move)
         explained = explained and bool(tried)  # the diagnoses of the baselines stand above
-        parts.append(_policy(each, place, move, _about(each, first, config) if explained else ""))
+        shown = _about(each, first, attempts, config) if explained else ""
+        parts.append(_policy(each, place, move, shown))
     for age, each in enumerate(latest):
-        shown = "" if feedback.show == "score" else _about(each, first, config)
+        shown = "" if feedback.show == "score" else _about(each, first, attempts, config)
         parts.append(_attempt(each, age, shown))
     if move == "free" and latest and latest[-1] not in policies and latest[-1].source:
         parts.append(_last(latest[-1]))
@@ -345,9 +346,14 @@ def _last(attempt: SeenAttempt) -> Shown:
     )
 
 
-def _about(attempt: SeenAttempt, first: SeenAttempt | None, config: SearchConfig) -> str:
+def _about(
+    attempt: SeenAttempt,
+    first: SeenAttempt | None,
+    attempts: Sequence[SeenAttempt],
+    config: SearchConfig,
+) -> str:
     """Return the diagnosis of an attempt, against the first baseline where that is given."""
-    lines = diagnose(attempt, first, config.domain, config.objective)
+    lines = diagnose(attempt, first, config.domain, config.objective, attempts)
     return "\n".join(line if "\n" in line else f"- {line}" for line in lines)
 
 

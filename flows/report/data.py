@@ -3,8 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
@@ -78,6 +78,8 @@ class ReportData:
     prompts: tuple[PromptRow, ...] = ()
     events: tuple[EventRow, ...] = ()
     artifacts: tuple[ArtifactRow, ...] = ()
+    cost_lines: Mapping[Slot, Sequence[str]] = field(default_factory=dict)
+    """Where the cost of attempts arises, in words."""
     domain: Domain | None = None
     """Of the same name, if one is installed here: for what its code adds to the page."""
 
@@ -305,7 +307,7 @@ def _rows(
 
 def _read(home: Path, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
     table = query(home, sql, params, refresh=False)
-    known = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    known = {each.name: each.default for each in fields(kind)}  # type: ignore[arg-type]
     return [
         kind(
             **{

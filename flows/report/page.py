@@ -4,7 +4,7 @@ import os
 from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from flows.report.compare import (
     published_tables,
     scenario_scores,
 )
+from flows.report.costs import cost_lines
 from flows.report.data import ReportData, ReportError, load
 from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
 from flows.report.progress import (
@@ -128,7 +129,9 @@ class ReportView:
 
 def write_report(home: Path, experiment_id: str, out: Path | None = None) -> Path:
     """Write the page and return its path; an existing page is replaced in one step."""
-    page = render(build_view(load(home, experiment_id)))
+    data = load(home, experiment_id)
+    lines = cost_lines(home, experiment_id, data.spec, data.experiment.objective)
+    page = render(build_view(replace(data, cost_lines=lines)))
     path = out if out is not None else experiment_folder(home, experiment_id) / "report.html"
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -326,14 +329,13 @@ def _class_note(classes: Classes) -> str:
 def _words(data: ReportData) -> Words:
     spec = data.spec
     outcomes = spec.spans.outcomes if spec.spans else []
+    channels = [each for each in spec.timeline.channels if each.drawn] if spec.timeline else []
     return Words(
         by_class=heading(spec.classes.label) if spec.classes else "",
         by_name=one_line(spec.classes.name, 60) if spec.classes else "class",
         class_note=_class_note(spec.classes) if spec.classes else "",
-        points=_points(spec.timeline.channels if spec.timeline else []),
-        has_capacity=any(each.capacity for each in spec.timeline.channels)
-        if spec.timeline
-        else False,
+        points=_points(channels),
+        has_capacity=any(each.capacity for each in channels),
         span=one_line(spec.spans.label, 60) if spec.spans else "",
         lane=one_line(spec.spans.lane_label, 60) if spec.spans else "",
         outcomes=tuple((fate(place), one_line(name, 40)) for place, name in enumerate(outcomes)),

@@ -72,12 +72,13 @@ def time_panel(data: ReportData, rivals: Sequence[Contender]) -> Panel:
     timeline = data.spec.timeline
     if timeline is None:
         return Panel()
+    channels = [each for each in timeline.channels if each.drawn]
     names, choices = [], []
     for scenario in data.drawn:
         metrics = [(rival, metrics_of(data, rival, scenario.scenario)) for rival in rivals]
         shown = [
-            _channel_chart(scenario, timeline, place, metrics)
-            for place in range(len(timeline.channels))
+            _channel_chart(scenario, timeline, channel, place, metrics)
+            for place, channel in enumerate(channels)
         ]
         found = [chart for chart in shown if chart is not None]
         if found:
@@ -86,7 +87,7 @@ def time_panel(data: ReportData, rivals: Sequence[Contender]) -> Panel:
     content = {
         "charts": [
             charts.over_time(channel, _is_whole(place, choices))
-            for place, channel in enumerate(timeline.channels)
+            for place, channel in enumerate(channels)
         ],
         "choices": choices,
     }
@@ -181,10 +182,10 @@ def _class_choice(data: ReportData, choice: ClassChoice) -> list[dict[str, Any]]
 def _channel_chart(
     scenario: ScenarioRow,
     timeline: Timeline,
+    channel: Channel,
     place: int,
     metrics: Sequence[tuple[Contender, Mapping[str, Any]]],
 ) -> dict[str, Any] | None:
-    channel = timeline.channels[place]
     series = []
     for rival, found in metrics:
         values = figure(f"{timeline.figure}.{channel.key}", found)

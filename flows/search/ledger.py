@@ -1,5 +1,6 @@
 """The memory of one experiment, built from recorded rows: a resumed search knows the same."""
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -28,12 +29,16 @@ from flows.judging.leaderboard import verdict_of
 from flows.judging.objectives import Reference
 from flows.judging.scoring import behaviour, normalised_sha256
 from flows.judging.splits import TEST, TRAIN
+from flows.prompting.excess import THINNED, thinned, width_for
 from flows.proposers.refusals import FINAL
 from flows.search.budget import Spend, spent_with
 from flows.search.progress import SearchResult
 from sandbox.outcome import Evaluation, Finding, Outcome, Problem
 from sandbox.source import source_line
 from simulator.domain_spec import Metric
+
+SHORT_LIST = 10
+"""A list of at most so many items is kept as it is."""
 
 
 class Ledger:
@@ -356,23 +361,36 @@ def make_evaluation(row: EvaluationRow, source: str) -> Evaluation:
 
 
 def without_drawings(row: Row) -> Row:
-    """Return the row without the lists in its metrics, which only a report draws.
+    """Return the row with little of the lists in its metrics, which are most of its size.
 
-    They are most of its size; no score, guard, prompt or proposer looks at them.
+    Curves are thinned to what says where costs arise; of other lists, short ones are kept. The
+    history has them all: a report draws them.
     """
     if not isinstance(row, EvaluationRow) or row.metrics is None:
         return row
-    return replace(row, metrics=without_lists(row.metrics))
+    return replace(row, metrics=without_long_lists(row.metrics))
 
 
-def without_lists(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values without lists, and without tables of nothing else."""
-    kept = {}
+def without_long_lists(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with thin curves and short lists, without tables of nothing else."""
+    kept: dict[str, Any] = {}
+    curves = {name: each for name, each in values.items() if _is_curve(each)}
+    width = width_for(max(map(len, curves.values()), default=0))
     for name, value in values.items():
-        if isinstance(value, dict) and value:
-            value = without_lists(value) or None
-            if value is None:
-                continue
-        if not isinstance(value, list):
+        if name in curves:
+            kept[name] = array("f", thinned(value, width))
+        elif isinstance(value, dict) and value:
+            table = without_long_lists(value)
+            if table:
+                kept[name] = table
+        elif not isinstance(value, list) or len(value) <= SHORT_LIST:
             kept[name] = value
+    if width > 1:
+        kept[THINNED] = width
     return kept
+
+
+def _is_curve(value: object) -> bool:
+    if not isinstance(value, list) or len(value) <= SHORT_LIST:
+        return False
+    return all(isinstance(each, int | float) for each in value)

@@ -1,6 +1,7 @@
 """What a search remembers of an evaluation stays small, however much of it the history keeps."""
 
 import tracemalloc
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from flows.search.ledger import Ledger, recorded
 from tests.support.history_rows import candidate, evaluation
 
 
-def test_a_search_does_not_hold_what_only_a_report_draws() -> None:
+def test_a_search_holds_thin_curves_and_nothing_else_that_a_report_draws() -> None:
     drawn = {"timeline": {"allocated_cpu": [1.0] * 600}, "containers": [[0, 1]] * 300}
     metrics = {"weighted_latency_seconds": 2.0, **drawn}
     row = evaluation(attempt=0, split="train", metrics=metrics)
@@ -20,7 +21,10 @@ def test_a_search_does_not_hold_what_only_a_report_draws() -> None:
     (attempt,) = ledger.attempts()
     (kept,) = attempt.evaluations
 
-    assert kept.metrics == {"weighted_latency_seconds": 2.0}
+    assert kept.metrics == {
+        "weighted_latency_seconds": 2.0,
+        "timeline": {"allocated_cpu": array("f", [1.0] * 40), "thinned_by": 15},
+    }
     assert row.metrics == metrics
 
 
@@ -33,7 +37,8 @@ def test_nor_does_it_while_it_reads_what_it_continues(tmp_path: Path) -> None:
     whole, _ = most_held(lambda: list(read_rows(tmp_path, "night")))
     most, rows = most_held(lambda: recorded(tmp_path, "night"))
 
-    assert [row.metrics for row in rows if isinstance(row, EvaluationRow)] == [{"jain": 1.0}] * 20
+    kept = [row.metrics for row in rows if isinstance(row, EvaluationRow) and row.metrics]
+    assert [list(each) for each in kept] == [["jain", "timeline"]] * 20
     assert most < whole / 4
 
 

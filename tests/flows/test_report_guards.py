@@ -172,7 +172,8 @@ def test_curves_are_the_channels_of_the_domain_and_kills_are_added_up() -> None:
 
     choice = time_panel(data, duel(data, contenders(data))).content["choices"][0]
 
-    channels = data.spec.timeline.channels if data.spec.timeline else []
+    assert data.spec.timeline is not None
+    channels = [channel for channel in data.spec.timeline.channels if channel.drawn]
     assert [chart["of"] for chart in choice] == list(range(len(channels)))
     assert [chart["capacity"] for chart in choice] == [64.0, 256.0, None, None, None, None]
     assert choice[1]["title"] == "memory allocated, GB, of 256"

@@ -73,6 +73,11 @@
     for (const [line, column, message] of item.findings) {
       parts.push(make("p", "bad small", `line ${line}, column ${column}: ${message}`));
     }
+    if (item.costs.length) {
+      const lines = item.costs.map((words) => make("li", "", words));
+      parts.push(make("p", "small", "Where its cost exceeds that of the best rival (train scenarios):"));
+      parts.push(make("ul", "small", ...lines));
+    }
     if (item.evaluations.length) parts.push(scenarioTable(item.evaluations));
     if (item.source !== null) {
       const diffs = item.diffs.filter((diff) => diff[1] !== null);

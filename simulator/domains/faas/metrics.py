@@ -216,6 +216,18 @@ def _timeline(simulation: Simulation) -> dict[str, Any]:
     recorder, setup = simulation.recorder, simulation.setup
     whole = sum(node.memory_mb for node in setup.nodes)
     cold = [0] * len(recorder.samples)
+    waited = [0] * len(recorder.samples)
+    patience = [each.patience_us for each in setup.functions]
+    for began, arrived, function in zip(
+        simulation.began, simulation.world.times, simulation.world.functions, strict=True
+    ):
+        if began != arrived:
+            _add_wait(
+                waited,
+                recorder.sample_us,
+                arrived,
+                arrived + patience[function] if began == NEVER else began,
+            )
     for began, arrived, instance in zip(
         simulation.began, simulation.world.times, simulation.runs_in, strict=True
     ):
@@ -228,8 +240,15 @@ def _timeline(simulation: Simulation) -> dict[str, Any]:
         "busy_mb": [row[2] for row in recorder.samples],
         "free_mb": [whole - sum(row[:3]) for row in recorder.samples],
         "waiting": [row[3] for row in recorder.samples],
+        "waiting_mean": [round(each / recorder.sample_us, 4) for each in waited],
         "cold_starts": cold,
     }
+
+
+def _add_wait(waited: list[int], sample_us: int, start: int, end: int) -> None:
+    """Add the time from one moment to another to the samples in whose stretches it falls."""
+    for sample in range(start // sample_us, min(end // sample_us, len(waited) - 1) + 1):
+        waited[sample] += min(end, (sample + 1) * sample_us) - max(start, sample * sample_us)
 
 
 def _spans(simulation: Simulation) -> list[list[Any]]:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator.domains.pipelines.containers import Pool
 from simulator.domains.pipelines.jobs import NOT_YET, Jobs
 from simulator.domains.pipelines.objectives import (
+    WEIGHTS,
     Fate,
     best_possible,
     goodput_per_hour,
@@ -24,6 +26,8 @@ from simulator.domains.pipelines.stats import (
     percentile_seconds,
     timed_out,
 )
+
+IntArray = npt.NDArray[np.int64]
 
 OOM_SIZES_SHOWN = 5
 
@@ -49,6 +53,7 @@ def compute_metrics(
     metrics = {
         "weighted_latency_seconds": weighted_latency(fates, params.duration),
         "lower_bound_seconds": weighted_latency(best, params.duration),
+        "charged_seconds": _charges(params, jobs, fates),
         "pipelines_arrived": jobs.arrived,
         "pipelines_completed": latency["all"]["completed"],
         "pipelines_completed_per_hour": goodput_per_hour(fates, params.duration),
@@ -63,7 +68,7 @@ def compute_metrics(
         "jain_fairness": jain_index(shares),
         **_resource_metrics(params, pools, recorder),
         **_failure_metrics(params, recorder),
-        "timeline": _timeline(params, recorder),
+        "timeline": _timeline(params, jobs, fates, recorder),
     }
     finite: dict[str, Any] = _finite(metrics)
     return {**finite, "containers": _containers(params, jobs, pools, recorder)}
@@ -135,7 +140,62 @@ def _failure_metrics(params: Params, recorder: Recorder) -> dict[str, Any]:
     }
 
 
-def _timeline(params: Params, recorder: Recorder) -> dict[str, Any]:
+def _charges(params: Params, jobs: Jobs, fates: Sequence[Fate]) -> dict[str, float]:
+    """Return the parts of the weighted latency, in its unit; they add up to it.
+
+    By class: the time that pipelines were in the system. By class again, as ``unfinished_...``:
+    the time before their arrival, which those that did not finish are charged too.
+    """
+    weights = sum(WEIGHTS[fate.priority] for fate in fates)
+    charges = dict.fromkeys(
+        [*CLASSES.values(), *(f"unfinished_{c}" for c in CLASSES.values())], 0.0
+    )
+    for number, fate in enumerate(fates):
+        name, share = CLASSES[fate.priority], WEIGHTS[fate.priority] / weights
+        if fate.latency_seconds is not None:
+            charges[name] += share * fate.latency_seconds
+        else:
+            arrived = jobs.arrival(number) / params.ticks_per_second
+            charges[name] += share * (params.duration - arrived)
+            charges[f"unfinished_{name}"] += share * arrived
+    return charges
+
+
+def _unfinished(
+    params: Params, jobs: Jobs, fates: Sequence[Fate], step: int, samples: int
+) -> dict[str, list[float]]:
+    """Return by class how many pipelines were in the system, each a mean over ``step`` ticks.
+
+    A pipeline that is charged as unfinished counts from its arrival to the end.
+    """
+    ends = np.minimum(np.arange(samples + 1) * step, params.num_ticks)
+    rows = {}
+    for priority, name in CLASSES.items():
+        members = [number for number, fate in enumerate(fates) if fate.priority == priority]
+        came = np.array([jobs.arrival(number) for number in members], dtype=np.int64)
+        left = np.array(
+            [
+                params.num_ticks if fates[number].latency_seconds is None
+                else jobs.finished_tick[number]
+                for number in members
+            ],
+            dtype=np.int64,
+        )  # fmt: skip
+        held = _ticks_since(came, ends) - _ticks_since(np.sort(left), ends)
+        rows[f"unfinished_{name}"] = [round(float(each), 3) for each in np.diff(held) / step]
+    return rows
+
+
+def _ticks_since(moments: IntArray, ends: IntArray) -> IntArray:
+    """Return for each end how many ticks have passed since all sorted moments before, in sum."""
+    sums = np.concatenate(([0], np.cumsum(moments)))
+    before = np.searchsorted(moments, ends)
+    return before * ends - sums[before]
+
+
+def _timeline(
+    params: Params, jobs: Jobs, fates: Sequence[Fate], recorder: Recorder
+) -> dict[str, Any]:
     step = recorder.timeline_stride * recorder.sample_step
     query, interactive, batch = recorder.timeline.queued
     return {
@@ -146,6 +206,7 @@ def _timeline(params: Params, recorder: Recorder) -> dict[str, Any]:
         "queued_interactive": interactive,
         "queued_batch": batch,
         "oom_kills": [recorder.oom_marks.get(mark, 0) for mark in range(len(batch))],
+        **_unfinished(params, jobs, fates, step, len(batch)),
     }
 
 
