@@ -96,16 +96,22 @@ def search_config(suite: str, strategy: str, seed: int, candidates: int) -> Sear
 
 def search_one(config: SearchConfig) -> Curve:
     """Search once and return its curve."""
+    return curve_of(config, searched(config)[1])
+
+
+def searched(config: SearchConfig) -> tuple[list[Row], SearchResult]:
+    """Search once; return all rows and the result."""
+    kept = Kept()
     services = Services(
         scenarios=suite_splits(config.suite, config.domain),
         sandbox=InProcessTrials(),
         proposer=offline_proposer(config.domain),
-        journal=Kept(),
+        journal=kept,
         clock=SystemClock(),
         assay_version=assay_version(),
         simulator_version=source_hash()[:12],
     )
-    return curve_of(config, run_search(config, services))
+    return kept.rows, run_search(config, services)
 
 
 def curve_of(config: SearchConfig, result: SearchResult) -> Curve:

@@ -70,7 +70,9 @@ class Session:
         self.watch = watch
         self.around: Around = at_once
         self.experiment_id = experiment_id(config)
-        self.strategy = make_strategy(config)
+        self.strategy = make_strategy(
+            config, {each.name: each.family for each in services.scenarios.train}
+        )
         self.ledger = Ledger(services.earlier)
         self.losses_in_a_row = 0
         self._started_at = services.clock.seconds()

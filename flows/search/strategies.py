@@ -1,7 +1,7 @@
 """Strategies: what the proposals of an iteration see, and who their parents are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -11,6 +11,9 @@ from flows.judging.guards import BARRED
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Outcome
 from simulator.domain_spec import Objective, figure
+
+Weighted = tuple[SeenAttempt, int]
+"""Someone who may have descendants, and in how many families of scenarios they are the best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,35 +51,51 @@ class BestOfN:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evolve:
-    """A population of the best and most different: one is varied, or two are combined."""
+    """A population of the best and most different: one is varied, or two are combined.
+
+    With ``parents = "front"`` it is those that are the best in some family of scenarios.
+    """
 
     seed: int
     by: Objective
     """Tells policies apart: by its figure in each scenario."""
+    objective: Objective
+    """What is improved."""
+    families: Mapping[str, str]
+    """The family of each train scenario by its name."""
+    parents: str
     size: int
     crossover: float
     fresh: float
 
     def plan(self, attempts: Sequence[SeenAttempt], iteration: int, slot: int) -> Plan:
         visible = _earlier(attempts, iteration)
-        people = population(visible, self.size, self.by)
+        people = self._people(visible)
         rng = Random(f"parents/{self.seed}/{iteration}/{slot}")
         draw = rng.random()
         if not people or draw < self.fresh:
             return Plan(visible=visible, move="fresh")
-        first = pick_by_rank(people, rng)
-        second = (
-            other_parent(people, first, self.by, rng)
-            if draw < self.fresh + self.crossover
-            else None
-        )
-        if second is None:
+        first = self._pick(people, rng)
+        others = other_parents(people, first, self.by)
+        if not others or draw >= self.fresh + self.crossover:
             return Plan(visible=visible, move="vary", chosen=(first,))
-        return Plan(visible=visible, move="combine", chosen=(first, second))
+        return Plan(visible=visible, move="combine", chosen=(first, self._pick(others, rng)))
+
+    def _people(self, visible: Sequence[SeenAttempt]) -> list[Weighted]:
+        if self.parents == "front":
+            return front(visible, self.families, self.objective)
+        return [(each, 1) for each in population(visible, self.size, self.by)]
+
+    def _pick(self, people: Sequence[Weighted], rng: Random) -> SeenAttempt:
+        """Return one of them: by their weights, or by their rank among those that are given."""
+        if self.parents == "front":
+            attempts = [each for each, _ in people]
+            return rng.choices(attempts, [weight for _, weight in people])[0]
+        return pick_by_rank([each for each, _ in people], rng)
 
 
-def make_strategy(config: SearchConfig) -> Strategy:
-    """Return the strategy that ``config`` names."""
+def make_strategy(config: SearchConfig, families: Mapping[str, str]) -> Strategy:
+    """Return the strategy that ``config`` names; ``families`` are those of the train scenarios."""
     match config.strategy:
         case "refine":
             return Refine()
@@ -86,6 +105,9 @@ def make_strategy(config: SearchConfig) -> Strategy:
             return Evolve(
                 seed=config.seed,
                 by=config.domain.spec.objective(),
+                objective=config.domain.spec.objective(config.objective),
+                families=families,
+                parents=config.evolve.parents,
                 size=config.evolve.population,
                 crossover=config.evolve.crossover,
                 fresh=config.evolve.fresh,
@@ -96,6 +118,8 @@ def _earlier(attempts: Sequence[SeenAttempt], iteration: int) -> tuple[SeenAttem
     return tuple(each for each in attempts if each.iteration < iteration)
 
 
+LEAST_FIGURE = 1e-9
+"""A figure counts as no less where its logarithm is taken."""
 ALIKE = 0.005
 """Two policies are alike when the figure of no scenario differs by more than this share."""
 
@@ -134,15 +158,48 @@ def pick_by_rank(people: Sequence[SeenAttempt], rng: Random) -> SeenAttempt:
     return rng.choices(people, weights)[0]
 
 
-def other_parent(
-    people: Sequence[SeenAttempt], first: SeenAttempt, by: Objective, rng: Random
-) -> SeenAttempt | None:
-    """Return a second parent, preferably one that beats the first in some scenario."""
-    others = [each for each in people if each is not first]
-    if not others:
-        return None
-    ahead = [each for each in others if _beats_somewhere(each, first, by)]
-    return pick_by_rank(ahead or others, rng)
+def front(
+    attempts: Sequence[SeenAttempt], families: Mapping[str, str], objective: Objective
+) -> list[Weighted]:
+    """Return those that are the best in some family, each with the number of such families.
+
+    The figure of a family is the geometric mean of its scenarios'. Where all scenarios are of one
+    family, each scenario counts as one.
+    """
+    single = len(set(families.values())) < 2
+    members = {name: name if single else family for name, family in families.items()}
+    fit = [each for each in attempts if is_fit(each)]
+    logs = [_family_logs(each, members, objective) for each in fit]
+    whole = set(members.values())
+    best = {
+        family: min((each[family] for each in logs if family in each), default=0.0)
+        for family in whole
+    }
+    counts = [
+        sum(family in each and each[family] <= best[family] + ALIKE for family in whole)
+        for each in logs
+    ]
+    return [(each, count) for each, count in zip(fit, counts, strict=True) if count]
+
+
+def _family_logs(
+    attempt: SeenAttempt, members: Mapping[str, str], objective: Objective
+) -> dict[str, float]:
+    """Return the mean logarithm of an attempt's figures in each family; less is better."""
+    found: dict[str, list[float]] = {}
+    for name, value in _figures(attempt, objective).items():
+        if name in members:
+            log = math.log(max(value, LEAST_FIGURE))
+            found.setdefault(members[name], []).append(-log if objective.better == "more" else log)
+    return {family: math.fsum(logs) / len(logs) for family, logs in found.items()}
+
+
+def other_parents(
+    people: Sequence[Weighted], first: SeenAttempt, by: Objective
+) -> Sequence[Weighted]:
+    """Return the others, or if there are such, only those that beat the first in some scenario."""
+    others = [each for each in people if each[0] is not first]
+    return [each for each in others if _beats_somewhere(each[0], first, by)] or others
 
 
 def _alike(one: SeenAttempt, other: SeenAttempt, by: Objective) -> bool:

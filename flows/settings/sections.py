@@ -244,6 +244,9 @@ class ProposerConfig(Section):
 class EvolveConfig(Section):
     """The strategy ``evolve``: who has descendants."""
 
+    parents: Literal["rank", "front"] = Field(
+        "rank", description="the better the likelier; or those that are best in some family"
+    )
     population: int = Field(12, ge=2, le=1000, description="the best and most different attempts")
     crossover: float = Field(0.35, ge=0, le=1, description="share of proposals with two parents")
     fresh: float = Field(0.1, ge=0, le=1, description="share of proposals without a parent")

@@ -8,7 +8,14 @@ from typing import Any
 from flows.attempt import SeenAttempt
 from flows.history.records import Row
 from flows.search.loop import run_search
-from flows.search.strategies import Plan, make_strategy, other_parent, pick_by_rank, population
+from flows.search.strategies import (
+    Plan,
+    front,
+    make_strategy,
+    other_parents,
+    pick_by_rank,
+    population,
+)
 from tests.support.search_fakes import (
     DOMAIN,
     FakeJournal,
@@ -47,7 +54,7 @@ PAST = [attempt(n, 1.0 + n / 10) for n in range(6)]
 
 
 def plans(strategy: str, **settings: Any) -> list[Plan]:
-    made = make_strategy(config(strategy=strategy, **settings))
+    made = make_strategy(config(strategy=strategy, **settings), {})
     return [made.plan(PAST, 6, slot) for slot in range(200)]
 
 
@@ -56,7 +63,7 @@ def iterations(attempts: Any) -> list[int]:
 
 
 def test_refine_shows_everything_earlier_and_leaves_the_rest_to_the_proposer() -> None:
-    plan = make_strategy(config()).plan(PAST, 3, 0)
+    plan = make_strategy(config(), {}).plan(PAST, 3, 0)
 
     assert iterations(plan.visible) == [0, 1, 2]
     assert (plan.move, plan.chosen) == ("free", ())
@@ -85,7 +92,7 @@ def test_evolve_plans_the_same_for_the_same_seed_and_place() -> None:
 
 
 def test_evolve_without_anyone_fit_starts_afresh() -> None:
-    plan = make_strategy(config(strategy="evolve")).plan([attempt(0, 1.0, outcome="x")], 1, 0)
+    plan = make_strategy(config(strategy="evolve"), {}).plan([attempt(0, 1.0, outcome="x")], 1, 0)
 
     assert (plan.move, plan.chosen) == ("fresh", ())
 
@@ -120,13 +127,34 @@ def test_the_other_parent_is_better_somewhere_where_there_is_one() -> None:
     first = attempt(1, 2.0, latencies=(20.0, 30.0))
     worse = attempt(2, 1.0, latencies=(50.0, 50.0))
     better_on_two = attempt(3, 1.5, latencies=(60.0, 20.0))
+    people = [(first, 1), (worse, 1), (better_on_two, 1)]
 
-    chosen = {
-        id(other_parent([first, worse, better_on_two], first, BY, Random(n))) for n in range(20)
-    }
-    assert chosen == {id(better_on_two)}
-    assert other_parent([first, worse], first, BY, Random(1)) is worse
-    assert other_parent([first], first, BY, Random(1)) is None
+    assert other_parents(people, first, BY) == [(better_on_two, 1)]
+    assert other_parents(people[:2], first, BY) == [(worse, 1)]
+    assert other_parents(people[:1], first, BY) == []
+
+
+def test_the_front_holds_who_is_best_in_a_family_of_scenarios_as_often_as_it_is() -> None:
+    everywhere = attempt(1, 2.0, latencies=(20.0, 30.0))
+    on_two = attempt(2, 1.5, latencies=(60.0, 20.0))
+    nowhere = attempt(3, 1.9, latencies=(21.0, 31.0))
+    barred = attempt(4, 9.0, latencies=(1.0, 1.0), standing="barred")
+    attempts = [everywhere, on_two, nowhere, barred]
+
+    assert front(attempts, {"one": "a", "two": "b"}, BY) == [(everywhere, 1), (on_two, 1)]
+    assert front(attempts, {"one": "a", "two": "a"}, BY) == [(everywhere, 1), (on_two, 1)]
+    assert front([everywhere, nowhere], {"one": "a", "two": "b"}, BY) == [(everywhere, 2)]
+
+
+def test_parents_from_the_front_are_drawn_by_the_families_they_lead() -> None:
+    settings = config(strategy="evolve", evolve__parents="front")
+    made = make_strategy(settings, {"one": "a", "two": "b"})
+    past = [*PAST, attempt(6, 1.2, latencies=(10.0, 90.0))]
+
+    found = [made.plan(past, 7, slot) for slot in range(200)]
+
+    firsts = Counter(plan.chosen[0].iteration for plan in found if plan.chosen)
+    assert set(firsts) == {5, 6}
 
 
 def test_the_same_configuration_gives_the_same_search() -> None:
