@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.judging.scoring import normalised_sha256
+from simulator.domains.pipelines.contract import local_policy
+from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.offline.space import (
     CHOICES,
     GENES,
@@ -28,8 +30,11 @@ from simulator.domains.pipelines.offline.vary import (
     sample,
     seed_genome,
 )
+from simulator.domains.pipelines.params import Params
+from simulator.domains.pipelines.workload import Workload
 from simulator.genes import Value
 from tests.support.attempts import metrics
+from tests.support.engine_cases import pipeline, work
 from tests.support.offline import emit
 
 NAMES = GENES.names
@@ -191,6 +196,19 @@ def test_every_way_to_order_and_place_is_found_in_the_source() -> None:
         assert len({normalised_sha256(source) for source in sources}) == len(CHOICES[name])
 
 
+def test_who_watches_containers_asks_for_no_more_than_they_hold() -> None:
+    jobs = [pipeline(f"p{n}", work(cpu=2.0, read=30.0), at=5 * n) for n in range(60)]
+    params = Params.from_mapping({"duration": 60, "ticks_per_second": 10, "ram_gb_per_pool": 100})
+    asked = {}
+    for watch in (False, True):
+        genes = {"kinds": "all", "watch": watch, "start_gb": 16, "quantile": 0.8}
+        policy = local_policy(emit(with_values(Genome(), genes)))
+        spans = simulate(Workload(pipelines=tuple(jobs)), params, policy).metrics["containers"]
+        asked[watch] = spans["spans"][-1][4]
+
+    assert asked[True] == 30 < asked[False]
+
+
 def test_library_policies_that_have_a_likeness_are_told_apart() -> None:
     likenesses = {nearest_genome(name) for name in NEAREST}
 
@@ -226,7 +244,8 @@ def measured(**changed: float) -> Measured:
         ({"kill_cost": 0.4}, "probe_gb", {2}),
         ({"kills_per_completed": 9.0}, "quick_growth", {1.5}),
         ({"memory_used": 0.3}, "start_gb", {28}),
-        ({"memory_used": 0.3}, "kinds", {"all"}),
+        ({"memory_used": 0.3}, "kinds", {"all", "priority"}),
+        ({"memory_used": 0.3}, "watch", {True}),
         ({"cpu_allocated": 0.95}, "cpus", {2, 3}),
         ({"cpu_allocated": 0.3}, "spread", {2}),
         ({"memory_allocated": 0.1}, "idle_share", {0.25}),

@@ -57,6 +57,8 @@ class Genome:
     """How many of a kind's latest operators a learned request should have held."""
     quick_quantile: float = 0.2
     """The same for operators that need their memory at once, where kills cost little."""
+    watch: bool = False
+    """Learned sizes are what running containers were seen to hold, not guessed from requests."""
     placement: str = "best_fit"
     preempt: bool = False
     """Grouping ``pipeline``: suspend batch work at an operator's end while a query waits."""
@@ -84,6 +86,7 @@ CHOICES: Mapping[str, tuple[Value, ...]] = {
     "kinds": ("none", "all", "place", "priority"),
     "quantile": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     "quick_quantile": (0.0, 0.1, 0.2, 0.3, 0.5, 0.7),
+    "watch": (False, True),
     "placement": ("first_fit", "best_fit", "most_free", "balanced"),
     "preempt": (False, True),
 }
@@ -103,7 +106,7 @@ def settled(genome: Genome) -> Mapping[str, Any]:
     if not genome.use_estimate:
         idle.append("estimate_margin")
     if genome.kinds == "none":
-        idle += ["quantile", "quick_quantile"]
+        idle += ["quantile", "quick_quantile", "watch"]
     if not tells_kills_apart(genome):
         idle.append("quick_quantile")
     if genome.grouping != "pipeline":
@@ -160,6 +163,7 @@ def emit(genome: Genome, render: Render) -> str:
         whole=genome.grouping == "pipeline",
         tells=tells,
         learns=genome.kinds != "none",
+        watches=genome.watch,
         shares=genome.spread > 1,
         squeezes=genome.least_cpus < genome.cpus * genome.spread * genome.query_boost,
         notes_starts=bool(tells or genome.spread > 1 or genome.idle_share),
@@ -173,7 +177,7 @@ def title(genome: Genome) -> str:
     first = f"probe {genome.probe_gb} GB" if genome.probe_gb else f"{genome.start_gb} GB"
     memory = f"{first} x{genome.quick_growth:g}/{genome.growth:g}"
     if genome.kinds != "none":
-        memory += f", learns by {genome.kinds}"
+        memory += f", {'watches' if genome.watch else 'learns'} by {genome.kinds}"
     return f"{genome.order}, {whole}, {cpus} cpus, {memory}, {genome.placement.replace('_', ' ')}"
 
 
@@ -218,7 +222,8 @@ def _memory_sentences(genome: Genome) -> list[str]:
     if genome.probe_gb:
         said.append(f"An operator that grows asks for {genome.start_gb} GB after its first kill.")
     if genome.kinds != "none":
-        said.append(f"Requests are learned from what was enough for {_KINDS[genome.kinds]}.")
+        seen = "what was held by" if genome.watch else "what was enough for"
+        said.append(f"Requests are learned from {seen} {_KINDS[genome.kinds]}.")
     if genome.idle_share:
         said.append(
             f"When almost nothing waits, a container gets {genome.idle_share:.0%} of the memory "

@@ -105,7 +105,9 @@ def _memory_remedies(genome: Genome, measured: Measured) -> list[Weakness]:
     found: list[Weakness] = []
     if measured.memory_used < 0.6:
         # Where kills at once cost little, the least that is enough is found by small steps.
+        kinds = "priority" if genome.kinds == "none" else genome.kinds
         changes = [with_values(genome, {"probe_gb": 2, "quick_growth": 1.25})]
+        changes.append(with_values(genome, {"kinds": kinds, "watch": True}))
         changes += [step(genome, "quick_growth", -rungs) for rungs in (1, 2)]
         changes += [step(genome, name, -1) for name in ("start_gb", "growth", "quantile")]
         changes += [step(genome, name, -1) for name in ("estimate_margin", "quick_quantile")]
