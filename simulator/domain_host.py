@@ -7,9 +7,9 @@ that ``host.py`` does not have is done without, as its documentation here says.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from simulator.domain import Scenario
 from simulator.suites import Suite
@@ -102,6 +102,30 @@ class Redrawn(Protocol):
 
     def draw(self) -> tuple[Scenario, ...]:
         """Return them, each under its own name followed by ``-fresh-`` and the seed."""
+
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh(Generic[P]):
+    """Scenarios that do not exist until they are drawn: what ``redraw`` may return."""
+
+    seed: int = field(repr=False)
+    patterns: tuple[P, ...]
+    """What the scenarios that can be redrawn are drawn by."""
+    left_out: tuple[str, ...]
+    """The scenarios that cannot, each with the reason."""
+    drawn: Callable[[P, int], Scenario] = field(repr=False)
+    """Returns another scenario of a kind, from a seed."""
+
+    @property
+    def count(self) -> int:
+        return len(self.patterns)
+
+    def draw(self) -> tuple[Scenario, ...]:
+        """Return them; each has its own name followed by ``-fresh-`` and the seed."""
+        return tuple(self.drawn(each, self.seed) for each in self.patterns)
 
 
 class Published(Protocol):

@@ -3,11 +3,12 @@
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from simulator.domain_host import Fresh
 from simulator.domains.faas.entries import Lines
 from simulator.domains.faas.families import FAMILIES, HOUR, SHIFTED, Family
 from simulator.domains.faas.scenario import Scenario, make_scenario, with_calls
@@ -28,26 +29,7 @@ class Pattern:
     """Draws the functions anew as well; None where the platform of the file stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
-    """Scenarios that do not exist until they are drawn."""
-
-    seed: int = field(repr=False)
-    patterns: tuple[Pattern, ...]
-    """The scenarios that can be redrawn."""
-    left_out: tuple[str, ...]
-    """The scenarios that cannot, each with the reason."""
-
-    @property
-    def count(self) -> int:
-        return len(self.patterns)
-
-    def draw(self) -> tuple[Scenario, ...]:
-        """Return them; each has its own name followed by ``-fresh-`` and the seed."""
-        return tuple(_drawn(each, self.seed) for each in self.patterns)
-
-
-def redraw(suite: Path, scenarios: Sequence[Scenario], seed: int) -> Fresh:
+def redraw(suite: Path, scenarios: Sequence[Scenario], seed: int) -> Fresh[Pattern]:
     """Return how to draw scenarios of a suite file anew; nothing is drawn yet."""
     files = {each["name"]: each["scenario"] for each in read_toml(suite, InputError)["scenarios"]}
     patterns, left_out = [], []
@@ -62,7 +44,7 @@ def redraw(suite: Path, scenarios: Sequence[Scenario], seed: int) -> Fresh:
         else:
             family = _family(scenario, text)
             patterns.append(Pattern(scenario=scenario, text=text, family=family))
-    return Fresh(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out))
+    return Fresh(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out), drawn=_drawn)
 
 
 def _why_not(table: Mapping[str, Any]) -> str:

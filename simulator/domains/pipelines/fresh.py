@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simulator.domain_host import Fresh
 from simulator.domains.pipelines.families import generate_family
 from simulator.domains.pipelines.families_table import FAMILIES, SHIFTED, Family
 from simulator.domains.pipelines.generate import generate_workload
@@ -26,26 +27,7 @@ class Pattern:
     """None where the scenario's parameters are the generator's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
-    """Scenarios that do not exist until they are drawn."""
-
-    seed: int = field(repr=False)
-    patterns: tuple[Pattern, ...]
-    """The scenarios that can be redrawn."""
-    left_out: tuple[str, ...]
-    """The scenarios that cannot, each with the reason."""
-
-    @property
-    def count(self) -> int:
-        return len(self.patterns)
-
-    def draw(self) -> tuple[Scenario, ...]:
-        """Return them; each has its own name followed by ``-fresh-`` and the seed."""
-        return tuple(_drawn(each, self.seed) for each in self.patterns)
-
-
-def redraw(suite: Path, scenarios: Sequence[Scenario], seed: int) -> Fresh:
+def redraw(suite: Path, scenarios: Sequence[Scenario], seed: int) -> Fresh[Pattern]:
     """Return how to draw scenarios of a suite file anew; nothing is drawn yet."""
     traces = {each["name"]: each.get("trace") for each in read_mapping(suite)["scenarios"]}
     patterns, left_out = [], []
@@ -56,7 +38,7 @@ def redraw(suite: Path, scenarios: Sequence[Scenario], seed: int) -> Fresh:
             left_out.append(f"{scenario.name}, whose trace {trace} no generator of Assay made")
         else:
             patterns.append(found)
-    return Fresh(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out))
+    return Fresh(seed=seed, patterns=tuple(patterns), left_out=tuple(left_out), drawn=_drawn)
 
 
 def _pattern(scenario: Scenario, trace: Path | None) -> Pattern | None:
