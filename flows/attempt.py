@@ -8,6 +8,7 @@ from flows.history.records import Key, LlmCallRow
 from flows.judging.guards import Ruling
 from flows.judging.scoring import Verdict
 from sandbox.outcome import Evaluation, Finding, Trial
+from simulator.contract import Contract
 from simulator.domain import Domain
 
 NO_RULING = Ruling()
@@ -101,6 +102,8 @@ class ProposalRequest:
     charges: int | None = None
     """How many requests that may be charged the budget allows for this slot, recorded ones
     included; None is no bound."""
+    contract: Contract | None = None
+    """What the domain agrees with a source; None where nobody knows."""
     move: Move = "free"
     """The move that the strategy asks for; ``free`` leaves it to the proposer."""
     chosen: tuple[SeenAttempt, ...] = ()

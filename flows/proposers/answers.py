@@ -1,5 +1,6 @@
 """Reads what OpenAI-compatible servers answer with: whole or as a stream, however it is shaped."""
 
+import ast
 import codecs
 import json
 import re
@@ -11,7 +12,14 @@ from typing import Any
 from flows.attempt import Move, Proposal, ProposalRequest
 from flows.history.records import LlmCallRow
 from flows.proposers.refusals import ADDRESS_ADVICE, FILTER_ADVICE, Then, complaint, read_error
-from flows.proposers.replies import complete_policy, extract_source, only_thoughts, title_of
+from flows.proposers.replies import (
+    USUAL,
+    Registers,
+    complete_policy,
+    extract_source,
+    only_thoughts,
+)
+from sandbox.source import parse
 
 MOST_THOUGHT = 0.5
 """A reply that is cut off though less than this part of it was text: thoughts took the rest."""
@@ -31,6 +39,8 @@ _FAILED = {
 _IN_ANSWER = {"server_error": "failed", "timeout": "failed", "bad_request": "bad_reply"}
 """What an error is called that comes inside of an answer: the server may have charged for it."""
 _UNDONE = {"queued", "in_progress"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_TITLE_CHARS = 90
 _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed", "response.done")
 
 
@@ -358,11 +368,12 @@ def _count(value: object) -> int | None:
 def proposal_of(request: ProposalRequest, reply: ModelReply, model: str) -> Proposal:
     """Return what a model's reply proposes."""
     source, problem = None, reply.problem
+    registers = USUAL if request.contract is None else Registers.of(request.contract)
     if reply.outcome == "ok":
-        found = extract_source(reply.text or "")
+        found = extract_source(reply.text or "", registers)
         source, problem = found.source, found.problem
     elif reply.outcome == "truncated":
-        source = complete_policy(reply.text or "")
+        source = complete_policy(reply.text or "", registers)
         problem = None if source is not None else problem
     parents = _parents(request)
     return Proposal(
@@ -392,3 +403,23 @@ def _operator(move: Move, parents: tuple[str, ...]) -> str:
     if not parents:
         return "sample"
     return {"vary": "mutate", "combine": "crossover"}.get(move, "refine")
+
+
+def title_of(source: str) -> str:
+    """Return the first line of a policy's docstring or comment, made safe to print, or ``''``."""
+    text = ""
+    try:
+        tree = parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = ast.Module(body=[], type_ignores=[])
+    first = tree.body[0] if tree.body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        text = first.value.value if isinstance(first.value.value, str) else ""
+    if not text.strip() and source.lstrip().startswith("#"):
+        text = _first_line(source).lstrip("#! ")
+    line = " ".join(_CONTROL.sub(" ", _first_line(text)[: 10 * _TITLE_CHARS]).split())
+    return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1].rstrip() + "…"
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip()[: 100 * _TITLE_CHARS].splitlines()), "")

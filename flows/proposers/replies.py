@@ -17,6 +17,7 @@ from itertools import islice
 from markdown_it import MarkdownIt
 
 from sandbox.source import parse
+from simulator.contract import Contract
 
 MAX_REPLY_CHARS = 200_000
 """The rest of a longer reply is neither read nor stored."""
@@ -31,9 +32,6 @@ MOST_PARSED_CHARS = 1_000_000
 MOST_PARSED = 2_000
 MOST_HELPERS = 50
 
-_REGISTERS_STEP = re.compile(r"\bregister_scheduler\s*\(")
-_REGISTERS_INIT = re.compile(r"\bregister_scheduler_init\s*\(")
-
 PYTHON = frozenset({"python", "python3", "py", "py3", "tool_code"})
 PATCH = frozenset({"diff", "patch"})
 MARKDOWN = frozenset({"markdown", "md"})
@@ -41,8 +39,6 @@ THOUGHTS = ("think", "thinking", "thought", "reasoning", "analysis", "scratchpad
 TAGS = ("policy", "code", "python", "source", "solution", "answer", "pre")
 
 _ANSWER = "answer with one fenced Python block that registers an init and a step function"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_TITLE_CHARS = 90
 _CODE_POINTS = dict.fromkeys(map(ord, "\ufeff\u200b\u2060")) | {0xA0: " "}
 """Invisible characters that no Python source may hold outside of its strings."""
 _SPECIAL = re.compile(r"<\|[\w ]{1,20}\|>")
@@ -53,7 +49,7 @@ _LANGUAGE = re.compile(r"[{.\s]{0,10}([\w+#-]{0,40})")
 _OPENS = re.compile(r"[ \t>]{0,40}(?:```|~~~)[ \t]{0,10}(?:python3?|py)\b", re.IGNORECASE)
 _FENCE = re.compile(r"[ \t]{0,40}(?:```|~~~)")
 _BEGINS = re.compile(
-    r"""@|(?:def|class|import|from|async[ ]def)[ ]|\#|register_scheduler
+    r"""@|(?:def|class|import|from|async[ ]def)[ ]|\#
     |\w{1,60}[ ]?(?::[ ]?[\w.\[\], ]{1,60})?=(?!=)|\"{3}|'{3}""",
     re.VERBOSE,
 )
@@ -83,16 +79,6 @@ class Piece:
     text: str
     python: bool = True
 
-    @property
-    def steps(self) -> bool:
-        """Whether it seems to register a step function."""
-        return _REGISTERS_STEP.search(self.text) is not None
-
-    @property
-    def inits(self) -> bool:
-        """Whether it seems to register an init function."""
-        return _REGISTERS_INIT.search(self.text) is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -102,15 +88,52 @@ class Found:
     sound: bool
 
 
-class Reader:
-    """Says what is Python, until it has read so much that a reply cannot be meant well."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registers:
+    """What a source registers: the decorators of its domain's contract, as regular expressions."""
 
-    def __init__(self, most_chars: int) -> None:
+    step: str = r"register_\w+(?<!_init)"
+    init: str = r"register_\w+_init"
+    needs_init: bool = True
+
+    @classmethod
+    def of(cls, contract: Contract) -> "Registers":
+        """Return what the sources of a domain register."""
+        step, init = re.escape(contract.step), re.escape(contract.init)
+        return cls(step=step, init=init, needs_init=contract.needs_init)
+
+
+USUAL = Registers()
+"""Where nobody knows the domain."""
+
+
+class Reader:
+    """Says what is Python and what registers, until it has read more than is meant well."""
+
+    def __init__(self, most_chars: int, registers: Registers = USUAL) -> None:
+        step, init = registers.step, registers.init
+        self._steps = re.compile(rf"\b{step}\s*\(")
+        self._inits = re.compile(rf"\b{init}\s*\(")
+        self._needs_init = registers.needs_init
+        self.names = rf"(?:{init}|{step})"
+        """Matches the name of a decorator."""
         self.error_line: int | None = None
         """The line at which the text that was last read stops being Python, None if unknown."""
         self._most_chars = most_chars
         self._chars = MOST_PARSED_CHARS
         self._times = MOST_PARSED
+
+    def steps(self, text: str) -> bool:
+        """Whether a text seems to register a step function."""
+        return self._steps.search(text) is not None
+
+    def inits(self, text: str) -> bool:
+        """Whether a text seems to register an init function."""
+        return self._inits.search(text) is not None
+
+    def whole(self, text: str) -> bool:
+        """Whether a text seems to register all that is needed."""
+        return self.steps(text) and (self.inits(text) or not self._needs_init)
 
     def tree(self, text: str) -> ast.Module | None:
         """Return the tree of a source; None if it is not Python, too long or too costly."""
@@ -128,13 +151,13 @@ class Reader:
         return None
 
 
-def extract_source(reply: str) -> Extracted:
+def extract_source(reply: str, registers: Registers = USUAL) -> Extracted:
     """Return the policy in a reply, however it is wrapped; prose is never a part of it.
 
     In order: the field ``policy`` of JSON, the whole reply when it is Python, its fenced blocks,
     what stands between tags, code without a fence, the largest block.
     """
-    reader = Reader(MAX_SOURCE_CHARS)
+    reader = Reader(MAX_SOURCE_CHARS, registers)
     text = without_thoughts(plain(reply[:MAX_REPLY_CHARS]))
     field = policy_in_json(text, reader)
     text = text if field is None else plain(field)
@@ -152,19 +175,20 @@ def extract_source(reply: str) -> Extracted:
     return Extracted(source=source.strip("\n") + "\n")
 
 
-def complete_policy(reply: str, *, bare: bool = False) -> str | None:
+def complete_policy(reply: str, registers: Registers = USUAL, *, bare: bool = False) -> str | None:
     """Return a policy that was certainly written to its end: in a closed fence, or in whole JSON.
 
     With ``bare``, a text that is nothing but Python counts too.
     """
-    reader = Reader(MAX_SOURCE_CHARS)
+    reader = Reader(MAX_SOURCE_CHARS, registers)
     text = without_thoughts(plain(reply[:MAX_REPLY_CHARS]))
     field = policy_in_json(text, reader)
     pieces = [*pieces_of([block for block in blocks_of(field or text) if block.closed])]
     if field is not None or bare:
         pieces.append(Piece(text=field or text))
-    found = policy_in([piece for piece in pieces if piece.steps or piece.inits], reader)
-    whole = found is not None and found.sound and Piece(text=found.source).inits
+    registering = [each for each in pieces if reader.steps(each.text) or reader.inits(each.text)]
+    found = policy_in(registering, reader)
+    whole = found is not None and found.sound and reader.whole(found.source)
     return found.source.strip("\n") + "\n" if found is not None and whole else None
 
 
@@ -176,28 +200,8 @@ def only_thoughts(reply: str) -> bool:
     )
 
 
-def title_of(source: str) -> str:
-    """Return the first line of a policy's docstring or comment, made safe to print, or ``''``."""
-    text = ""
-    try:
-        tree = parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        tree = ast.Module(body=[], type_ignores=[])
-    first = tree.body[0] if tree.body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-        text = first.value.value if isinstance(first.value.value, str) else ""
-    if not text.strip() and source.lstrip().startswith("#"):
-        text = _first_line(source).lstrip("#! ")
-    line = " ".join(_CONTROL.sub(" ", _first_line(text)[: 10 * _TITLE_CHARS]).split())
-    return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1].rstrip() + "…"
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.strip()[: 100 * _TITLE_CHARS].splitlines()), "")
-
-
 def _source_in(text: str, blocks: Sequence[Block], reader: Reader) -> str | None:
-    if registers_step(text):
+    if reader.steps(text):
         found = _policy_in(text, blocks, reader)
         if found is not None:
             return found.source
@@ -334,7 +338,7 @@ def _repaired(text: str, blocks: Sequence[Block], reader: Reader) -> Found | Non
     """Return the policy of a block that was never closed, or that holds fences in its strings."""
     pieces: list[Piece] = []
     for block in blocks:
-        if not block.closed and registers_step(block.text):
+        if not block.closed and reader.steps(block.text):
             pieces += islice(_runs(block.text, reader), 1)
     lines = text.split("\n")
     fences = [number for number, line in enumerate(lines) if _FENCE.match(line) is not None]
@@ -351,10 +355,11 @@ def _repaired(text: str, blocks: Sequence[Block], reader: Reader) -> Found | Non
 
 def _runs(text: str, reader: Reader) -> Iterator[Piece]:
     """Yield the runs of Python in a text, each from where code begins to where Python ends."""
-    lines = _level_code(text).split("\n")
+    lines = _level_code(text, reader).split("\n")
+    named = re.compile(reader.names)
     begin = tries = 0
     while begin < len(lines) and tries < MOST_RUNS:
-        if _BEGINS.match(lines[begin]) is None:
+        if _BEGINS.match(lines[begin]) is None and not named.match(lines[begin]):
             begin += 1
             continue
         tries += 1
@@ -371,7 +376,7 @@ def _run(lines: Sequence[str], begin: int, reader: Reader) -> tuple[int, str]:
         text = "\n".join(lines[begin:end])
         tree = reader.tree(text)
         if tree is not None:
-            return end, _trimmed(text, tree)
+            return end, _trimmed(text, tree, reader)
         wrong = reader.error_line
         if wrong is None:
             break
@@ -383,13 +388,13 @@ def _run(lines: Sequence[str], begin: int, reader: Reader) -> tuple[int, str]:
     return begin, ""
 
 
-def _trimmed(text: str, tree: ast.Module) -> str:
+def _trimmed(text: str, tree: ast.Module, reader: Reader) -> str:
     """Return a module up to its last definition or registration: what follows may be prose."""
-    lines = text.split("\n")
+    lines, named = text.split("\n"), re.compile(reader.names)
     for node in reversed(tree.body):
         end = node.end_lineno or node.lineno
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) or any(
-            "register_scheduler" in line for line in lines[node.lineno - 1 : end]
+            named.search(line) for line in lines[node.lineno - 1 : end]
         ):
             return "\n".join(lines[:end])
     return ""
@@ -402,9 +407,9 @@ def _may_be_prose(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant | ast.Call)
 
 
-def _level_code(text: str) -> str:
+def _level_code(text: str, reader: Reader) -> str:
     """Return the text with its code at the left edge, where it is indented as a whole."""
-    places = re.finditer(r"^([ \t]*+)@?register_scheduler", text, re.MULTILINE)
+    places = re.finditer(rf"^([ \t]*+)@?{reader.names}", text, re.MULTILINE)
     margin = min((found.group(1) for found in places), key=len, default="")
     return "\n".join(line.removeprefix(margin) for line in text.split("\n")) if margin else text
 
@@ -454,7 +459,7 @@ def policy_in_json(text: str, reader: Reader) -> str | None:
         except (ValueError, RecursionError):
             continue
         policy = found.get("policy") if isinstance(found, dict) else None
-        if isinstance(policy, str) and registers_step(policy):
+        if isinstance(policy, str) and reader.steps(policy):
             return policy
     return None
 
@@ -485,18 +490,13 @@ def _tagged(text: str, reader: Reader) -> list[Piece]:
             continue
         end = close
         inner = text[begin:close].removeprefix("<![CDATA[").removesuffix("]]>").strip("\n")
-        if registers_step(inner) and reader.tree(inner) is None:
+        if reader.steps(inner) and reader.tree(inner) is None:
             inner = html.unescape(inner)
         pieces.append(Piece(text=_level(inner)))
     return pieces
 
 
 # Pieces of code, and which of them make the policy.
-
-
-def registers_step(text: str) -> bool:
-    """Return whether a text seems to register a step function."""
-    return _REGISTERS_STEP.search(text) is not None
 
 
 def policy_in(pieces: Sequence[Piece], reader: Reader) -> Found | None:
@@ -508,11 +508,12 @@ def policy_in(pieces: Sequence[Piece], reader: Reader) -> Found | None:
     put before it where they define a name that it lacks.
     """
     for some in ([piece for piece in pieces if piece.python], list(pieces)):
-        steps = [number for number, piece in enumerate(some) if piece.steps]
-        whole = [number for number in steps if some[number].inits]
+        steps = [number for number, piece in enumerate(some) if reader.steps(piece.text)]
+        whole = [number for number in steps if reader.whole(some[number].text)]
         if steps:
             step = _last_sound(some, whole or steps, reader)
-            return _joined(some, {step} if whole else {step, *_init_for(some, step)}, reader)
+            chosen = {step} if whole else {step, *_init_for(some, step, reader)}
+            return _joined(some, chosen, reader)
     return None
 
 
@@ -521,9 +522,9 @@ def _last_sound(pieces: Sequence[Piece], numbers: Sequence[int], reader: Reader)
     return next(sound, numbers[-1])
 
 
-def _init_for(pieces: Sequence[Piece], step: int) -> set[int]:
+def _init_for(pieces: Sequence[Piece], step: int, reader: Reader) -> set[int]:
     """Return the last init function before a step function, else the first after it."""
-    inits = [number for number, piece in enumerate(pieces) if piece.inits]
+    inits = [number for number, piece in enumerate(pieces) if reader.inits(piece.text)]
     before = [number for number in inits if number < step]
     return set(before[-1:] or inits[:1])
 
@@ -531,7 +532,9 @@ def _init_for(pieces: Sequence[Piece], step: int) -> set[int]:
 def _joined(pieces: Sequence[Piece], chosen: set[int], reader: Reader) -> Found:
     """Return the chosen pieces, with those that define what they lack, in their order."""
     plain = [
-        n for n, piece in enumerate(pieces) if n not in chosen and not piece.steps | piece.inits
+        number
+        for number, piece in enumerate(pieces)
+        if number not in chosen and not reader.steps(piece.text) | reader.inits(piece.text)
     ]
     trees = {n: reader.tree(pieces[n].text) for n in [*chosen, *plain[-MOST_HELPERS:]]}
     defined = {n: _defined(tree) for n, tree in trees.items() if tree is not None and n in plain}

@@ -185,6 +185,7 @@ def feedback(session: Session, iteration: int) -> list[ProposalRequest]:
                 record_call=session.record_call,
                 recorded_calls=session.ledger.calls_of((iteration, place.slot)),
                 charges=place.charges,
+                contract=session.config.domain.contract,
                 move=plan.move,
                 chosen=plan.chosen,
                 shorter=partial(_prompt, session, plan),

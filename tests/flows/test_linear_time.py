@@ -13,7 +13,7 @@ from flows.history.export import render_table
 from flows.history.redact import redact, redact_value
 from flows.history.store import Table
 from flows.judging.scoring import normalised_sha256
-from flows.proposers.replies import title_of
+from flows.proposers.answers import title_of
 from flows.report import text as report_text
 from flows.report.candidates import SharedLines
 from flows.search import progress

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.proposers.replies import MAX_SOURCE_CHARS, extract_source, title_of
+from flows.proposers.answers import title_of
+from flows.proposers.replies import (
+    MAX_SOURCE_CHARS,
+    Registers,
+    complete_policy,
+    extract_source,
+)
 
 INIT = '@register_scheduler_init(key="a")\ndef init(s):\n    pass\n'
 STEP = '@register_scheduler(key="a")\ndef step(s, results, pipelines):\n    return [], []\n'
@@ -33,6 +39,20 @@ POLICY = f"{INIT}\n\n{STEP}"
 )
 def test_the_block_that_registers_a_scheduler_is_the_policy(reply: str) -> None:
     assert extract_source(reply).source == POLICY
+
+
+def test_of_several_blocks_that_with_the_decorator_of_the_domain_is_taken() -> None:
+    own = '@plan(key="a")\ndef decide(state):\n    return []\n'
+    other = "def helper(state):\n" + "    state.first()\n" * 9
+    reply = f"Not this:\n```python\n{other}```\nbut this:\n```python\n{own}```"
+    plans = Registers(step="plan", init="plan_init", needs_init=False)
+
+    assert extract_source(reply, plans).source == own
+    assert complete_policy(reply, plans) == own
+    assert complete_policy(reply) is None
+    assert extract_source("So I write\n\nplan(key=1)(print)\n\nand so on.", plans).source == (
+        "plan(key=1)(print)\n"
+    )
 
 
 def test_init_and_step_in_two_blocks_are_put_together() -> None:

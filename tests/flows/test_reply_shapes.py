@@ -6,7 +6,8 @@ from time import process_time
 
 import pytest
 
-from flows.proposers.replies import complete_policy, extract_source, title_of
+from flows.proposers.answers import title_of
+from flows.proposers.replies import complete_policy, extract_source
 from tests.support import model_server as server
 from tests.support.asking import ask
 
