@@ -72,7 +72,7 @@ class Causality(Check, frozen=True, kw_only=True, tag="causality"):
     """What comes later, or is hidden and has not shown, changes nothing that was logged before."""
 
     columns: list[str] = []
-    """Hidden times that may become longer, as TABLE.COLUMN; by default all."""
+    """Hidden numbers that may change, as TABLE.COLUMN; by default all. Times become longer."""
     moments: int = 2
     """How many moments are tried for each seed."""
 

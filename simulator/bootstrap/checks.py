@@ -302,7 +302,8 @@ def _causality(check: kinds.Causality, bench: Bench, scenario: Scenario) -> None
             return
         moment = times[(number + 1) * len(times) // (check.moments + 1)]
         seed = scenario.seed + number
-        other = relations.disguised(bench.spec, scenario, log, moment, check.columns, seed)
+        laws = bench.folder.laws.laws
+        other = relations.disguised(bench.spec, scenario, log, moment, check.columns, seed, laws)
         seen = [event for event in bench.run(other).story if event[1] <= moment]
         before = [event for event in ended.story if event[1] <= moment]
         what = f"what cannot have shown at {moment} us changes nothing up to then"

@@ -5,6 +5,7 @@ change. A log is a list of (event, time, fields); fields are row numbers or plai
 """
 
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -125,22 +126,44 @@ def duplicated(
 
 
 def disguised(
-    spec: Any, scenario: Any, log: Log, moment: int, columns: Sequence[str], seed: int
+    spec: Any,
+    scenario: Any,
+    log: Log,
+    moment: int,
+    columns: Sequence[str],
+    seed: int,
+    laws: Sequence[Any] = (),
 ) -> Any:
     """Change what cannot have shown by a moment: the log up to it must stay as it is.
 
-    These are the rows that no event has revealed yet, and hidden times of rows with later events,
-    which become longer. ``columns`` bounds the latter; empty means all.
+    These are the rows that no event has revealed yet; hidden numbers of rows that nothing but their
+    reveal is known of; and hidden times of rows whose life goes on, which become longer: rows with
+    later events, and those whose state is none that lasts. A number that a law or a gauge has read
+    at an event so far has shown. ``columns`` bounds the hidden ones; empty means all.
     """
     rng = Random(f"disguise/{seed}")
     tables = dict(scenario.tables)
+    so_far = [event for event in log if event[1] <= moment]
+    read = _read(spec, scenario, so_far, laws)
     for name, declared in spec.tables.items():
-        seen = _rows_with(spec, name, log, lambda time: time <= moment)
-        later = _rows_with(spec, name, log, lambda time: time > moment)
-        tables[name] = [
-            _other_row(declared, name, row, number in seen, number in later, columns, rng)
-            for number, row in enumerate(scenario.tables[name])
-        ]
+        events = _events_of(spec, name, so_far)
+        later = _events_of(spec, name, [event for event in log if event[1] > moment])
+        wanted = {
+            key
+            for key, column in declared.columns.items()
+            if column.hidden and (not columns or f"{name}.{key}" in columns)
+        }
+        tables[name] = []
+        for number, row in enumerate(scenario.tables[name]):
+            own = events.get(number, [])
+            may_change = set(declared.columns)
+            if declared.revealed_by is None or own:
+                may_change = {key for key in wanted if (name, number, key) not in read}
+                if own != [declared.revealed_by]:
+                    goes_on = number in later or _goes_on(spec.lifecycles.get(name), own)
+                    times = {k for k in may_change if declared.columns[k].unit == TIME}
+                    may_change = times if goes_on else set()
+            tables[name].append(_other_row(declared, row, may_change, rng))
     return replace(scenario, tables=tables)
 
 
@@ -159,22 +182,11 @@ def first_difference(log: Log, other: Log) -> tuple[Event | None, Event | None] 
     return None
 
 
-def _other_row(
-    declared: Any,
-    table: str,
-    row: Sequence[int],
-    seen: bool,
-    later: bool,
-    columns: Sequence[str],
-    rng: Random,
-) -> list[int]:
-    """Return a row with other numbers where nothing of them can have shown."""
-    unknown = declared.revealed_by is not None and not seen
+def _other_row(declared: Any, row: Sequence[int], may_change: set[str], rng: Random) -> list[int]:
+    """Return a row with other numbers in these columns, times longer."""
     changed = []
     for (name, column), value in zip(declared.columns.items(), row, strict=True):
-        hidden_time = column.hidden and column.unit == TIME and later
-        wanted = not columns or f"{table}.{name}" in columns
-        if column.refers or name == declared.sorted_by or not (unknown or (hidden_time and wanted)):
+        if column.refers or name == declared.sorted_by or name not in may_change:
             changed.append(value)
         elif column.unit == TIME:
             changed.append(min(column.high, value + rng.randrange(1, max(2, value + 2))))
@@ -185,13 +197,75 @@ def _other_row(
     return changed
 
 
-def _rows_with(spec: Any, table: str, log: Log, when: Callable[[int], bool]) -> set[int]:
-    """Return the rows of a table that events at such times name."""
+def _events_of(spec: Any, table: str, log: Log) -> dict[int, list[str]]:
+    """Return the kinds of events that name each row of a table, in their order."""
     places = {
         name: [place for place, kind in enumerate(event.fields.values()) if kind == table]
         for name, event in spec.events.items()
     }
-    return {fields[place] for name, time, fields in log if when(time) for place in places[name]}
+    found: dict[int, list[str]] = {}
+    for name, _, fields in log:
+        for place in places[name]:
+            found.setdefault(fields[place], []).append(name)
+    return found
+
+
+def _goes_on(cycle: Any, events: Sequence[str]) -> bool:
+    """Return whether a row is in a state that something leads out of, after these events."""
+    if cycle is None:
+        return False
+    state = cycle.begin
+    for event in events:
+        if event in cycle.moves:
+            state = cycle.moves[event][-1]
+    return any(state in sources for *sources, _ in cycle.moves.values())
+
+
+def _read(spec: Any, scenario: Any, log: Log, laws: Sequence[Any]) -> set[tuple[str, int, str]]:
+    """Return what laws and gauges have read of tables at these events: table, row, column."""
+    texts: dict[str, list[str]] = {name: [] for name in spec.events}
+    for law in laws:
+        for key in ("time", "where", "condition"):
+            if getattr(law, key, None) and getattr(law, "event", None):
+                texts[law.event].append(getattr(law, key))
+    for kind in spec.decisions.values():
+        if kind.needs and kind.causes:
+            texts[kind.causes].append(kind.needs)
+    for gauge in spec.gauges.values():
+        for event, amount in (*gauge.add.items(), *gauge.take.items()):
+            texts[event] += [amount, gauge.at_most or "", f"{gauge.per}.row" if gauge.per else ""]
+    paths = {name: _paths(spec, name, " ".join(found)) for name, found in texts.items()}
+    read = set()
+    for name, _, fields in log:
+        for place, table, columns in paths[name]:
+            row, at = fields[place], table
+            for column in columns:
+                read.add((at, row, column))
+                declared = spec.tables[at].columns
+                if declared[column].refers is None:
+                    break
+                row = scenario.tables[at][row][list(declared).index(column)]
+                at = declared[column].refers
+    return read
+
+
+def _paths(spec: Any, event: str, text: str) -> list[tuple[int, str, list[str]]]:
+    """Return the paths to columns in expressions about an event: place, table, columns."""
+    found = []
+    fields = spec.events[event].fields
+    for path in sorted(set(re.findall(r"[a-z_]\w*(?:\.\w+)+", text))):
+        first, *names = path.split(".")
+        table, columns = fields.get(first, "int"), list[str]()
+        at = table
+        for name in names:
+            column = spec.tables[at].columns.get(name) if at in spec.tables else None
+            if column is None:
+                break
+            columns.append(name)
+            at = column.refers
+        if columns:
+            found.append((list(fields).index(first), table, columns))
+    return found
 
 
 def _moments(spec: Any, columns: Sequence[str]) -> list[tuple[str, int]]:

@@ -57,6 +57,9 @@ SPEC: Any = SimpleNamespace(
         "arrived": SimpleNamespace(fields={"job": "jobs"}, times=[]),
         "finished": SimpleNamespace(fields={"job": "jobs", "left": "int"}, times=["left"]),
     },
+    decisions={},
+    gauges={},
+    lifecycles={},
 )
 
 
@@ -136,9 +139,36 @@ def test_a_disguise_changes_nothing_that_can_have_shown() -> None:
     first, second, third = found.tables["jobs"]
 
     assert first[0] == 0 and first[1] > 10  # still running at 5, so it may take longer
-    assert second == [0, 20, 0]  # nothing comes of it later
+    assert second[0] == 0 and second[1] > 20  # nothing but its arrival is known
     assert third[0] == 30 and third[1] != 5  # nobody knows of it yet
     assert first_difference(LOG, LOG[:3]) == (LOG[3], None)
+
+
+def test_a_disguise_changes_hidden_numbers_that_nothing_has_read() -> None:
+    cycle = SimpleNamespace(
+        begin="coming",
+        moves={"arrived": ["coming", "waiting"], "finished": ["waiting", "done"]},
+    )
+    jobs = SimpleNamespace(
+        columns={
+            "arrival": column(unit="us"),
+            "service": column(unit="us", hidden=True),
+            "kind": column(hidden=True),
+        },
+        sorted_by="arrival",
+        revealed_by="arrived",
+    )
+    spec = SimpleNamespace(**vars(SPEC) | {"tables": {"jobs": jobs}, "lifecycles": {"jobs": cycle}})
+    scenario = Scenario(tables={"jobs": [[0, 10, 400], [0, 90, 400]]})
+    law = SimpleNamespace(event="arrived", time="job.arrival", where="job.kind > 3")
+
+    ((_, ended, kind), (_, waits, other)) = disguised(
+        spec, scenario, LOG[:3], 20, [], seed=3
+    ).tables["jobs"]
+    assert (ended, kind) == (10, 400)  # it has finished
+    assert waits > 90 and other != 400  # it waits to the end, and nothing has read of it
+    found = disguised(spec, scenario, LOG[:3], 20, [], seed=3, laws=[law]).tables["jobs"][1]
+    assert found[1] > 90 and found[2] == 400  # a law has read its kind
 
 
 def test_a_scenario_becomes_small_and_still_goes_wrong() -> None:
