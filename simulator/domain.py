@@ -154,6 +154,9 @@ class SealedHalf(CellHalf, Protocol):
     def sources(self, scenario: Any) -> list[str]:
         """Return the sources of the workers of a scenario, the candidate's left out."""
 
+    def variants(self, entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return an entry of a suite file once for each accepted simulator, names and all."""
+
 
 class Promises(Protocol):
     """What ``cell.py`` of a domain may offer beside, so that more of what it promises is tested."""
@@ -348,7 +351,8 @@ def find_domain(name: str | Path = DEFAULT) -> Domain:
         known = ", ".join(sorted({*shipped, *installed_as}))
         raise InputError(
             f"unknown domain {show(text)}, expected one of {known} or the path "
-            f"of a folder with a {SPEC_FILE} (write ./{show(text)[1:-1]} for one here)"
+            f"of a folder with a {SPEC_FILE} or {SEALED_FILE} (write ./{show(text)[1:-1]} for one "
+            "here)"
         )
     installed = installed_as.get(text, [])
     if text in shipped:
@@ -394,7 +398,10 @@ def open_domain(folder: Path) -> Domain:
     if not root.exists():
         raise InputError(f"{show(str(folder))}: there is no such folder")
     if not found:
-        raise InputError(f"{show(str(folder))}: there is no {SPEC_FILE} in it, so it is no domain")
+        raise InputError(
+            f"{show(str(folder))}: there is no {SPEC_FILE} and no {SEALED_FILE} in it, so it is no "
+            "domain"
+        )
     if (root / SPEC_FILE).is_file() and (root / SEALED_FILE).is_file():
         raise InputError(f"{root}: {SPEC_FILE} and {SEALED_FILE} are both in it, remove one")
     domain = Domain(root)

@@ -222,6 +222,9 @@ class DomainSpec(_Table, frozen=True, kw_only=True):
     """When a candidate that was confirmed becomes the best: when the interval of its gain is above
     0, as scenarios are a sample of many; or when it is worse in no scenario, as each one counts by
     itself, whatever the others are."""
+    groups: Word | None = None
+    """A setting of scenarios: where they differ in it, a candidate has to be better among those
+    with each of its values to be promoted."""
     sizes: dict[Word, Label]
     """The counts of a scenario, and what each counts."""
     objectives: list[Objective]

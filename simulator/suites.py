@@ -6,9 +6,9 @@ What an entry says beside its name, family and split is for its domain to read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from simulator.domain import Domain, Scenario
+from simulator.domain import Domain, Scenario, SealedHalf
 from simulator.errors import InputError
 from simulator.textfile import read_toml, show
 
@@ -81,8 +81,9 @@ def load_suite(name_or_path: str | Path, domain: Domain) -> Suite[Scenario]:
         raise InputError(f"{path}: scenarios is missing, expected 1 to {MAX_SCENARIOS} tables")
     shared = {key: value for key, value in table.items() if key not in OWN_KEYS}
     scenarios = tuple(
-        _scenario(domain, entry, shared, path, f"{path}: scenario {number}")
+        scenario
         for number, entry in enumerate(entries, start=1)
+        for scenario in _scenarios(domain, entry, shared, path, f"{path}: scenario {number}")
     )
     names = [scenario.name for scenario in scenarios]
     for name in names:
@@ -120,16 +121,18 @@ def traces_folder() -> Path:
     return packaged if packaged.is_dir() else here.parent / "traces"
 
 
-def _scenario(
+def _scenarios(
     domain: Domain, entry: object, shared: Mapping[str, Any], path: Path, where: str
-) -> Scenario:
+) -> list[Scenario]:
+    """Return the scenario of an entry, or one for each of several accepted simulators."""
     table = table_of(entry, where)
     for key in ("name", "family", "split"):
         text_of(table, key, where)
     if table["split"] not in SPLITS:
         raise InputError(f"{where}: split is {show(table['split'])}, expected {', '.join(SPLITS)}")
-    scenario: Scenario = domain.cell.read_scenario(table, shared, path.parent, where)
-    return scenario
+    half = domain.cell
+    variants = cast(SealedHalf, half).variants(table) if domain.trust == "sealed" else [table]
+    return [half.read_scenario(each, shared, path.parent, where) for each in variants]
 
 
 def check_keys(table: Mapping[str, Any], allowed: tuple[str, ...], where: str) -> None:

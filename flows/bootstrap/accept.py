@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from flows.attempt import Attempt, Proposal
-from flows.bootstrap.certificate import FORM, assumptions_of, hashes_of, sealed_with_hash
+from flows.bootstrap.certificate import assumptions_of, hashes_of
 from flows.bootstrap.examination import (
     adequacy,
     adequacy_record,
@@ -27,6 +27,7 @@ from sandbox.outcome import Trial
 from simulator.bootstrap.mutants import mutants_of
 from simulator.bootstrap.scenario import CheckScenario
 from simulator.domain import Scenario
+from simulator.sealed.certificate import FORM, sealed_with_hash
 
 ACCEPTANCE = "acceptance"
 """The kind of the events."""

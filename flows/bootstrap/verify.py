@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows.bootstrap.certificate import Certificate, changed_files, read_certificate
+from flows.bootstrap.certificate import changed_files
 from flows.bootstrap.examination import (
     adequacy,
     adequacy_record,
@@ -23,10 +23,11 @@ from simulator.bootstrap.mutants import mutants_of
 from simulator.bootstrap.scenario import CheckScenario
 from simulator.domain import BOOTSTRAP, Domain, open_domain
 from simulator.errors import InputError
+from simulator.sealed.certificate import Certificate, read_certificate
+from simulator.sealed.shapes import MOST_SIMULATOR_BYTES
 from simulator.suites import load_suite
 from simulator.textfile import read_text
 
-MAX_SOURCE_BYTES = 1 << 20
 UNCHANGED = ("name", "kind", "split", "sha256", "seeds", "verdict", "runs")
 """What of a check must come out the same; CPU seconds do not."""
 
@@ -86,7 +87,7 @@ def verify(path: Path, domain: Domain, trials: Trials | None) -> Iterator[Verifi
         return
     tried = partial(_tried, domain, trials)
     yield from _results(
-        certificate, read_text(simulator, InputError, MAX_SOURCE_BYTES), checks, domain, tried
+        certificate, read_text(simulator, InputError, MOST_SIMULATOR_BYTES), checks, domain, tried
     )
 
 

@@ -51,8 +51,14 @@ LIMITS = {
     metavar="NAME",
     help="A simulator of simulators/ to begin with; may be repeated.",
 )
+@click.option(
+    "--another",
+    is_flag=True,
+    help="Search for one more simulator, beside those that are accepted already.",
+)
 def bootstrap_command(
     folder: Path,
+    another: bool,
     config: Path | None,
     direct: bool,
     verbose: bool,
@@ -69,18 +75,26 @@ def bootstrap_command(
     the final checks are touched once. Then simulator.py and certificate.json are written into
     FOLDER. The same command again continues an interrupted search. Exit code 3: none was accepted.
 
+    With --another a second one is searched, under a name and with a seed of its own, and written as
+    simulator-2.py with certificate-2.json: a search of policies then promotes only what is better
+    on each of them. What both get wrong alike is not found so: let another author write it.
+
     \b
       assay domains new my-system
       assay bootstrap my-system --proposer openai --model gpt-5-mini --dollars 5
       assay bootstrap my-system --direct --cell process --candidates 200
+      assay bootstrap my-system --another --proposer openai --model another-model
     """
     from flows.bootstrap.verify import bootstrap_domain
     from flows.cli.watching import ended_line
     from flows.settings.search import load_config
+    from simulator.sealed.certificate import accepted_numbers
 
     domain = bootstrap_domain(folder)
+    before = len(accepted_numbers(domain.root)) if another else 0
     given = {
-        "name": domain.name,
+        "name": f"{domain.name}-{before + 1}" if before else domain.name,
+        **({"seed": before} if before and config is None else {}),
         **(LIMITS if config is None else {}),
         **assignments(settings),
         **searches.overrides(flags),
@@ -95,18 +109,26 @@ def bootstrap_command(
         print_line(ended_line(finished))
     else:
         searches.print_end(finished)
-    return _keep(finished, domain.root)
+    return _keep(finished, domain.root, another=bool(before))
 
 
-def _keep(finished: Finished, folder: Path) -> int:
-    """Write what was accepted into the folder and say so."""
+def _keep(finished: Finished, folder: Path, *, another: bool) -> int:
+    """Write what was accepted into the folder and say so; ``another`` must be another program."""
     from flows.bootstrap.accept import certificate_in
-    from flows.bootstrap.certificate import write_accepted
+    from flows.bootstrap.certificate import same_as_accepted, write_accepted
     from flows.search.ledger import recorded
+    from simulator.sealed.certificate import accepted_numbers, names_of
 
     accepted = certificate_in(recorded(home_folder(), finished.result.experiment_id))
     if accepted is None:
         print_line("accepted:    no simulator; the report shows which checks fail, and how")
+        return POLICY_FAILED
+    same = same_as_accepted(folder, accepted[0])
+    if another and same is not None:
+        print_prose(
+            f"accepted:    no other simulator: it is {names_of(same)[0]} once more, which is no "
+            "second opinion; choose another --seed, --model or --baseline, with another --name"
+        )
         return POLICY_FAILED
     simulator, certificate = write_accepted(folder, *accepted)
     print_line(f"accepted:    {_short(simulator)}")
@@ -117,6 +139,12 @@ def _keep(finished: Finished, folder: Path) -> int:
             f"{len(survivors)} of {accepted[1]['mutants']['made']} small mistakes in it would not "
             "be noticed; the certificate lists them: write checks that would, or see that they "
             "change nothing"
+        )
+    count = len(accepted_numbers(folder))
+    if count > 1:
+        print_prose(
+            f"{count} simulators are accepted here: from now on a policy is promoted only where it "
+            "is better on each of them"
         )
     return 0
 

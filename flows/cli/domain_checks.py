@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,8 +28,7 @@ from typing import IO, Any
 import msgspec
 
 from flows.bootstrap import folder_checks
-from flows.bootstrap.certificate import refuse_uncertified
-from flows.errors import UserError
+from flows.bootstrap.certificate import changed_files
 from flows.prompting.templates import render_text
 from sandbox.limits import Limits
 from sandbox.screen import screen
@@ -40,6 +39,12 @@ from simulator.domain import CellHalf, Domain, open_domain
 from simulator.domain_host import HostHalf
 from simulator.driver import LocalPolicy, PolicyDriver
 from simulator.errors import InputError, PolicyFailure
+from simulator.sealed.certificate import (
+    accepted_numbers,
+    accepted_simulators,
+    names_of,
+    read_certificate,
+)
 from simulator.suites import load_suite, suite_names, suite_path, suites_folder
 from simulator.textfile import one_line
 
@@ -192,15 +197,17 @@ def _check_sealed(domain: Domain, keeps: Keeps) -> None:
     keeps("contract.toml names what the folder has", lambda: _names(domain))
     keeps("the policies of the library pass the screen and load", lambda: _screened(domain))
     keeps("the suites can be read", lambda: _suites(domain))
-    if (domain.root / "simulator.py").is_file():  # not before assay bootstrap accepted one
-        keeps("its simulator is certified", lambda: _certified(domain))
+    numbers = accepted_numbers(domain.root)
+    if numbers:  # not before assay bootstrap accepted one
+        keeps("its simulators are certified", lambda: _certified(domain, numbers))
 
 
-def _certified(domain: Domain) -> Iterator[str]:
-    try:
-        refuse_uncertified(domain.root)
-    except UserError as error:
-        yield str(error)
+def _certified(domain: Domain, numbers: Sequence[int]) -> Iterator[str]:
+    accepted_simulators(domain.root)
+    for number in numbers:
+        simulator, beside = (domain.root / name for name in names_of(number))
+        for name in changed_files(simulator, read_certificate(beside)):
+            yield f"{beside}: {name} changed since; run assay bootstrap {domain.root} again"
 
 
 def _found(problems: Callable[[], Iterable[str]]) -> Iterator[str]:
@@ -321,6 +328,9 @@ def _suites(domain: Domain) -> Iterator[str]:
             yield from _travels(domain, scenario)
             if scenario.calls != domain.spec.calls.scored:
                 yield f"{name}: {scenario.name} has calls {scenario.calls}, which are not scored"
+            key = domain.spec.groups
+            if key is not None and key not in scenario.settings:
+                yield f"{name}: groups is {key}, which is no setting of {scenario.name}"
 
 
 def _promises(domain: Domain) -> Iterator[tuple[str, Callable[[], Iterable[str]]]]:

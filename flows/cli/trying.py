@@ -415,6 +415,7 @@ def _row_json(row: ComparisonRow) -> dict[str, Any]:
         "against_first": _interval_json(row.against_first),
         "against_baseline": _interval_json(row.against_baseline),
         "scores": dict(row.scores),
+        "groups": {label: _interval_json(each) for label, each in row.groups.items()},
         "guards": {metric.key: _interval_json(change) for metric, change in row.guards},
     }
 
@@ -460,6 +461,10 @@ def _print_comparison(comparison: Comparison, title: str, spec: DomainSpec) -> N
     for row in comparison.rows:
         if row.against_first is not None and len(comparison.rows) > 2:
             _print_wrapped(f"{row.label} against {comparison.first}: {row.against_first.words()}")
+    for row in comparison.rows:
+        for label, interval in row.groups.items():
+            told = f"{row.label} against {comparison.first}, {label}: {interval.words()}"
+            _print_wrapped(told)
     for line in _guard_lines(comparison):
         _print_wrapped(line)
     _print_wrapped(comparison.verdict)

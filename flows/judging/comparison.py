@@ -1,13 +1,19 @@
 """Compares policies on the same scenarios: paired, with intervals, and a verdict in words."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flows.judging.guards import guard_ratios, guarded_figures
-from flows.judging.intervals import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval, paired_interval
+from flows.judging.intervals import (
+    DEFAULT_LEVEL,
+    DEFAULT_RESAMPLES,
+    Interval,
+    paired_interval,
+    weakest,
+)
 from flows.judging.objectives import Reference
 from flows.judging.scoring import Scale, Verdict, judge
-from flows.judging.splits import find_references
+from flows.judging.splits import find_references, groups_of
 from flows.policies import Contender, never_tried
 from flows.trials import Evaluator, side_by_side
 from sandbox.outcome import Evaluation, Outcome, Trial
@@ -47,6 +53,9 @@ class ComparisonRow:
     """None for the first itself, and where one of the two does not rank."""
     against_baseline: Interval | None
     """None for the best baseline itself, and where one of the two does not rank."""
+    groups: Mapping[str, Interval] = field(default_factory=dict)
+    """Where there are groups of scenarios, see ``DomainSpec.groups``: the gain over the first in
+    each. The other intervals are then of the group where the gain is least certain."""
     guards: tuple[tuple[Metric, Interval], ...] = ()
     """How the figures that guard the objective differ from those of the first; a search refuses a
     candidate where one is certainly worse. Empty where one of the two failed."""
@@ -91,6 +100,7 @@ def compare(
         find_references(scenarios, domain, sandbox),
         domain.spec,
         measure,
+        groups_of({each.name: each.settings for each in scenarios}, domain.spec.groups),
     )
 
 
@@ -113,26 +123,51 @@ def compare_trials(
     references: Mapping[str, Reference],
     spec: DomainSpec,
     measure: Measure | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Comparison:
-    """Compare trials that were made on the same scenarios."""
+    """Compare trials that were made on the same scenarios; ``groups`` are as in ``groups_of``."""
     measure = measure or Measure()
+    within = _Within(measure=measure, groups=groups or {"": list(references)})
     scale = Scale(spec=spec, objective=measure.objective)
     verdicts = [(contender, judge(trial, references, scale)) for contender, trial in trials]
     ranked = sorted(verdicts, key=lambda each: _rank(each[1]))
     first = verdicts[0]
     best = next((each for each in ranked if each[0].baseline and _usable(each[1])), None)
     guarded = spec.guarded(spec.objective(measure.objective))
-    rows = tuple(_row(each, first, best, measure, guarded) for each in ranked)
+    rows = tuple(_row(each, first, best, within, guarded) for each in ranked)
     return Comparison(
         rows=rows,
         first=first[0].label,
         best_baseline=best[0].label if best is not None else None,
         scenarios=len(references),
-        verdict=_verdict(rows, measure),
+        verdict=_verdict(rows, within),
     )
 
 
 _Judged = tuple[Contender, Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Within:
+    """How differences are judged: in each of these groups of scenarios by itself."""
+
+    measure: Measure
+    groups: Mapping[str, Sequence[str]]
+
+    def intervals(
+        self, own: Mapping[str, float], other: Mapping[str, float]
+    ) -> dict[str, Interval]:
+        """Return the intervals of the gain of one policy's scores over another's, by group."""
+        return {
+            label: self.interval([own[name] / other[name] for name in names])
+            for label, names in self.groups.items()
+        }
+
+    def interval(self, ratios: Sequence[float]) -> Interval:
+        measure = self.measure
+        return paired_interval(
+            ratios, level=measure.level, resamples=measure.resamples, seed=measure.seed
+        )
 
 
 def _rank(verdict: Verdict) -> tuple[bool, bool, float]:
@@ -148,11 +183,12 @@ def _row(
     own: _Judged,
     first: _Judged,
     best: _Judged | None,
-    measure: Measure,
+    within: _Within,
     guarded: Sequence[Metric],
 ) -> ComparisonRow:
     contender, verdict = own
     problem = verdict.problem
+    over_first, over_best = _intervals(own, first, within), _intervals(own, best, within)
     return ComparisonRow(
         label=contender.label,
         candidate=contender.text.candidate,
@@ -163,44 +199,43 @@ def _row(
         problem_line=problem.line if problem is not None else None,
         scores=_scores(verdict),
         evaluations=tuple(each.evaluation for each in verdict.judged),
-        against_first=_interval(own, first, measure),
-        against_baseline=_interval(own, best, measure),
-        guards=_guards(own, first, measure, guarded),
+        against_first=weakest(over_first.values()) if over_first else None,
+        against_baseline=weakest(over_best.values()) if over_best else None,
+        groups=over_first if len(over_first) > 1 else {},
+        guards=_guards(own, first, within, guarded),
     )
 
 
 def _guards(
-    own: _Judged, first: _Judged, measure: Measure, guarded: Sequence[Metric]
+    own: _Judged, first: _Judged, within: _Within, guarded: Sequence[Metric]
 ) -> tuple[tuple[Metric, Interval], ...]:
+    """Return how guarded figures differ; of several groups, the one where they are worst."""
     if own is first or not (_usable(own[1]) and _usable(first[1])):
         return ()
-    mine, theirs = (guarded_figures(each[1].evaluations, guarded) for each in (own, first))
-    return tuple(
-        (metric, _interval_of(guard_ratios(metric, mine, theirs), measure)) for metric in guarded
-    )
+    found = []
+    for metric in guarded:
+        changes = []
+        for names in within.groups.values():
+            mine, theirs = (
+                guarded_figures((e for e in each[1].evaluations if e.scenario in names), [metric])
+                for each in (own, first)
+            )
+            changes.append(within.interval(guard_ratios(metric, mine, theirs)))
+        found.append((metric, min(changes, key=lambda each: (each.high, each.mean))))
+    return tuple(found)
 
 
-def _interval(own: _Judged, other: _Judged | None, measure: Measure) -> Interval | None:
+def _intervals(own: _Judged, other: _Judged | None, within: _Within) -> dict[str, Interval]:
     if other is None or own is other or own[1].score is None or other[1].score is None:
-        return None
-    return _paired(_scores(own[1]), _scores(other[1]), measure)
-
-
-def _paired(own: Mapping[str, float], other: Mapping[str, float], measure: Measure) -> Interval:
-    return _interval_of([own[scenario] / other[scenario] for scenario in own], measure)
-
-
-def _interval_of(ratios: Sequence[float], measure: Measure) -> Interval:
-    return paired_interval(
-        ratios, level=measure.level, resamples=measure.resamples, seed=measure.seed
-    )
+        return {}
+    return within.intervals(_scores(own[1]), _scores(other[1]))
 
 
 def _scores(verdict: Verdict) -> dict[str, float]:
     return {each.evaluation.scenario: each.score for each in verdict.judged}
 
 
-def _verdict(rows: Sequence[ComparisonRow], measure: Measure) -> str:
+def _verdict(rows: Sequence[ComparisonRow], within: _Within) -> str:
     """Say which is best, and whether the next one could be as good."""
     usable = [row for row in rows if row.score is not None and row.outcome is Outcome.OK]
     if not usable:
@@ -209,7 +244,7 @@ def _verdict(rows: Sequence[ComparisonRow], measure: Measure) -> str:
     rivals = [row for row in rows if row.score is not None and row.candidate != leader.candidate]
     if not rivals:
         return f"{leader.label} is the only policy with a valid score"
-    lead = _paired(leader.scores, rivals[0].scores, measure)
+    lead = weakest(within.intervals(leader.scores, rivals[0].scores).values())
     rival = f"{rivals[0].label}, the next: {lead.words()}"
     if lead.scenarios == 1:
         return f"{leader.label} leads {rival}"

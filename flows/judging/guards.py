@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from flows.history.records import CandidateRow, format_key, key_of
 from flows.judging.intervals import Interval, paired_interval, unpaired_interval
@@ -26,6 +26,21 @@ class Figures:
     guarded: Mapping[str, Mapping[str, float]]
     """Figures that may not get worse, on the deciding scenarios, by their paths."""
 
+    def only(self, scenarios: Iterable[str]) -> "Figures":
+        """Return the figures of these scenarios alone."""
+        names = set(scenarios)
+
+        def kept(values: Mapping[str, float]) -> dict[str, float]:
+            return {name: value for name, value in values.items() if name in names}
+
+        guarded = {path: kept(values) for path, values in self.guarded.items()}
+        return Figures(
+            title=self.title,
+            train=kept(self.train),
+            deciding=kept(self.deciding),
+            guarded=guarded,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -40,6 +55,9 @@ class Rules:
     seed: int = 0
     each_counts: bool = False
     """Whether every scenario counts by itself; see ``DomainSpec.promotion``."""
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The scenarios of each group in which a candidate has to be better, see ``DomainSpec.groups``;
+    empty where there is one group only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,23 +138,23 @@ def rule_on_candidate(
     """Rule on a candidate that did better on train than ``best`` and was tried a second time.
 
     ``anchor`` is the best baseline: how far its train score is above its validation score is no
-    more than a difference between the scenarios. ``failed`` says how the second try failed.
+    more than a difference between the scenarios. ``failed`` says how the second try failed. Where
+    there are groups of scenarios, it has to be better in each of them.
     """
     if rules.each_counts:
         return _by_each_scenario(own, best, rules, failed)
-    validates = rules.deciding == VALIDATION
-    score = geometric_mean(list(own.deciding.values())) if validates else None
-    gap = gap_interval(own, anchor, rules) if validates else None
-    interval = _interval(_ratios(own.deciding, best.deciding), rules)
-    standing, reason, detail = _stand(own, best, rules, interval, gap, failed)
-    return Ruling(
-        standing=standing,
-        reason=reason,
-        detail=detail,
-        validation_score=score,
-        interval=interval,
-        gap_percent=gap.percent[1] if gap is not None else None,
-    )
+    deciding = {
+        label: names
+        for label, names in rules.groups.items()
+        if not own.deciding.keys().isdisjoint(names)
+    }
+    if failed or len(deciding) < 2:
+        return _by_all(own, best, anchor, rules, failed)
+    rulings = {
+        label: _by_all(own.only(names), best.only(names), anchor.only(names), rules)
+        for label, names in deciding.items()
+    }
+    return _together(rulings, own)
 
 
 def rule_on_repeat(original: CandidateRow) -> Ruling:
@@ -214,6 +232,39 @@ def _doubt(verdict: Verdict) -> Ruling:
     if verdict.outcome is not Outcome.OK or verdict.score is not None:
         return Ruling()
     return Ruling(standing=BARRED, reason="implausible", detail=verdict.message)
+
+
+def _by_all(own: Figures, best: Figures, anchor: Figures, rules: Rules, failed: str = "") -> Ruling:
+    """Rule by the interval over all scenarios that are given."""
+    validates = rules.deciding == VALIDATION
+    score = geometric_mean(list(own.deciding.values())) if validates else None
+    gap = gap_interval(own, anchor, rules) if validates and own.train else None
+    interval = _interval(_ratios(own.deciding, best.deciding), rules)
+    standing, reason, detail = _stand(own, best, rules, interval, gap, failed)
+    return Ruling(
+        standing=standing,
+        reason=reason,
+        detail=detail,
+        validation_score=score,
+        interval=interval,
+        gap_percent=gap.percent[1] if gap is not None else None,
+    )
+
+
+def _together(rulings: Mapping[str, Ruling], own: Figures) -> Ruling:
+    """Return what the rulings on all groups come to: promoted is what is promoted in each.
+
+    Its figures are those of the group that decides, where the candidate is barred or refused, or
+    else gains least.
+    """
+    order = (BARRED, REFUSED, PROMOTED)
+    decides = min(
+        rulings.values(),
+        key=lambda each: (order.index(each.standing), each.interval.low if each.interval else 0.0),
+    )
+    score = None if decides.validation_score is None else geometric_mean([*own.deciding.values()])
+    detail = "; ".join(f"{label}: {each.detail}" for label, each in rulings.items())
+    return replace(decides, detail=detail, validation_score=score)
 
 
 def _stand(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,11 @@ def paired_interval(
         return _unbounded(mean, level, 1)
     means = _resampled_means(logs, resamples, np.random.default_rng(seed))
     return _interval(means, mean, level, count)
+
+
+def weakest(intervals: Iterable[Interval]) -> Interval:
+    """Return the interval of the gain that is least certain: the one that begins lowest."""
+    return min(intervals, key=lambda each: (each.low, each.mean))
 
 
 def unpaired_interval(

@@ -1,9 +1,10 @@
 """The scenarios of a suite by split: train, validation, and the final test."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from flows.errors import ConfigError, UserError
 from flows.judging.objectives import Reference
@@ -43,9 +44,24 @@ class Splits:
         """Return the scenarios of the split with that name."""
         return {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}[split]
 
-    def doubts(self) -> list[str]:
-        """Return warnings about scenarios that weaken a search's conclusions."""
+    def groups(self, key: str | None) -> dict[str, tuple[str, ...]]:
+        """Return the names of train and deciding scenarios by group, see ``groups_of``."""
+        scenarios = (*self.train, *self.validation)
+        return groups_of({each.name: each.settings for each in scenarios}, key)
+
+    def doubts(self, key: str | None = None) -> list[str]:
+        """Return warnings about scenarios that weaken a search's conclusions.
+
+        ``key`` is the setting that groups scenarios, see ``DomainSpec.groups``.
+        """
         found = []
+        decide = {each.name for each in self.of(self.deciding)}
+        for label, names in self.groups(key).items():
+            if not decide & set(names):
+                found.append(
+                    f"no {self.deciding} scenario is of {label}, so what is promoted may be worse "
+                    "there"
+                )
         if not self.validation:
             found.append(
                 "the suite has no validation scenarios: train decides promotions, so overfitting "
@@ -78,6 +94,10 @@ class FinalTest:
     scenarios: tuple[Scenario, ...]
     seed: int | None = None
     """Of a fresh test; None is the suite's own."""
+
+    def groups(self, key: str | None) -> dict[str, tuple[str, ...]]:
+        """Return the names of the scenarios by group, see ``groups_of``."""
+        return groups_of({each.name: each.settings for each in self.scenarios}, key)
 
     @property
     def words(self) -> str:
@@ -153,6 +173,28 @@ def _fresh_test(suite: str, domain: Domain, test: Sequence[Scenario], seed: int)
             "--fresh-test out, or choose another --suite"
         )
     return found
+
+
+def groups_of(
+    settings: Mapping[str, Mapping[str, Any]], key: str | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the names of scenarios by the value of a setting; nothing where all have the same.
+
+    ``settings`` are by scenario; ``key`` is ``DomainSpec.groups``. A group is named by its value,
+    one that is no text with the name of the setting before it.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    if key is None:
+        return found
+    for name, own in settings.items():
+        if key not in own:
+            raise UserError(
+                f"scenario {name} has no setting {key}, by which its domain groups scenarios: "
+                "correct groups in its domain.toml, or Scenario.settings"
+            )
+        label = own[key] if isinstance(own[key], str) else f"{key} {own[key]}"
+        found[label] = (*found.get(label, ()), name)
+    return found if len(found) > 1 else {}
 
 
 ALL_SPLITS = "all"

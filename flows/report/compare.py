@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, ScenarioRow
+from flows.judging.splits import groups_of
 from flows.report.data import ReportData, geometric_mean, slot_name, slot_of
 from flows.report.text import heading, number, one_line, score_text, short
 from simulator.domain_spec import Classes, Listing, Metric, figure
@@ -131,7 +132,26 @@ def scenario_scores(data: ReportData, rivals: Sequence[Contender]) -> ScoreTable
             means = [geometric_mean(column) for column in columns]
             label = f"all {len(shown)} {split} scenarios"
             lines.append(_score_line(label, "geometric mean", means, rivals, axis))
+            lines += _group_lines(data, shown, scores, rivals, axis)
     return ScoreTable(lines=tuple(lines), one=axis.percent(1.0))
+
+
+def _group_lines(
+    data: ReportData,
+    shown: Sequence[ScenarioRow],
+    scores: Mapping[str, Sequence[float | None]],
+    rivals: Sequence[Contender],
+    axis: ScoreAxis,
+) -> list[Line]:
+    """One line for each group of scenarios in which a candidate has to be better, if any."""
+    settings = {row.scenario: row.params for row in shown}
+    lines = []
+    for label, names in groups_of(settings, data.spec.groups).items():
+        columns = zip(*(scores[name] for name in names), strict=True)
+        means = [geometric_mean(column) for column in columns]
+        note = f"geometric mean of {len(names)}"
+        lines.append(_score_line(f"{label}, {shown[0].split}", note, means, rivals, axis))
+    return lines
 
 
 def figure_lines(data: ReportData, rivals: Sequence[Contender]) -> tuple[Line, ...]:

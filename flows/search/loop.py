@@ -20,7 +20,7 @@ from flows.attempt import (
 from flows.errors import TooManyLosses
 from flows.history.records import CandidateRow, EvaluationRow, format_key, key_of
 from flows.judging.guards import seed_for
-from flows.judging.intervals import paired_interval
+from flows.judging.intervals import paired_interval, weakest
 from flows.judging.leaderboard import stays, verdict_on_test
 from flows.judging.objectives import cannot_be_beaten
 from flows.judging.scoring import PLAUSIBLE_SLACK, geometric_mean, judge
@@ -52,7 +52,6 @@ from flows.search.trying import (
     validate,
 )
 from flows.settings.search import SearchConfig
-from flows.settings.sections import GuardConfig
 from flows.trials import Around, patiently, side_by_side
 from sandbox.outcome import Outcome, Trial
 
@@ -294,17 +293,19 @@ def run_final_test(session: Session) -> None:
             test,
             tested[key_of(best)],
             [tested[key_of(row)] for row in baselines],
-            session.config.guards,
-            seed_for(session.config.seed, SEED_KEY),
+            session.config,
         )
         session.event("test", message, detail | {"touched": len(uses) + 1}, key_of(best))
     _warn(session, test)
 
 
 def conclusion(
-    test: FinalTest, best: Tested, baselines: Sequence[Tested], guards: GuardConfig, seed: int
+    test: FinalTest, best: Tested, baselines: Sequence[Tested], config: SearchConfig
 ) -> tuple[str, dict[str, Any]]:
-    """Return the verdict in words and figures, against the best baseline on the test."""
+    """Return the verdict in words and figures, against the best baseline on the test.
+
+    Where there are groups of scenarios, the gain is that of the group where it is least certain.
+    """
     bar = max(baselines, key=lambda each: each.score)
     detail: dict[str, Any] = {
         "candidate": best.row.candidate,
@@ -321,12 +322,16 @@ def conclusion(
         best_there = f"the best on {test.words} is {bar.row.title}, score {bar.score:.3f}"
         return f"{stays(best.row.title)}; {best_there}", detail
     own, other = best.scored, bar.scored
-    interval = paired_interval(
-        [(own[name].score or 1.0) / (other[name].score or 1.0) for name in other],
-        level=guards.confidence,
-        resamples=guards.resamples,
-        seed=seed,
-    )
+    intervals = {
+        label: paired_interval(
+            [(own[name].score or 1.0) / (other[name].score or 1.0) for name in names],
+            level=config.guards.confidence,
+            resamples=config.guards.resamples,
+            seed=seed_for(config.seed, SEED_KEY),
+        )
+        for label, names in (test.groups(config.domain.spec.groups) or {"": tuple(other)}).items()
+    }
+    interval = weakest(intervals.values())
     low, mean, high = interval.percent
     detail |= {
         "level": interval.level,
@@ -335,6 +340,9 @@ def conclusion(
         "gain_high_percent": high if math.isfinite(high) else None,
     }
     message = verdict_on_test(best.row, best.score, bar.row.title, bar.score, interval, test.words)
+    if len(intervals) > 1:
+        message += "".join(f"; {label}: {each.words()}" for label, each in intervals.items())
+        detail["groups"] = {label: each.percent[1] for label, each in intervals.items()}
     failed = [each for each in best.scored.values() if each.outcome != Outcome.OK]
     if failed:
         message += (

@@ -130,6 +130,7 @@ def _against_best(session: Session, attempt: Attempt, train: Verdict) -> Ruling:
         deciding=session.services.scenarios.deciding,
         seed=seed_for(session.config.seed, attempt.key),
         each_counts=session.each_counts,
+        groups=session.services.scenarios.groups(spec.groups),
     )
     ledger = session.ledger
     best = anchor = None

@@ -118,7 +118,7 @@ class Session:
             "resumed" if resumed else "started",
             f"{len(earlier)} attempts are already recorded" if resumed else "the search starts",
         )
-        doubts = self.services.scenarios.doubts()
+        doubts = self.services.scenarios.doubts(self.config.domain.spec.groups)
         for doubt in doubts:
             self.event_once("warning", doubt)
         self.watch(

@@ -11,7 +11,12 @@ from simulator.errors import InputError
 from simulator.messages import encode
 from simulator.sealed import scenarios
 from simulator.sealed.broker import run
-from simulator.sealed.certificate import accepted_simulators, calibrated
+from simulator.sealed.certificate import (
+    accepted_numbers,
+    accepted_simulators,
+    calibrated,
+    names_of,
+)
 from simulator.sealed.laws import LAWS_FILE, read_laws
 from simulator.sealed.policy_side import STEP
 from simulator.sealed.scenarios import Scenario
@@ -40,12 +45,17 @@ class SealedCell:
         self._root = domain.root
         self.spec = read_contract(domain.root / CONTRACT_FILE)
         self.laws = read_laws(domain.root / LAWS_FILE, self.spec)
-        self._accepted: list[str] = []
+        self._accepted: dict[int, str] = {}
         self._not_accepted = ""
         try:
-            self._accepted = accepted_simulators(domain)
+            self._accepted = accepted_simulators(domain.root)
         except InputError as error:
             self._not_accepted = str(error)
+
+    @property
+    def _first(self) -> int:
+        """The number of the simulator that runs what belongs to none."""
+        return next(iter(self._accepted), 0)
 
     def require_certificate(self) -> None:
         """Raise ``InputError`` unless all simulators in the folder are certified."""
@@ -55,18 +65,35 @@ class SealedCell:
     def sources(self, scenario: Scenario) -> list[str]:
         """Return the source of the simulator that runs a scenario."""
         self.require_certificate()
-        if scenario.simulator >= len(self._accepted):
+        source = self._accepted.get(scenario.simulator)
+        if source is None:
+            known = ", ".join(names_of(number)[0] for number in self._accepted)
             raise InputError(
-                f"{self._root}: {scenario.name} asks for simulator {scenario.simulator}, but only "
-                f"{len(self._accepted)} are accepted"
+                f"{self._root}: {scenario.name} asks for {names_of(scenario.simulator)[0]}, but "
+                f"accepted are {known}"
             )
-        return [self._accepted[scenario.simulator]]
+        return [source]
+
+    def variants(self, entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return an entry of a suite file once for each accepted simulator, or for that it names.
+
+        The scenarios of the first one have their own names, the others ``-simulator-2`` behind it.
+        """
+        if "simulator" in entry:
+            return [entry]
+        found: list[Mapping[str, Any]] = []
+        for number in accepted_numbers(self._root) or [0]:
+            suffix = f"-{names_of(number)[0].removesuffix('.py')}" if found else ""
+            found.append({**entry, "name": f"{entry['name']}{suffix}", "simulator": number})
+        return found
 
     def canary(self) -> Scenario:
         """Return a small scenario of the first generator."""
         for name, made in self.spec.generators.items():
             few = {f"{table}.rows": _FEW_ROWS for table in made.tables}
-            return scenarios.generate(self.spec, name, 0, few, name="canary", family="canary")
+            return scenarios.generate(
+                self.spec, name, 0, few, name="canary", family="canary", simulator=self._first
+            )
         raise InputError(
             f"{self._root / CONTRACT_FILE}: generators is empty, expected at least one"
         )
@@ -81,7 +108,8 @@ class SealedCell:
 
     def open_scenario(self, path: Path) -> Scenario:
         """Return the scenario that a file holds; parameters are as calibrated."""
-        return scenarios.open_scenario(self.spec, path, calibrated(self._root))
+        scenario = scenarios.open_scenario(self.spec, path, calibrated(self._root, self._first))
+        return replace(scenario, simulator=self._first)
 
     def with_calls(self, scenario: Scenario, calls: str) -> Scenario:
         """Return the scenario with another calling mode; there is only one."""

@@ -14,6 +14,7 @@ import msgspec
 from simulator.errors import InputError
 from simulator.messages import MessageError, decode, encode
 from simulator.sealed import shapes
+from simulator.sealed.certificate import names_of
 from simulator.sealed.expressions import Impossible, compile_expression
 from simulator.sealed.reductions import known_figures
 from simulator.sealed.shapes import Column, Draw, SealedSpec
@@ -59,7 +60,8 @@ class Scenario:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {**self.values, **self.parameters, "seed": self.seed, "simulator": self.simulator}
+        file = names_of(self.simulator)[0]
+        return {**self.values, **self.parameters, "seed": self.seed, "simulator": file}
 
 
 def make_scenario(

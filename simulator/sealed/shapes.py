@@ -9,6 +9,8 @@ from simulator.domain_spec import Calls, DomainSpec, Word
 MOST_ROWS = 1_000_000
 MOST_ACCEPTED = 16
 """Simulators that can be accepted for one contract."""
+MOST_SIMULATOR_BYTES = 1 << 20
+MOST_CERTIFICATE_BYTES = 4 << 20
 MOST_NUMBER = 1 << 53
 """The largest number in a scenario or an event; times are whole us from 0."""
 
@@ -228,6 +230,7 @@ class SealedSpec(DomainSpec, frozen=True, kw_only=True):
     """A sealed domain as data."""
 
     unit_of_step: Word = "us"
+    groups: Word | None = "simulator"
     calls: Calls = Calls(scored="on_event", audit="on_event", modes=["on_event"])
     sizes: dict[Word, Annotated[str, msgspec.Meta(max_length=120)]] = {}
     values: dict[Name, Value]

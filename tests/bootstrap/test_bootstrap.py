@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.bootstrap.certificate import canonical, read_certificate, refuse_uncertified
-from flows.errors import UserError
 from simulator.bootstrap import calibration
 from simulator.domain_spec import plain_spec, spec_from
 from simulator.errors import InputError
+from simulator.sealed.certificate import (
+    accepted_simulators,
+    canonical,
+    check_certificate,
+    read_certificate,
+)
 from simulator.sealed.spec import read_contract
 from tests.support import model_server as behaves
 from tests.support.in_process import command_at
@@ -21,6 +25,8 @@ pytestmark = pytest.mark.slow
 RIGHT = (Path(__file__).parent / "policies" / "right.py").read_text()
 HASTY = RIGHT.replace(" + parameters.overhead", "")
 """Passes all that is shown: only a check that is held has an overhead."""
+BY_TIME = (Path(__file__).parent / "policies" / "by_time.py").read_text()
+"""Right too, and written in another way."""
 WRONG = RIGHT.replace("job.service + parameters.overhead", "job.service + 1")
 
 
@@ -90,7 +96,7 @@ def test_the_certificate_tells_all_and_is_computed_again(here: Path, assay) -> N
 
     again = assay("domains", "verify", str(path), "--cell", "process")
     assert again.code == 0, again.out
-    refuse_uncertified(here / "queue")
+    assert list(accepted_simulators(here / "queue")) == [0]
 
 
 def test_what_changed_since_is_refused(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
@@ -102,8 +108,8 @@ def test_what_changed_since_is_refused(here: Path, assay) -> None:  # type: igno
     done = assay("domains", "verify", str(certificate), "--quick")
     assert done.code == 2 and "laws.toml has another hash" in done.out
     assert "with an overhead is no check of laws.toml" in done.out
-    with pytest.raises(UserError, match=r"laws\.toml.* changed since"):
-        refuse_uncertified(folder)
+    with pytest.raises(InputError, match=r"laws\.toml: it is not the file that certificate"):
+        check_certificate(folder)
     searched = assay("run", "--direct", "--domain", "./queue", "--cell", "process")
     assert searched.code == 2 and "assay bootstrap" in searched.err
 
@@ -112,6 +118,22 @@ def test_what_changed_since_is_refused(here: Path, assay) -> None:  # type: igno
     with pytest.raises(InputError, match="its own hash is wrong"):
         read_certificate(certificate)
     certificate.write_text(before[1])
+
+
+def test_a_second_one_is_another_program_beside_the_first(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    with ModelServer(*map(behaves.policy, (RIGHT, BY_TIME))) as server:
+        asked = ("--proposer", "openai", "--model", "any", "--base-url", server.url)
+        words = ("bootstrap", "queue", "--direct", "--cell", "process", "--another", *asked)
+        same = assay(*words, "--candidates", "1")
+        other = assay(*words, "--candidates", "1", "--name", "second")
+
+    assert same.code == 3 and "it is simulator.py once more" in same.out
+    assert other.code == 0, other.err + other.out
+    assert "certificate: queue/certificate-2.json" in other.out
+    assert "2 simulators are accepted here" in other.out
+    assert list(accepted_simulators(here / "queue").values()) == [RIGHT, BY_TIME]
+    for path in sorted((here / "queue").glob("*-2.*")):
+        path.unlink()
 
 
 def test_what_no_check_accepts_is_told_and_leaves_no_file(here: Path, assay) -> None:  # type: ignore[no-untyped-def]

@@ -217,3 +217,16 @@ def test_guarded_figures_are_compared_with_those_of_the_first_by_their_better_di
     assert change.percent[1] == pytest.approx(100 * (0.3125**0.5 - 1))
     assert certain_loss(change)
     assert guards["a"] == guards["half"] == ()
+
+
+def test_gains_are_told_by_group_and_the_least_certain_one_decides() -> None:
+    groups = {"one": ["s1", "s2"], "two": ["s3", "s4"]}
+    trials = [tried("a", 50, 50, 50, 50), tried("b", 20, 25, 60, 55)]
+
+    found = compare_trials(trials, REFERENCES, DOMAIN.spec, groups=groups)
+
+    best = found.rows[0]
+    assert (best.label, list(best.groups)) == ("b", ["one", "two"])
+    assert best.groups["one"].low > 0 > best.groups["two"].high
+    assert best.against_first == best.groups["two"]
+    assert "worse" in found.verdict and "significantly better" not in found.verdict

@@ -1,6 +1,7 @@
 """Who may be called the best, decided from figures alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,40 @@ def test_a_gain_that_chance_does_not_explain_promotes() -> None:
     low, high = found.gain_percent
     assert low is not None and high is not None and 0 < low < 9.3 < high
     assert found.validation_score == pytest.approx(1.6388, abs=1e-3)
+
+
+GROUPS = {"one": ["t0", "t1", "v0", "v1", "v2"], "two": ["t2", "t3", "v3", "v4", "v5"]}
+GROUPED = replace(RULES, groups=GROUPS)
+SIX = figures([1.5] * 4, [1.5] * 6, "best so far")
+
+
+def test_a_gain_in_one_group_alone_is_refused_and_both_are_told() -> None:
+    found = ruling(figures([2.1, 2.1, 1.4, 1.4], [2.0, 2.1, 2.2, 1.4, 1.45, 1.4]), GROUPED, SIX)
+
+    assert (found.standing, found.reason) == ("refused", "interval")
+    assert found.detail.startswith("one: on validation against best so far: 39.9 % better (95 %")
+    assert "; two: on validation against best so far: 5.6 % worse (95 %" in found.detail
+    assert found.interval is not None and found.interval.percent[1] < 0
+    assert found.validation_score == pytest.approx(1.724, abs=1e-3)
+
+
+def test_groups_that_agree_promote_by_the_smaller_gain_and_count_no_scenario_twice() -> None:
+    own = figures([1.7] * 4, [1.6, 1.7, 1.65, 1.7, 1.8, 1.75])
+    one = GROUPS["one"]
+    found, alone = ruling(own, GROUPED, SIX), ruling(own.only(one), best=SIX.only(one))
+
+    assert found.standing == "promoted"
+    assert found.interval == alone.interval
+    assert found.interval is not None and found.interval.scenarios == 3
+
+
+def test_a_gap_in_one_group_bars() -> None:
+    own = figures([1.6, 1.6, 3.0, 3.0], [1.6] * 6)
+
+    found = ruling(own, GROUPED, SIX)
+
+    assert (found.standing, found.reason) == ("barred", "gap")
+    assert found.gap_percent == pytest.approx(87.5)
 
 
 def test_luck_on_one_scenario_is_refused() -> None:

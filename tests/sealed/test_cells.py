@@ -1,6 +1,5 @@
 """A sealed domain in embedded cells: two workers for each scenario, and only what is certified."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from simulator.suites import load_suite
 from tests.support.sealed import (
     QUEUE,
     accepted,
+    certify,
     payload,
     play,
     queue_laws,
@@ -79,8 +79,10 @@ def test_nothing_runs_without_a_certificate_of_these_very_files(tmp_path: Path) 
         with pytest.raises(InputError, match=f"{name}: it is not the file that certificate"):
             Sandbox(cell="process", domain=open_domain(domain.root))
         (domain.root / name).write_bytes(before)
-    (domain.root / names_of(0)[1]).write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match="hashes is missing"):
+    certify(domain.root, calibration={"parameters": {"overhead": 70}})
+    path = domain.root / names_of(0)[1]
+    path.write_text(path.read_text().replace("70", "71"), encoding="utf-8")
+    with pytest.raises(InputError, match="its own hash is wrong"):
         Sandbox(cell="process", domain=open_domain(domain.root))
 
 
@@ -114,14 +116,12 @@ def test_a_folder_is_checked_without_running_its_simulator(tmp_path: Path) -> No
     found = {check.name: check.problems for check in checks_of(open_domain(domain.root), 60)}
 
     assert not found["the suites can be read"]
-    assert "certificate.json" in found["its simulator is certified"][0]
+    assert "certificate.json" in found["its simulators are certified"][0]
 
 
 def test_scenarios_have_the_parameters_that_were_calibrated(tmp_path: Path) -> None:
     domain = accepted(tmp_path / "queue")
-    path = domain.root / "certificate.json"
-    certificate = json.loads(path.read_text())
-    path.write_text(json.dumps(certificate | {"calibration": {"parameters": {"overhead": 70}}}))
+    certify(domain.root, calibration={"parameters": {"overhead": 70}})
     (domain.root / "own.toml").write_text(
         "values = { horizon = 9, servers = 1 }\nparameters = { overhead = 3 }\n"
     )

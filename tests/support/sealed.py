@@ -10,7 +10,7 @@ from sandbox.trial import Payload
 from simulator.domain import Domain, open_domain
 from simulator.driver import LocalPolicy
 from simulator.sealed.broker import BrokerRun, run
-from simulator.sealed.certificate import hashes_of, names_of
+from simulator.sealed.certificate import FORM, hashes_of, names_of, sealed_with_hash
 from simulator.sealed.laws import Laws, read_laws
 from simulator.sealed.policy_side import contract_of
 from simulator.sealed.scenarios import Scenario, make_scenario
@@ -49,11 +49,16 @@ def accepted(folder: Path, *simulators: str) -> Domain:
     """Return the queue with accepted simulators, by default the good one."""
     copy_of_the_queue(folder)
     for number, text in enumerate(simulators or [source("simulators", "good")]):
-        name, certificate = names_of(number)
-        (folder / name).write_text(text, encoding="utf-8")
-        hashes = json.dumps({"hashes": hashes_of(folder, number)})
-        (folder / certificate).write_text(hashes, encoding="utf-8")
+        (folder / names_of(number)[0]).write_text(text, encoding="utf-8")
+        certify(folder, number)
     return open_domain(folder)
+
+
+def certify(folder: Path, number: int = 0, **more: Any) -> None:
+    """Write a certificate about the files in a folder as they are."""
+    certificate = {"certificate": FORM, "hashes": hashes_of(folder, number), **more}
+    text = json.dumps(sealed_with_hash(certificate))
+    (folder / names_of(number)[1]).write_text(text, encoding="utf-8")
 
 
 def payload(domain: Domain, scenario: Any) -> Payload:
