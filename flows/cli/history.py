@@ -382,10 +382,11 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
     tries = [(each, _evaluation(each)) for each in _dicts(home, _TRIES, place)]
     searched = next(iter(_dicts(home, _SEARCHED, place[:1])), {})
     spec, objective = _spec(searched.get("domain_spec")), searched.get("objective")
+    whole = attempt["standing"] != "stopped"  # what was not tried on all scenarios has no figures
     return {
         "attempt": attempt,
         "evaluations": [_tried(row, tried, spec) for row, tried in tries],
-        "figures": _over_splits(tries, spec, objective) if spec is not None else [],
+        "figures": _over_splits(tries, spec, objective) if spec is not None and whole else [],
         "costs": _costs(home, found, spec, objective),
         "reference": next((row["policy"] for row in _dicts(home, _REFERENCE, place[:1])), None),
         "tests": [row["message"] for row in _dicts(home, _TESTS, place)],

@@ -21,7 +21,7 @@ KINDS = ("tried", "improved", "refused", "barred", "stopped", "failed")
 _UNITS = {"mb": "MB", "gb": "GB", "seconds": "s"}
 _AXIS = "format(datum.value, abs(datum.value) < 1e6 ? ',~f' : '.3~s')"
 _MAX_ZOOM_KEYS = "wheel![event.ctrlKey || event.metaKey]"
-_BAR = "M-.7,0L.7,0"
+_BAR = "M-.7,-.7L.7,-.7"
 _CROSS = "M-.6,-.6L.6,.6M.6,-.6L-.6,.6"
 
 

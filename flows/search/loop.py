@@ -132,7 +132,7 @@ def run_iteration(session: Session, iteration: int) -> None:
     race = race_before(session, iteration)
     attempts = propose(session, feedback(session, iteration))
     attempts = try_on_train(session, attempts, race)
-    attempts = confirm(session, attempts, race)
+    attempts = confirm(session, attempts)
     for attempt in attempts:
         record(session, prove(session, rule_on(session, attempt)))
 

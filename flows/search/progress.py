@@ -24,7 +24,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Working:
-    """A hop starts: propose, try, confirm, elite, audit or test."""
+    """A hop starts: propose, try, confirm, elite, audit or test; in a race try 3/15 and so on."""
 
     iteration: int
     slot: int

@@ -20,6 +20,9 @@ FIRST_SHARE = 5
 """The first rung has 1/``FIRST_SHARE`` of the scenarios, if that is more."""
 NO_VARIANCE = 1e-18
 """What is below is rounding."""
+SPARED_EVERY = 8
+"""So often a candidate is tried on all scenarios whatever it does, so that lifts are not known from
+the promising ones alone."""
 MOST_ATTEMPTS = 200
 """So many attempts, the latest ones, decide order and lifts."""
 
@@ -38,10 +41,6 @@ class Race:
     """For each rung: how far the other scenarios lift the mean log of the ratios, at most."""
     confidence: float
 
-    @property
-    def score_to_beat(self) -> float:
-        return math.exp(fmean(math.log(self.to_beat[name]) for name in self.order))
-
     def parts(self) -> list[tuple[str, ...]]:
         """Return the scenarios of each rung, and at last those that are left after them."""
         return [self.order[start:end] for start, end in pairwise((0, *self.rungs, len(self.order)))]
@@ -53,9 +52,10 @@ class Race:
         if behind + lift >= 0.0:
             return ""
         return (
-            f"after {len(own)} of {len(self.order)} scenarios: could no longer become the best "
-            f"({_percent(-math.expm1(behind))} behind it there; for {self.confidence * 100:g} % of "
-            f"earlier attempts the others made up at most {_percent(math.expm1(lift))})"
+            f"after {len(own)} of {len(self.order)} scenarios: could no longer become the best on "
+            f"train ({_percent(-math.expm1(behind))} behind it there; for "
+            f"{self.confidence * 100:g} % of earlier attempts the others made up at most "
+            f"{_percent(math.expm1(lift))})"
         )
 
 
@@ -78,6 +78,11 @@ def race(
         lifts=tuple(_lift(order, rung, known, to_beat, confidence) for rung in rungs),
         confidence=confidence,
     )
+
+
+def is_spared(number: int) -> bool:
+    """Return whether the candidate of that number, from 1, is tried on all scenarios anyway."""
+    return SPARED_EVERY > 0 and number % SPARED_EVERY == 0
 
 
 def rungs_of(scenarios: int) -> tuple[int, ...]:

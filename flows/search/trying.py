@@ -19,7 +19,7 @@ from flows.judging.scoring import (
 from flows.judging.splits import audited
 from flows.search.ledger import Ledger
 from flows.search.progress import Working
-from flows.search.racing import Race, race
+from flows.search.racing import Race, is_spared, race
 from flows.search.session import Session
 from flows.trials import completed, has_limit, in_one, joined, shares, side_by_side
 from sandbox.errors import CellFailed
@@ -49,7 +49,7 @@ def try_on_train(
     return [judge_on_train(each, references) for each in run_on_train(session, attempts, by)]
 
 
-def confirm(session: Session, attempts: Sequence[Attempt], by: Race | None = None) -> list[Attempt]:
+def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Try the attempts that beat the best on train again, in fresh cells.
 
     The validation scenarios are new to it; the first train scenario it has to decide the same in
@@ -57,8 +57,7 @@ def confirm(session: Session, attempts: Sequence[Attempt], by: Race | None = Non
     """
     train, validation = session.services.scenarios.train, session.services.scenarios.validation
     scenarios = [*validation, train[0]] if validation else train
-    bar = 0.0 if by is None else by.score_to_beat
-    chosen = to_confirm(session.ledger, attempts, each_counts=session.each_counts, bar=bar)
+    chosen = to_confirm(session.ledger, attempts, each_counts=session.each_counts)
     references = session.references()
     return [
         judge_again(each, references) for each in run_again(session, attempts, chosen, scenarios)
@@ -97,7 +96,8 @@ def run_on_train(
     train = session.services.scenarios.train
 
     def run(attempt: Attempt) -> Attempt:
-        if by is not None:
+        number = (attempt.key[0] - 1) * session.config.slots + attempt.key[1] + 1
+        if by is not None and not is_spared(number):
             return _run_rungs(session, attempt, by)
         attempt, trial = _timed(session, attempt, "try", [*train, train[0]])
         return replace(attempt, trial=trial)
@@ -163,14 +163,13 @@ def run_again(
 
 
 def to_confirm(
-    ledger: Ledger, attempts: Sequence[Attempt], *, each_counts: bool = False, bar: float = 0.0
+    ledger: Ledger, attempts: Sequence[Attempt], *, each_counts: bool = False
 ) -> list[Attempt]:
     """Return the attempts that beat the best of the iterations before on train, each once.
 
     An attempt that behaves like an earlier one is known already, except where that one was barred:
     the two may differ on validation, where it was caught. Where every scenario counts by itself,
     what is as good on train as the best may be better on validation, and what is alike may differ.
-    ``bar`` is the score on train that has to be reached in a race.
     """
     chosen: list[Attempt] = []
     behaviours: set[object] = set()
@@ -178,7 +177,7 @@ def to_confirm(
         train, best = each.train, ledger.best_before(each.key[0])
         if each.trial is None or train is None or not train.believed or best is None:
             continue
-        if (train.score or 0.0) < max(best.score or 0.0, bar):
+        if (train.score or 0.0) < (best.score or 0.0):
             continue
         if each_counts:
             chosen.append(each)
@@ -233,7 +232,7 @@ def try_in_cells(
     assert source is not None, "only what has a source is tried"
     iteration, slot = attempt.key
     session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=attempt.title))
-    label = format_key(attempt.key) if hop == "try" else f"{format_key(attempt.key)} {hop}"
+    label = f"{format_key(attempt.key)} {hop.removeprefix('try')}".replace("  ", " ").strip()
     parts = shares(session.payloads(scenarios), min(cells, len(scenarios) // FEWEST_PER_CELL))
 
     def run(number: int) -> Trial:

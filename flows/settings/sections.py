@@ -257,7 +257,7 @@ class RacingConfig(Section):
 
     enabled: bool = Field(False, description="try candidates on train in rungs; false: on all")
     confidence: float = Field(
-        0.95,
+        0.8,
         ge=0.5,
         le=0.99,
         description="share of earlier attempts that the untried scenarios did not lift further",

