@@ -2,57 +2,79 @@
 
 Mutants of a right simulator, right simulators in several styles, simulators put together from parts
 until one is accepted, and policies that were chosen on a simulator and then measured on the engine.
-The mutants and the checks have one author, so the score flatters. All of it runs in this process.
+The mutants and the checks have one author, so the score flatters. Checks run without cells, in as
+many processes as there are processors.
 """
 
-import contextlib
+import hashlib
 import math
+import multiprocessing
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
 from random import Random
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.measure import missed, sized
+from benchmarks.measure import LEAST, missed, sized
+from flows.attempt import ProposalRequest, SeenAttempt
+from flows.judging.guards import PROMOTED, REFUSED
+from flows.proposers.offline.proposer import OfflineProposer
+from sandbox.outcome import Evaluation, Outcome
 from simulator.bootstrap.check_spec import Check
+from simulator.bootstrap.domain_spec import bootstrap_spec
 from simulator.bootstrap.host import BootstrapHost
 from simulator.bootstrap.mutants import mutants_of
-from tests.support.systems import mutants_of_small_faas, system, verdict
+from tests.support.systems import examined, mutants_of_small_faas, system, verdict
 
 GENERIC = 10
 GENERIC_SEED = 1
 SEEDS = range(sized(10, 1))
 MOST_TRIED = sized(200, 3)
-"""Assemblies that a search may try; one that accepts none counts as this many."""
+"""Assemblies that a search may try."""
+MOST_SECONDS = sized(150, 30)
+"""Wall seconds after which a search tries no more; it counts as one that accepted nothing."""
+DRAWN = sized(200, 2)
+"""Assemblies that are drawn by chance."""
 LEAST_KILLED, LEAST_MUTANTS = 36, 40
 STYLES = ("good", "scan", "processes")
-RESTART = 60
-"""Tries without gain after which hill climbing begins anew."""
 POLICIES = sized(60, 2)
 CHOSEN_ON, MEASURED_ON = range(201, 205), range(301, 305)
 
-DEAR = ("causality", "reference", "analytic")
 EXAMPLE = system("small-faas")
 SHOWN = [each for each in EXAMPLE.checks if each.split == "shown"]
 HELD = sorted(
     (each for each in EXAMPLE.checks if each.split == "held"),
-    key=lambda each: (each.kind == "analytic", each.kind in DEAR, each.kind != "worked"),
+    key=lambda each: (each.kind == "analytic", each.kind == "reference", each.kind != "worked"),
 )
 """The dear ones last: what fails a cheap one is not put to them."""
-TIERS = [
-    [each for each in HELD if each.kind != "analytic"],
-    [each for each in HELD if each.kind == "analytic"],
-]
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 def main() -> None:
     """Print all figures; end with an error if a right one is refused or too many mutants live."""
-    measure_mutants()
-    measure_right_ones()
-    measure_assemblies()
-    measure_policies()
+    for measure in (
+        measure_mutants,
+        measure_right_ones,
+        measure_assemblies,
+        measure_policies,
+        measure_broker,
+    ):
+        began = time.monotonic()
+        measure()
+        print(f"  ({time.monotonic() - began:.0f} s)", flush=True)
+
+
+def side_by_side(call: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+    """Yield what a function returns for each item, in their order, from several processes."""
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(call, items)
 
 
 # Mutants.
@@ -64,216 +86,182 @@ def measure_mutants() -> None:
     for each in mutants_of(good, GENERIC, GENERIC_SEED):
         mutants[f"line {each.line}: {each.change}"] = each.source
     some = dict(list(mutants.items())[:: sized(1, 20)])
-    killers = {name: list(_failing(HELD, source)) for name, source in some.items()}
-    shown = sum(not _passes(SHOWN, source) for source in some.values())
-    alone = sum(any(check.kind != "reference" for check in each) for each in killers.values())
-    killed = sum(map(bool, killers.values()))
+    noticed = dict(zip(some, side_by_side(noticed_by, some.values()), strict=True))
+    alone = sum(held not in ("", "reference") for _, held in noticed.values())
+    killed = sum(held != "" for _, held in noticed.values())
     print(f"mutants of a right simulator: {len(some)}")
     print(f"  killed by held checks        {killed}")
     print(f"  ... without the reference    {alone}")
-    print(f"  killed by shown checks       {shown}")
-    for name, checks in killers.items():
-        if not checks:
+    print(f"  killed by shown checks       {sum(shown for shown, _ in noticed.values())}")
+    for name, (_, held) in noticed.items():
+        if not held:
             print(f"  survives: {name}")
     if killed < LEAST_KILLED or len(some) < LEAST_MUTANTS:
         missed(f"{killed} of {len(some)} mutants killed, at least {LEAST_KILLED}")
 
 
-def _failing(checks: Sequence[Check], source: str) -> Iterator[Check]:
-    """Yield the checks that a source fails, but no dear ones once a cheap one has."""
-    found = False
-    for check in checks:
-        if found and check.kind == "analytic":
-            return
-        if verdict(EXAMPLE, check, source) == "fail":
-            found = True
-            yield check
+def noticed_by(source: str) -> tuple[bool, str]:
+    """Return whether shown checks notice a mutant, and the kind of the held check that does.
+
+    The reference is asked last, so it is named only where no other check notices.
+    """
+    last = sorted(HELD, key=lambda each: each.kind == "reference")
+    held = next((check.kind for check in last if _fails(check, source)), "")
+    return any(_fails(check, source) for check in SHOWN), held
 
 
-def _passes(checks: Sequence[Check], source: str) -> bool:
-    return all(verdict(EXAMPLE, check, source) != "fail" for check in checks)
+def _fails(check: Check, source: str) -> bool:
+    return verdict(EXAMPLE, check, source) == "fail"
 
 
 # Right simulators.
 
 
 def measure_right_ones() -> None:
-    checks = [each for each in EXAMPLE.checks if each.split != "final"]
-    refused = [
-        f"{style}: {check.name}"
-        for style in STYLES[: sized(3, 1)]
-        for check in checks[:: sized(1, 8)]
-        if verdict(EXAMPLE, check, EXAMPLE.source(f"simulators/{style}.py")) != "pass"
-    ]
+    checks = [each for each in EXAMPLE.checks if each.split != "final"][:: sized(1, 8)]
+    asked = [(style, check) for style in STYLES[: sized(3, 1)] for check in checks]
+    refused = [each for each in side_by_side(_refusal, asked) if each]
     print(f"right simulators in {len(STYLES)} styles: {len(refused)} false alarms")
     if refused:
         missed(f"right simulators are refused by {refused}")
 
 
+def _refusal(asked: tuple[str, Check]) -> str:
+    style, check = asked
+    passes = verdict(EXAMPLE, check, EXAMPLE.source(f"simulators/{style}.py")) == "pass"
+    return "" if passes else f"{style}: {check.name}"
+
+
 # Simulators put together from parts.
 
 SPACE: Any = BootstrapHost(EXAMPLE.root).space
-Assembly = Any
-Search = Callable[[Random, "Tries"], None]
 
 
-class Accepted(Exception):
-    """A search has ended."""
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """How a search for an assembly went."""
 
-
-@cache
-def shown_verdicts(assembly: Assembly) -> tuple[bool, ...]:
-    """Return which shown checks an assembly passes."""
-    source = SPACE.emit(assembly)
-    return tuple(verdict(EXAMPLE, check, source) != "fail" for check in SHOWN)
-
-
-@cache
-def held_passed(assembly: Assembly) -> int:
-    """Return how many held checks an assembly passes; dear ones only after all that are cheaper."""
-    source, passed = SPACE.emit(assembly), 0
-    for tier in TIERS:
-        good = sum(verdict(EXAMPLE, check, source) != "fail" for check in tier)
-        passed += good
-        if good < len(tier):
-            break
-    return passed
-
-
-@dataclass
-class Tries:
-    """What one search has tried: a score for each, and which checks each assembly failed."""
-
-    scores: dict[Assembly, int] = field(default_factory=dict)
-    refused: int = 0
+    seed: int
+    tried: int
+    accepted: bool
+    refused: int
     """Assemblies that pass all that is shown and that held checks refuse."""
-
-    def score(self, assembly: Assembly) -> int:
-        """Return how many shown checks pass, and if all do, how many held ones do too."""
-        if assembly not in self.scores:
-            if len(self.scores) >= MOST_TRIED:
-                raise Accepted
-            passed = sum(shown_verdicts(assembly))
-            if passed == len(SHOWN):
-                held = held_passed(assembly)
-                passed += held
-                self.refused += held < len(HELD)
-            self.scores[assembly] = passed
-            if passed == len(SHOWN) + len(HELD):
-                raise Accepted
-        return self.scores[assembly]
-
-    @property
-    def accepted(self) -> bool:
-        return len(SHOWN) + len(HELD) in self.scores.values()
-
-
-def by_chance(rng: Random, tries: Tries) -> None:
-    """Draw from the whole space."""
-    while True:
-        tries.score(SPACE.random_genome(rng))
-
-
-def by_climbing(rng: Random, tries: Tries) -> None:
-    """Change one to three parts, keep what is as good; begin anew when nothing helps."""
-    while True:
-        here, since = SPACE.sample(rng), 0
-        height = tries.score(here)
-        while since < RESTART:
-            other = SPACE.mutate(rng, here)
-            since += 1
-            if tries.score(other) >= height:
-                since = 0 if tries.score(other) > height else since
-                here, height = other, tries.score(other)
-
-
-def by_suspicion(rng: Random, tries: Tries) -> None:
-    """Change one part at a time: the one that occurs most in assemblies that fail (Ochiai).
-
-    When no part is left to change, go on from an equal one or begin anew.
-    """
-    while True:
-        here = SPACE.sample(rng)
-        been = {here}
-        height = tries.score(here)
-        while True:
-            suspicion = suspicions(tries)
-            around = sorted(_neighbours(here), key=lambda each: -_gain(here, each, suspicion))
-            untried = [each for each in around if each not in tries.scores]
-            equal = [each for each in around if tries.scores.get(each, -1) >= height]
-            equal = [each for each in equal if each not in been]
-            if not untried and not equal:
-                break
-            other = untried[0] if untried else rng.choice(equal)
-            if tries.score(other) > height or not untried:
-                here, height = other, tries.score(other)
-                been.add(here)
-
-
-def _neighbours(assembly: Assembly) -> list[Assembly]:
-    """Return what differs in one part."""
-    return [
-        SPACE.genes.with_values(assembly, {name: option})
-        for name in SPACE.genes.names
-        for option in SPACE.genes.choices[name]
-        if option != getattr(assembly, name)
-    ]
-
-
-def _gain(here: Assembly, other: Assembly, suspicion: Mapping[tuple[str, Any], float]) -> float:
-    """Return how much less suspicious the other one's part is; what was never seen is not."""
-    parts = [(name, getattr(here, name), getattr(other, name)) for name in SPACE.genes.names]
-    ((name, old, new),) = [part for part in parts if part[1] != part[2]]
-    return suspicion.get((name, old), 0.0) - suspicion.get((name, new), 0.0)
-
-
-def suspicions(tries: Tries) -> Mapping[tuple[str, Any], float]:
-    """Return how suspicious each option of each slot is: Ochiai over assemblies and checks.
-
-    An assembly counts as failing by the share of all checks that it fails.
-    """
-    most = len(SHOWN) + len(HELD)
-    failing: dict[tuple[str, Any], float] = {}
-    count: dict[tuple[str, Any], int] = {}
-    total = 0.0
-    for assembly, score in tries.scores.items():
-        share = 1.0 - score / most
-        total += share
-        for name in SPACE.genes.names:
-            part = (name, getattr(assembly, name))
-            failing[part] = failing.get(part, 0.0) + share
-            count[part] = count.get(part, 0) + 1
-    return {part: share / math.sqrt(total * count[part]) for part, share in failing.items()}
+    seconds: float
 
 
 def measure_assemblies() -> None:
     size = math.prod(len(options) for options in SPACE.genes.choices.values())
-    print(f"assemblies: {size:,} of {len(SPACE.genes.names)} parts, {len(SEEDS)} seeds")
-    searches = {"chance": by_chance, "climbing": by_climbing, "suspicion": by_suspicion}
-    for name, search in searches.items():
-        found = []
-        for seed in SEEDS:
-            found.append(_searched(search, seed))
-            last = found[-1]
-            print(
-                f"    {name}, seed {seed}: {'accepted' if last.accepted else 'none accepted'} "
-                f"after {len(last.scores)}, {last.refused} refused by held checks alone",
-                flush=True,
-            )
-        tried = sorted(len(each.scores) for each in found)
+    print(f"assemblies: {size:,} of {len(SPACE.genes.names)} parts")
+    drawn = list(side_by_side(_drawn, range(DRAWN)))
+    print(
+        f"  of {DRAWN} drawn by chance, {sum(shown for shown, _ in drawn)} pass what is shown and "
+        f"{sum(held for _, held in drawn)} what is held too"
+    )
+    found = []
+    for each in side_by_side(search, SEEDS):
+        found.append(each)
+        how = "accepted" if each.accepted else "none accepted"
         print(
-            f"  {name:10} accepted {sum(each.accepted for each in found)} of {len(found)}; tried: "
-            f"median {median(tried):.0f}, {tried[0]} to {tried[-1]}; refused after all that is "
-            f"shown: {sum(each.refused for each in found)}"
+            f"    seed {each.seed}: {how} after {each.tried} in {each.seconds:.0f} s, "
+            f"{each.refused} passed all that is shown and were refused by held checks",
+            flush=True,
         )
-        sys.stdout.flush()
+    tries = [each.tried for each in found if each.accepted] or [0]
+    print(
+        f"  accepted with {sum(each.accepted for each in found)} of {len(found)} seeds, after "
+        f"{median(tries):.0f} tries in the median, {min(tries)} to {max(tries)}; refused by held "
+        f"checks after all that is shown: {sum(each.refused for each in found)}"
+    )
 
 
-def _searched(search: Search, seed: int) -> Tries:
-    tries = Tries()
-    with contextlib.suppress(Accepted):
-        search(Random(f"assemblies/{seed}"), tries)
-    return tries
+def _drawn(number: int) -> tuple[bool, bool]:
+    source = SPACE.emit(SPACE.random_genome(Random(f"drawn/{number}")))
+    shown = not any(_fails(check, source) for check in SHOWN)
+    return shown, shown and not any(_fails(check, source) for check in HELD)
+
+
+def search(seed: int) -> Searched:
+    """Search as ``assay bootstrap`` does: shown checks guide, held checks promote or refuse."""
+    proposer = OfflineProposer(SPACE, bootstrap_spec(EXAMPLE.spec).objective())
+    began, refused = time.monotonic(), 0
+    attempts: list[SeenAttempt] = []
+    most, passed_before = 0, frozenset[str]()
+    while len(attempts) < MOST_TRIED and time.monotonic() - began < MOST_SECONDS:
+        proposal = proposer.propose(_request(seed, attempts))
+        source = proposal.source or ""
+        shown = [shown_evaluation(check.name, source) for check in SHOWN]
+        count = sum((each.metrics or {})["passed"] for each in shown)
+        standing = ""
+        if count >= most:  # as the search itself does: only then held checks are tried
+            held = _held(source, passed_before)
+            standing = REFUSED
+            if held is not None and (len(held) > len(passed_before) or count > most):
+                standing, most, passed_before = PROMOTED, count, held
+            refused += count == len(SHOWN) and (held is None or len(held) < len(HELD))
+        attempts.append(_attempt(len(attempts) + 1, source, proposal.title, shown, standing))
+        if most == len(SHOWN) and len(passed_before) == len(HELD):
+            break
+    return Searched(
+        seed=seed,
+        tried=len(attempts),
+        accepted=most == len(SHOWN) and len(passed_before) == len(HELD),
+        refused=refused,
+        seconds=time.monotonic() - began,
+    )
+
+
+@cache
+def shown_evaluation(name: str, source: str) -> Evaluation:
+    """Return how a simulator did on a shown check."""
+    (check,) = (each for each in SHOWN if each.name == name)
+    return Evaluation(
+        scenario=name, outcome=Outcome.OK, metrics=examined(EXAMPLE, check, source).metrics
+    )
+
+
+@cache
+def _passes_held(name: str, source: str) -> bool:
+    (check,) = (each for each in HELD if each.name == name)
+    return not _fails(check, source)
+
+
+def _held(source: str, before: frozenset[str]) -> frozenset[str] | None:
+    """Return which held checks pass, None if one does not that passed before."""
+    for check in HELD:
+        if check.name in before and not _passes_held(check.name, source):
+            return None
+    return frozenset(check.name for check in HELD if _passes_held(check.name, source))
+
+
+def _request(seed: int, attempts: Sequence[SeenAttempt]) -> ProposalRequest:
+    return ProposalRequest(
+        experiment_id="",
+        seed=seed,
+        iteration=len(attempts) + 1,
+        slot=0,
+        prompt=None,
+        attempts=tuple(attempts),
+        best=None,
+        record_call=lambda _: None,
+    )
+
+
+def _attempt(
+    number: int, source: str, title: str, shown: Sequence[Evaluation], standing: str
+) -> SeenAttempt:
+    return SeenAttempt(
+        iteration=number,
+        slot=0,
+        candidate=hashlib.sha256(source.encode()).hexdigest(),
+        title=title,
+        origin="offline",
+        operator="tune",
+        source=source,
+        outcome="ok",
+        score=2.0 ** (sum((each.metrics or {})["passed"] for each in shown) / len(shown)),
+        evaluations=tuple(shown),
+        standing=standing,
+    )
 
 
 # Policies that are chosen on a simulator.
@@ -323,14 +311,14 @@ def measure_policies() -> None:
     policies = ["".join(f"{k} = {v!r}\n" for k, v in each.items()) + POLICY for each in drawn]
     reference = EXAMPLE.source("reference.py")
     almost = _code_of(EXAMPLE.source("replies/almost.md"))
-    own = [_cost(reference, policy, CHOSEN_ON) for policy in policies]
+    own = list(side_by_side(partial(_cost, reference, seeds=CHOSEN_ON), policies))
     best = min(range(POLICIES), key=own.__getitem__)
     print(f"the best of {POLICIES} policies by the cost on a simulator, then on the engine:")
     for name, source in (
         ("accepted", EXAMPLE.source("simulators/scan.py")),
         ("passes only what is shown", almost),
     ):
-        costs = [_cost(source, policy, CHOSEN_ON) for policy in policies]
+        costs = list(side_by_side(partial(_cost, source, seeds=CHOSEN_ON), policies))
         winner = min(range(POLICIES), key=costs.__getitem__)
         fresh = _cost(reference, policies[winner], MEASURED_ON)
         fresh_best = _cost(reference, policies[best], MEASURED_ON)
@@ -348,6 +336,15 @@ def _cost(simulator: str, policy: str, seeds: Sequence[int]) -> float:
 
 def _code_of(reply: str) -> str:
     return reply.split("```python\n")[1].split("```", maxsplit=1)[0]
+
+
+# What the broker costs.
+
+
+def measure_broker() -> None:
+    """Print what ``python -m benchmarks broker`` prints; it binds its process to one processor."""
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-m", "benchmarks", "broker"], check=not LEAST)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ Metrics = Mapping[str, Any]
 Toml = Callable[[Mapping[str, Any]], str]
 """Returns a table of plain values as the text of a TOML file."""
 
+REACHED = "reached"
+"""The metric that says how far a policy got in a scenario, where a domain has one."""
+
+EXACT = "exact"
+"""The metric that says that the right outcome of a scenario is known."""
+
 G = TypeVar("G")
 
 
@@ -29,12 +35,29 @@ class Render(Protocol):
     def __call__(self, template: Path, /, **values: object) -> str: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedGenome(Generic[G]):
+    """A genome that was tried, and how far it got."""
+
+    genome: G
+    reached: Mapping[str, float]
+    """From 0 to 1 by scenario, 1 where all is well; empty where it failed before it was run."""
+    exact: frozenset[str] = frozenset()
+    """The scenarios with a known outcome: what does too little gets through others."""
+    promoted: bool
+    """Whether it became the best in its turn."""
+
+
 class Space(Protocol[G]):
     """The policies that the offline proposer searches, each made from a genome ``G``.
 
     Spaces and genomes are hashable; equal genomes make equal policies. Whatever is drawn comes
     from the generator that is given, so that equal generators give equal genomes. Without a space
     the proposer edits the syntax trees of the library's policies.
+
+    A space may have ``next_genome(rng, tried, is_new)`` beside these: it gets every
+    :class:`TriedGenome`, in their order, and a function that says whether a genome was not tried
+    yet; it returns the genome to try next, or None, after which one is drawn with ``sample``.
     """
 
     def __hash__(self) -> int: ...

@@ -11,6 +11,7 @@ from typing import Any, cast
 from flows.attempt import Attempt, Proposal
 from flows.bootstrap.certificate import assumptions_of, hashes_of
 from flows.bootstrap.examination import (
+    Tested,
     adequacy,
     adequacy_record,
     calibrate,
@@ -20,10 +21,13 @@ from flows.bootstrap.examination import (
 )
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, Row, key_of
 from flows.search.loop import nothing_left, run_final_test
+from flows.search.progress import Stepped
 from flows.search.session import Session
 from flows.search.trying import try_in_cells
 from flows.trials import side_by_side
+from flows.untrusted import counted
 from sandbox.outcome import Trial
+from simulator.bootstrap import calibration
 from simulator.bootstrap.mutants import mutants_of
 from simulator.bootstrap.scenario import CheckScenario
 from simulator.domain import Scenario
@@ -32,6 +36,9 @@ from simulator.sealed.certificate import FORM, sealed_with_hash
 ACCEPTANCE = "acceptance"
 """The kind of the events."""
 ADEQUACY, CALIBRATION, ACCEPTED, REFUSED = "adequacy", "calibration", "accepted", "not accepted"
+STEP = "acceptance_step"
+"""The kind of the events of one mutant, or one generation of parameters, each."""
+MUTANT, GENERATION = "mutant", "generation"
 
 
 def accept(session: Session) -> None:
@@ -43,11 +50,13 @@ def accept(session: Session) -> None:
         return
     checks = _checks(*scenarios.train, *scenarios.validation)
     noticed = _step(session, ADEQUACY, best) or _adequacy(session, best, checks)
-    calibration = _step(session, CALIBRATION, best) or _calibration(session, best)
-    parameters = (calibration.get("result") or {}).get("parameters", {})
+    calibrated = _step(session, CALIBRATION, best) or _calibration(session, best)
+    parameters = (calibrated.get("result") or {}).get("parameters", {})
     final = [with_parameters(each, parameters) for each in _checks(*scenarios.test)]
     session.services = replace(session.services, scenarios=replace(scenarios, test=tuple(final)))
+    _stepped(session, "final checks tried", 0, len(final))
     run_final_test(session)
+    _stepped(session, "final checks tried", len(final), len(final))
     scored = session.ledger.scored(key_of(best))
     failed = [each.name for each in final if not _passed(scored.get(each.name))]
     if failed:
@@ -71,7 +80,7 @@ def accept(session: Session) -> None:
             ),
             "checks": [check_record(each, scored[each.name]) for each in every],
             "mutants": noticed["result"],
-            "calibration": calibration["result"],
+            "calibration": calibrated["result"],
             "assumptions": assumptions_of(best.source),
         }
     )
@@ -99,13 +108,23 @@ def certificate_in(rows: Sequence[Row]) -> tuple[str, dict[str, Any]] | None:
 def _adequacy(
     session: Session, best: CandidateRow, checks: Sequence[CheckScenario]
 ) -> dict[str, Any]:
-    """Try mutants of the simulator on the checks that it passed."""
+    """Try mutants of the simulator on the checks that it passed; each is recorded as it ends."""
     folder = session.config.domain.cell.folder  # type: ignore[attr-defined]
+    mutants = mutants_of(best.source or "", folder.laws.mutants, session.config.seed)
+    known = _recorded(session, MUTANT, best)
+
+    def keep(number: int, tested: Tested) -> None:
+        if number not in known:
+            noticed = counted(len(tested.killed_by), "check")
+            words = f"mutant {number}, line {tested.mutant.line}: noticed by {noticed}"
+            _record(session, MUTANT, number, words, best, list(tested.killed_by))
+
     tested = adequacy(
         checks,
-        mutants_of(best.source or "", folder.laws.mutants, session.config.seed),
+        mutants,
         partial(_trial, session, best),
-        partial(_in_slots, session.config.slots),
+        partial(_in_slots, session, "mutants tried", keep),
+        known,
     )
     result = adequacy_record(tested, [each.name for each in session.services.scenarios.validation])
     return _once(session, ADEQUACY, _mutation_words(result), best, {"result": result})
@@ -113,12 +132,24 @@ def _adequacy(
 
 def _calibration(session: Session, best: CandidateRow) -> dict[str, Any]:
     """Fit the parameters to one half of the measured figures."""
-    tried = partial(_trial, session, best)
     folder = session.config.domain.cell.folder  # type: ignore[attr-defined]
-    found = calibrate(best.source or "", folder, session.config.seed, tried)
+    known = _recorded(session, GENERATION, best)
+    total = calibration.GENERATIONS + 1
+
+    def recall(number: int, distances: Callable[[], list[float]]) -> list[float]:
+        _stepped(session, "generations of parameters tried", number, total)
+        if number not in known:
+            known[number] = distances()
+            words = f"parameters, generation {number}: the least distance is {min(known[number]):g}"
+            _record(session, GENERATION, number, words, best, known[number])
+        return known[number]
+
+    tried = partial(_trial, session, best)
+    found = calibrate(best.source or "", folder, session.config.seed, tried, recall)
     words = "nothing to calibrate: no parameters, or no figures.csv"
     result = None
     if found is not None:
+        _stepped(session, "generations of parameters tried", total, total)
         result = calibration_record(found)
         low, error, high = found.held
         words = (
@@ -128,6 +159,26 @@ def _calibration(session: Session, best: CandidateRow) -> dict[str, Any]:
     return _once(session, CALIBRATION, words, best, {"result": result})
 
 
+def _recorded(session: Session, step: str, best: CandidateRow) -> dict[int, list[Any]]:
+    """Return what an earlier run recorded of the parts of a step for this very simulator."""
+    return {
+        row.detail["number"]: row.detail["found"]
+        for row in session.ledger.acceptance
+        if (row.detail.get("step"), row.detail.get("candidate")) == (step, best.candidate)
+    }
+
+
+def _record(
+    session: Session, step: str, number: int, words: str, best: CandidateRow, found: list[Any]
+) -> None:
+    detail = {"step": step, "candidate": best.candidate, "number": number, "found": found}
+    session.event(STEP, words, detail, key_of(best))
+
+
+def _stepped(session: Session, what: str, done: int, total: int) -> None:
+    session.watch(Stepped(what=what, done=done, total=total))
+
+
 def _trial(
     session: Session,
     best: CandidateRow,
@@ -135,16 +186,30 @@ def _trial(
     label: str,
     scenarios: Sequence[CheckScenario],
 ) -> Trial:
-    proposal = Proposal(source=source, title=label, origin=best.origin, operator="mutate")
+    proposal = Proposal(source=source, title="", origin=best.origin, operator="mutate")
     attempt = Attempt(key=key_of(best), proposal=proposal)
     return try_in_cells(session, attempt, label, list(scenarios))
 
 
-def _in_slots(slots: int, call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Call a function with all items, as many side by side as the search has slots."""
+def _in_slots(
+    session: Session,
+    what: str,
+    keep: Callable[[int, Any], None],
+    call: Callable[[Any], Any],
+    items: Sequence[Any],
+) -> list[Any]:
+    """Call a function with all items, as many side by side as the search has slots.
+
+    Each result is kept, by its number from 1, as soon as those beside it have ended.
+    """
     done: list[Any] = []
+    slots = session.config.slots
     for start in range(0, len(items), slots):
-        done += side_by_side(call, items[start : start + slots])
+        _stepped(session, what, start, len(items))
+        for result in side_by_side(call, items[start : start + slots]):
+            done.append(result)
+            keep(len(done), result)
+    _stepped(session, what, len(items), len(items))
     return done
 
 

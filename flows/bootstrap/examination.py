@@ -3,9 +3,9 @@
 Everything here depends on its arguments alone, so that a certificate can be computed again.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Protocol
 
 from sandbox.outcome import Evaluation, Outcome, Trial
@@ -21,6 +21,7 @@ UNREACHED = 1e9
 
 Try = Callable[[str, str, Sequence[CheckScenario]], Trial]
 """Tries a source, under a label, on checks."""
+NOTHING_KNOWN: Mapping[int, Sequence[str]] = {}
 ForAll = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 """Calls a function with each of these, one after another or side by side."""
 
@@ -51,12 +52,18 @@ def adequacy(
     mutants: Sequence[Mutant],
     tried: Try,
     for_all: ForAll,
+    known: Mapping[int, Sequence[str]] = NOTHING_KNOWN,
 ) -> list[Tested]:
-    """Return how many small mistakes in this very source the checks would notice."""
+    """Return how many small mistakes in this very source the checks would notice.
+
+    ``known`` are the checks that noticed mutants which were tried before, by number from 1.
+    """
     asked = [replace(each, shrink=False) for each in checks]  # only the verdict matters
 
     def run(numbered: tuple[int, Mutant]) -> Tested:
         number, mutant = numbered
+        if number in known:
+            return Tested(mutant=mutant, killed_by=known[number])
         trial = tried(mutant.source, f"mutant {number}", asked)
         return Tested(mutant=mutant, killed_by=killed_by(trial))
 
@@ -84,6 +91,13 @@ def adequacy_record(tested: Sequence[Tested], held: Sequence[str]) -> dict[str, 
     }
 
 
+Recall = Callable[[int, Callable[[], list[float]]], list[float]]
+
+
+def _compute(_number: int, distances: Callable[[], list[float]]) -> list[float]:
+    return distances()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
     """Parameters, and how far the simulator is from the two halves of the figures with them."""
@@ -94,8 +108,13 @@ class Calibrated:
     figures: int
 
 
-def calibrate(source: str, folder: Folder, seed: int, tried: Try) -> Calibrated | None:
-    """Fit the parameters to one half of the figures; None without parameters or figures."""
+def calibrate(
+    source: str, folder: Folder, seed: int, tried: Try, recall: Recall = _compute
+) -> Calibrated | None:
+    """Fit the parameters to one half of the figures; None without parameters or figures.
+
+    ``recall`` may know the distances of a generation, numbered from 0, and computes them if not.
+    """
     if not folder.spec.parameters or FIGURES_FILE not in folder.files:
         return None
     rows = figure_rows(folder, FIGURES_FILE)
@@ -107,15 +126,18 @@ def calibrate(source: str, folder: Folder, seed: int, tried: Try) -> Calibrated 
     held = [row for row in rows if _run_of(row) in {runs[each] for each in second}]
     start = {name: each.default for name, each in folder.spec.parameters.items()}
 
-    def loss(children: Sequence[calibration.Parameters]) -> list[float]:
-        return [
-            math.inf if pairs is None else calibration.relative_distance(pairs)
-            for pairs in measured_pairs(source, fitted, children, tried)
-        ]
+    numbers = count()
 
-    best, distance = calibration.fit(
-        folder.spec.parameters, start, lambda c: [min(UNREACHED, each) for each in loss(c)], seed
-    )
+    def loss(children: Sequence[calibration.Parameters]) -> list[float]:
+        return recall(
+            next(numbers),
+            lambda: [
+                UNREACHED if pairs is None else min(UNREACHED, calibration.relative_distance(pairs))
+                for pairs in measured_pairs(source, fitted, children, tried)
+            ],
+        )
+
+    best, distance = calibration.fit(folder.spec.parameters, start, loss, seed)
     return Calibrated(
         parameters=best,
         fitted=distance,

@@ -87,17 +87,22 @@ def bootstrap_command(
     """
     from flows.bootstrap.verify import bootstrap_domain
     from flows.cli.watching import ended_line
+    from flows.proposers.replay import recorded_settings
     from flows.settings.search import load_config
     from simulator.sealed.certificate import accepted_numbers
 
     domain = bootstrap_domain(folder)
     before = len(accepted_numbers(domain.root)) if another else 0
+    replayed = flags.get("replay") if config is None else None
+    recorded = recorded_settings(home_folder(), replayed) if replayed else {}
     given = {
         "name": f"{domain.name}-{before + 1}" if before else domain.name,
         **({"seed": before} if before and config is None else {}),
         **(LIMITS if config is None else {}),
+        **recorded,
         **assignments(settings),
         **searches.overrides(flags),
+        **searches.same_source(recorded),
         "domain": domain.setting,
     }
     chosen = load_config(config, given, os.environ, read_dotenv())

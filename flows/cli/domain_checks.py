@@ -29,11 +29,13 @@ import msgspec
 
 from flows.bootstrap import folder_checks
 from flows.bootstrap.certificate import changed_files
+from flows.bootstrap.verify import bootstrap_domain
 from flows.prompting.templates import render_text
 from sandbox.limits import Limits
 from sandbox.screen import screen
 from sandbox.source import malformed_because
 from simulator import promises
+from simulator.bootstrap.host import ASSEMBLER
 from simulator.contract import Contract
 from simulator.domain import CellHalf, Domain, open_domain
 from simulator.domain_host import HostHalf
@@ -197,9 +199,16 @@ def _check_sealed(domain: Domain, keeps: Keeps) -> None:
     keeps("contract.toml names what the folder has", lambda: _names(domain))
     keeps("the policies of the library pass the screen and load", lambda: _screened(domain))
     keeps("the suites can be read", lambda: _suites(domain))
+    if (domain.root / ASSEMBLER).is_file():
+        keeps(f"{ASSEMBLER} makes simulators that can be tried", lambda: _assembler(domain))
     numbers = accepted_numbers(domain.root)
     if numbers:  # not before assay bootstrap accepted one
         keeps("its simulators are certified", lambda: _certified(domain, numbers))
+
+
+def _assembler(domain: Domain) -> Iterator[str]:
+    writers = bootstrap_domain(domain.root)
+    yield from _asked_space(writers, writers.hosted("space"))
 
 
 def _certified(domain: Domain, numbers: Sequence[int]) -> Iterator[str]:

@@ -129,7 +129,7 @@ def run_command(
     replayed = flags.get("replay") if config is None else None
     recorded = recorded_settings(home_folder(), replayed) if replayed else {}
     given = {**recorded, **assignments(settings), **overrides(flags)}
-    chosen = load_config(config, {**given, **_same_source(recorded)}, os.environ, read_dotenv())
+    chosen = load_config(config, {**given, **same_source(recorded)}, os.environ, read_dotenv())
     check_cell(chosen.cell)
     _refuse_idle_prompts(chosen, flags.get("prompts"))
     finished = run_shown(chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json)
@@ -340,7 +340,7 @@ def _refuse_idle_prompts(config: SearchConfig, prompts: Path | None) -> None:
         )
 
 
-def _same_source(recorded: Mapping[str, Any]) -> dict[str, Any]:
+def same_source(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """Return the id of the experiment to replay, where its name was given."""
     return {REPLAY: recorded[REPLAY]} if recorded else {}
 

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from flows.cli.terminal import console, print_line, screen_width
@@ -25,6 +27,7 @@ from flows.search.progress import (
     Notice,
     Progress,
     Settled,
+    Stepped,
     Working,
     advance,
     attempt_line,
@@ -46,6 +49,8 @@ FIGURES = (
     "improved", "problem", "problem_line", "duplicate_of",
 )  # fmt: skip
 
+
+BAR_WIDTH = 30
 
 INNER = ("largest_", "reserve")
 """What only reserving needs."""
@@ -70,12 +75,23 @@ def _print_events(happening: Happening) -> None:
         print_line(line)
 
 
+STEP_SECONDS = 3.0
+"""The shortest time between two lines about one step."""
+
+
 class _PlainView:
     def __init__(self) -> None:
         self._progress = Progress()
+        self._clock = SystemClock()
+        self._stepped = -STEP_SECONDS
 
     def show(self, happening: Happening) -> None:
         self._progress = advance(self._progress, happening)
+        if isinstance(happening, Stepped) and 0 < happening.done < happening.total:
+            now = self._clock.seconds()
+            if now - self._stepped < STEP_SECONDS:
+                return
+            self._stepped = now
         line = plain_line(self._progress, happening)
         if line is not None:
             print_line(for_log(line))
@@ -114,7 +130,9 @@ class _LiveView:
 
 def _drawing(progress: Progress) -> Group:
     wanted = progress.config.budget.candidates if progress.config is not None else 0
-    lines = [Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)]
+    lines: list[RenderableType] = [
+        Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)
+    ]
     if progress.best is not None and best_text(progress.best):
         best = Text(best_text(progress.best), style="bold green", no_wrap=True)
         lines.append(best.append(f"  {for_log(progress.best.title)}", style="not bold default"))
@@ -127,8 +145,17 @@ def _drawing(progress: Progress) -> Group:
         lines.append(Text(for_log(attempt_line(row)), style=style, no_wrap=True))
     for key, doing in progress.working.items():
         lines.append(Text(for_log(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
+    if progress.step is not None:
+        lines.append(_bar(progress.step))
     lines.append(Text(_footer(progress), style="dim"))
     return Group(*lines)
+
+
+def _bar(step: Stepped) -> Table:
+    row = Table.grid(padding=(0, 1))
+    words = Text(f"{step.what}  {step.done}/{step.total}", no_wrap=True)
+    row.add_row(words, ProgressBar(total=step.total, completed=step.done, width=BAR_WIDTH))
+    return row
 
 
 def _footer(progress: Progress) -> str:
@@ -195,6 +222,8 @@ def _events(happening: Happening) -> list[dict[str, Any]]:
             return [{"event": "lost", "attempt": format_key((iteration, slot)), "message": message}]
         case Notice(message=message):
             return [{"event": "notice", "message": message}]
+        case Stepped(what=what, done=done, total=total):
+            return [{"event": "step", "what": what, "done": done, "total": total}]
         case Working():
             return []
 

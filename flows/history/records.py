@@ -210,7 +210,7 @@ class EventRow:
     sequence: int
     kind: str
     """started | resumed | new_best | refused | gap_alarm | audit | test | attempt_lost | budget |
-    interrupted | finished | warning | acceptance (of a simulator)."""
+    interrupted | finished | warning | acceptance (of a simulator) | acceptance_step."""
     iteration: int | None
     slot: int | None
     message: str

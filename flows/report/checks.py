@@ -1,10 +1,11 @@
 """A search for a simulator: its versions, failed checks, counterexamples, the certificate."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flows.history.records import EvaluationRow
+from flows.history.records import CandidateRow, EvaluationRow, key_of
 from flows.report.data import ReportData, slot_name, slot_of
 from flows.report.text import clip, number, one_line
 from simulator.domain import BOOTSTRAP
@@ -13,6 +14,29 @@ MAX_VERSIONS = 60
 MAX_FAILED = 12
 MAX_BLOCK_CHARS = 4000
 SPLIT_WORDS = {"train": "shown", "validation": "held", "test": "final"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What happened to a row at a moment, and where that is drawn."""
+
+    x: int
+    y: int
+    words: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The log of a counterexample: a line for each row of a table, moments from left to right."""
+
+    width: int
+    height: int
+    lines: tuple[tuple[int, str], ...]
+    """Where each is, from above, and whose it is."""
+    moments: tuple[tuple[int, str], ...]
+    """Where each is, from the left, and its time in us."""
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +52,7 @@ class Version:
     scenario: str
     log: str
     """The smallest counterexample, where there is one."""
+    drawing: Drawing | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +72,13 @@ def check_history(data: ReportData) -> CheckHistory | None:
     """Return the history of a simulator, None for a search of policies."""
     if not str(data.experiment.config.get("domain")).startswith(f"{BOOTSTRAP}:"):
         return None
-    rows = [_version(data, row) for row in data.candidates if row.source is not None]
+    versions = [row for row in data.candidates if row.source is not None]
+    told = _most_telling(versions)
     accepted = [row.detail["certificate"] for row in data.events if "certificate" in row.detail]
     certificate: dict[str, Any] = accepted[-1] if accepted else {}
     return CheckHistory(
-        versions=tuple(rows[:MAX_VERSIONS]),
-        more=max(0, len(rows) - MAX_VERSIONS),
+        versions=tuple(_version(data, row) for row in told),
+        more=len(versions) - len(told),
         certificate=_facts(certificate) if certificate else (),
         checks=tuple(
             tuple(one_line(str(each.get(key, "")), 120) for key in _COLUMNS)
@@ -69,6 +95,13 @@ def check_history(data: ReportData) -> CheckHistory | None:
 _COLUMNS = ("name", "kind", "split", "verdict", "runs", "cpu_seconds")
 
 
+def _most_telling(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
+    """Return so many versions as the page has room for: the promoted ones, then the latest."""
+    order = sorted(rows, key=lambda row: (row.improved, row.iteration, row.slot), reverse=True)
+    kept = {key_of(row) for row in order[:MAX_VERSIONS]}
+    return [row for row in rows if key_of(row) in kept]
+
+
 def _version(data: ReportData, row: Any) -> Version:
     tried = [each for each in data.tries.get(slot_of(row), []) if each.attempt == 0]
     failed = [each for each in tried if not _passed(each)]
@@ -78,6 +111,7 @@ def _version(data: ReportData, row: Any) -> Version:
     names = [one_line(each.scenario, 80) for each in failed[:MAX_FAILED]]
     names += [f"and {len(failed) - MAX_FAILED} more"] if len(failed) > MAX_FAILED else []
     reason = told.get("reason") or (row.problem if row.outcome != "ok" else "") or ""
+    log = str(shown.get("log", ""))
     return Version(
         key=slot_name(slot_of(row)),
         title=one_line(row.title, 80),
@@ -85,8 +119,53 @@ def _version(data: ReportData, row: Any) -> Version:
         failed="; ".join(names),
         reason=one_line(str(reason), 300),
         scenario=clip(str(shown.get("scenario", "")), MAX_BLOCK_CHARS),
-        log=clip(str(shown.get("log", "")), MAX_BLOCK_CHARS),
+        log=clip(log, MAX_BLOCK_CHARS),
+        drawing=drawing_of(log),
     )
+
+
+def drawing_of(log: str) -> Drawing | None:
+    """Return the drawing of a log as counterexamples have it, None of what is none."""
+    events = [found.groups() for line in log.split("\n") if (found := _EVENT.match(line))]
+    events = events[-MOST_DRAWN:]
+    if not events:
+        return None
+    told: dict[tuple[str, int], list[str]] = {}
+    for kind, time, fields in events:
+        row, *others = (fields or "").split(", ")
+        told.setdefault((row.replace("=", " "), int(time)), []).append(" ".join([kind, *others]))
+    rows = list(dict.fromkeys(row for row, _ in told))
+    times = sorted({time for _, time in told})
+    longest = max(
+        *(len(", ".join(words)) for words in told.values()), *(len(f"{time:,}") for time in times)
+    )
+    step = LETTER * longest + 2 * GAP
+    left = LETTER * max(map(len, rows)) + 2 * GAP
+    at_x = {time: left + place * step for place, time in enumerate(times)}
+    at_y = {row: LINE * (place + 2) for place, row in enumerate(rows)}
+    last = list(told)[-1]
+    return Drawing(
+        width=left + step * len(times),
+        height=LINE * (len(rows) + 2),
+        lines=tuple((y, one_line(row, 40)) for row, y in at_y.items()),
+        moments=tuple((x, f"{time:,}") for time, x in at_x.items()),
+        marks=tuple(
+            Mark(
+                x=at_x[key[1]],
+                y=at_y[key[0]],
+                words=one_line(", ".join(words), 80),
+                last=key == last,
+            )
+            for key, words in told.items()
+        ),
+    )
+
+
+MOST_DRAWN = 24
+"""Events."""
+LETTER, GAP, LINE = 7, 12, 30
+"""In pixels: the width of a letter, the room around words, the distance of two lines."""
+_EVENT = re.compile(r"(\w{1,40})\((\d{1,18})(?:, ([^()]{1,200}))?\)$")
 
 
 def _smallest(failed: Sequence[EvaluationRow]) -> EvaluationRow | None:

@@ -63,7 +63,7 @@ LIBRARIES = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
 MAX_SETTINGS = 60
-QUIET_EVENTS = ("new_best", "refused")
+QUIET_EVENTS = ("new_best", "refused", "acceptance_step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -290,7 +290,7 @@ class Ledger:
         self._events.add((row.kind, key, row.message))
         if row.kind == "attempt_lost" and row.iteration is not None:
             self._lost.add((row.iteration, row.slot or 0))
-        if row.kind == "acceptance":
+        if row.kind in ("acceptance", "acceptance_step"):
             self.acceptance.append(row)
         if row.kind == "test":
             self.tests.append(row)

@@ -58,6 +58,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """So much is done of something that follows a search; ``done`` is 0 when it begins."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """How a search ended, with everything it tried."""
 
@@ -78,7 +87,7 @@ class SearchResult:
     """Figures of the test scenarios; empty when they were not touched."""
 
 
-Happening = Began | Working | Settled | Lost | Notice
+Happening = Began | Working | Settled | Lost | Notice | Stepped
 
 
 Watch = Callable[[Happening], None]
@@ -112,6 +121,8 @@ class Progress:
     baseline_seconds: float = 0.0
     """What was used before the first candidate; a rate of candidates leaves it out."""
     lost: int = 0
+    step: Stepped | None = None
+    """What goes on after the candidates, None before and between."""
 
 
 def advance(progress: Progress, happening: Happening) -> Progress:
@@ -138,6 +149,8 @@ def advance(progress: Progress, happening: Happening) -> Progress:
             return replace(
                 progress, lost=progress.lost + 1, working=_without(progress, iteration, slot)
             )
+        case Stepped(done=done, total=total):
+            return replace(progress, step=happening if done < total else None, working={})
         case Notice():
             return progress
 
@@ -158,6 +171,8 @@ def plain_line(progress: Progress, happening: Happening) -> str | None:
             return f"{iteration:>4}/{slot}  lost (not the fault of a policy): {message}"
         case Notice(message=message):
             return message
+        case Stepped(what=what, done=done, total=total):
+            return f"{what}: {done} of {total}"
         case Working():
             return None
 

@@ -28,6 +28,7 @@ from simulator.sealed.log import Event, SimulatorFailure, event_text
 from simulator.sealed.policy_side import contract_of
 from simulator.sealed.scenarios import Scenario, generate, make_scenario, state_of
 from simulator.sealed.shapes import SealedSpec
+from simulator.sealed.spec import HORIZON
 from simulator.sealed.writer_side import simulator_contract
 
 SHRINK_RUNS = 200
@@ -37,8 +38,11 @@ AROUND = 20
 """Events that a counterexample shows up to where the logs differ."""
 MOST_ROWS = 40
 """Rows that a counterexample shows of its scenario."""
+ALMOST = 0.999
+"""The furthest that a check which fails can get."""
 CLOSE = 1e-9
 """Relative room for rounding where figures must be equal."""
+KNOWN_OUTCOME = (kinds.Worked, kinds.Reference, kinds.Analytic, kinds.Figures, kinds.Zero)
 OWN_FAILURES = ("policy_error", "invalid_decision")
 """How a simulator can fail and still be asked again."""
 
@@ -74,6 +78,10 @@ class Result:
     """pass | fail | not applicable."""
     reason: str = ""
     runs: int = 0
+    reached: float = 1.0
+    """How far it got before something went wrong, from 0 to 1: over scenarios, and time in one."""
+    exact: bool = False
+    """Whether the right outcome is known, so that doing too little is never enough."""
     counterexample: Mapping[str, str] | None = None
     figures: Mapping[str, Mapping[str, float]] | None = None
     """By seed, of a measurement."""
@@ -86,6 +94,8 @@ class Result:
             "passed": float(self.verdict != "fail"),
             "verdict": self.verdict,
             "runs": self.runs,
+            "reached": self.reached,
+            "exact": self.exact,
         }
         for name in ("reason", "counterexample", "figures"):
             if getattr(self, name):
@@ -97,7 +107,7 @@ def try_check(check: Check, folder: Folder, simulator: Policy, *, shrinks: bool 
     """Put a simulator to a check; raise ``PolicyFailure`` only where it cannot be loaded."""
     bench = Bench(folder, check, simulator)
     try:
-        return _tried(check, bench, shrinks)
+        return replace(_tried(check, bench, shrinks), exact=isinstance(check, KNOWN_OUTCOME))
     except Unloadable as error:
         raise PolicyFailure(error.failure) from None
 
@@ -115,9 +125,15 @@ def _tried(check: Check, bench: "Bench", shrinks: bool) -> Result:
         return Result(verdict="not applicable", reason=str(error), runs=bench.runs)
     except OutOfTime:
         reason = f"it took more than {check.cpu_seconds:g} CPU seconds"
-        return Result(verdict="fail", reason=reason, runs=bench.runs, digest=bench.digest)
+        return Result(
+            verdict="fail",
+            reason=reason,
+            runs=bench.runs,
+            reached=bench.reached(0),
+            digest=bench.digest,
+        )
     except Wrong as wrong:
-        digest, runs = bench.digest, bench.runs
+        digest, runs, reached = bench.digest, bench.runs, bench.reached(wrong.at)
         smaller = bench.scenario
         if shrinks:
             smaller, wrong = _smallest(check, bench, wrong)
@@ -125,6 +141,7 @@ def _tried(check: Check, bench: "Bench", shrinks: bool) -> Result:
             verdict="fail",
             reason=str(wrong),
             runs=runs,
+            reached=reached,
             counterexample=_counterexample(bench.spec, smaller, wrong),
             digest=digest,
         )
@@ -171,6 +188,7 @@ class Bench:
         self.runs = 0
         self.scenario: Scenario | None = None
         """The one that is tried now."""
+        self._begun, self._horizon = 0, 1
         self._digest = hashlib.sha256()
         self._contract = contract_of(self.spec)
 
@@ -183,6 +201,17 @@ class Bench:
         """Whether the simulator's process cannot be asked any more."""
         return self.simulator.dead
 
+    def reached(self, at: int | None) -> float:
+        """Return how far the check got that went wrong at a time, below 1.
+
+        None is no time: all runs went through, and what came out of them is wrong.
+        """
+        if not self._begun:
+            return 0.0
+        seeds = getattr(self.check, "all_seeds", self.check.seeds)
+        share = 1.0 if at is None else min(1.0, at / self._horizon)
+        return round(min(ALMOST, (self._begun - 1 + share) / max(self._begun, len(seeds))), 6)
+
     def begin_again(self, cpu_seconds: float) -> None:
         """Give what follows so many CPU seconds."""
         self.simulator.begin(cpu_seconds)
@@ -191,12 +220,12 @@ class Bench:
         """Yield the scenarios of the check: one a seed, or the one of its file."""
         check = self.check
         if isinstance(check, kinds.Worked):
-            yield self.from_file(check.file)
+            yield self._begin(self.from_file(check.file))
         elif check.scenario:
-            yield self.from_file(check.scenario)
+            yield self._begin(self.from_file(check.scenario))
         else:
             for seed in check.seeds if seeds is None else seeds:
-                yield generate(self.spec, check.generator, seed, check.set)
+                yield self._begin(generate(self.spec, check.generator, seed, check.set))
 
     def from_file(self, name: str) -> Scenario:
         """Return the scenario of a file, or of a worked trace."""
@@ -228,6 +257,11 @@ class Bench:
         """Return events as people read them."""
         return [event_text(event, self.spec) for event in log]
 
+    def _begin(self, scenario: Scenario) -> Scenario:
+        self._begun += 1
+        self._horizon = max(1, scenario.values[HORIZON])
+        return scenario
+
     def _run(self, scenario: Scenario, name: str, simulator: Policy) -> BrokerRun:
         scenario = _remade(self.spec, scenario)
         self.runs += 1
@@ -240,11 +274,12 @@ class Bench:
             found = error.counterexample
             self._digest.update(encode([found.law, found.time, found.event]))
             log = [*found.before, *([found.event] if found.event else [])]
-            raise Wrong(found.law, found.expected, found.found, log, found.time) from None
+            raise Wrong(found.law, found.expected, found.found, log, found.time or 0) from None
         except PolicyFailure as error:
             told = f"{error.failure.kind}: {error.failure.message}"
             self._digest.update(told.encode("utf-8", "backslashreplace"))
-            raise Wrong(f"the policy {name} can run", "decisions", told) from None
+            what, at = f"the policy {name} can run", error.failure.step or 0
+            raise Wrong(what, "decisions", told, at=at) from None
         self._digest.update(encode(ended.log))
         return ended
 
@@ -482,7 +517,7 @@ def _must_equal(bench: Bench, what: str, expected: Sequence[Event], found: Seque
     event = difference[1]
     place = len(found) if event is None else list(found).index(event)
     log = bench.lines(found[max(0, place - AROUND) : place + 1])
-    raise Wrong(what, texts[0], texts[1], log, None if event is None else event[1])
+    raise Wrong(what, texts[0], texts[1], log, min(e[1] for e in difference if e is not None))
 
 
 def _must_be(what: str, expected: float, found: float, room: float = 0.0) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.report.checks import drawing_of
 from simulator.bootstrap import calibration
 from simulator.domain_spec import plain_spec, spec_from
 from simulator.errors import InputError
@@ -99,6 +100,19 @@ def test_the_certificate_tells_all_and_is_computed_again(here: Path, assay) -> N
     assert list(accepted_simulators(here / "queue")) == [0]
 
 
+def test_a_replay_asks_no_model_and_accepts_the_same_simulator(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
+    before = read_certificate(here / "queue" / "certificate.json")
+    replay = ("--replay", "bootstrap-queue", "--direct", "--cell", "process")
+    done = assay("bootstrap", "queue", *replay)
+
+    assert done.code == 0, done.err + done.out
+    after = read_certificate(here / "queue" / "certificate.json")
+    assert after["experiment"].startswith("bootstrap-queue-replay-")
+    for key in ("candidate", "hashes", "mutants", "calibration"):
+        assert after[key] == before[key]
+    assert not (here / "queue" / "simulator-2.py").exists()
+
+
 def test_what_changed_since_is_refused(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
     folder = here / "queue"
     laws, certificate = folder / "laws.toml", folder / "certificate.json"
@@ -162,8 +176,22 @@ def test_the_report_shows_versions_counterexamples_and_the_certificate(here: Pat
     assert done.code == 0
     assert "Versions of the simulator" in page and "service takes its time: 2 us" in page
     assert "jobs[0] arrival=0 service=1" in page and "with an overhead" in page
+    assert '<svg class="log"' in page
     assert "what no check asks is not known" in page
     assert "A job that finishes at the horizon itself counts as finished." in page
+
+
+def test_the_log_of_a_counterexample_is_drawn_with_a_line_for_each_row() -> None:
+    drawing = drawing_of("arrived(0, job=0)\nstarted(0, job=0)\narrived(4, job=1)\nno event")
+
+    assert drawing is not None
+    assert [name for _, name in drawing.lines] == ["job 0", "job 1"]
+    assert [time for _, time in drawing.moments] == ["0", "4"]
+    assert [(each.words, each.last) for each in drawing.marks] == [
+        ("arrived, started", False),
+        ("arrived", True),
+    ]
+    assert drawing_of("nothing") is None
 
 
 def test_what_a_history_keeps_of_a_sealed_system_can_be_read_again(here: Path) -> None:

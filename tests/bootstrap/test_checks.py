@@ -109,6 +109,16 @@ def test_a_right_simulator_passes_every_check(cell: BootstrapCell) -> None:
     )
 
 
+def test_a_check_says_how_far_a_simulator_got(cell: BootstrapCell) -> None:
+    late = f"{SERVICE} + (job.arrival > {{}})"
+    wrong = [RIGHT.replace(SERVICE, late.format(moment)) for moment in (0, 30_000_000)]
+    check = own(kind="run", seeds=[1, 2])
+
+    early, later, right = (tried(cell, check, each)["reached"] for each in (*wrong, RIGHT))
+
+    assert 0.0 < early < 0.25 < later < 0.5 < right == 1.0  # the first of two runs is not done
+
+
 @pytest.mark.parametrize("kind", WRONG)
 def test_each_kind_passes_what_is_right_and_fails_what_is_not(
     cell: BootstrapCell, kind: str

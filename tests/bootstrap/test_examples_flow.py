@@ -50,3 +50,23 @@ def test_a_model_that_is_told_what_is_shown_ends_with_a_certificate(
         if check.split != "shown" and check.kind != "random":
             assert check.name not in told
     assert (folder / "simulator.py").is_file()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_model_parts_are_put_together_until_one_has_a_certificate(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assay = command_at(tmp_path / "home", monkeypatch, capsys)
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(SYSTEMS / name, tmp_path / name))
+    laws = folder / "laws.toml"
+    laws.write_text(FEW_MUTANTS + laws.read_text())
+
+    done = assay("bootstrap", name, "--direct", "--cell", "process", "--candidates", "200")
+
+    assert done.code == 0, done.err + done.out
+    assert f"certificate: {name}/certificate.json" in done.out
+    assert "Put together from parts." in (folder / "simulator.py").read_text()

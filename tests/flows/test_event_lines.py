@@ -7,7 +7,7 @@ from typing import Any
 from flows.cli.watching import ended_line, event_lines, interrupted_line
 from flows.experiment import Finished
 from flows.search.budget import Spend
-from flows.search.progress import Began, Lost, Notice, SearchResult, Settled, Working
+from flows.search.progress import Began, Lost, Notice, SearchResult, Settled, Stepped, Working
 from flows.settings.search import SearchConfig
 from tests.support.guarded_rows import guarded_rows
 
@@ -67,6 +67,8 @@ def test_losses_and_notices_are_events_and_a_hop_is_none() -> None:
 
     assert parsed(event_lines(lost)) == [{"event": "lost", "attempt": "3/1", "message": "gone"}]
     assert parsed(event_lines(Notice(message="wait"))) == [{"event": "notice", "message": "wait"}]
+    step = {"event": "step", "what": "mutants tried", "done": 2, "total": 30}
+    assert parsed(event_lines(Stepped(what="mutants tried", done=2, total=30))) == [step]
     assert event_lines(Working(iteration=1, slot=0, hop="try")) == []
 
 

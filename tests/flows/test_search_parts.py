@@ -16,6 +16,7 @@ from flows.search.progress import (
     Notice,
     Progress,
     Settled,
+    Stepped,
     Working,
     advance,
     later,
@@ -146,6 +147,7 @@ HAPPENINGS: list[tuple[Happening, str | None]] = [
         "   3/1  lost (not the fault of a policy): gone",
     ),
     (Notice(message="wait"), "wait"),
+    (Stepped(what="mutants tried", done=2, total=30), "mutants tried: 2 of 30"),
 ]
 
 

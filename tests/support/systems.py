@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.bootstrap.check_spec import Check, read_checks
-from simulator.bootstrap.checks import OutOfTime, try_check
+from simulator.bootstrap.checks import OutOfTime, Result, try_check
 from simulator.bootstrap.folder import read_folder
 from simulator.driver import LocalPolicy
 from simulator.errors import PolicyFailure
@@ -62,7 +62,12 @@ def system(name: str) -> System:
 
 
 def verdict(example: System, check: Check, simulator: str, seconds: float = 6.0) -> str:
-    """Return what a check says of the source of a simulator: pass, fail or not applicable.
+    """Return what a check says of the source of a simulator: pass, fail or not applicable."""
+    return examined(example, check, simulator, seconds).verdict
+
+
+def examined(example: System, check: Check, simulator: str, seconds: float = 6.0) -> Result:
+    """Return how a check of the source of a simulator went.
 
     It runs in this process, so a simulator that never gives a turn is stopped by a signal after so
     many CPU seconds.
@@ -70,9 +75,9 @@ def verdict(example: System, check: Check, simulator: str, seconds: float = 6.0)
     before = signal.signal(signal.SIGPROF, _stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        return try_check(check, example.folder, example.port(simulator), shrinks=False).verdict
-    except (PolicyFailure, OutOfTime):
-        return "fail"
+        return try_check(check, example.folder, example.port(simulator), shrinks=False)
+    except (PolicyFailure, OutOfTime) as error:
+        return Result(verdict="fail", reason=str(error), reached=0.0)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)

@@ -1,68 +1,19 @@
 """Simulators put together from parts, one for each slot: what is tried where no model writes them.
 
-Nearly two million assemblies; a few are right. Which is which, only the checks can tell.
+More than a million assemblies; a few are right. Which is which, only the checks can tell. The first
+part of each slot is what somebody in a hurry might write.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from random import Random
-from typing import Any
+from simulator.bootstrap.assembly import Assemblies
 
-from simulator.genes import Genes, Value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
-    """One option for each slot; the defaults are what somebody in a hurry might write."""
-
-    turn: str = "number"
-    """Who of those that wait is looked at first."""
-    choice: str = "lowest"
-    """Which idle slot serves."""
-    quota: str = "none"
-    start: str = "init"
-    """How long a start takes."""
-    clock: str = "freed"
-    """When the keep-alive begins."""
-    cancel: str = "none"
-    """Whether use ends a keep-alive that runs."""
-    boundary: str = "before"
-    """Keep-alives that end at an instant: before or after arrivals of the same instant."""
-    victim: str = "lowest"
-    """What is evicted first."""
-    evicted: str = "needed"
-    timeout: str = "ignored"
-    patience: str = "none"
-    serving: str = "arrivals"
-    """After which events waiting invocations are served."""
-    ties: str = "slot"
-    end: str = "drain"
-
-
-CHOICES: Mapping[str, tuple[Value, ...]] = {
-    "turn": ("number", "reverse", "head"),
-    "choice": ("lowest", "freed_first", "freed_last"),
-    "quota": ("none", "below", "at_most"),
-    "start": ("none", "init", "twice"),
-    "clock": ("freed", "started", "first_freed"),
-    "cancel": ("none", "on_use"),
-    "boundary": ("before", "after"),
-    "victim": ("lowest", "newest", "oldest", "largest"),
-    "evicted": ("needed", "all"),
-    "timeout": ("ignored", "finished", "failed"),
-    "patience": ("none", "arrival", "twice"),
-    "serving": ("arrivals", "ends", "all"),
-    "ties": ("slot", "instance"),
-    "end": ("drain", "inclusive", "cut"),
-}
-
-PARTS: Mapping[str, Mapping[str, str]] = {
+SLOTS = {
+    # Who of those that wait is looked at first.
     "turn": {
         "number": "return waiting",
         "reverse": "return waiting[::-1]",
         "head": "return waiting[:1]",
     },
+    # Which idle slot serves.
     "choice": {
         "lowest": "return min(idle)",
         "freed_first": "return min(idle, key=lambda each: freed[each])",
@@ -73,15 +24,20 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "below": "return running[tenant] < scenario.tenants[tenant].quota",
         "at_most": "return running[tenant] <= scenario.tenants[tenant].quota",
     },
-    "start": {"none": "return 0", "init": "return init", "twice": "return 2 * init"},
+    # How long a start takes.
+    "start": {"init": "return init", "none": "return 0", "twice": "return 2 * init"},
+    # When the keep-alive begins.
     "clock": {
         "freed": "return now + keep_alive[slot]",
         "started": "return max(now, started[slot] + keep_alive[slot])",
         "first_freed": "return max(now, first_freed[slot] + keep_alive[slot])",
     },
+    # Whether use ends a keep-alive that runs.
     "cancel": {"none": "return True", "on_use": "return expires[slot] == now"},
+    # Keep-alives that end at an instant: before or after arrivals of the same instant.
     "boundary": {"before": "ENDS, READY, EXPIRES, GIVES_UP, ARRIVES = range(5)",
                  "after": "ENDS, READY, GIVES_UP, ARRIVES, EXPIRES = range(5)"},
+    # What is evicted first.
     "victim": {
         "lowest": "return min(idle)",
         "newest": "return max(idle, key=lambda each: (idle_since[each], instance[each]))",
@@ -95,7 +51,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     "timeout": {
         "ignored": 'return row.service, "finished"',
         "finished": 'return min(row.service, timeout), "finished"',
-        "failed": 'whole = row.service <= timeout\n        '
+        "failed": "whole = row.service <= timeout\n"
         'return min(row.service, timeout), "finished" if whole else "failed"',
     },
     "patience": {
@@ -103,6 +59,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "arrival": "return patience",
         "twice": "return 2 * patience",
     },
+    # After which events waiting invocations are served.
     "serving": {
         "arrivals": "return kind == ARRIVES",
         "ends": "return kind in (ENDS, READY)",
@@ -116,17 +73,11 @@ PARTS: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 
-HEAD = '''"""Put together from parts.
-
-genome: {genome}
-"""
-
+TEMPLATE = """
 import heapq
 
 {boundary}
-'''
 
-BODY = """
 
 @register_simulator(key="assembly")
 def simulate(scenario, parameters, rng, log):
@@ -287,85 +238,4 @@ def simulate(scenario, parameters, rng, log):
             heapq.heappush(agenda, (ready, READY, tie(slot), slot, ""))
 """
 
-SUSPECTS: Mapping[str, tuple[str, ...]] = {
-    "a start takes": ("start",),
-    "keep-alive": ("clock", "cancel"),
-    "timed out": ("patience", "serving"),
-    "patience": ("patience", "serving"),
-    "timeout": ("timeout",),
-    "for its service": ("timeout",),
-    "running": ("quota",),
-    "horizon": ("end",),
-    "memory": ("evicted",),
-    "begin": ("choice", "turn", "serving"),
-}
-"""Words of a law that was broken, and the slots that it speaks of."""
-
-
-class Assemblies:
-    """The space, as ``simulator.domain_host.Space`` wants it."""
-
-    SEEDS: Sequence[Mapping[str, Value]] = (
-        {},
-        {"quota": "below", "cancel": "on_use", "serving": "all"},
-        {"timeout": "failed", "patience": "arrival", "serving": "all", "end": "cut"},
-    )
-
-    def __init__(self) -> None:
-        self.genes = Genes(Assembly(), CHOICES, lambda _: {})
-        self.from_source = self.genes.from_source
-        self.random_genome = self.genes.random_genome
-        self.mutate = self.genes.mutate
-        self.crossover = self.genes.crossover
-
-    def seed_genome(self, number: int) -> Assembly:
-        found: Assembly = self.genes.with_values(Assembly(), self.SEEDS[number])
-        return found
-
-    def sample(self, rng: Random) -> Assembly:
-        seeds = [self.seed_genome(number) for number in range(len(self.SEEDS))]
-        found: Assembly = self.genes.near(rng, seeds, 5)
-        return found
-
-    def advice(self, genome: Assembly, metrics: Sequence[Mapping[str, Any]]) -> list[Assembly]:
-        """Return what differs in a slot that a broken law speaks of."""
-        broken = [str(each.get("law", "")) for each in metrics if not each.get("passed")]
-        slots = [
-            slot
-            for words, suspects in SUSPECTS.items()
-            for law in broken
-            if words in law
-            for slot in suspects
-        ]
-        return [
-            self.genes.with_values(genome, {slot: option})
-            for slot in dict.fromkeys(slots)
-            for option in CHOICES[slot]
-            if option != getattr(genome, slot)
-        ]
-
-    def nearest_genome(self, policy: str) -> Assembly | None:
-        return None
-
-    def emit(self, genome: Assembly, render: Any = None) -> str:
-        """Return the source of the simulator."""
-        source = HEAD.replace("{genome}", self.genes.to_text(genome)) + BODY
-        for slot, parts in PARTS.items():
-            source = source.replace("{" + slot + "}", parts[getattr(genome, slot)])
-        return re.sub(r"\n{4,}", "\n\n\n", source)
-
-    def title(self, genome: Assembly) -> str:
-        plain = Assembly()
-        changed = [
-            name for name in self.genes.names if getattr(genome, name) != getattr(plain, name)
-        ]
-        return ", ".join(f"{name} {getattr(genome, name)}" for name in changed) or "as in a hurry"
-
-
-RIGHT = Assembly(
-    choice="freed_last", quota="below", cancel="on_use", victim="oldest", timeout="failed",
-    patience="arrival", serving="all", ties="instance", end="cut",
-)  # fmt: skip
-"""What the specification says; only tests know it, no search does."""
-
-space = Assemblies()
+space = Assemblies(SLOTS, TEMPLATE)

@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from flows.attempt import Proposal, ProposalRequest, ProposerRefused, SeenAttempt
+from flows.judging.guards import PROMOTED
 from flows.judging.scoring import normalised_sha256
 from flows.prompting.templates import render_text
 from flows.proposers.offline.edits import EditSpace
 from sandbox.outcome import Evaluation
 from simulator.domain import Domain
-from simulator.domain_host import Space
+from simulator.domain_host import EXACT, REACHED, Space, TriedGenome
 from simulator.domain_spec import Objective, figure
 
 T = TypeVar("T")
@@ -107,6 +108,10 @@ class _Draw:
         number = self.slot + sum(each.origin == "offline" for each in self.request.attempts)
         if number < len(space.SEEDS):
             return self._proposal(self._fresh(space.seed_genome(number)), "seed", ())
+        learns = getattr(space, "next_genome", None)
+        if learns is not None:
+            genome = learns(rng, _tried(space, self.request.attempts), self._is_new)
+            return self._sample() if genome is None else self._proposal(genome, "tune", ())
         if not parents:
             return self._sample()
         operator = rng.choices(OPERATORS, WEIGHTS)[0]
@@ -193,6 +198,30 @@ def _parents(space: Space[Any], attempts: Sequence[SeenAttempt]) -> list[Parent]
             if genome is not None:
                 found.append(Parent(genome=genome, attempt=attempt))
     found.sort(key=lambda p: (-(p.attempt.score or 0.0), p.attempt.iteration, p.attempt.slot))
+    return found
+
+
+def _tried(space: Space[Any], attempts: Sequence[SeenAttempt]) -> list[TriedGenome[Any]]:
+    """Return all attempts whose genome can be read back, in their order."""
+    found = []
+    for attempt in attempts:
+        genome = _genome_of(space, attempt)
+        if genome is not None:
+            reached = {
+                each.scenario: float((each.metrics or {}).get(REACHED, 0.0))
+                for each in attempt.evaluations
+            }
+            exact = [
+                each.scenario for each in attempt.evaluations if (each.metrics or {}).get(EXACT)
+            ]
+            found.append(
+                TriedGenome(
+                    genome=genome,
+                    reached=reached,
+                    exact=frozenset(exact),
+                    promoted=attempt.standing == PROMOTED,
+                )
+            )
     return found
 
 
