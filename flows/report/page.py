@@ -1,17 +1,12 @@
 """The page about an experiment: history in, one HTML file out."""
 
-import os
-from base64 import b64encode
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from flows import toml_text
 from flows.home import experiment_folder
-from flows.prompting.templates import render_html
 from flows.report.candidates import TableRow, payload, table_rows
 from flows.report.charts import fate, spaced
 from flows.report.checks import CheckHistory, check_history
@@ -29,7 +24,8 @@ from flows.report.compare import (
     scenario_scores,
 )
 from flows.report.costs import cost_lines
-from flows.report.data import ReportData, ReportError, load
+from flows.report.data import ReportData, load
+from flows.report.frame import render_page, write_page
 from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
 from flows.report.progress import (
     Step,
@@ -52,14 +48,10 @@ from flows.report.summary import (
     tiles,
     verdict,
 )
-from flows.report.text import clip, command_line, heading, json_for_script, moment, number, one_line
+from flows.report.text import clip, command_line, heading, moment, number, one_line
 from flows.untrusted import for_page
 from simulator.domain_spec import Channel, Classes
 
-FOLDER = Path(__file__).parent / "report_templates"
-VEGA = Path(__file__).parent / "vega"
-LIBRARIES = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
-"""What draws the charts, in the order in which they need each other; see ``vega/README.md``."""
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
 MAX_SETTINGS = 60
@@ -132,20 +124,9 @@ def write_report(home: Path, experiment_id: str, out: Path | None = None) -> Pat
     data = load(home, experiment_id)
     lines = cost_lines(home, experiment_id, data.spec, data.experiment.objective)
     page = render(build_view(replace(data, cost_lines=lines)))
-    path = out if out is not None else experiment_folder(home, experiment_id) / "report.html"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # the folder may be one in which nothing can be changed
-            partial.unlink(missing_ok=True)
-        raise ReportError(
-            f"report {path} cannot be written: {error.strerror or error}; "
-            "name another file or make the folder writable"
-        ) from error
-    return path
+    return write_page(
+        out if out is not None else experiment_folder(home, experiment_id) / "report.html", page
+    )
 
 
 def build_view(data: ReportData) -> ReportView:
@@ -207,45 +188,14 @@ def build_view(data: ReportData) -> ReportView:
 
 
 def render(view: ReportView) -> str:
-    """Return the page.
-
-    The content security policy allows the style sheet and the scripts by their hashes and nothing
-    else, so text that slipped through the escaping could still not run or load anything.
-    """
-    style = (FOLDER / "page.css").read_text(encoding="utf-8") + _marks()
-    scripts = [(VEGA / name).read_text(encoding="utf-8") for name in LIBRARIES]
-    scripts.append((FOLDER / "page.js").read_text(encoding="utf-8"))
-    page = render_html(
-        FOLDER / "page.html.j2",
+    """Return the page."""
+    return render_page(
+        "page.html.j2",
+        ("charts.js", "page.js"),
+        view.payload,
         view=view,
         cost_columns=COST_COLUMNS,
-        style=style,
-        scripts=scripts,
-        licences=(VEGA / "LICENSES.txt").read_text(encoding="utf-8"),
-        payload=json_for_script(view.payload),
-        policy=_content_policy(style, scripts),
     )
-    return for_page(page)
-
-
-def _marks() -> str:
-    """Rules for marks in a table: a style in an element is what the content policy forbids."""
-    return "".join(f".at-{place} {{ left: {place}%; }}\n" for place in range(101))
-
-
-def _content_policy(style: str, scripts: Sequence[str]) -> str:
-    allowed = {
-        "style-src": _hash(style),
-        "script-src": " ".join(map(_hash, scripts)),
-        "img-src": "data:",
-    }
-    closed = ("default-src", "base-uri", "form-action")
-    rules = [f"{name} 'none'" for name in closed]
-    return "; ".join(rules + [f"{name} {value}" for name, value in allowed.items()])
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def _facts(data: ReportData) -> tuple[tuple[str, str], ...]:

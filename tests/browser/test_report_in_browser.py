@@ -10,7 +10,7 @@ import pytest
 
 from flows.report.data import ReportData
 from flows.report.page import build_view, render
-from tests.support.browser import Browser, browser
+from tests.support.browser import Browser, browser, draw_all
 from tests.support.guarded_rows import guarded_rows
 
 pytestmark = pytest.mark.browser
@@ -19,13 +19,6 @@ HOSTILE = (
     "</script><script>window.attacked = 1</script><img src=x onerror='window.attacked = 1'>"
     "\"'><svg onload=window.attacked=1> \u202etxt.exe \x00\x1b[31m {{ 7*7 }}"
 )
-DRAW_ALL = """
-const [done] = [...arguments].slice(-1);
-dispatchEvent(new Event("beforeprint"));
-const look = () => [...document.querySelectorAll(".chart")].every((e) => "drawn" in e.dataset)
-  ? done(true) : requestAnimationFrame(look);
-look();
-"""
 CANDIDATES = "#table tr.candidate:not([hidden])"
 
 
@@ -81,11 +74,6 @@ def page(chromium: Browser, report: Path) -> Browser:
 
 def first_column(page: Browser) -> list[str]:
     return page.texts(f"{CANDIDATES} td:first-child")
-
-
-def draw_all(page: Browser) -> None:
-    """Draw every chart, also those that nobody has scrolled to."""
-    assert page.call("execute/async", {"script": DRAW_ALL, "args": []})
 
 
 def point_at(page: Browser, selector: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from flows.report.data import ReportData
-from flows.report.page import LIBRARIES, VEGA, build_view, render
+from flows.report.frame import LIBRARIES, VEGA
+from flows.report.page import build_view, render
 from flows.untrusted import for_page
 from tests.support.guarded_rows import guarded_rows
 from tests.support.report_rows import search_rows
@@ -168,7 +169,7 @@ def test_only_the_style_and_the_scripts_of_the_page_may_run() -> None:
 
     style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
-    assert (len(style), len(scripts)) == (1, len(LIBRARIES) + 1)
+    assert (len(style), len(scripts)) == (1, len(LIBRARIES) + 2)
     assert policy == (
         "default-src 'none'; base-uri 'none'; form-action 'none'; "
         f"style-src {hash_of(style[0])}; "
@@ -177,18 +178,19 @@ def test_only_the_style_and_the_scripts_of_the_page_may_run() -> None:
 
 
 def test_the_script_puts_text_into_the_page_only_as_text() -> None:
-    *_, script = re.findall(r"<script>(.*?)</script>", page_of(search_rows(1)), re.DOTALL)
+    *_, charts, page = re.findall(r"<script>(.*?)</script>", page_of(search_rows(1)), re.DOTALL)
 
-    assert script.lstrip().startswith('"use strict"')
-    for word in (
-        "innerHTML",
-        "outerHTML",
-        "insertAdjacentHTML",
-        "document.write",
-        "eval(",
-        "fetch(",
-    ):
-        assert word not in script
+    for script in (charts, page):
+        assert script.lstrip().startswith('"use strict"')
+        for word in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "fetch(",
+        ):
+            assert word not in script
 
 
 @pytest.mark.parametrize("text", HOSTILE[:2])

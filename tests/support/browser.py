@@ -25,6 +25,13 @@ FLAGS = (
 ).split()
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 SECONDS = 240
+DRAW_ALL = """
+const [done] = [...arguments].slice(-1);
+dispatchEvent(new Event("beforeprint"));
+const look = () => [...document.querySelectorAll(".chart")].every((e) => "drawn" in e.dataset)
+  ? done(true) : requestAnimationFrame(look);
+look();
+"""
 
 
 class Browser:
@@ -110,6 +117,11 @@ class Browser:
     def _find(self, selector: str) -> str:
         found = self.call("element", {"using": "css selector", "value": selector})
         return str(found[ELEMENT])
+
+
+def draw_all(page: Browser) -> None:
+    """Draw every chart, also those that nobody has scrolled to."""
+    assert page.call("execute/async", {"script": DRAW_ALL, "args": []})
 
 
 @contextmanager

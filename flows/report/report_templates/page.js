@@ -1,8 +1,8 @@
 "use strict";
-// Sorts and filters the table, opens candidates, draws charts when they come into view. Text from
-// policies and models is only ever put into the page as text nodes, never as markup.
+// Sorts and filters the table, opens candidates, fills the panels. Text from policies and models is
+// only ever put into the page as text nodes, never as markup.
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const { data, later, make } = charts;
   const table = document.getElementById("table");
   const body = table.tBodies[0];
 
@@ -13,13 +13,6 @@
       lines.push(...data.lines.slice(runs[i], runs[i] + runs[i + 1]));
     }
     return lines;
-  }
-
-  function make(tag, className, ...children) {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    node.append(...children);
-    return node;
   }
 
   function block(title, open, ...children) {
@@ -176,71 +169,6 @@
     else show(button.dataset.open);
   });
 
-  // Charts. Vega compiles no code here: expressions are interpreted, as the content policy asks.
-  const quiet = "var(--quiet)";
-  const axis = { labelColor: quiet, titleColor: quiet, gridColor: "var(--rule)", domainColor: "var(--line)", tickColor: "var(--line)", labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal" };
-  const config = { font: "system-ui, sans-serif", background: "transparent", axis, view: { stroke: null }, text: { color: "var(--ink)", fontSize: 11 }, tooltip: null };
-  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, hover: false, tooltip: tip, config };
-  const tipBox = document.getElementById("tip");
-
-  function tip(handler, event, item, value) {
-    const rows = value && typeof value === "object" ? Object.entries(value) : [];
-    const shown = rows.filter(([, words]) => words !== "" && words !== "null" && words !== "undefined");
-    tipBox.hidden = shown.length === 0;
-    if (tipBox.hidden) return;
-    tipBox.replaceChildren(...shown.flatMap(([name, words]) => [make("b", "", name), make("span", "", String(words))]));
-    const place = (at, size, room) => `${Math.max(4, at + 14 + size > room ? at - size - 10 : at + 14)}px`;
-    tipBox.style.left = place(event.clientX, tipBox.offsetWidth, innerWidth);
-    tipBox.style.top = place(event.clientY, tipBox.offsetHeight, innerHeight);
-  }
-
-  const objects = ({ columns, rows }) => rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
-
-  // What is to be drawn in each place that has not been in view yet.
-  const waiting = new Map();
-  const views = new Map();
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
-  }, { rootMargin: "300px" });
-
-  function later(place, make) {
-    waiting.set(place, make);
-    observer.observe(place);
-  }
-
-  async function draw(place) {
-    const wanted = waiting.get(place);
-    if (!wanted) return;
-    waiting.delete(place);
-    observer.unobserve(place);
-    const { spec, datasets, zoomsWith } = wanted();
-    const autosize = typeof spec.width === "number" ? "pad" : { type: "fit-x", contains: "padding" };
-    const layer = spec.layer.filter((each) => !each.data || datasets[each.data.name].length);
-    const { view } = await vegaEmbed(place, { padding: 2, autosize, ...spec, layer, datasets }, options);
-    place.dataset.drawn = "";
-    view.addEventListener("click", (event, item) => {
-      if (item?.datum?.slot) show(item.datum.slot);
-    });
-    if (zoomsWith) zoomTogether(zoomsWith, view);
-  }
-
-  // Charts of one scenario show the same stretch of time.
-  function zoomTogether(name, view) {
-    const others = views.get(name);
-    others.add(view);
-    view.addSignalListener("zoom_second", (signal, range) => {
-      for (const other of others) {
-        if (other !== view && String(other.signal(signal)) !== String(range)) other.signal(signal, range).runAsync();
-      }
-    });
-  }
-
-  for (const place of document.querySelectorAll("[data-drawing]")) {
-    const { spec, data: named } = data.drawings[place.dataset.drawing];
-    const datasets = () => Object.fromEntries(Object.entries(named).map(([name, table]) => [name, objects(table)]));
-    later(place, () => ({ spec, datasets: datasets() }));
-  }
-
   const policy = (place) => data.policies[data.places.indexOf(place)];
 
   const panels = {
@@ -305,8 +233,7 @@
   function choose(name, index) {
     const panel = data.panels[name];
     const place = document.getElementById(`panel-${name}`);
-    for (const old of place.querySelectorAll(".chart")) waiting.delete(old);
-    views.set(name, new Set());
+    charts.forget(place, name);
     const drawings = panels[name](panel, panel.choices[index]);
     place.replaceChildren(...drawings.map(({ title, wide, ...wanted }) => {
       const chart = make("div", "chart");
@@ -321,7 +248,7 @@
   for (const select of document.querySelectorAll("[data-panel]")) {
     select.addEventListener("change", () => choose(select.dataset.panel, select.value));
   }
-  addEventListener("beforeprint", () => [...waiting.keys()].forEach(draw));
 
+  charts.onPick(show);
   if (location.hash.startsWith("#candidate-")) show(location.hash.slice("#candidate-".length));
 })();
