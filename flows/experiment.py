@@ -246,19 +246,15 @@ def make_proposer(config: SearchConfig, keys: Mapping[str, str], home: Path) -> 
 
 
 def _refuse_uncountable_dollars(config: SearchConfig) -> None:
-    from flows.proposers.choices import model_settings
-    from flows.proposers.prices import price_list
+    from flows.proposers.prices import unpriced_model
 
-    prices = price_list(config.proposer.prices)
-    if config.budget.dollars is None:
-        return
-    for each in model_settings(config.proposer):
-        if prices.cost_usd(each.model, each.base_url, 1000, 0, 1000) is None:
-            raise ConfigError(
-                f"budget.dollars is {config.budget.dollars:g}, but the price of model "
-                f"{each.model!r} at {each.address} is not known: name it in the file of "
-                "proposer.prices, or use budget.tokens instead"
-            )
+    unpriced = unpriced_model(config.proposer) if config.budget.dollars is not None else None
+    if unpriced is not None:
+        raise ConfigError(
+            f"budget.dollars is {config.budget.dollars:g}, but the price of model "
+            f"{unpriced.model!r} at {unpriced.address} is not known: name it in the file of "
+            "proposer.prices, or use budget.tokens instead"
+        )
 
 
 def ended(experiment: ExperimentRow | None, candidates: int, config: SearchConfig) -> bool:

@@ -62,6 +62,11 @@ def experiment_folder(home: Path, experiment_id: str) -> Path:
     return home / "experiments" / experiment_id
 
 
+def sweep_folder(home: Path, name: str) -> Path:
+    """The folder of what a sweep leaves: the page about its searches."""
+    return home / "sweeps" / name
+
+
 @contextmanager
 def hold(path: Path, wait_seconds: float) -> Iterator[bool]:
     """Hold the lock on a file inside the ``with`` block; False if another held it all the time.

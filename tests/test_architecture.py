@@ -28,6 +28,7 @@ FLOORS = {
         "bootstrap",
         "report workloads",
         "experiment",
+        "sweep",
         "orchestration",
         "evaluator",
         "cli",

@@ -7,7 +7,17 @@ import sys
 import click
 
 from flows import assay_version
-from flows.cli import bootstrap, domains, history, machine, policies, searches, traces, trying
+from flows.cli import (
+    bootstrap,
+    domains,
+    history,
+    machine,
+    policies,
+    searches,
+    sweeps,
+    traces,
+    trying,
+)
 from flows.loopback import never_proxy_loopback
 from flows.settings.sources import read_dotenv
 
@@ -60,7 +70,7 @@ def assay() -> None:
 for _command in (
     *(trying.evaluate_policy, trying.compare_policies, policies.policies, policies.init_folder),
     *(searches.run_command, searches.run_demo, searches.serve_command, searches.prompts),
-    bootstrap.bootstrap_command,
+    *(sweeps.sweep_command, bootstrap.bootstrap_command),
     *(history.make_report, history.show_candidate, history.run_sql, history.export_history),
     *(history.db, traces.traces, domains.domains),
     *(machine.examine_machine, machine.reap_cells, machine.print_completion),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -357,7 +357,7 @@ def run_shown(
     """Run the search with its progress on the terminal; say how to go on when it is interrupted."""
     from flows.cli.watching import interrupted_line, watching
     from flows.experiment import is_done, preflight, run_experiment
-    from flows.orchestration.server import START_SECONDS, check_runner, drop_stderr
+    from flows.orchestration.server import START_SECONDS, check_runner
     from flows.search.budget import preflight_lines
     from flows.search.progress import Notice
     from flows.settings.search import experiment_id
@@ -377,15 +377,27 @@ def run_shown(
                 watch(Notice(message=line))
             return search(config, home, watch)
     except KeyboardInterrupt:
-        command = shlex.join(["assay", *sys.argv[1:]])
+        command = typed_command()
         if as_json:
             print_line(interrupted_line(experiment_id(config), command))
-        say(
-            f"assay: {experiment_id(config)} is interrupted, everything recorded is kept: type the "
-            f"same command to continue\n  {command}"
-        )
-        atexit.register(drop_stderr)
-        raise SystemExit(INTERRUPTED) from None
+        leave_interrupted(experiment_id(config), command)
+
+
+def typed_command() -> str:
+    """Return the command that this process was started with."""
+    return shlex.join(["assay", *sys.argv[1:]])
+
+
+def leave_interrupted(what: str, command: str) -> NoReturn:
+    """Say that everything is kept and which command continues; leave."""
+    from flows.orchestration.server import drop_stderr
+
+    say(
+        f"assay: {what} is interrupted, everything recorded is kept: type the same command to "
+        f"continue\n  {command}"
+    )
+    atexit.register(drop_stderr)
+    raise SystemExit(INTERRUPTED) from None
 
 
 def print_end(finished: Finished) -> None:
@@ -406,14 +418,27 @@ def print_end(finished: Finished) -> None:
             f"lost: {counted(result.lost, 'attempt')}, not the fault of a policy: not scored"
         )
     print_prose(f"verdict: {result.verdict}")
-    print_line(f"best policy: {_short(finished.best_policy)}{_whose(result)}")
-    print_line(f"report:      {_short(finished.report)}")
+    print_line(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
+    print_line(f"report:      {short_path(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
 
 
 def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: int) -> Search:
-    """Return what runs a search as a flow; a server is started for it unless the user has one."""
+    """Return what runs a search as a flow."""
     from flows.experiment import Finished
+
+    orchestrate = orchestrated(home, verbose, quiet, patience_seconds)
+
+    def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
+        finished = orchestrate.search_through_prefect(config, watch)
+        assert isinstance(finished, Finished)
+        return finished
+
+    return search
+
+
+def orchestrated(home: Path, verbose: bool, quiet: bool, patience_seconds: int) -> Any:
+    """Return the module of our flows; a server is started for them unless the user has one."""
     from flows.orchestration.server import (
         import_flows,
         prepare_prefect,
@@ -435,14 +460,7 @@ def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: i
             without = "--direct runs the same search without Prefect"
             raise OrchestratorUnavailable(f"{error}; {without}") from error
         os.environ["PREFECT_API_URL"] = url
-    orchestrate = import_flows()
-
-    def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
-        finished = orchestrate.search_through_prefect(config, watch)
-        assert isinstance(finished, Finished)
-        return finished
-
-    return search
+    return import_flows()
 
 
 def _tried_nothing(result: SearchResult) -> bool:
@@ -458,7 +476,8 @@ def _whose(result: SearchResult) -> str:
     return f" (the baseline {best.title}: no candidate was promoted)"
 
 
-def _short(path: Path | None) -> str:
+def short_path(path: Path | None) -> str:
+    """Return a path as it is seen from here."""
     if path is None:
         return "none"
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

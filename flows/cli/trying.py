@@ -412,15 +412,16 @@ def _row_json(row: ComparisonRow) -> dict[str, Any]:
         "score": row.score,
         "problem": row.problem,
         "problem_line": row.problem_line,
-        "against_first": _interval_json(row.against_first),
-        "against_baseline": _interval_json(row.against_baseline),
+        "against_first": interval_json(row.against_first),
+        "against_baseline": interval_json(row.against_baseline),
         "scores": dict(row.scores),
-        "groups": {label: _interval_json(each) for label, each in row.groups.items()},
-        "guards": {metric.key: _interval_json(change) for metric, change in row.guards},
+        "groups": {label: interval_json(each) for label, each in row.groups.items()},
+        "guards": {metric.key: interval_json(change) for metric, change in row.guards},
     }
 
 
-def _interval_json(interval: Interval | None) -> dict[str, Any] | None:
+def interval_json(interval: Interval | None) -> dict[str, Any] | None:
+    """Return an interval of a gain as plain values."""
     if interval is None:
         return None
     low, mean, high = (each if math.isfinite(each) else None for each in interval.percent)

@@ -79,11 +79,17 @@ STEP_SECONDS = 3.0
 """The shortest time between two lines about one step."""
 
 
+def beside_others(name: str) -> Callable[[Happening], None]:
+    """Show one search of several that run side by side: lines that begin with its name."""
+    return _PlainView(f"{name}: ").show
+
+
 class _PlainView:
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
         self._progress = Progress()
         self._clock = SystemClock()
         self._stepped = -STEP_SECONDS
+        self._prefix = prefix
 
     def show(self, happening: Happening) -> None:
         self._progress = advance(self._progress, happening)
@@ -94,7 +100,7 @@ class _PlainView:
             self._stepped = now
         line = plain_line(self._progress, happening)
         if line is not None:
-            print_line(for_log(line))
+            print_line(f"{self._prefix}{for_log(line)}")
 
 
 class _LiveView:

@@ -3,12 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-FlowName = Literal["search", "evaluate-policies", "compare-policies", "maintain"]
+FlowName = Literal["search", "sweep", "evaluate-policies", "compare-policies", "maintain"]
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
     "suite": "mixed",
     "slots": 2,
     "budget": {"candidates": 200, "minutes": 120},
+}
+STRATEGIES: dict[str, Any] = {
+    "name": "strategies",
+    "suite": "mixed",
+    "slots": 2,
+    "budget": {"candidates": 100},
+    "sweep": {"strategies": ["refine", "evolve"], "seeds": [1, 2, 3], "offline": True},
 }
 CRON = "0 2 * * *"
 TAGS = ["assay"]
@@ -55,6 +62,13 @@ def shipped(nightly: dict[str, Any] | None = None, cron: str = CRON) -> tuple[De
             description="A search each night; docs/prefect.md says how to change it.",
             parameters={"dated": True, "config": nightly or NIGHTLY},
             cron=cron,
+            alone=True,
+        ),
+        Deployment(
+            flow="sweep",
+            name="strategies",
+            description="Compares strategies over seeds; name models in sweep.models.",
+            parameters={"config": STRATEGIES},
             alone=True,
         ),
         Deployment(

@@ -1,11 +1,12 @@
-"""Prefect's side: four flows, thin tasks around the hops of the same plain loops, and artifacts.
+"""Prefect's side: five flows, thin tasks around the hops of the same plain loops, and artifacts.
 
 There is no ``from __future__ import annotations`` here: Prefect reads the annotations of a served
 flow to check its parameters and to draw its form.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ from flows.orchestration.folder import FolderResult, evaluate_folder
 from flows.orchestration.runs import alive, end_quietly, server_url, truthful
 from flows.orchestration.tasks import SHORT_SHA256, NamedTrials, around, in_a_task, open_trials
 from flows.policies import find_contenders
+from flows.report.sweep_page import SweepTable, sweep_table
 from flows.search.progress import (
     Began,
     Happening,
@@ -58,6 +60,16 @@ from flows.search.progress import (
 )
 from flows.settings.search import SearchConfig, with_sdk_address
 from flows.settings.sections import CompareConfig, FolderConfig
+from flows.settings.sweep import Member, SweepConfig
+from flows.sweep import (
+    Standing,
+    Watching,
+    check_sweep,
+    keep_page,
+    run_sweep,
+    searches_of,
+    status_of,
+)
 from flows.untrusted import Markdown, for_log, markdown, markdown_lines
 from sandbox.errors import SandboxUnavailable
 from sandbox.reaper import reap
@@ -72,10 +84,21 @@ __all__ = [
     "serve_deployments",
     "served",
     "server_url",
+    "sweep",
+    "sweep_through_prefect",
 ]
 
 _watch: ContextVar[Watch] = ContextVar("watch", default=ignore)
 """What a caller in this process wants to see of a run; parameters of a flow must be plain data."""
+
+
+@contextmanager
+def _unwatched(_: Member) -> Iterator[Watch]:
+    yield ignore
+
+
+_watching: ContextVar[Watching] = ContextVar("watching", default=_unwatched)
+"""The same for the searches of a sweep."""
 
 
 def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
@@ -88,6 +111,17 @@ def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
         return finished
     finally:
         _watch.reset(token)
+
+
+def sweep_through_prefect(config: SweepConfig, watching: Watching) -> tuple[Standing, ...]:
+    """Run the flow of a sweep in this process, as ``search_through_prefect`` does a search's."""
+    token = _watching.set(watching)
+    try:
+        state: State[Any] = sweep(config, return_state=True)
+        standings: tuple[Standing, ...] = state.result()
+        return standings
+    finally:
+        _watching.reset(token)
 
 
 def serve_deployments(deployments: Sequence[Deployment], limit: int | None) -> None:
@@ -146,6 +180,22 @@ def search(config: SearchConfig, dated: bool = False) -> State[Any]:
     board.end(finished)
     result = finished.result
     return truthful(result.status, result.status_detail, finished)
+
+
+@flow(name="sweep", flow_run_name="{config.name}", version=assay_version(), persist_result=False)
+def sweep(config: SweepConfig) -> State[Any]:
+    """Run the searches of a sweep, each as a run of the flow search; what has ended is not run.
+
+    The same configuration continues what was interrupted.
+    """
+    config = with_sdk_address(config, os.environ)
+    with alive(home_folder()) as home:
+        check_sweep(config)
+        standings = run_sweep(config, home, _as_run, _watchers())
+        found = searches_of(config, home, standings)
+        page = keep_page(config, home, found)
+    show_sweep(PrefectPages(), sweep_table(config.name, found), page)
+    return truthful(*status_of(found, standings), standings)
 
 
 @flow(
@@ -228,13 +278,23 @@ def _cron(text: str) -> Schedule:
         raise ConfigError(f"{not_cron(text)} ({error})") from None
 
 
+def _as_run(config: SearchConfig, _: Path, watch: Watch) -> Finished:
+    """Run a search of a sweep as a flow run within that of the sweep."""
+    return search_through_prefect(config, watch)
+
+
 def _watcher() -> Watch:
     """Return who watches; a flow's own code, which travels to clusters, can hold no such thing."""
     return _watch.get()
 
 
+def _watchers() -> Watching:
+    return _watching.get()
+
+
 end_quietly()
-FLOWS = {each.name: each for each in (search, evaluate_policies, compare_policies, maintain)}
+_ALL = (search, sweep, evaluate_policies, compare_policies, maintain)
+FLOWS = {each.name: each for each in _ALL}
 
 
 MOST_ROWS = 1000
@@ -327,6 +387,16 @@ class FolderBoard:
         lines += [markdown("* lost: {}", each) for each in result.lost]
         lines += [markdown("* passed over: {}", each) for each in result.passed_over]
         self._pages.text("result", markdown_lines(*lines), about)
+
+
+def show_sweep(pages: Pages, table: SweepTable, page: Path) -> None:
+    """Leave the table of a sweep, what there is to say about it, and where its page is."""
+    about = markdown("{}", table.title)
+    rows = [_shown(dict(zip(table.headers, row, strict=True))) for row in table.rows]
+    pages.table("sweep", rows, about)
+    lines = [markdown("* {}", line) for line in (*table.lines, f"page: {page}")]
+    pages.text("result", markdown_lines(*lines), about)
+    pages.link("page", page.as_uri(), markdown("page of the sweep"))
 
 
 def show_comparison(pages: Pages, comparison: Comparison, title: str) -> None:

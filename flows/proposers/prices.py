@@ -5,24 +5,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from flows.errors import ConfigError
 from flows.history.records import LlmCallRow
+from flows.proposers.choices import ModelSettings, model_settings
 from flows.proposers.refusals import ANSWERED
-from flows.settings.sections import Section
+from flows.settings.sections import ModelPrice, ProposerConfig, Section
 
 MILLION = 1_000_000
-
-
-class ModelPrice(Section):
-    """What a million tokens of one model cost in dollars."""
-
-    input_per_million: float = Field(ge=0, allow_inf_nan=False)
-    output_per_million: float = Field(ge=0, allow_inf_nan=False)
-    cached_input_per_million: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="None costs as much as other input"
-    )
 
 
 class PriceList(Section):
@@ -52,24 +43,37 @@ class PriceList(Section):
         return _published(model, base_url, input_tokens, cached, output_tokens)
 
 
-def price_list(path: Path | None) -> PriceList:
-    """Return the prices in a TOML file, ``[models."name"]`` by ``[models."name"]``."""
-    if path is None:
+def price_list(given: Path | Mapping[str, ModelPrice] | None) -> PriceList:
+    """Return the prices by model, or those in a TOML file with a table ``[models."name"]`` each."""
+    if given is None:
         return PriceList()
+    if not isinstance(given, Path):
+        return PriceList(models=given)
     try:
-        return PriceList.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return PriceList.model_validate(tomllib.loads(given.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ConfigError(f"proposer.prices: {path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"proposer.prices: {given} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"proposer.prices: {path} is not valid TOML: {error}") from None
+        raise ConfigError(f"proposer.prices: {given} is not valid TOML: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         message = first["msg"][:1].lower() + first["msg"][1:]
         raise ConfigError(
-            f"proposer.prices: {path}: {key}: {message}; a model has input_per_million, "
+            f"proposer.prices: {given}: {key}: {message}; a model has input_per_million, "
             "output_per_million and perhaps cached_input_per_million, in dollars"
         ) from None
+
+
+def unpriced_model(config: ProposerConfig) -> ModelSettings | None:
+    """Return the first model whose price is not known; None where dollars can be counted."""
+    if config.kind != "openai":
+        return None
+    prices = price_list(config.prices)
+    for each in model_settings(config):
+        if prices.cost_usd(each.model, each.base_url, 1000, 0, 1000) is None:
+            return each
+    return None
 
 
 def _by_list(price: ModelPrice, fresh_and_cached: int, cached: int, output: int) -> float:

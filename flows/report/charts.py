@@ -80,6 +80,66 @@ def improvement(low: float, high: float, log: bool) -> Chart:
     }
 
 
+def best_so_far(over: str, low: float, high: float, log: bool, whole: bool) -> Chart:
+    """The best score so far of each row of a sweep over what was used, with bands over seeds.
+
+    ``whole`` says that what was used is counted.
+    """
+    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
+    x = {
+        "field": "used",
+        "type": "quantitative",
+        "title": over,
+        "scale": {"nice": False, "zero": True},
+        "axis": {
+            "tickCount": 5,
+            "grid": False,
+            "labelExpr": _AXIS,
+            **({"tickMinStep": 1} if whole else {}),
+        },
+    }
+    y = {
+        "field": "score",
+        "type": "quantitative",
+        "title": "score",
+        "scale": {"domain": [low, high], "nice": False, **kind},
+        "axis": {"tickCount": 6, "format": "~g"},
+    }
+    place = {
+        "x": x,
+        "y": y,
+        "color": _by_place("place"),
+        "detail": {"field": "row", "type": "nominal"},
+    }
+    step = {"interpolate": "step-after", "clip": True}
+    return {
+        **_frame(f"The best score so far over {over}, for each row", 260),
+        "layer": [
+            {
+                "data": {"name": "band"},
+                "mark": {"type": "area", "opacity": 0.16, **step},
+                "encoding": {**place, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {
+                "data": {"name": "free"},
+                "mark": {"type": "line", "strokeWidth": 1.6, "strokeDash": [5, 4], **step},
+                "encoding": place,
+            },
+            {
+                "data": {"name": "rows"},
+                "mark": {"type": "line", "strokeWidth": 1.8, **step},
+                "encoding": place,
+            },
+            {
+                "data": {"name": "points"},
+                "params": [_zoom()],
+                "mark": {"type": "point", "size": 36, "filled": True, "opacity": 0.9},
+                "encoding": {**place, "tooltip": _tip("row", over, "score", "over seeds")},
+            },
+        ],
+    }
+
+
 def lineage(width: int, height: int) -> Chart:
     """Which attempt was made from which: generations from left to right."""
     place = {

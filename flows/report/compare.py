@@ -192,7 +192,7 @@ def published_tables(data: ReportData, rivals: Sequence[Contender]) -> tuple[Lis
     published = find(data.experiment.suite) if find is not None else None
     if published is None:
         return ()
-    runs = {rival.name: _runs(data, rival) for rival in rivals}
+    runs = {rival.name: runs_of(data, rival.row) for rival in rivals}
     table = published.table(runs)
     if not table["rows"]:
         return ()
@@ -357,8 +357,9 @@ def _cell(value: Any) -> str:
     return number(value) if isinstance(value, int | float) else one_line(str(value), 60)
 
 
-def _runs(data: ReportData, rival: Contender) -> list[EvaluationRow]:
-    rows = (data.scored.get((slot_of(rival.row), row.scenario)) for row in data.scenarios)
+def runs_of(data: ReportData, policy: CandidateRow) -> list[EvaluationRow]:
+    """The scored evaluations of a policy, in the order of the scenarios."""
+    rows = (data.scored.get((slot_of(policy), row.scenario)) for row in data.scenarios)
     return [row for row in rows if row is not None]
 
 

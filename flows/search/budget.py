@@ -20,6 +20,9 @@ from flows.settings.search import SearchConfig
 from flows.settings.sections import BudgetConfig
 from flows.untrusted import counted
 
+Span = tuple[str, str]
+"""The moments when a run started and when it recorded its last row, as the history has them."""
+
 START_KINDS = ("started", "resumed")
 UNREACHED = "connection_error"
 """Outcome of a call that no server received."""
@@ -210,14 +213,35 @@ def summary_lines(spend: Spend, improvements: int) -> list[str]:
 
 def wall_seconds(rows: Iterable[Row]) -> float:
     """Return how long the runs behind ``rows`` lasted, each from its start to its last row."""
+    return sum((_seconds(*span) for span in running_spans(rows)), 0.0)
+
+
+def running_spans(rows: Iterable[Row]) -> list[Span]:
+    """Return when the runs behind ``rows`` started and when each recorded its last row."""
     moments = sorted((_moment(row), _starts(row)) for row in rows if _moment(row))
-    total, begin, last = 0.0, None, None
+    spans: list[Span] = []
     for moment, starts in moments:
         if starts:
-            total += _span(begin, last)
-            begin = moment
-        last = moment
-    return total + _span(begin, last)
+            spans.append((moment, moment))
+        elif spans:
+            spans[-1] = (spans[-1][0], moment)
+    return spans
+
+
+def covered_seconds(spans: Iterable[Span]) -> float:
+    """Return how long any of several runs lasted; what several did side by side counts once."""
+    total, until = 0.0, ""
+    for begin, last in sorted(spans):
+        if last > until:
+            total += _seconds(max(begin, until), last)
+            until = last
+    return total
+
+
+def committed(spend: Spend) -> tuple[float, float]:
+    """Return the tokens and dollars used, each call of unknown cost counted at the largest."""
+    held = spend.uncounted_calls
+    return spend.tokens + held * _most_tokens(spend), spend.dollars + held * _most_dollars(spend)
 
 
 def _spent_with_call(spend: Spend, call: LlmCallRow) -> Spend:
@@ -276,9 +300,7 @@ def _room(budget: float | None, used: float, most: float) -> float:
     return (budget - used) // most if most else inf
 
 
-def _span(begin: str | None, last: str | None) -> float:
-    if begin is None or last is None:
-        return 0.0
+def _seconds(begin: str, last: str) -> float:
     return (datetime.fromisoformat(last) - datetime.fromisoformat(begin)).total_seconds()
 
 

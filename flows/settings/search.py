@@ -4,16 +4,18 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from flows.errors import ConfigError
 from flows.settings.sections import (
+    AS_FILE,
+    AS_TABLE,
     BASELINES,
     DOMAIN,
     IN_WORDS,
@@ -93,6 +95,14 @@ class SearchConfig(OfDomain):
             )
         return value
 
+    @classmethod
+    def implied(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings with those that they imply; of a search's they imply none."""
+        return settings
+
+
+C = TypeVar("C", bound=SearchConfig)
+
 
 def load_config(
     path: Path | None,
@@ -105,18 +115,31 @@ def load_config(
     An override is ``{"proposer.kind": "openai"}``, a variable ``ASSAY_PROPOSER__KIND=openai``;
     the user's file is ``assay/config.toml`` in the folder of configurations that XDG names.
     """
-    settings, origins = _gathered(path, overrides, environment, dotenv)
-    refuse_idle(settings, origins)
-    try:
-        config = SearchConfig.model_validate(settings)
-    except ValidationError as error:
-        file = f"{path}: " if path is not None else ""
-        raise ConfigError(_explain(error, file, origins)) from None
+    config, origins = load_as(SearchConfig, path, overrides, environment, dotenv)
     refuse_leaks(config.proposer, origins, environment)
     return config
 
 
-def with_sdk_address(config: SearchConfig, environment: Mapping[str, str]) -> SearchConfig:
+def load_as(
+    kind: type[C],
+    path: Path | None,
+    overrides: Mapping[str, Any],
+    environment: Mapping[str, str],
+    dotenv: Mapping[str, str],
+) -> tuple[C, dict[str, Origin]]:
+    """Return a configuration of this kind, and where each of its settings was made."""
+    settings, origins = _gathered(path, overrides, environment, dotenv)
+    settings = kind.implied(settings)
+    _add_sdk_address(settings, origins, environment, dotenv)
+    refuse_idle(settings, origins)
+    try:
+        return kind.model_validate(settings), origins
+    except ValidationError as error:
+        file = f"{path}: " if path is not None else ""
+        raise ConfigError(_explain(error, kind, file, origins)) from None
+
+
+def with_sdk_address(config: C, environment: Mapping[str, str]) -> C:
     """Return the configuration with the server that OPENAI_BASE_URL names, where it names none.
 
     Users of the openai package expect so; and the key beside it is for that server.
@@ -175,7 +198,6 @@ def _gathered(
             words = f"{DOTENV_FILE}: {words}" if strength == DOTENV else words
             made = Origin(strength=strength, words=words)
             origins |= dict.fromkeys(dotted_keys({name: value}), made)
-    _add_sdk_address(settings, origins, environment, dotenv)
     return settings, origins
 
 
@@ -217,19 +239,32 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
-def _explain(error: ValidationError, file: str, origins: Mapping[str, Origin]) -> str:
+def _explain(
+    error: ValidationError, kind: type[BaseModel], file: str, origins: Mapping[str, Origin]
+) -> str:
     """Return a line for each problem; it begins with where the setting was made."""
     lines = []
     for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"])
-        where = origins[key].words if key in origins else file
+        place = [part for part in problem["loc"] if part not in (AS_FILE, AS_TABLE)]
+        key = ".".join(str(part) for part in place)
+        where = _where(place, file, origins)
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{where}unknown key {key!r}{_suggestion(problem['loc'])}")
+            lines.append(f"{where}unknown key {key!r}{_suggestion(kind, place)}")
             continue
         hidden = isinstance(problem["input"], dict) or key.endswith("api_key_env")  # maybe a key
         given = "" if hidden else f", got {problem['input']!r}"
-        lines.append(f"{where}{key or 'configuration'}: {_expectation(key, problem)}{given}")
+        subject = f"{key}: " if key else ""
+        lines.append(f"{where}{subject}{_expectation(key, problem)}{given}")
     return "\n".join(lines)
+
+
+def _where(place: Sequence[int | str], file: str, origins: Mapping[str, Origin]) -> str:
+    """Return where a setting was made; one in a list was made where the list was."""
+    for length in range(len(place), 0, -1):
+        key = ".".join(str(part) for part in place[:length])
+        if key in origins:
+            return origins[key].words
+    return file
 
 
 def _expectation(key: str, problem: Any) -> str:
@@ -242,13 +277,21 @@ def _expectation(key: str, problem: Any) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    known = list(SearchConfig.model_fields)
-    section = SearchConfig.model_fields.get(str(location[0])) if len(location) > 1 else None
-    if section is not None and isinstance(section.annotation, type):
-        known = list(getattr(section.annotation, "model_fields", {}))
-    near = get_close_matches(str(location[-1]), known, n=1)
+def _suggestion(kind: type[BaseModel], place: Sequence[int | str]) -> str:
+    for part in place[:-1]:
+        if isinstance(part, str) and part in kind.model_fields:
+            kind = next(_models_in(kind.model_fields[part].annotation), kind)
+    known = list(kind.model_fields)
+    near = get_close_matches(str(place[-1]), known, n=1)
     return f": did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models of the tables that a key takes, in lists and among alternatives too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 KIND = "proposer.kind"

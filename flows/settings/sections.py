@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     PlainValidator,
     Secret,
+    Tag,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -141,6 +143,26 @@ OBJECTIVE = "an objective of the domain: what a score is made of"
 BASELINES = "library policies that are tried first; the reference policy is always among them"
 
 
+class ModelPrice(Section):
+    """What a million tokens of one model cost in dollars."""
+
+    input_per_million: float = Field(ge=0, allow_inf_nan=False)
+    output_per_million: float = Field(ge=0, allow_inf_nan=False)
+    cached_input_per_million: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="None costs as much as other input"
+    )
+
+
+AS_FILE, AS_TABLE = "(file)", "(table)"
+"""What the places of errors name the two forms of ``Prices``; no message shows it."""
+
+Prices = Annotated[
+    Annotated[Path, Tag(AS_FILE)] | Annotated[Mapping[str, ModelPrice], Tag(AS_TABLE)],
+    Discriminator(lambda value: AS_TABLE if isinstance(value, Mapping) else AS_FILE),
+]
+"""A TOML file with prices, or the prices themselves by model."""
+
+
 class ModelConfig(Section):
     """One of several models that are asked in turn, cheap ones more often than strong ones."""
 
@@ -207,7 +229,9 @@ class ProposerConfig(Section):
     )
     structured: bool = Field(False, description="ask for JSON by schema; fences still do")
     replay_of: str | None = Field(None, description="experiment whose proposals are replayed")
-    prices: Path | None = Field(None, description="TOML file with prices of models")
+    prices: Prices | None = Field(
+        None, description="TOML file with prices of models, or a table with a table for each model"
+    )
 
     @property
     def deadline_seconds(self) -> float:

@@ -12,6 +12,7 @@ from flows.orchestration.deployments import TAGS, shipped
 from flows.policies import check_baselines
 from flows.settings.search import SearchConfig, load_config
 from flows.settings.sections import CompareConfig, FolderConfig
+from flows.settings.sweep import SweepConfig
 from simulator.domains.pipelines.library import suite_names
 from tests.docs.pages import DOCS, blocks
 
@@ -77,6 +78,15 @@ def test_the_parameters_of_the_other_deployments_are_accepted() -> None:
 
     assert FolderConfig.model_validate(found["folder"]).folder == Path("policies")
     assert len(CompareConfig.model_validate(found["leaderboard"]).policies) == 4
+
+
+def test_the_sweep_is_a_valid_configuration() -> None:
+    [sweep] = [each for each in deployments() if each["name"] == "strategies"]
+
+    config = SweepConfig.model_validate(sweep["parameters"]["config"])
+
+    assert config.suite in suite_names()
+    assert len(config.members()) == 6
 
 
 def test_the_cluster_of_the_page_is_a_valid_configuration(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.support.small_suite import write_faas_suite, write_suite
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
 NAMES = (
     "search/nightly",
+    "sweep/strategies",
     "evaluate-policies/folder",
     "compare-policies/leaderboard",
     "maintain/hourly",
@@ -51,7 +52,11 @@ def test_deploy_all_brings_flows_with_tags_versions_and_limits(deployed: Machine
     assert {tuple(each["tags"]) for each in found.values()} == {("assay",)}
     assert {each["version"] for each in found.values()} == {"0.1.0"}
     limits = {name: each["global_concurrency_limit"] for name, each in found.items()}
-    assert [name for name, limit in limits.items() if limit is not None] == [NAMES[0], NAMES[3]]
+    assert [name for name, limit in limits.items() if limit is not None] == [
+        NAMES[0],
+        NAMES[1],
+        NAMES[4],
+    ]
     options = {str(each["concurrency_options"]) for each in found.values() if each["paused"]}
     assert options == set()
     assert found[NAMES[0]]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

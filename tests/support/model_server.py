@@ -194,6 +194,11 @@ def unless(accepts: Callable[[Json], bool], refusal: Behaviour, otherwise: Behav
     return lambda received: (otherwise if accepts(received.body) else refusal)(received)
 
 
+def by_model(models: Mapping[str, Behaviour]) -> Behaviour:
+    """Answer as the model that is asked; several models are behind one server."""
+    return lambda received: models[str(received.body["model"])](received)
+
+
 def hangs() -> Behaviour:
     """Keep silent until the client leaves."""
     return lambda _: Sent(hangs=True)
