@@ -460,12 +460,11 @@ def _print_comparison(comparison: Comparison, title: str, spec: DomainSpec) -> N
         if row.problem is not None:
             _print_wrapped(f"{row.label}: {row.outcome}: {_where(row)}{row.problem}")
     for row in comparison.rows:
-        if row.against_first is not None and len(comparison.rows) > 2:
-            _print_wrapped(f"{row.label} against {comparison.first}: {row.against_first.words()}")
-    for row in comparison.rows:
-        for label, interval in row.groups.items():
-            told = f"{row.label} against {comparison.first}, {label}: {interval.words()}"
-            _print_wrapped(told)
+        against = f"{row.label} against {comparison.first}"
+        for group, interval in row.groups.items():
+            _print_wrapped(f"{against}, {group}: {interval.words()}")
+        if row.against_first is not None and not row.groups and len(comparison.rows) > 2:
+            _print_wrapped(f"{against}: {row.against_first.words()}")
     for line in _guard_lines(comparison):
         _print_wrapped(line)
     _print_wrapped(comparison.verdict)

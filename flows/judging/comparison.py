@@ -244,8 +244,10 @@ def _verdict(rows: Sequence[ComparisonRow], within: _Within) -> str:
     rivals = [row for row in rows if row.score is not None and row.candidate != leader.candidate]
     if not rivals:
         return f"{leader.label} is the only policy with a valid score"
-    lead = weakest(within.intervals(leader.scores, rivals[0].scores).values())
-    rival = f"{rivals[0].label}, the next: {lead.words()}"
+    leads = within.intervals(leader.scores, rivals[0].scores)
+    lead = weakest(leads.values())
+    words = "; ".join(f"{group}: {each.words()}" for group, each in leads.items())
+    rival = f"{rivals[0].label}, the next: {words if len(leads) > 1 else lead.words()}"
     if lead.scenarios == 1:
         return f"{leader.label} leads {rival}"
     if lead.low > 0:

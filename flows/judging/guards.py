@@ -255,15 +255,19 @@ def _together(rulings: Mapping[str, Ruling], own: Figures) -> Ruling:
     """Return what the rulings on all groups come to: promoted is what is promoted in each.
 
     Its figures are those of the group that decides, where the candidate is barred or refused, or
-    else gains least.
+    else gains least; that group is told first.
     """
     order = (BARRED, REFUSED, PROMOTED)
-    decides = min(
-        rulings.values(),
-        key=lambda each: (order.index(each.standing), each.interval.low if each.interval else 0.0),
+    told = sorted(
+        rulings.items(),
+        key=lambda each: (
+            order.index(each[1].standing),
+            each[1].interval.low if each[1].interval else 0.0,
+        ),
     )
+    decides = told[0][1]
     score = None if decides.validation_score is None else geometric_mean([*own.deciding.values()])
-    detail = "; ".join(f"{label}: {each.detail}" for label, each in rulings.items())
+    detail = "; ".join(f"{label}: {each.detail}" for label, each in told)
     return replace(decides, detail=detail, validation_score=score)
 
 

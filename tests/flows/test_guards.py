@@ -67,8 +67,8 @@ def test_a_gain_in_one_group_alone_is_refused_and_both_are_told() -> None:
     found = ruling(figures([2.1, 2.1, 1.4, 1.4], [2.0, 2.1, 2.2, 1.4, 1.45, 1.4]), GROUPED, SIX)
 
     assert (found.standing, found.reason) == ("refused", "interval")
-    assert found.detail.startswith("one: on validation against best so far: 39.9 % better (95 %")
-    assert "; two: on validation against best so far: 5.6 % worse (95 %" in found.detail
+    assert found.detail.startswith("two: on validation against best so far: 5.6 % worse (95 %")
+    assert "; one: on validation against best so far: 39.9 % better (95 %" in found.detail
     assert found.interval is not None and found.interval.percent[1] < 0
     assert found.validation_score == pytest.approx(1.724, abs=1e-3)
 

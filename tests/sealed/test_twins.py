@@ -161,10 +161,10 @@ def test_what_is_better_with_one_simulator_alone_is_refused_and_the_other_one_is
 
     (row,) = ask("from candidates where iteration = 1")
     assert row["standing"] == "refused", row
-    first, second = row["standing_detail"].split("; simulator-2.py: ")
-    assert first.startswith("simulator.py: on validation against fifo: ")
-    assert "% better" in first
+    second, first = row["standing_detail"].split("; simulator.py: ")
+    assert second.startswith("simulator-2.py: on validation against fifo: ")
     assert "% worse" in second
+    assert "% better" in first
     by_simulator = ask(
         "select s.params->>'simulator' as simulator, exp(avg(ln(e.score))) as score "
         "from evaluations e join scenarios s using (experiment_id, scenario) "
