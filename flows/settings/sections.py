@@ -287,6 +287,12 @@ class RacingConfig(Section):
         description="share of earlier attempts that the untried scenarios did not lift further",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_short(cls, value: object) -> object:
+        """``racing = true`` says all that is needed."""
+        return value if isinstance(value, Mapping | RacingConfig) else {"enabled": value}
+
 
 class GuardConfig(Section):
     """What a candidate must pass before it is called the best."""

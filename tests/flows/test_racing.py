@@ -191,5 +191,7 @@ def test_without_racing_a_search_has_the_name_that_it_had_and_some_domains_refus
 
     assert config_sha256(config(racing__confidence=0.7)) == config_sha256(plain)
     assert config_sha256(config(racing__enabled=True)) != config_sha256(plain)
+    assert config(racing=True).racing == config(racing__enabled=True).racing
+    assert config(racing=False) == plain
     with pytest.raises(ConfigError, match="promotes what is worse in no scenario"):
         config(domain=f"{BOOTSTRAP}:examples/systems/queue", racing__enabled=True)
