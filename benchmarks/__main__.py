@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-LONG = ("bootstrap", "excess", "faas-policies", "parents", "racing", "search")
+LONG = ("bootstrap", "excess", "faas-policies", "lessons", "parents", "racing", "search")
 """Taken only when they are named: they last many minutes."""
 
 

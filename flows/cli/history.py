@@ -242,6 +242,7 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
         return 0
     for line in (
         *_head(known["attempt"], known["reference"]),
+        *known["prompt_size"],
         *(f"verdict: {each}" for each in known["tests"]),
     ):
         print_prose(line)
@@ -376,9 +377,12 @@ def _find(home: Path, name: str, experiment: str | None) -> Found:
 
 
 def _known(home: Path, found: Found) -> dict[str, Any]:
+    from flows.report.repeats import prompt_size
+
     place = [found.experiment_id, found.iteration, found.slot]
     attempt = _dicts(home, _ATTEMPT, place)[0]
     prompts = _dicts(home, _PROMPT, [attempt["prompt_sha256"]])
+    messages = json.loads(prompts[0]["messages"]) if prompts else []
     tries = [(each, _evaluation(each)) for each in _dicts(home, _TRIES, place)]
     searched = next(iter(_dicts(home, _SEARCHED, place[:1])), {})
     spec, objective = _spec(searched.get("domain_spec")), searched.get("objective")
@@ -395,7 +399,8 @@ def _known(home: Path, found: Found) -> dict[str, Any]:
             for parent in attempt["parents"] or ()
             for row in _dicts(home, _PARENT, [parent, found.experiment_id])
         ],
-        "prompt": json.loads(prompts[0]["messages"]) if prompts else [],
+        "prompt": messages,
+        "prompt_size": list(prompt_size(home, place, messages)),
         "replies": _dicts(home, _REPLY, place),
     }
 

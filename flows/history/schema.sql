@@ -564,6 +564,7 @@ WITH paid AS (
         experiment_id,
         count(*) AS calls,
         sum(input_tokens) AS input_tokens,
+        sum(cached_tokens) AS cached_tokens,
         sum(output_tokens) AS output_tokens,
         sum(cost_usd) FILTER (NOT replayed) AS cost_usd
     FROM llm_calls
@@ -609,6 +610,7 @@ SELECT
     j.seconds / nullif(j.improvements, 0) AS seconds_per_improvement,
     j.calls,
     j.input_tokens,
+    j.cached_tokens,
     j.output_tokens,
     j.cost_usd,
     j.cost_usd / nullif(j.improvements, 0) AS usd_per_improvement,
@@ -631,6 +633,7 @@ COMMENT ON COLUMN cost_per_improvement.seconds IS 'Wall seconds over all attempt
 COMMENT ON COLUMN cost_per_improvement.seconds_per_improvement IS 'Wall seconds per improvement.';
 COMMENT ON COLUMN cost_per_improvement.calls IS 'Requests to a model, failed ones included.';
 COMMENT ON COLUMN cost_per_improvement.input_tokens IS 'Tokens sent.';
+COMMENT ON COLUMN cost_per_improvement.cached_tokens IS 'Those of them that the server had cached; null when no server said.';
 COMMENT ON COLUMN cost_per_improvement.output_tokens IS 'Tokens received.';
 COMMENT ON COLUMN cost_per_improvement.cost_usd IS 'US dollars paid; replayed calls cost nothing; null when no price is known.';
 COMMENT ON COLUMN cost_per_improvement.usd_per_improvement IS 'US dollars per improvement.';

@@ -1,15 +1,17 @@
 """Writes the prompt for the next policy from the facts and the past; only computes.
 
-Three texts: what the templates may use, which parts of the past are shown, and what is left out
-first when the prompt is too long.
+Three texts: what the templates may use, which parts of the past are shown, and which of them when
+the prompt would be too long. What changes least stands first: a server charges less for a beginning
+that it has seen before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.attempt import Move, Prompt, SeenAttempt
 from flows.prompting.diagnoses import diagnose
+from flows.prompting.lessons import record_of, seen
 from flows.prompting.templates import (
     SYSTEM,
     USER,
@@ -21,6 +23,7 @@ from flows.prompting.templates import (
 from flows.settings.search import SearchConfig
 from flows.settings.sections import FeedbackConfig
 from flows.untrusted import for_prompt, prompt_code, prompt_line
+from sandbox.outcome import Outcome
 from simulator.cell.allowed import STANDARD_MODULES
 from simulator.domain import Domain
 from simulator.domain_spec import Objective
@@ -33,8 +36,20 @@ CHARS_PER_TOKEN = 4
 """A rough average for English and Python; tokenizers differ."""
 
 TITLE_CHARS = 90
-BASELINE_WORTH = 10_000.0
-PARENT_WORTH = 2_000.0
+
+LESSONS_WORTH = 300.0
+SOURCE_WORTH = 200.0
+"""Of the latest attempt."""
+POLICY_WORTH = 300.0
+"""Of the second best policy with its source; the third has two thirds of it, and so on."""
+FIGURES_WORTH = 60.0
+"""Of one baseline's figures."""
+ATTEMPT_WORTH = 100.0
+FADES = 0.85
+"""What is left of an attempt's worth when there is a later one."""
+LEAVE_TOGETHER = 4
+"""The oldest attempts leave a prompt several at a time, an ``n``-th of those that it shows: between
+two such moments prompts only grow at their end."""
 
 Values = dict[str, object]
 
@@ -45,12 +60,14 @@ class Shown:
 
     kind: str
     """baseline | figures | policy | attempt | last: the list of the template that it stands in.
-    ``figures`` are joined to their baseline."""
+    ``figures`` are joined to their baseline; ``lessons`` are one text."""
     key: str
     """``iteration/slot``."""
     headline: str
     worth: float
-    """What is worth least is left out first."""
+    """What is worth least for its length is left out first."""
+    needed: bool = False
+    """Whether it goes only when all that is not needed is gone."""
     place: int = 0
     """1 is the best policy so far, or the first parent."""
     source: str = ""
@@ -70,11 +87,9 @@ def render_prompt(
     system = render_own(templates.texts, SYSTEM, system_values(config, scenarios))
     room = config.feedback.prompt_tokens * CHARS_PER_TOKEN - len(system)
 
-    def written(parts: Sequence[Shown]) -> str:
-        values = user_values(config.domain, scenarios, attempts, parts, move)
-        return for_prompt(render_own(templates.texts, USER, values))
-
-    user = _fitted(choose_parts(config, attempts, move, chosen), written, room)
+    written = user_text(config, scenarios, attempts, move)
+    parts = choose_parts(config, attempts, move, chosen, families_of(scenarios))
+    user = written(fitted(parts, written, room))
     return Prompt(
         system=system,
         user=user,
@@ -84,28 +99,56 @@ def render_prompt(
     )
 
 
+def user_text(
+    config: SearchConfig, scenarios: Sequence[Any], attempts: Sequence[SeenAttempt], move: Move
+) -> Callable[[Sequence[Shown]], str]:
+    """Return what writes the user text of a prompt that shows some parts."""
+    texts = templates_of(config).texts
+
+    def written(parts: Sequence[Shown]) -> str:
+        values = user_values(config.domain, scenarios, attempts, parts, move)
+        return for_prompt(render_own(texts, USER, values))
+
+    return written
+
+
 def templates_of(config: SearchConfig) -> Templates:
     """Return the templates that a search uses: the user's, else the domain's, else the shipped."""
     return load_templates(config.feedback.prompts or config.domain.hosted("prompt_templates"))
 
 
-def _fitted(parts: Sequence[Shown], written: Callable[[Sequence[Shown]], str], room: int) -> str:
-    """Return the text of the worthiest parts that fit: the least worthy are left out first.
+def by_density(part: Shown) -> float:
+    """Return what a part is worth for its length."""
+    return part.worth / max(1, len(part.headline) + len(part.source) + len(part.diagnosis))
 
-    Omitted parts that are small enough to fit are put back.
+
+def fitted(
+    parts: Sequence[Shown],
+    written: Callable[[Sequence[Shown]], str],
+    room: int,
+    rank: Callable[[Shown], float] = by_density,
+) -> list[Shown]:
+    """Return the parts whose text fits: the needed ones first, then by rank, as long as they do.
+
+    What does not fit is passed over, so that something smaller may take its place.
     """
-    kept = list(parts)
-    text = written(kept)
-    while len(text) > room and kept:
-        kept.remove(min(kept, key=lambda part: part.worth))
-        text = written(kept)
-    left_out = [part for part in parts if part not in kept]
-    for each in sorted(left_out, key=lambda part: -part.worth):
+    if len(written(parts)) <= room:
+        return list(parts)
+    kept: list[Shown] = []
+    needed = [part for part in parts if part.needed]
+    others = sorted((part for part in parts if not part.needed), key=lambda part: -rank(part))
+    for each in (*needed, *others):
         more = [part for part in parts if part in kept or part is each]
-        longer = written(more)
-        if len(longer) <= room:
-            kept, text = more, longer
-    return text
+        if len(written(more)) <= room:
+            kept = more
+    return kept
+
+
+def repeated_share(before: str, prompt: str) -> float:
+    """Return the share of a prompt's characters that begin it as they began the one before."""
+    both = enumerate(zip(before, prompt, strict=False))
+    same = next((at for at, (old, new) in both if old != new), min(len(before), len(prompt)))
+    return same / len(prompt) if prompt else 0.0
 
 
 def system_values(config: SearchConfig, scenarios: Sequence[Any]) -> Values:
@@ -168,11 +211,17 @@ def user_values(
     ]
     return {
         **lists,
+        "lessons": "\n".join(part.diagnosis for part in parts if part.kind == "lessons"),
         "scenarios": describe_scenarios(scenarios, domain),
         "move": move,
         "tried": len(tried),
         "failed": bool(tried) and tried[-1].outcome != "ok",
     }
+
+
+def families_of(scenarios: Sequence[Any]) -> dict[str, str]:
+    """Return the family of each scenario by its name."""
+    return {each.name: each.family for each in scenarios}
 
 
 def describe_scenarios(scenarios: Sequence[Any], domain: Domain) -> str:
@@ -204,8 +253,9 @@ def choose_parts(
     attempts: Sequence[SeenAttempt],
     move: Move,
     chosen: Sequence[SeenAttempt],
+    families: Mapping[str, str],
 ) -> list[Shown]:
-    """Return what the prompt for this move shows, in the order in which it stands there."""
+    """Return what the prompt for this move shows; of each kind in the order it stands there."""
     feedback = config.feedback
     first = next((each for each in attempts if (each.iteration, each.slot) == (0, 0)), None)
     tried = [each for each in attempts if each.origin != "baseline"]
@@ -223,11 +273,13 @@ def choose_parts(
         explained = explained and bool(tried)  # the diagnoses of the baselines stand above
         shown = _about(each, first, attempts, config) if explained else ""
         parts.append(_policy(each, place, move, shown))
-    for age, each in enumerate(latest):
+    for later, each in zip(reversed(range(len(latest))), latest, strict=True):
         shown = "" if feedback.show == "score" else _about(each, first, attempts, config)
-        parts.append(_attempt(each, age, shown))
+        parts.append(_attempt(each, later, move, shown))
     if move == "free" and latest and latest[-1] not in policies and latest[-1].source:
         parts.append(_last(latest[-1]))
+    if feedback.lessons and feedback.show == "history":
+        parts += _lessons(config, attempts, families)
     return parts
 
 
@@ -260,14 +312,21 @@ def _latest(
     policies: Sequence[SeenAttempt],
     move: Move,
 ) -> list[SeenAttempt]:
-    """Return the latest attempts; the other best ones are shown already, unless one is newest."""
+    """Return the latest attempts, or the newest alone unless it is shown already."""
     if feedback.show == "history":
-        found = list(tried[-feedback.attempts :]) if feedback.attempts else []
-        known = policies[1:] if move == "free" else policies
-        return [each for each in found if each not in known or each is _newest(tried, move)]
+        return _window(tried, feedback.attempts)
     newest = _newest(tried, move)
     unknown = newest is not None and (feedback.show == "diagnoses" or newest not in policies)
     return [newest] if newest is not None and unknown else []
+
+
+def _window(tried: Sequence[SeenAttempt], most: int) -> list[SeenAttempt]:
+    """Return the latest, at most so many; the oldest leave several at a time."""
+    if not most:
+        return []
+    step = max(1, most // LEAVE_TOGETHER)
+    gone = max(0, len(tried) - most)
+    return list(tried[-(-gone // step) * step :])
 
 
 def _newest(tried: Sequence[SeenAttempt], move: Move) -> SeenAttempt | None:
@@ -299,8 +358,9 @@ def _explained(move: Move) -> int:
 
 
 def _baseline(attempt: SeenAttempt) -> Shown:
-    worth = BASELINE_WORTH + (attempt.score or 0.0)
-    return Shown(kind="baseline", key=_key(attempt), headline=headline(attempt), worth=worth)
+    worth = attempt.score or 0.0
+    key, line = _key(attempt), headline(attempt)
+    return Shown(kind="baseline", key=key, headline=line, worth=worth, needed=True)
 
 
 def _figures(attempt: SeenAttempt, diagnosis: str) -> Shown:
@@ -308,30 +368,31 @@ def _figures(attempt: SeenAttempt, diagnosis: str) -> Shown:
         kind="figures",
         key=_key(attempt),
         headline=headline(attempt),
-        worth=400.0 + (attempt.score or 0.0),
+        worth=FIGURES_WORTH + (attempt.score or 0.0),
         diagnosis=diagnosis,
     )
 
 
 def _policy(attempt: SeenAttempt, place: int, move: Move, diagnosis: str) -> Shown:
-    worth = 1_400.0 - 400.0 * place if move == "free" else PARENT_WORTH - place
     return Shown(
         kind="policy",
         key=_key(attempt),
         headline=headline(attempt),
-        worth=worth,
+        worth=2 * POLICY_WORTH / (place + 1),
+        needed=place == 1 or move != "free",
         place=place,
         source=prompt_code(attempt.source or ""),
         diagnosis=diagnosis,
     )
 
 
-def _attempt(attempt: SeenAttempt, age: int, diagnosis: str) -> Shown:
+def _attempt(attempt: SeenAttempt, later: int, move: Move, diagnosis: str) -> Shown:
     return Shown(
         kind="attempt",
         key=_key(attempt),
         headline=headline(attempt),
-        worth=500.0 + age,
+        worth=ATTEMPT_WORTH * FADES**later,
+        needed=later == 0 and move == "free",
         diagnosis=diagnosis,
     )
 
@@ -341,9 +402,22 @@ def _last(attempt: SeenAttempt) -> Shown:
         kind="last",
         key=_key(attempt),
         headline=headline(attempt),
-        worth=550.0,
+        worth=SOURCE_WORTH,
+        needed=attempt.outcome != Outcome.OK,
         source=prompt_code(attempt.source or ""),
     )
+
+
+def _lessons(
+    config: SearchConfig, attempts: Sequence[SeenAttempt], families: Mapping[str, str]
+) -> list[Shown]:
+    """Return what the record shows, in a list that is empty where it shows nothing yet."""
+    domain = config.domain
+    tried = seen(attempts, domain.spec.objective(config.objective))
+    lines = record_of(tried, families, domain.hosted("space")).lines()
+    text = "\n".join(f"- {line}" for line in lines)
+    found = Shown(kind="lessons", key="", headline="", worth=LESSONS_WORTH, diagnosis=text)
+    return [found] if lines else []
 
 
 def _about(

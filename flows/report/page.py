@@ -37,11 +37,14 @@ from flows.report.progress import (
 )
 from flows.report.summary import (
     COST_COLUMNS,
+    LESSON_COLUMNS,
     CostLine,
     FailureKind,
+    Shows,
     Tile,
     costs,
     failures,
+    lessons,
     measure,
     reference_name,
     status_sentence,
@@ -106,6 +109,7 @@ class ReportView:
     """Where simulators were searched and not policies."""
     failures: tuple[FailureKind, ...]
     steps: tuple[Step, ...]
+    lessons: Shows
     rows: tuple[TableRow, ...]
     outcomes: tuple[str, ...]
     standings: tuple[str, ...]
@@ -167,6 +171,7 @@ def build_view(data: ReportData) -> ReportView:
         simulator=check_history(data),
         failures=failures(data),
         steps=ancestry(data),
+        lessons=lessons(data),
         rows=rows,
         outcomes=tuple(sorted({row.outcome for row in rows})),
         standings=tuple(sorted({row.standing for row in rows} - {""})),
@@ -195,6 +200,7 @@ def render(view: ReportView) -> str:
         view.payload,
         view=view,
         cost_columns=COST_COLUMNS,
+        lesson_columns=LESSON_COLUMNS,
     )
 
 

@@ -4,11 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.history.records import CandidateRow, LlmCallRow
-from flows.judging.guards import STOPPED
+from flows.history.records import CandidateRow, LlmCallRow, parse_key
+from flows.judging.guards import BARRED, STOPPED
 from flows.judging.leaderboard import verdict_of
+from flows.judging.splits import TRAIN
+from flows.prompting.lessons import Lesson, Tried, latest, record_of
 from flows.proposers.prices import is_unpriced, may_be_charged
-from flows.report.data import ReportData, slot_name, slot_of, worth
+from flows.report.data import ReportData, Slot, slot_name, slot_of, worth
+from flows.report.repeats import same_share
 from flows.report.text import (
     dollars,
     elapsed_seconds,
@@ -188,12 +191,74 @@ def _failure(data: ReportData, outcome: str, rows: Sequence[CandidateRow]) -> Fa
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shows:
+    """What the record shows: a row for each lesson, and what changed nothing."""
+
+    rows: tuple[tuple[str, ...], ...]
+    without_effect: str
+
+
+LESSON_COLUMNS = ("change", "gain", "interval", "pairs", "failed", "a loss on")
+
+
+def lessons(data: ReportData) -> Shows:
+    """The effects of changes between candidates and their parents, on train alone."""
+    scores: dict[Slot, dict[str, float]] = {}
+    for each in data.evaluations:
+        if each.split == TRAIN and each.attempt == 0 and each.outcome == "ok" and each.score:
+            scores.setdefault(slot_of(each), {})[each.scenario] = each.score
+    tried = [
+        Tried(
+            key=slot_of(row),
+            candidate=row.candidate,
+            parents=tuple(row.parents),
+            origin=row.origin,
+            source=row.source,
+            scores=scores.get(_tried_as(row), {}),
+            failed=row.outcome != "ok",
+        )
+        for row in latest(data.candidates)
+        if row.source is not None and row.standing != BARRED
+    ]
+    families = {row.scenario: row.family for row in data.scenarios if row.split == TRAIN}
+    space = data.domain.hosted("space") if data.domain is not None else None
+    record = record_of(tried, families, space)
+    idle = (f"{_plain(what)} ({counted(pairs, 'pair')})" for what, pairs in record.without_effect)
+    return Shows(rows=tuple(map(_lesson, record.lessons)), without_effect=", ".join(idle))
+
+
+def _tried_as(row: CandidateRow) -> Slot:
+    """Return the attempt whose evaluations a candidate has: the one that it repeats, if any."""
+    return parse_key(row.duplicate_of) if row.duplicate_of is not None else slot_of(row)
+
+
+def _lesson(lesson: Lesson) -> tuple[str, ...]:
+    low, mean, high = lesson.effect.percent
+    against = (
+        f"{one_line(name, 40)} ({percent(math.expm1(loss))})" for name, loss in lesson.against
+    )
+    return (
+        _plain(lesson.words),
+        f"{mean:.1f} %",
+        f"{low:.1f} to {high:.1f} %",
+        f"{lesson.effect.scenarios:,}",
+        f"{lesson.failed:,}",
+        ", ".join(against),
+    )
+
+
+def _plain(words: str) -> str:
+    return one_line(words.replace("`", ""), 300)
+
+
 COST_COLUMNS = (
     "calls",
     "answered",
     "replayed",
     "tokens in",
     "cached",
+    "as before",
     "tokens out",
     "reasoning",
     "seconds",
@@ -206,14 +271,15 @@ def costs(data: ReportData) -> tuple[CostLine, ...]:
     groups: dict[str, list[LlmCallRow]] = {}
     for row in data.calls:
         groups.setdefault(f"{row.model} at {row.provider}", []).append(row)
-    return tuple(_cost_line(model, rows) for model, rows in sorted(groups.items()))
+    return tuple(_cost_line(model, rows, data) for model, rows in sorted(groups.items()))
 
 
-def _cost_line(model: str, rows: Sequence[LlmCallRow]) -> CostLine:
+def _cost_line(model: str, rows: Sequence[LlmCallRow], data: ReportData) -> CostLine:
     known = [row.cost_usd for row in rows if row.cost_usd is not None and not row.replayed]
     tokens = (
         _total([row.input_tokens for row in rows]),
         _total([row.cached_tokens for row in rows]),
+        _same_beginning(rows, data),
         _total([row.output_tokens for row in rows]),
         _total([row.reasoning_tokens for row in rows]),
     )
@@ -228,6 +294,12 @@ def _cost_line(model: str, rows: Sequence[LlmCallRow]) -> CostLine:
             dollars(math.fsum(known) if known else None),
         ),
     )
+
+
+def _same_beginning(rows: Sequence[LlmCallRow], data: ReportData) -> str:
+    sent = (data.prompt_by_sha256.get(row.prompt_sha256) for row in rows)
+    share = same_share([each.messages for each in sent if each is not None])
+    return "–" if share is None else percent(share)
 
 
 def _total(values: Sequence[int | None]) -> str:

@@ -336,6 +336,7 @@ class FeedbackConfig(Section):
     )
     attempts: int = Field(8, ge=0, description="the last attempts shown with their diagnoses")
     best: int = Field(3, ge=0, description="the best attempts shown with their source")
+    lessons: bool = Field(False, description="show the effects of changes over all attempts")
     prompt_tokens: int = Field(24_000, ge=2_000, description="bound on the prompt, 4 chars a token")
     prompts: Path | None = Field(None, description="folder with your own templates")
 

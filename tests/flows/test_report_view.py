@@ -5,10 +5,18 @@ from dataclasses import replace
 from flows.history.records import CandidateRow
 from flows.report.candidates import SharedLines, payload, table_rows
 from flows.report.compare import contenders, scenario_scores
-from flows.report.data import ReportData, pick_best
+from flows.report.data import ReportData, pick_best, slot_of
 from flows.report.page import build_view, render
 from flows.report.progress import ancestry, place
-from flows.report.summary import costs, failures, status_sentence, tiles, verdict
+from flows.report.summary import (
+    COST_COLUMNS,
+    costs,
+    failures,
+    lessons,
+    status_sentence,
+    tiles,
+    verdict,
+)
 from simulator.domain import find_domain
 from tests.support.report_rows import experiment_row, search_rows
 
@@ -259,3 +267,35 @@ def test_prompt_and_reply_are_there_when_a_model_was_asked() -> None:
 
     assert [role for role, _ in item["prompt"]] == ["system", "user"]
     assert item["replies"][0][0] == "a-model, call 0: ok, 4.2 s, 700 tokens out."
+
+
+def test_lessons_are_computed_from_train_alone() -> None:
+    data = search_rows(8, 2)
+    made = [
+        replace(row, candidate=str(n), parents=[str(n - 1)], source=f"GB = {n}\n", outcome="ok")
+        for n, row in enumerate(data.attempts)
+    ]
+    places = {slot_of(row): n for n, row in enumerate(made)}
+    train = [
+        replace(each, outcome="ok", score=1.1 ** places[slot_of(each)])
+        for each in data.evaluations
+        if slot_of(each) in places
+    ]
+    others = [
+        replace(each, split=split, scenario=f"{split}-1", score=1 / (each.score or 1.0))
+        for each in train
+        for split in ("validation", "test")
+    ]
+
+    shown = lessons(replace(data, candidates=tuple(made), evaluations=(*train, *others)))
+
+    assert shown.rows == (("larger GB", "10.0 %", "10.0 to 10.0 %", "7", "0", ""),)
+    assert shown.without_effect == ""
+
+
+def test_how_much_of_the_prompts_begins_as_the_one_before_stands_beside_their_tokens() -> None:
+    data = search_rows(3, model=True)
+    column = COST_COLUMNS.index("as before")
+
+    assert costs(data)[0].cells[column].endswith("%")
+    assert costs(replace(data, calls=data.calls[:1]))[0].cells[column] == "–"

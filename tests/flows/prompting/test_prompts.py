@@ -1,6 +1,6 @@
 """The prompt for the next policy, written out; what each move shows; how it is bounded."""
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +13,7 @@ from flows.prompting.prompts import (
     CHARS_PER_TOKEN,
     describe_scenarios,
     render_prompt,
+    repeated_share,
     system_values,
 )
 from flows.settings.search import SearchConfig
@@ -230,7 +231,7 @@ def test_only_the_configured_number_of_attempts_is_shown() -> None:
     prompt = render_prompt(config=small(attempts=4, best=2), scenarios=SCENARIOS, attempts=past)
 
     shown = [n for n in range(1, 30) if f"# Attempt {n}/0 " in prompt.user]
-    assert shown == [26, 27, 29]
+    assert shown == [26, 27, 28, 29]
     assert prompt.user.count("```python") == 2
     assert "# The best policy so far: 29/0" in prompt.user
 
@@ -363,6 +364,7 @@ def test_the_history_adds_earlier_attempts_and_other_good_policies() -> None:
         "# The best policy so far: 6/0 `policy 6`: score 1.600",
         "# Number 2 so far: 5/0 `policy 5`: score 1.500",
         "# Attempt 4/0 `policy 4`: score 1.400",
+        "# Attempt 5/0 `policy 5`: score 1.500",
         "# Attempt 6/0 `policy 6`: score 1.600",
         "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
         "# The source of attempt 7/0",
@@ -407,14 +409,48 @@ def test_two_parents_are_shown_to_be_combined() -> None:
     assert text.count("query: 4 of 4 completed") == 2
 
 
-def test_with_the_history_a_parent_is_followed_by_what_was_tried_lately() -> None:
+def test_with_the_history_a_parent_stands_behind_what_was_tried_lately() -> None:
     text = asked("vary", (TRIED[5],), attempts=3)
 
     assert headings(text) == [
-        "# The policy to change: 6/0 `policy 6`: score 1.600",
         "# Attempt 5/0 `policy 5`: score 1.500",
+        "# Attempt 6/0 `policy 6`: score 1.600",
         "# Attempt 7/0 `policy 7`: policy_error, score 0.100",
+        "# The policy to change: 6/0 `policy 6`: score 1.600",
     ]
+    assert text.count("- query: 4 of 4 completed") == 2  # once for each that ran
+
+
+def test_a_prompt_grows_at_its_end_until_the_oldest_attempts_leave_together() -> None:
+    none_better = [
+        attempt(n, score=2.0 - n / 50, evaluations=(evaluation(),)) for n in range(1, 30)
+    ]
+
+    prompts = [asked(past=(baseline(), *none_better[:n])) for n in range(9, 26)]
+
+    grown = [repeated_share(old, new) > 0.7 for old, new in pairwise(prompts)]
+    assert grown == [True, False] * 8
+    for text in prompts:
+        assert len([line for line in headings(text) if line.startswith("# Attempt")]) in (7, 8)
+
+
+def test_the_share_that_is_repeated_is_that_of_the_common_beginning() -> None:
+    assert repeated_share("abcd", "abxd") == 0.5
+    assert repeated_share("ab", "abcd") == 0.5
+    assert repeated_share("abcd", "") == 0.0
+
+
+def test_a_small_prompt_has_many_short_diagnoses_rather_than_one_more_long_source() -> None:
+    long = "# a long policy\n" * 450
+    past = (
+        baseline(),
+        *(attempt(n, source=long, evaluations=(evaluation(),)) for n in range(1, 8)),
+    )
+
+    text = asked(past=past, prompt_tokens=7_000)
+
+    assert text.count("# a long policy\n# a long policy") and "# Number 2 so far" not in text
+    assert text.count("- query: 4 of 4 completed") == 7
 
 
 def test_a_barred_attempt_is_never_the_best_that_is_shown() -> None:
