@@ -113,7 +113,7 @@ def bootstrap_command(
     if as_json:
         print_line(ended_line(finished))
     else:
-        searches.print_end(finished)
+        searches.print_end(finished, judged=False)  # the certificate is the verdict
     return _keep(finished, domain.root, another=bool(before))
 
 

@@ -400,8 +400,8 @@ def leave_interrupted(what: str, command: str) -> NoReturn:
     raise SystemExit(INTERRUPTED) from None
 
 
-def print_end(finished: Finished) -> None:
-    """Print how the search ended: leaderboard, files, a question to try."""
+def print_end(finished: Finished, *, judged: bool = True) -> None:
+    """Print how the search ended: leaderboard, verdict unless told, files, a question to try."""
     from flows.cli.watching import promotions
     from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
     from flows.search.budget import summary_lines
@@ -417,7 +417,8 @@ def print_end(finished: Finished) -> None:
         print_line(
             f"lost: {counted(result.lost, 'attempt')}, not the fault of a policy: not scored"
         )
-    print_prose(f"verdict: {result.verdict}")
+    if judged:
+        print_prose(f"verdict: {result.verdict}")
     print_line(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {short_path(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
