@@ -52,6 +52,8 @@ class Version:
     scenario: str
     log: str
     """The smallest counterexample, where there is one."""
+    smallest: bool
+    """Only failures of shown checks are made smaller."""
     drawing: Drawing | None
 
 
@@ -120,6 +122,7 @@ def _version(data: ReportData, row: Any) -> Version:
         reason=one_line(str(reason), 300),
         scenario=clip(str(shown.get("scenario", "")), MAX_BLOCK_CHARS),
         log=clip(log, MAX_BLOCK_CHARS),
+        smallest=example is not None and example.split == "train",
         drawing=drawing_of(log),
     )
 

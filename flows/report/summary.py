@@ -307,11 +307,19 @@ def _total(values: Sequence[int | None]) -> str:
     return f"{sum(known):,}" if known else "–"
 
 
+ENDS = ("accepted", "not accepted")
+"""The last step of what follows a search for a simulator."""
+
+
 def verdict(data: ReportData) -> str:
     """What came of the search, in a sentence or two."""
     best, tried = data.best, counted(len(data.attempts), "candidate")
     if not data.attempts:
         return "No candidate has been tried yet."
+    accepted = [row for row in data.events if row.kind == "acceptance"]
+    if accepted and accepted[-1].detail.get("step") in ENDS:
+        words = one_line(accepted[-1].message)
+        return f"{words[:1].upper()}{words[1:]}. {tried} tried."
     if data.guarded:
         return f"{_ruled(data)} {tried} {'was' if len(data.attempts) == 1 else 'were'} tried."
     if best is None or best.score is None:
