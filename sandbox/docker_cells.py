@@ -136,6 +136,10 @@ class Cell:
             out_of_memory=not output.stdout and not overdue and self._was_killed_for_memory(),
         )
 
+    def end(self) -> None:
+        """Kill the container; its output then ends."""
+        self._engine().remove(self._container)
+
     def destroy(self) -> None:
         """Kill and remove the container, and wait until the engine no longer knows it."""
         gone = False

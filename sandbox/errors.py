@@ -20,3 +20,7 @@ class ImageMissing(SandboxUnavailable):
 
 class CellFailed(SandboxError):
     """A cell failed without proof that the policy caused it; a retry may help."""
+
+
+class TrialStopped(RuntimeError):
+    """The caller ended a trial before its result was there; it is neither scored nor retried."""

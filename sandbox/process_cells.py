@@ -102,6 +102,10 @@ class ProcessCell:
             flooded=flooded,
         )
 
+    def end(self) -> None:
+        """Ask the cell to end; its pipes stay open until ``destroy``: ``run`` waits on them."""
+        self._process.send_signal(signal.SIGTERM)
+
     def destroy(self) -> None:
         """Ask the cell to end with SIGTERM; kill its process group if it does not."""
         for pipe in self._pipes():

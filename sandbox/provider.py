@@ -53,6 +53,9 @@ class Handle(Protocol):
     def run(self, job: bytes, deadline: float, max_output_bytes: int) -> Ended:
         """Send the job and wait for the end of the output, until ``deadline`` at most."""
 
+    def end(self) -> None:
+        """Make the cell end now, from any thread: ``run`` returns, ``destroy`` has to follow."""
+
     def destroy(self) -> None:
         """End the cell, busy or not, and wait until nothing of it is left."""
 

@@ -4,12 +4,13 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, cast
 
 from sandbox.docker_cells import DockerCells
-from sandbox.errors import CellFailed
+from sandbox.errors import CellFailed, SandboxError, TrialStopped
 from sandbox.limits import Limits
 from sandbox.outcome import CellInfo, Evaluation, Finding, Outcome, Problem, Trial
 from sandbox.process_cells import ProcessCells
@@ -29,6 +30,43 @@ class Payload:
 
     name: str
     data: bytes
+
+
+class Stop:
+    """Ends a trial early, from any thread: its cell ends, and the trial raises ``TrialStopped``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cell: Handle | None = None
+        self._stopped = False
+
+    def now(self) -> None:
+        """End the trial; one that has not begun will not begin, one that is over stays as it is."""
+        with self._lock:
+            self._stopped = True
+            if self._cell is not None:
+                self._cell.end()
+
+    def check(self) -> None:
+        """Raise ``TrialStopped`` once the trial is to end."""
+        if self._stopped:
+            raise TrialStopped("the trial was stopped before its result was there")
+
+    @contextmanager
+    def over(self, cell: Handle) -> Iterator[None]:
+        """Let the cell be ended while the block runs; what fails in it afterwards is the stop."""
+        with self._lock:
+            self.check()
+            self._cell = cell
+        try:
+            yield
+        except SandboxError:
+            self.check()
+            raise
+        finally:
+            with self._lock:
+                self._cell = None
+        self.check()
 
 
 class Sandbox:
@@ -119,34 +157,42 @@ class Sandbox:
         """Wait until the cells of finished trials are gone and those ahead have started."""
         self._stock.settle()
 
-    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
-        """Return the result on every scenario; raise SandboxError if the fault is ours."""
+    def try_policy(
+        self, source: str, scenarios: Sequence[Payload], stop: Stop | None = None
+    ) -> Trial:
+        """Return the result on every scenario; raise SandboxError if the fault is ours.
+
+        With ``stop`` another thread can end the trial, which then raises ``TrialStopped``.
+        """
         problem = malformed_because(source, self.limits.source_bytes)
         if problem is not None:
             return _refused(source, scenarios, Outcome.MALFORMED, Problem(message=problem), ())
         findings = screen(source, self.domain.spec.policy_modules)
         if findings:
             return _screened_out(source, scenarios, findings)
-        return self.try_unscreened(source, scenarios)
+        return self.try_unscreened(source, scenarios, stop)
 
-    def try_unscreened(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+    def try_unscreened(
+        self, source: str, scenarios: Sequence[Payload], stop: Stop | None = None
+    ) -> Trial:
         """Do as ``try_policy`` does, without the screen; no promise of security relies on it."""
-        return self.try_with_facts(source, scenarios)[0]
+        return self.try_with_facts(source, scenarios, stop)[0]
 
     def try_with_facts(
-        self, source: str, scenarios: Sequence[Payload]
+        self, source: str, scenarios: Sequence[Payload], stop: Stop | None = None
     ) -> tuple[Trial, Mapping[str, Any]]:
         """Do as ``try_unscreened`` does, and also return the protections that were in force."""
         if not scenarios:
             raise ValueError("a trial needs at least one scenario, got none")
         started = time.monotonic()
         first = list(dict.fromkeys(scenarios))
+        stop = stop or Stop()
         with self._slots:
-            tried, facts = self._try_in_one_cell(source, first, len(first))
+            tried, facts = self._try_in_one_cell(source, first, len(first), stop)
             known = dict(zip(first, tried, strict=True))
             again = [each for each in _repeats(scenarios) if _is_tried_again(each, known)]
             workers = max(len(first), len(again))
-            repeats = self._try_in_one_cell(source, again, workers)[0] if again else ()
+            repeats = self._try_in_one_cell(source, again, workers, stop)[0] if again else ()
         evaluations = tuple(_in_order(scenarios, known, iter(repeats)))
         trial = Trial(
             candidate=candidate_id(source),
@@ -162,41 +208,43 @@ class Sandbox:
         return trial, facts
 
     def _try_in_one_cell(
-        self, source: str, scenarios: Sequence[Payload], workers: int
+        self, source: str, scenarios: Sequence[Payload], workers: int, stop: Stop
     ) -> tuple[tuple[Evaluation, ...], Mapping[str, Any]]:
         """Return the evaluations and the protections that were in force."""
+        stop.check()
         cell, ready = self._stock.take(workers)
         try:
-            return self._try_in(cell, source, scenarios)
+            return self._try_in(cell, source, scenarios, stop)
         except CellFailed:
             if not ready:
                 raise
         # It may have died while it waited, for instance with the engine: retry in a fresh one.
-        return self._try_in(self._cells.start(workers), source, scenarios)
+        return self._try_in(self._cells.start(workers), source, scenarios, stop)
 
     def _try_in(
-        self, cell: Handle, source: str, scenarios: Sequence[Payload]
+        self, cell: Handle, source: str, scenarios: Sequence[Payload], stop: Stop
     ) -> tuple[tuple[Evaluation, ...], Mapping[str, Any]]:
         try:
-            nonce = secrets.token_bytes(NONCE_BYTES)
-            job = Job(
-                nonce=nonce,
-                domain_sha256=self.domain.sha256,
-                source=source,
-                scenarios=[scenario.data for scenario in scenarios],
-                limits=self.limits.for_cell(),
-            )
-            count = len(scenarios)
-            deadline = time.monotonic() + self.limits.job_seconds(count, self.domain.workers)
-            ended = cell.run(pack_job(job), deadline, self.limits.report_bytes * count)
-            report, evaluations = judge(
-                ended,
-                nonce=nonce,
-                domain_sha256=self.domain.sha256,
-                scenarios=[scenario.name for scenario in scenarios],
-                protections=self._cells.protections(),
-                source=source,
-            )
+            with stop.over(cell):
+                nonce = secrets.token_bytes(NONCE_BYTES)
+                job = Job(
+                    nonce=nonce,
+                    domain_sha256=self.domain.sha256,
+                    source=source,
+                    scenarios=[scenario.data for scenario in scenarios],
+                    limits=self.limits.for_cell(),
+                )
+                count = len(scenarios)
+                deadline = time.monotonic() + self.limits.job_seconds(count, self.domain.workers)
+                ended = cell.run(pack_job(job), deadline, self.limits.report_bytes * count)
+                report, evaluations = judge(
+                    ended,
+                    nonce=nonce,
+                    domain_sha256=self.domain.sha256,
+                    scenarios=[scenario.name for scenario in scenarios],
+                    protections=self._cells.protections(),
+                    source=source,
+                )
         finally:
             self._stock.give_back(cell)
         return evaluations, report.isolation if report else {}

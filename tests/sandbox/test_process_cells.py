@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import CellFailed, SandboxUnavailable
+from sandbox.errors import CellFailed, SandboxUnavailable, TrialStopped
 from sandbox.outcome import Outcome
 from sandbox.process_cells import ProcessCell, ProcessCells, environment
-from sandbox.trial import Payload, Sandbox
+from sandbox.trial import Payload, Sandbox, Stop
 from tests.sandbox.callers import until
 from tests.support.cells import HONEST, ROOT, TIGHT, small_scenario, try_in_process
 
@@ -235,6 +235,31 @@ def test_two_threads_may_try_at_once(sandbox: Sandbox) -> None:
         thread.join()
 
     assert outcomes == [Outcome.OK] * 4
+
+
+def test_a_trial_is_ended_from_another_thread_and_leaves_no_process(sandbox: Sandbox) -> None:
+    sandbox.settle()
+    stop, before, raised = Stop(), enclosures_of(os.getpid()), list[BaseException]()
+
+    def spin() -> None:
+        try:
+            slow.try_unscreened(SPIN, [SMALL], stop)
+        except BaseException as error:
+            raised.append(error)
+
+    limits = TIGHT.model_copy(update={"call_cpu_seconds": 900.0, "policy_cpu_seconds": 900.0})
+    with Sandbox(limits, ready=False, cell="process") as slow:
+        thread = threading.Thread(target=spin)
+        thread.start()
+        assert until(lambda: enclosures_of(os.getpid()) > before)
+
+        stop.now()
+
+        thread.join()
+    assert [type(each) for each in raised] == [TrialStopped]
+    assert until(lambda: enclosures_of(os.getpid()) <= before)
+    with pytest.raises(TrialStopped):
+        sandbox.try_policy(HONEST, [SMALL], stop)
 
 
 def test_a_cell_sees_nothing_of_the_callers_environment() -> None:

@@ -62,6 +62,9 @@ class NoCell:
         )
         return Ended(stdout=pack_report(report, wanted.nonce), stderr="")
 
+    def end(self) -> None:
+        pass
+
     def destroy(self) -> None:
         pass
 
