@@ -29,7 +29,7 @@ from flows.settings.sections import DOMAIN, SUITE, DomainSetting, OfDomain
 from sandbox.limits import Limits
 from sandbox.outcome import Evaluation, Outcome, Trial
 from sandbox.provider import KINDS
-from sandbox.trial import Payload, Sandbox
+from sandbox.trial import Payload, Sandbox, Stop
 from simulator.domain import DEFAULT, Domain, Scenario
 from simulator.domain_spec import DomainSpec
 
@@ -179,23 +179,8 @@ def judge_policy(
 ) -> Judgement:
     """Return what became of a policy on all scenarios, or on the one that is named."""
     bench = _bench(settings)
-    spec = bench.settings.domain.spec
     trial = bench.try_policy(text, scenario)
-    baseline = [
-        bench.baseline[name] for name in dict.fromkeys(e.scenario for e in trial.evaluations)
-    ]
-    verdict = judge(trial, bench.references, Scale(spec=spec))
-    believable = verdict.outcome is Outcome.OK and verdict.score is not None
-    return Judgement(
-        candidate=trial.candidate,
-        correct=believable,
-        combined_score=verdict.score or 0.0,
-        scores={each.evaluation.scenario: each.score for each in verdict.judged},
-        figures=_figures(verdict, spec),
-        outcome=str(verdict.outcome),
-        problem="" if verdict.problem is None else verdict.problem.message,
-        feedback=_feedback(trial, verdict, baseline, bench.settings.domain),
-    )
+    return bench.judgement(trial, bench.verdict(trial))
 
 
 def _judge_file(path: str | Path, settings: EvaluatorSettings | None) -> Judgement:
@@ -265,8 +250,10 @@ def _feedback(trial: Trial, verdict: Verdict, baseline: list[Evaluation], domain
 class Workbench:
     """Tries policies on the scenarios of its settings; the sandbox opens with the first of them."""
 
-    def __init__(self, settings: EvaluatorSettings) -> None:
+    def __init__(self, settings: EvaluatorSettings, *, ready: bool = True) -> None:
+        """Find the scenarios and their references; with ``ready``, cells are started ahead."""
         self.settings = settings
+        self._ready = ready
         domain = settings.domain
         self.scenarios: tuple[Scenario, ...] = suite_scenarios(
             settings.suite, domain, settings.split
@@ -282,7 +269,9 @@ class Workbench:
             for each in self.scenarios
         }
 
-    def try_policy(self, text: PolicyText, scenario: str | None) -> Trial:
+    def try_policy(
+        self, text: PolicyText, scenario: str | None = None, stop: Stop | None = None
+    ) -> Trial:
         """Try a policy on all scenarios or on one; the first comes twice, to see it repeat."""
         if scenario is not None and scenario not in self._payloads:
             raise UserError(
@@ -291,7 +280,30 @@ class Workbench:
         payloads = list(self._payloads.values()) if scenario is None else [self._payloads[scenario]]
         if text.source is None:
             return never_tried(text, [each.name for each in payloads])
-        return self._open().try_policy(text.source, [*payloads, payloads[0]])
+        return self._open().try_policy(text.source, [*payloads, payloads[0]], stop)
+
+    def verdict(self, trial: Trial) -> Verdict:
+        """Return the verdict on a trial that was made here."""
+        return judge(trial, self.references, Scale(spec=self.settings.domain.spec))
+
+    def judgement(self, trial: Trial, verdict: Verdict) -> Judgement:
+        """Return what became of a policy, from its trial and the verdict on it."""
+        domain = self.settings.domain
+        names = dict.fromkeys(each.scenario for each in trial.evaluations)
+        return Judgement(
+            candidate=trial.candidate,
+            correct=verdict.believed,
+            combined_score=verdict.score or 0.0,
+            scores={each.evaluation.scenario: each.score for each in verdict.judged},
+            figures=_figures(verdict, domain.spec),
+            outcome=str(verdict.outcome),
+            problem=verdict.message,
+            feedback=_feedback(trial, verdict, [self.baseline[each] for each in names], domain),
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Return the engine, image and isolation of the trials, for the record."""
+        return self._open().info()
 
     def close(self) -> None:
         """Remove every cell."""
@@ -305,7 +317,11 @@ class Workbench:
             if self._sandbox is None:
                 settings = self.settings
                 found = Sandbox(
-                    settings.limits, settings.slots, cell=settings.cell, domain=settings.domain
+                    settings.limits,
+                    settings.slots,
+                    self._ready,
+                    cell=settings.cell,
+                    domain=settings.domain,
                 )
                 self._sandbox = found.__enter__()
             return self._sandbox

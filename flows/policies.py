@@ -146,12 +146,20 @@ def find_contender(name: str, domain: Domain) -> Contender:
         taken = library_name(label, domain) is not None
         return Contender(label=f"./{label}" if taken else label, text=read_policy(name, domain))
     home = home_folder()
+    recorded = recorded_contender(name, home)
+    if recorded is None:
+        raise UserError(_unknown(name, home, domain))
+    return recorded
+
+
+def recorded_contender(name: str, home: Path) -> Contender | None:
+    """Return a candidate or an experiment's best policy of a history, None where it has neither."""
     found = find_candidate(home, name)
     if found is not None:
         return _from_history(found, (found.candidate or "")[:SHORT_SHA256])
     experiment = find_experiment(home, name)
     if experiment is None:
-        raise UserError(_unknown(name, home, domain))
+        return None
     found = find_best(home, experiment)
     if found is None:
         raise UserError(f"experiment {experiment} has no best policy yet: continue it first")

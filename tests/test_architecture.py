@@ -31,6 +31,7 @@ FLOORS = {
         "sweep",
         "orchestration",
         "evaluator",
+        "agents",
         "cli",
     ),
     "simulator": (

@@ -52,7 +52,7 @@ def leave_with(error: BaseException) -> int:
             return INTERNAL
         case _:
             say(f"assay: internal error: {_first_line(error)}")
-            say(f"please report it with {_keep_traceback(error)}")
+            say(f"please report it with {keep_traceback(error)}")
             return INTERNAL
 
 
@@ -104,7 +104,8 @@ def _without_secrets(text: str) -> str:
     return redact(text, keys)
 
 
-def _keep_traceback(error: BaseException) -> str:
+def keep_traceback(error: BaseException) -> str:
+    """Write a traceback, without keys, to a file, and return where; the text itself, if nowhere."""
     from flows.home import home_folder
 
     text = _without_secrets("".join(traceback.format_exception(error)))

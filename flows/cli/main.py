@@ -8,6 +8,7 @@ import click
 
 from flows import assay_version
 from flows.cli import (
+    agents,
     bootstrap,
     domains,
     history,
@@ -70,7 +71,7 @@ def assay() -> None:
 for _command in (
     *(trying.evaluate_policy, trying.compare_policies, policies.policies, policies.init_folder),
     *(searches.run_command, searches.run_demo, searches.serve_command, searches.prompts),
-    *(sweeps.sweep_command, bootstrap.bootstrap_command),
+    *(sweeps.sweep_command, bootstrap.bootstrap_command, agents.serve_agents),
     *(history.make_report, history.show_candidate, history.run_sql, history.export_history),
     *(history.db, traces.traces, domains.domains),
     *(machine.examine_machine, machine.reap_cells, machine.print_completion),

@@ -14,6 +14,8 @@ STORAGE_VERSION = "v1.2.0"
 DatabaseError = duckdb.Error
 """What every failure of DuckDB is."""
 
+Interrupted = duckdb.InterruptException
+
 NoSuchTable = duckdb.CatalogException
 
 Connection = duckdb.DuckDBPyConnection

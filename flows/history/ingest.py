@@ -354,7 +354,7 @@ def _store_new_lines(home: Path, connection: Connection) -> IngestReport:
     for batch in _new_batches(home, positions):
         _store(connection, batch)
         if "experiments" in batch.rows:
-            notes += _make_views(connection)
+            notes += make_views(connection)
         lines += batch.lines
         skipped += batch.skipped
         unknown |= batch.unknown_fields
@@ -400,7 +400,7 @@ def _store(connection: Connection, batch: _Batch) -> None:
     connection.execute("COMMIT")
 
 
-def _make_views(connection: Connection) -> Iterator[str]:
+def make_views(connection: Connection) -> Iterator[str]:
     """Make the views of domains that do not come with Assay, from what experiments say of them.
 
     Yields a sentence for each that cannot be made; the rows are there all the same.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import Any
 
 from flows.errors import UserError
@@ -17,6 +18,7 @@ from flows.history.database import (
     Connection,
     DatabaseError,
     HistoryTooNewError,
+    Interrupted,
     QueryError,
     StoreError,
     UnusableError,
@@ -40,6 +42,7 @@ from flows.history.records import ROW_KINDS
 from flows.home import journal_folder, published_path
 
 __all__ = [
+    "Bounds",
     "Copied",
     "HistoryTooNewError",
     "IngestReport",
@@ -71,6 +74,17 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one question may take, where it is not the person at the machine who asks."""
+
+    seconds: float
+    rows: int
+    """More are left out of the answer."""
+    memory: str = "1GB"
+    spill: str = "2GB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
     """What was written into Parquet files."""
 
@@ -89,6 +103,7 @@ def query(
     files: Path | None = None,
     refresh: bool = True,
     wait_seconds: float = INGEST_WAIT_SECONDS,
+    bounds: Bounds | None = None,
 ) -> Table:
     """The answer to one statement over the whole history, which is brought up to date first.
 
@@ -97,10 +112,10 @@ def query(
     """
     notes = refreshed(home, wait_seconds) if refresh else ()
     try:
-        return _ask(home, sql, params, files, notes)
+        return _ask(home, sql, params, files, notes, bounds)
     except UnusableError as damage:
         notes += repaired(home, damage)
-        return _ask(home, sql, params, files, notes)
+        return _ask(home, sql, params, files, notes, bounds)
 
 
 def copy_to_parquet(home: Path, sql: str, path: Path, files: Path | None = None) -> Copied:
@@ -133,6 +148,7 @@ def open_history(
     beside: Path | None = None,
     files: Path | None = None,
     writes: Iterable[Path] = (),
+    bounds: Bounds | None = None,
 ) -> Iterator[Connection]:
     """A connection that reads the published history; what fails there is raised in words.
 
@@ -151,6 +167,9 @@ def open_history(
                 connection.execute(f"ATTACH {quoted(beside)} AS fresh (READ_ONLY)")
             connection.execute("USE history")
             connection.execute(f"SET temp_directory = {quoted(spill)}")
+            if bounds is not None:
+                connection.execute(f"SET memory_limit = {quoted(bounds.memory)}")
+                connection.execute(f"SET max_temp_directory_size = {quoted(bounds.spill)}")
             connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, writes))}]")
             if files is not None:
                 connection.execute(f"SET allowed_directories = [{quoted(files.absolute())}]")
@@ -197,19 +216,45 @@ def _ask(
     params: Sequence[Any] | dict[str, Any],
     files: Path | None,
     notes: tuple[str, ...],
+    bounds: Bounds | None = None,
 ) -> Table:
-    with open_history(home, files=files) as connection:
+    with open_history(home, files=files, bounds=bounds) as connection, _in_time(connection, bounds):
         asked = _one_statement(connection, sql)
         if files is not None:
             asked = _reading(connection, asked)
         result = connection.execute(asked, params or None)
         described = result.description or []
+        rows: list[tuple[Any, ...]] = []
+        if described:
+            rows = result.fetchall() if bounds is None else result.fetchmany(bounds.rows + 1)
+        if bounds is not None and len(rows) > bounds.rows:
+            rows = rows[: bounds.rows]
+            notes = (*notes, f"only the first {bounds.rows} rows are shown: ask for fewer")
         return Table(
             columns=tuple(column[0] for column in described),
             types=tuple(str(column[1]) for column in described),
-            rows=tuple(result.fetchall()) if described else (),
+            rows=tuple(rows),
             notes=notes,
         )
+
+
+@contextmanager
+def _in_time(connection: Connection, bounds: Bounds | None) -> Iterator[None]:
+    """Interrupt what takes longer than its bounds allow."""
+    if bounds is None:
+        yield
+        return
+    timer = Timer(bounds.seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Interrupted:
+        raise QueryError(
+            f"the query took more than {bounds.seconds:g} s: ask for less, or aggregate first"
+        ) from None
+    finally:
+        timer.cancel()
 
 
 def _copy(home: Path, paths: Mapping[str, Path], files: Path | None) -> Copied:

@@ -22,23 +22,17 @@ from flows.history.records import RUNNING, CandidateRow, ExperimentRow, Key, Row
 from flows.home import FOREVER, experiment_folder, hold, make_folder
 from flows.judging.comparison import scenario_payloads, try_contender
 from flows.judging.scoring import Scale, judge
-from flows.judging.splits import Splits, find_references, suite_scenarios
+from flows.judging.splits import find_references, suite_scenarios
 from flows.policies import Contender, PolicyText, check_baselines, read_policy
 from flows.search.progress import ignore
-from flows.search.recording import (
-    candidate_row,
-    evaluation_rows,
-    scenario_row,
-    tries_of,
-)
+from flows.search.recording import attempt_rows, started_row
 from flows.search.session import Provenance, refuse_other_domain
 from flows.settings.sections import FolderConfig, folder_experiment_id, folder_sha256
 from flows.trials import Around, OpenTrials, Trials, in_this_process, patiently, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.image import source_hash
 from sandbox.outcome import Trial
-from simulator.domain import Domain
-from simulator.domain_spec import plain_spec
+from simulator.domain import Domain, Scenario
 
 DONE, BEGUN = "done", "begun"
 KIND = "folder"
@@ -103,11 +97,11 @@ def evaluate_folder(
         earlier = _experiment(home, identity)
         if earlier is not None:
             refuse_other_domain(earlier, domain)
-        started = earlier or _experiment_row(config, provenance)
+        started = earlier or _started(config, provenance)
         journal.append(started)
         work = _Work(
             home=home,
-            splits=Splits(train=tuple(scenarios)),
+            scenarios=tuple(scenarios),
             provenance=provenance,
             claims=claims,
             journal=journal,
@@ -196,7 +190,7 @@ class _Work:
     """What the threads of one process share while they take policies."""
 
     home: Path
-    splits: Splits
+    scenarios: tuple[Scenario, ...]
     provenance: Provenance
     claims: Claims
     journal: Journal
@@ -211,8 +205,8 @@ class _Work:
 
     def __post_init__(self) -> None:
         domain = self.provenance.domain
-        self.references = find_references(self.splits.train, domain, self.trials)
-        self.payloads = scenario_payloads(self.splits.train, domain)
+        self.references = find_references(self.scenarios, domain, self.trials)
+        self.payloads = scenario_payloads(self.scenarios, domain)
 
     def through(self, pieces: Sequence[_Piece], slots: int) -> None:
         """Take all pieces, first those that are free, then those that others have."""
@@ -255,7 +249,6 @@ class _Work:
 
     def _rows(self, piece: _Piece, trial: Trial, seconds: float) -> list[Row]:
         """Return what is recorded of a policy, its own row last; the reference brings scenarios."""
-        now = stamp(SystemClock())
         attempt = Attempt(
             key=piece.key,
             proposal=_proposal(piece.contender),
@@ -263,17 +256,7 @@ class _Work:
             train=judge(trial, self.references, Scale(spec=self.provenance.domain.spec)),
             seconds=seconds,
         )
-        rows: list[Row] = []
-        if piece.key == (0, 0):
-            figures = {each.scenario: each for each in reversed(trial.evaluations)}
-            reference = self.provenance.domain.spec.reference
-            rows += [
-                scenario_row(self.provenance.experiment_id, each, figures[each.name], reference)
-                for each in self.splits.train
-            ]
-        tries = tries_of(attempt, self.splits)
-        rows += evaluation_rows(piece.key, tries, self.provenance, now)
-        return [*rows, candidate_row(attempt, self.provenance, now)]
+        return attempt_rows(attempt, self.scenarios, self.provenance, stamp(SystemClock()))
 
 
 def _contenders(config: FolderConfig) -> tuple[list[Contender], tuple[str, ...]]:
@@ -339,30 +322,10 @@ def _experiment(home: Path, experiment_id: str) -> ExperimentRow | None:
     return replace(rows[-1], status=RUNNING, finished_at=None) if rows else None
 
 
-def _experiment_row(config: FolderConfig, provenance: Provenance) -> ExperimentRow:
+def _started(config: FolderConfig, provenance: Provenance) -> ExperimentRow:
     """Return the row of a new experiment."""
-    return ExperimentRow(
-        experiment_id=provenance.experiment_id,
-        name=config.name,
-        created_at=stamp(SystemClock()),
-        status=RUNNING,
-        seed=0,
-        domain=config.domain.name,
-        domain_version=config.domain.spec.version,
-        domain_sha256=config.domain.sha256,
-        domain_spec=plain_spec(config.domain.spec),
-        suite=config.suite,
-        objective=config.domain.spec.objective().name,
-        proposer=KIND,
-        strategy=KIND,
-        model=None,
-        config=config.model_dump(mode="json"),
-        config_sha256=provenance.config_sha256,
-        assay_version=provenance.assay_version,
-        simulator_version=provenance.simulator_version,
-        image_id=provenance.image_id,
-        flow_run_id=provenance.flow_run_id,
-    )
+    known = config.model_dump(mode="json")
+    return started_row(provenance, KIND, config.name, config.suite, known, stamp(SystemClock()))
 
 
 def _ended(started: ExperimentRow, tried: int, lost: int) -> ExperimentRow:

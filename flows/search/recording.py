@@ -11,11 +11,14 @@ from typing import Any
 from flows.attempt import Attempt, Prompt
 from flows.errors import TooManyLosses
 from flows.history.records import (
+    RUNNING,
     CandidateRow,
     EvaluationRow,
     EventRow,
+    ExperimentRow,
     Key,
     PromptRow,
+    Row,
     ScenarioRow,
     format_key,
     key_of,
@@ -41,7 +44,7 @@ from flows.search.session import Provenance, Session
 from flows.untrusted import counted
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
 from simulator.domain import Scenario
-from simulator.domain_spec import DomainSpec, Objective, figure
+from simulator.domain_spec import DomainSpec, Objective, figure, plain_spec
 
 MOST_LOSSES_IN_A_ROW = 5
 
@@ -253,6 +256,56 @@ def candidate_row(attempt: Attempt, provenance: Provenance, created_at: str) -> 
         domain_version=provenance.domain.spec.version,
         **_standing(attempt.ruling),
     )
+
+
+def started_row(
+    provenance: Provenance, kind: str, name: str, suite: str, config: dict[str, Any], created: str
+) -> ExperimentRow:
+    """Return the row of an experiment that is no search and begins: ``kind`` says what it is."""
+    domain = provenance.domain
+    return ExperimentRow(
+        experiment_id=provenance.experiment_id,
+        name=name,
+        created_at=created,
+        status=RUNNING,
+        seed=0,
+        domain=domain.name,
+        domain_version=domain.spec.version,
+        domain_sha256=domain.sha256,
+        domain_spec=plain_spec(domain.spec),
+        suite=suite,
+        objective=domain.spec.objective().name,
+        proposer=kind,
+        strategy=kind,
+        model=None,
+        config=config,
+        config_sha256=provenance.config_sha256,
+        assay_version=provenance.assay_version,
+        simulator_version=provenance.simulator_version,
+        image_id=provenance.image_id,
+        flow_run_id=provenance.flow_run_id,
+    )
+
+
+def attempt_rows(
+    attempt: Attempt, scenarios: Sequence[Scenario], provenance: Provenance, created_at: str
+) -> list[Row]:
+    """Return what is recorded of a policy outside a search, its own row last.
+
+    With the reference policy, at 0/0, come the scenarios that were tried.
+    """
+    assert attempt.trial is not None, "what is recorded was tried"
+    rows: list[Row] = []
+    if attempt.key == (0, 0):
+        figures = {each.scenario: each for each in reversed(attempt.trial.evaluations)}
+        reference = provenance.domain.spec.reference
+        rows += [
+            scenario_row(provenance.experiment_id, each, figures[each.name], reference)
+            for each in scenarios
+        ]
+    tries = tries_of(attempt, Splits(train=tuple(scenarios)))
+    rows += evaluation_rows(attempt.key, tries, provenance, created_at)
+    return [*rows, candidate_row(attempt, provenance, created_at)]
 
 
 def evaluation_rows(
