@@ -6,6 +6,7 @@ sealed. Broker: both are sealed, and every event is held to the contract and the
 all processes is counted, and the two ways take turns.
 """
 
+import gc
 import os
 import statistics
 import time
@@ -51,18 +52,31 @@ class Recorder:
         return decided
 
 
+class Replayed:
+    """A port that answers what was recorded."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._answers = iter([answer for _, answer in recorder.passed])
+
+    def start(self, setup: Any) -> None:
+        """There is nobody to tell."""
+
+    def decide(self, observation: Any, answer: Any) -> Any:
+        return next(self._answers)
+
+
 class Watched:
     """A simulator port that notes when everything is loaded and the first question comes."""
 
-    def __init__(self, inner: SealedPolicy, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, inner: SealedPolicy, clocks: Callable[[], tuple[float, ...]]) -> None:
+        self._clocks = clocks
         self._inner = inner
-        self.began = 0.0
+        self.began: tuple[float, ...] = ()
         self.decide = inner.decide
 
     def start(self, setup: Any) -> None:
         self._inner.start(setup)
-        self.began = self._clock()
+        self.began = self._clocks()
 
 
 def main() -> None:
@@ -75,30 +89,37 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the channel watches it for a caller that leaves
     seal = Seal(isolation=ONE_UID, memory_bytes=1 << 30, cpu_seconds=600, clocks=None)
     members = fork_workers(Notes(LENGTH.pack(4 * REPEATS)), seal, contracts)
+    gc.disable()  # as PID 1 does
     scenario = generate(spec, "poisson", 1, {"jobs.rows": JOBS, "horizon": 3_600_000_000})
     policy = domain.policy_source("fifo")
     simulator = (QUEUE / "simulators" / "good.py").read_text(encoding="utf-8")
     recorder = Recorder(LocalPolicy(contracts[0], policy))
-    events = len(_in_process(domain, laws, scenario, simulator, recorder).log)
-    plain, across = [], []
+    said = Recorder(LocalPolicy(contracts[1], simulator))
+    events = len(broker.run(spec, laws, scenario, said, recorder).log)
+    plain, across = list[float](), list[tuple[float, float, float]]()
+    alone = list[float]()
     for repeat in range(REPEATS):
         first, second, third, _ = members[4 * repeat : 4 * repeat + 4]
         plain.append(_plain(domain, recorder, simulator, policy, scenario, third))
         across.append(_through(domain, laws, scenario, simulator, policy, first, second))
+        began = time.process_time()
+        broker.run(spec, laws, scenario, Replayed(said), Replayed(recorder))
+        alone.append(time.process_time() - began)
+        gc.collect()
     questions = len(recorder.passed)
     print(f"one question of a policy, CPU microseconds ({questions} questions, {events} events)")
-    for name, taken in (("plain wall", plain), ("through the broker", across)):
+    whole = [sum(parts) for parts in across]
+    for name, taken in (
+        ("plain wall", plain),
+        ("through the broker", whole),
+        *zip(("  PID 1", "  policy", "  simulator"), zip(*across, strict=True), strict=True),
+    ):
         each = [1e6 * seconds / questions for seconds in taken]
         print(f"  {name:20} median {statistics.median(each):6.1f}   least {min(each):6.1f}")
-    ratio = statistics.median(across) / statistics.median(plain)
-    print(f"  ratio {ratio:.2f}, of the least times {min(across) / min(plain):.2f}")
-
-
-def _in_process(
-    domain: Domain, laws: Laws, scenario: Scenario, simulator: str, policy: Recorder
-) -> broker.BrokerRun:
-    port = LocalPolicy(domain.contracts[1], simulator)
-    return broker.run(read_contract(domain.root / CONTRACT_FILE), laws, scenario, port, policy)
+    each = [1e6 * seconds / questions for seconds in alone]
+    print(f"  the broker without anybody to ask: median {statistics.median(each):.1f}")
+    ratio = statistics.median(whole) / statistics.median(plain)
+    print(f"  ratio {ratio:.2f}, of the least times {min(whole) / min(plain):.2f}")
 
 
 def _sealed(
@@ -144,21 +165,26 @@ def _through(
     policy: str,
     first: Member,
     second: Member,
-) -> float:
-    """Return the CPU seconds of the same run through the broker, both sides sealed."""
+) -> tuple[float, float, float]:
+    """Return the CPU seconds of the same run through the broker, both sides sealed.
+
+    They are those of PID 1, of the policy's worker and of the simulator's.
+    """
     asked, channel = _sealed(domain, 0, policy, first)
     logging, other = _sealed(domain, 1, simulator, second)
     spec = read_contract(domain.root / CONTRACT_FILE)
 
-    def clock() -> float:
-        return time.process_time() + channel.cpu_seconds + other.cpu_seconds
+    def clocks() -> tuple[float, ...]:
+        return time.process_time(), channel.cpu_seconds, other.cpu_seconds
 
-    watched = Watched(logging, clock)
+    watched = Watched(logging, clocks)
     broker.run(spec, laws, scenario, watched, asked)
-    taken = clock() - watched.began
+    own, policys, simulators = (
+        now - then for now, then in zip(clocks(), watched.began, strict=True)
+    )
     channel.close()
     other.close()
-    return taken
+    return own, policys, simulators
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Expressions of a contract: arithmetic on names, compiled once, that reads nothing else.
 
-The text is parsed as Python and every node must be on a short list. A name becomes a closure that
-its resolver returns, so no attribute of a Python object is ever read.
+The text is parsed as Python and every node must be on a short list. What is compiled is made anew
+of such nodes alone; a name in it is the call of a closure that its resolver returns, so no
+attribute of a Python object is ever read.
 """
 
 import ast
-import operator
 import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from types import CodeType
+from typing import Any, NamedTuple
 
 from simulator.errors import InputError
 from simulator.textfile import one_line, show
@@ -34,28 +35,11 @@ class Impossible(Exception):
     """An expression has no value of ordinary size, as after a division by zero."""
 
 
-_BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
-_COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-_UNARY: dict[type[ast.AST], Callable[[Any], Any]] = {
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Not: operator.not_,
-}
+_BINARY = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
+_COMPARE = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+_UNARY = (ast.USub, ast.UAdd, ast.Not)
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
+_CONTEXT = "context"
 
 
 def compile_expression(text: str, names: Resolve, where: str) -> Getter:
@@ -64,7 +48,19 @@ def compile_expression(text: str, names: Resolve, where: str) -> Getter:
     It raises ``Missing`` or ``Impossible``. An expression that is none raises ``InputError``, which
     begins with ``where``.
     """
-    inner = _Compiler(names, where, text).compile(_parse(text, where))
+    found = _translated(text)
+    if isinstance(found, str):
+        raise InputError(f"{where}: {found}")
+    getters: dict[str, Any] = {}
+    for key, path in found.names.items():
+        getter = names(path)
+        if getter is None:
+            name = ".".join(path).replace("in_.", "in.")
+            raise InputError(f"{where}: {show(text)}: unknown name {name}")
+        getters[key] = getter
+    if found.is_name:
+        return getters[next(iter(getters))]  # type: ignore[no-any-return]
+    inner = eval(found.code, {"__builtins__": {}, **_FUNCTIONS, **getters})
 
     def value(context: Any) -> Any:
         try:
@@ -78,9 +74,23 @@ def compile_expression(text: str, names: Resolve, where: str) -> Getter:
     return value
 
 
+class _Translated(NamedTuple):
+    """An expression as the code of a function of the context."""
+
+    code: CodeType
+    names: dict[str, tuple[str, ...]]
+    """The names that the code calls, and what stands for them in the text."""
+    is_name: bool
+    """Whether it is nothing but a name."""
+
+
+class _NoExpression(Exception):
+    """Says why a text is none."""
+
+
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> ast.expr | str:
-    """Return the tree of an expression, or why it is none; every run compiles the same ones."""
+def _translated(text: str) -> _Translated | str:
+    """Return an expression as code, or why it is none; every run has the same ones."""
     if len(text) > MAX_CHARS:
         return f"{len(text)} characters, expected at most {MAX_CHARS}"
     plain = re.sub(r"\bin\s*\.", "in_.", text).strip()  # the one name that Python keeps for itself
@@ -93,81 +103,71 @@ def _parsed(text: str) -> ast.expr | str:
         return f"{show(text)} is no expression: {one_line(str(error))}"
     if nodes > MAX_NODES:
         return f"{nodes} parts, expected at most {MAX_NODES}"
-    return tree
+    translator = _Translator()
+    try:
+        body = translator.translate(tree)
+    except _NoExpression as problem:
+        return f"{show(text)}: {problem}"
+    arguments = ast.arguments(
+        posonlyargs=[], args=[ast.arg(arg=_CONTEXT)], kwonlyargs=[], kw_defaults=[], defaults=[]
+    )
+    whole = ast.fix_missing_locations(ast.Expression(ast.Lambda(args=arguments, body=body)))
+    return _Translated(
+        code=compile(whole, "<expression>", "eval"),
+        names=translator.names,
+        is_name=isinstance(tree, ast.Name | ast.Attribute),
+    )
 
 
-def _parse(text: str, where: str) -> ast.expr:
-    found = _parsed(text)
-    if isinstance(found, str):
-        raise InputError(f"{where}: {found}")
-    return found
+class _Translator:
+    """Makes a tree of allowed nodes alone from one that a person wrote."""
 
+    def __init__(self) -> None:
+        self.names: dict[str, tuple[str, ...]] = {}
 
-class _Compiler:
-    def __init__(self, names: Resolve, where: str, text: str) -> None:
-        self._names = names
-        self._where = where
-        self._text = text
-
-    def compile(self, node: ast.expr) -> Getter:
+    def translate(self, node: ast.expr) -> ast.expr:
         match node:
             case ast.Constant(value=int() | float() as value):
                 if not -MOST <= value <= MOST:
-                    raise self._refused(f"the number {show(value)} is beyond 63 bits")
-                return lambda _: value
+                    raise _NoExpression(f"the number {show(value)} is beyond 63 bits")
+                return ast.Constant(value=value)
             case ast.Name() | ast.Attribute():
                 return self._name(node)
-            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
-                apply, part = _UNARY[type(op)], self.compile(operand)
-                return lambda context: apply(part(context))
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-                return _two(_BINARY[type(op)], self.compile(left), self.compile(right))
+            case ast.UnaryOp(op=op, operand=operand) if isinstance(op, _UNARY):
+                return ast.UnaryOp(op=op, operand=self.translate(operand))
+            case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _BINARY):
+                return ast.BinOp(left=self.translate(left), op=op, right=self.translate(right))
             case ast.BoolOp(op=op, values=values):
-                return _both(isinstance(op, ast.And), [self.compile(each) for each in values])
+                whole = ast.BoolOp(op=op, values=[self.translate(each) for each in values])
+                return _negated(_negated(whole))  # a truth value, and no part of the expression
             case ast.Compare(left=left, ops=ops, comparators=rest):
-                return self._comparison([left, *rest], ops)
+                if not all(isinstance(op, _COMPARE) for op in ops):
+                    raise _NoExpression("of comparisons only < <= > >= == != are allowed")
+                others = [self.translate(each) for each in rest]
+                return ast.Compare(left=self.translate(left), ops=ops, comparators=others)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-                return self._call(name, args)
-        raise self._refused(f"{type(node).__name__} is not allowed")
+                if len(args) < 2 if name != "abs" else len(args) != 1:
+                    raise _NoExpression(
+                        f"{name} takes {'one number' if name == 'abs' else 'several'}"
+                    )
+                return _call(name, [self.translate(each) for each in args])
+        raise _NoExpression(f"{type(node).__name__} is not allowed")
 
-    def _name(self, node: ast.expr) -> Getter:
+    def _name(self, node: ast.expr) -> ast.expr:
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.insert(0, node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            raise self._refused("a dot may follow a name only")
-        path = (node.id, *parts)
-        found = self._names(path)
-        if found is None:
-            raise self._refused(f"unknown name {'.'.join(path).replace('in_.', 'in.')}")
-        return found
-
-    def _comparison(self, operands: list[ast.expr], ops: list[ast.cmpop]) -> Getter:
-        if any(type(op) not in _COMPARE for op in ops):
-            raise self._refused("of comparisons only < <= > >= == != are allowed")
-        parts = [self.compile(each) for each in operands]
-        steps = [
-            _two(_COMPARE[type(op)], left, right)
-            for op, left, right in zip(ops, parts, parts[1:], strict=False)
-        ]
-        return steps[0] if len(steps) == 1 else _both(True, steps)
-
-    def _call(self, name: str, args: list[ast.expr]) -> Getter:
-        if len(args) < 2 if name != "abs" else len(args) != 1:
-            raise self._refused(f"{name} takes {'one number' if name == 'abs' else 'several'}")
-        function, parts = _FUNCTIONS[name], [self.compile(each) for each in args]
-        return lambda context: function(*[part(context) for part in parts])
-
-    def _refused(self, why: str) -> InputError:
-        return InputError(f"{self._where}: {show(self._text)}: {why}")
+            raise _NoExpression("a dot may follow a name only")
+        key = f"name_{len(self.names)}"
+        self.names[key] = (node.id, *parts)
+        return _call(key, [ast.Name(id=_CONTEXT, ctx=ast.Load())])
 
 
-def _two(apply: Callable[[Any, Any], Any], left: Getter, right: Getter) -> Getter:
-    return lambda context: apply(left(context), right(context))
+def _call(name: str, args: list[ast.expr]) -> ast.expr:
+    return ast.Call(func=ast.Name(id=name, ctx=ast.Load()), args=args, keywords=[])
 
 
-def _both(every: bool, parts: list[Getter]) -> Getter:
-    if every:
-        return lambda context: all(part(context) for part in parts)
-    return lambda context: any(part(context) for part in parts)
+def _negated(node: ast.expr) -> ast.expr:
+    return ast.UnaryOp(op=ast.Not(), operand=node)

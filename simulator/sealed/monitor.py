@@ -11,7 +11,7 @@ from simulator.sealed.log import Broken, Event, event_text
 from simulator.sealed.scenarios import Scenario, state_of
 from simulator.sealed.shapes import DecisionKind, SealedSpec
 from simulator.sealed.spec import HORIZON
-from simulator.sealed.state import Args, Refused
+from simulator.sealed.state import Args, Refused, State
 
 MOST_EVENTS = 500_000
 """Of one run."""
@@ -23,14 +23,45 @@ Test = Callable[[Event], None]
 class _Kind:
     """What is known of a kind of event before any comes."""
 
-    __slots__ = ("asks", "causes", "limits", "tests")
+    __slots__ = ("asks", "causes", "rows", "tests", "width")
 
-    def __init__(self, asks: bool, limits: tuple[int | None, ...]) -> None:
+    def __init__(self, asks: bool, limits: Sequence[int | None]) -> None:
         self.asks = asks
-        self.limits = limits
+        self.width = len(limits)
+        self.rows = [(place, most) for place, most in enumerate(limits) if most is not None]
+        """The places of fields that are rows, and how many rows there are."""
         self.tests: list[Test] = []
         self.causes: list[tuple[str, tuple[int, ...]]] = []
         """The decisions that it comes of, each with the places of its fields in the event."""
+
+
+class _Choice:
+    """What is known of a kind of decision before any is made."""
+
+    __slots__ = ("bounded", "event", "needs", "needs_text", "places", "rows", "states")
+
+    def __init__(self, kind: DecisionKind, spec: SealedSpec, state: State, name: str) -> None:
+        fields = list(kind.fields)
+        self.rows = [
+            (place, field, table, state.rows[table])
+            for place, (field, table) in enumerate(kind.fields.items())
+            if table != "int"
+        ]
+        self.states = [
+            (fields.index(field), field, state.states[kind.fields[field]], _listed(states))
+            for field, states in kind.when.items()
+        ]
+        self.needs_text = kind.needs
+        self.needs: Callable[[Args], Any] | None = None
+        if kind.needs is not None:
+            self.needs = compile_expression(kind.needs, state.of_event(kind.fields), name)
+        self.event = kind.causes
+        own = spec.events[kind.causes].fields if kind.causes is not None else ()
+        self.places = [fields.index(field) for field in own]
+        """Where the fields of its event are in it."""
+        self.bounded = kind.needs is None
+        """Whether gauges bound it. Where it says what it needs, that alone does: other events may
+        yet make room before its own."""
 
 
 class Monitor:
@@ -48,16 +79,14 @@ class Monitor:
         self._owed: Counter[tuple[str, tuple[int, ...]]] = Counter()
         rows = self.state.rows
         self._kinds = {
-            name: _Kind(kind.asks, tuple(rows.get(table) for table in kind.fields.values()))
+            name: _Kind(kind.asks, [rows.get(table) for table in kind.fields.values()])
             for name, kind in spec.events.items()
         }
         self._balances: list[tuple[str, str, Callable[[Any], Any]]] = []
         self._completions: list[Callable[[], None]] = []
-        self._needs: dict[str, Callable[[Args], Any]] = {}
+        self._choices: dict[str, _Choice] = {}
         for name, kind in spec.decisions.items():
-            if kind.needs is not None:
-                names = self.state.of_event(kind.fields)
-                self._needs[name] = compile_expression(kind.needs, names, name)
+            self._choices[name] = _Choice(kind, spec, self.state, name)
             if kind.causes is not None:
                 fields = list(spec.events[kind.causes].fields)
                 places = tuple(fields.index(field) for field in kind.fields)
@@ -73,12 +102,13 @@ class Monitor:
             raise self._broken("the contract names the event", event, "a kind of event", name)
         if time != state.now:
             self._move_on(time, event)
-        if len(args) != len(kind.limits):
+        if len(args) != kind.width:
             found = f"{len(args)} fields"
-            raise self._broken("an event has its fields", event, f"{len(kind.limits)}", found)
-        for value, limit in zip(args, kind.limits, strict=True):
-            if limit is not None and not 0 <= value < limit:
-                raise self._broken("a row is there", event, f"a row below {limit}", f"{value}")
+            raise self._broken("an event has its fields", event, f"{kind.width}", found)
+        for place, most in kind.rows:
+            if not 0 <= args[place] < most:
+                found = f"{args[place]}"
+                raise self._broken("a row is there", event, f"a row below {most}", found)
         if len(self.log) >= MOST_EVENTS:
             expected = f"at most {MOST_EVENTS} events"
             raise self._broken("a run has an end", event, expected, "one more")
@@ -179,44 +209,30 @@ class Monitor:
         raise self._broken("only a decision causes it", event, f"the decision {causes}", "none")
 
     def _illegal(self, name: str, args: Args, undo: list[tuple[Any, ...]]) -> str | None:
-        kind = self.spec.decisions[name]
-        found = self._wrong_row(kind, args) or self._wrong_state(kind, args)
+        """Return why a decision is not legal; else do for now what its event will do."""
+        choice = self._choices[name]
+        for place, field, table, most in choice.rows:
+            if not 0 <= args[place] < most:
+                return self._told(
+                    name, args, f"{field} is {args[place]}, which is no row of {table}"
+                )
+        for place, field, states, allowed in choice.states:
+            if states[args[place]] not in allowed:
+                expected = " or ".join(allowed)
+                found = f"{field} is {states[args[place]]}, expected {expected}"
+                return self._told(name, args, found)
         try:
-            if found is None and name in self._needs and not self._needs[name](args):
-                found = f"it needs {kind.needs}"
-            if found is None and kind.causes is not None:
-                self._try(kind, args, undo)
+            if choice.needs is not None and not choice.needs(args):
+                return self._told(name, args, f"it needs {choice.needs_text}")
+            if choice.event is not None:
+                event = tuple([args[place] for place in choice.places])
+                self.state.apply(choice.event, event, undo, choice.bounded)
         except (Refused, Impossible, Missing) as error:
-            found = str(error)
-        return None if found is None else f"{self.decision_text((name, tuple(args)))}: {found}"
-
-    def _wrong_row(self, kind: DecisionKind, args: Args) -> str | None:
-        for (field, table), value in zip(kind.fields.items(), args, strict=True):
-            if table != "int" and not 0 <= value < self.state.rows[table]:
-                return f"{field} is {value}, which is no row of {table}"
+            return self._told(name, args, str(error))
         return None
 
-    def _wrong_state(self, kind: DecisionKind, args: Args) -> str | None:
-        for place, (field, table) in enumerate(kind.fields.items()):
-            states = kind.when.get(field)
-            if states is not None:
-                state = self.state.states[table][args[place]]
-                if state != states if isinstance(states, str) else state not in states:
-                    expected = states if isinstance(states, str) else " or ".join(states)
-                    return f"{field} is {state}, expected {expected}"
-        return None
-
-    def _try(self, kind: DecisionKind, args: Args, undo: list[tuple[Any, ...]]) -> None:
-        """Do for now what the event will do.
-
-        Where a decision says what it needs, that alone bounds gauges: other events may yet make
-        room before its own.
-        """
-        assert kind.causes is not None
-        given = dict(zip(kind.fields, args, strict=True))
-        fields = self.spec.events[kind.causes].fields
-        event = tuple(given[field] for field in fields)
-        self.state.apply(kind.causes, event, undo, bounded=kind.needs is None)
+    def _told(self, name: str, args: Args, problem: str) -> str:
+        return f"{self.decision_text((name, tuple(args)))}: {problem}"
 
     def decision_text(self, decision: Decision) -> str:
         """Return a decision as a policy writes it: ``start(job=3)``."""
@@ -296,6 +312,10 @@ class Monitor:
                     )
 
         return test
+
+
+def _listed(states: str | Sequence[str]) -> tuple[str, ...]:
+    return (states,) if isinstance(states, str) else tuple(states)
 
 
 def _holds(condition: Callable[[Any], Any], context: Any) -> bool:

@@ -63,6 +63,7 @@ class Mirror:
             name: (number, tuple(kind.fields))
             for number, (name, kind) in enumerate(spec.events.items())
         }
+        self._fields = [frozenset(kind.fields) for kind in spec.events.values()]
         self._decisions = [(name, list(kind.fields)) for name, kind in spec.decisions.items()]
         self._generator: Any = None
         self._waiting: list[tuple[int, int, tuple[int, ...]]] = []
@@ -107,8 +108,9 @@ class Mirror:
         if known is None:
             refuse(f"log({shown(event)}), expected one of {', '.join(self._events)}", self.step)
         number, names = known
-        at = _whole(time, f"log({event!r}): time", self.step)
-        if fields.keys() != set(names):
+        plain = type(time) is int and time <= MOST_NUMBER
+        at = time if plain else self._whole(event, "time", time)
+        if fields.keys() != self._fields[number]:
             told = f"log({event!r}, {at}) has {sorted(fields)}, expected {', '.join(names)}"
             refuse(told, self.step)
         if at < self._time:
@@ -120,8 +122,23 @@ class Mirror:
         if len(self._waiting) >= _MOST_WAITING:
             refuse(f"more than {_MOST_WAITING} events without a turn of the policy", self.step)
         self._time = at
-        args = tuple(_whole(fields[name], f"log({event!r}): {name}", self.step) for name in names)
-        self._waiting.append((number, at, args))
+        args = [
+            value
+            if type(value := fields[name]) is int and -MOST_NUMBER <= value <= MOST_NUMBER
+            else self._whole(event, name, value)
+            for name in names
+        ]
+        self._waiting.append((number, at, tuple(args)))
+
+    def _whole(self, event: str, name: str, value: Any) -> int:
+        """Return the number that is meant; what is none is refused."""
+        what = f"log({event!r}): {name}"
+        if type(value) is not int and not hasattr(value, "number"):
+            refuse(f"{what} is {shown(value)}, expected a whole number or a row", self.step)
+        number = value if type(value) is int else value.number
+        if type(number) is not int or not -MOST_NUMBER <= number <= MOST_NUMBER:
+            refuse(f"{what} is {shown(value)}, expected at most {MOST_NUMBER}", self.step)
+        return int(number)
 
 
 def simulator_contract(spec: SealedSpec) -> Contract:
@@ -136,15 +153,6 @@ def simulator_contract(spec: SealedSpec) -> Contract:
         mirror=partial(Mirror, bare),
         needs_init=False,
     )
-
-
-def _whole(value: Any, what: str, step: int | None) -> int:
-    if type(value) is not int and not hasattr(value, "number"):
-        refuse(f"{what} is {shown(value)}, expected a whole number or a row", step)
-    number = value if type(value) is int else value.number
-    if type(number) is not int or not -MOST_NUMBER <= number <= MOST_NUMBER:
-        refuse(f"{what} is {shown(value)}, expected at most {MOST_NUMBER}", step)
-    return int(number)
 
 
 def _row_class(table: str, columns: list[str]) -> type:
