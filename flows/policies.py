@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from flows.errors import ConfigError, UserError
-from flows.history.store import Found, find_best, find_candidate, find_experiment
+from flows.history.store import Ask, Found, answers, find_best, find_candidate, find_experiment
 from flows.home import home_folder
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.source import candidate_id
@@ -154,13 +154,17 @@ def find_contender(name: str, domain: Domain) -> Contender:
 
 def recorded_contender(name: str, home: Path) -> Contender | None:
     """Return a candidate or an experiment's best policy of a history, None where it has neither."""
-    found = find_candidate(home, name)
+    return answers(home, lambda ask: _recorded(ask, name))
+
+
+def _recorded(ask: Ask, name: str) -> Contender | None:
+    found = find_candidate(ask, name)
     if found is not None:
         return _from_history(found, (found.candidate or "")[:SHORT_SHA256])
-    experiment = find_experiment(home, name)
+    experiment = find_experiment(ask, name)
     if experiment is None:
         return None
-    found = find_best(home, experiment)
+    found = find_best(ask, experiment)
     if found is None:
         raise UserError(f"experiment {experiment} has no best policy yet: continue it first")
     return _from_history(found, experiment)

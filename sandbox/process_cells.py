@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import IO, Any
 
 from sandbox.errors import CellFailed, SandboxUnavailable
@@ -285,13 +286,16 @@ def _require_linux() -> None:
         raise SandboxUnavailable(problem, "use --cell docker")
 
 
+@cache
 def _compile_the_simulator() -> None:
     """Compile once what every cell imports; cells themselves write no file."""
     if not sys.dont_write_bytecode:
         compileall.compile_dir(package_root() / "simulator", quiet=2)
 
 
+@cache
 def _probe(timeout_seconds: float) -> dict[str, Any]:
+    """Return what the kernel grants; it does so once, since each cell insists on it anyway."""
     try:
         answer = subprocess.run(
             _command(["--probe"]),

@@ -39,7 +39,7 @@ from flows.policies import (
     recorded_contender,
 )
 from flows.prompting.prompts import system_values
-from flows.report.attempts import find_attempt, known_of
+from flows.report.attempts import known_attempt
 from flows.settings.search import SearchConfig
 from flows.untrusted import (
     UNTRUSTED,
@@ -287,7 +287,7 @@ class Tools:
     def show_attempt(self, given: Show, call: Call) -> Answer:
         """Show what the history knows of an attempt."""
         home = self._seen()
-        known = known_of(home, find_attempt(home, given.attempt, given.experiment))
+        known = known_attempt(home, given.attempt, given.experiment)
         attempt = known["attempt"]
         source = attempt["source"] or ""
         diffs = [source_diff(each["source"], source, "parent", "this") for each in known["parents"]]

@@ -193,14 +193,14 @@ def make_report(experiment: str | None, out: Path | None) -> int:
       assay report
       assay report demo --out demo.html
     """
-    from flows.history.store import find_experiment
+    from flows.history.store import answers, find_experiment
     from flows.report.page import write_report
 
     home = home_folder()
-    experiment = find_experiment(home, experiment) or experiment
-    if experiment is None:
+    found = answers(home, lambda ask: find_experiment(ask, experiment)) or experiment
+    if found is None:
         raise UserError(f"there is no experiment in {home} yet: start one with assay run")
-    print_line(str(write_report(home, experiment, out)))
+    print_line(str(write_report(home, found, out)))
     return 0
 
 
@@ -229,10 +229,9 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
       assay show 12/0 --experiment night
       assay show 3fa9c1d2 --only source > mine.py
     """
-    from flows.report.attempts import find_attempt, known_of
+    from flows.report.attempts import known_attempt
 
-    home = home_folder()
-    known = known_of(home, find_attempt(home, candidate, experiment))
+    known = known_attempt(home_folder(), candidate, experiment)
     if as_json:
         print_line(json.dumps(known, default=str))
         return 0

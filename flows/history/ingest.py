@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -318,10 +319,7 @@ class _Batch:
 
 def _require_own_schema(connection: Connection, path: Path) -> None:
     """Make the tables of an empty database; refuse those of other versions."""
-    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-    schema += "\n".join(evaluations_view(each.spec) for each in shipped_domains())
-    kinds = [JOURNAL_VERSION, [(kind.kind, kind.columns) for kind in ROW_KINDS]]
-    fingerprint = hashlib.sha256((schema + json.dumps(kinds)).encode()).hexdigest()
+    schema, fingerprint = _own_schema()
     try:
         version, made_with = connection.execute("FROM bookkeeping.made_by").fetchall()[0]
     except NoSuchTable:
@@ -340,6 +338,15 @@ def _require_own_schema(connection: Connection, path: Path) -> None:
         )
     if made_with != fingerprint:
         raise UnusableError(f"{path} was made by another version of assay")
+
+
+@cache
+def _own_schema() -> tuple[str, str]:
+    """Return the SQL of the tables and views, and a sha256 of all that a database depends on."""
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    schema += "\n".join(evaluations_view(each.spec) for each in shipped_domains())
+    kinds = [JOURNAL_VERSION, [(kind.kind, kind.columns) for kind in ROW_KINDS]]
+    return schema, hashlib.sha256((schema + json.dumps(kinds)).encode()).hexdigest()
 
 
 def _store_new_lines(home: Path, connection: Connection) -> IngestReport:

@@ -4,14 +4,14 @@ Below: attempts and experiments by what a person calls them.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Timer
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from flows.errors import UserError
 from flows.history.database import (
@@ -42,6 +42,7 @@ from flows.history.records import ROW_KINDS
 from flows.home import journal_folder, published_path
 
 __all__ = [
+    "Ask",
     "Bounds",
     "Copied",
     "HistoryTooNewError",
@@ -51,6 +52,7 @@ __all__ = [
     "Table",
     "UnwritableError",
     "VacuumReport",
+    "answers",
     "copy_tables",
     "copy_to_parquet",
     "ingest",
@@ -60,6 +62,8 @@ __all__ = [
     "refreshed",
     "vacuum",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,14 @@ class Copied:
     notes: tuple[str, ...] = ()
 
 
+class Ask(Protocol):
+    """Asks the history one statement; raises StoreError where DuckDB refuses it."""
+
+    def __call__(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Table:
+        """Return the answer to ``sql``."""
+        ...
+
+
 def query(
     home: Path,
     sql: str,
@@ -110,12 +122,36 @@ def query(
     DuckDB itself keeps it to reading: the history is attached read-only, and no file can be reached
     but, for reading, those in the folder ``files``.
     """
+    return answers(
+        home,
+        lambda ask: ask(sql, params),
+        files=files,
+        refresh=refresh,
+        wait_seconds=wait_seconds,
+        bounds=bounds,
+    )
+
+
+def answers(
+    home: Path,
+    questions: Callable[[Ask], T],
+    *,
+    files: Path | None = None,
+    refresh: bool = True,
+    wait_seconds: float = INGEST_WAIT_SECONDS,
+    bounds: Bounds | None = None,
+) -> T:
+    """What ``questions`` returns, which asks any number of statements as ``query`` does.
+
+    The history is brought up to date and opened once, so all answers are of one moment. If the
+    database turns out to be damaged it is rebuilt, and ``questions`` begins again.
+    """
     notes = refreshed(home, wait_seconds) if refresh else ()
     try:
-        return _ask(home, sql, params, files, notes, bounds)
+        return _answers(home, questions, files, notes, bounds)
     except UnusableError as damage:
         notes += repaired(home, damage)
-        return _ask(home, sql, params, files, notes, bounds)
+        return _answers(home, questions, files, notes, bounds)
 
 
 def copy_to_parquet(home: Path, sql: str, path: Path, files: Path | None = None) -> Copied:
@@ -210,32 +246,37 @@ def repaired(home: Path, damage: UnusableError) -> tuple[str, ...]:
         ) from damage
 
 
-def _ask(
+def _answers(
     home: Path,
-    sql: str,
-    params: Sequence[Any] | dict[str, Any],
+    questions: Callable[[Ask], T],
     files: Path | None,
     notes: tuple[str, ...],
-    bounds: Bounds | None = None,
-) -> Table:
+    bounds: Bounds | None,
+) -> T:
     with open_history(home, files=files, bounds=bounds) as connection, _in_time(connection, bounds):
-        asked = _one_statement(connection, sql)
-        if files is not None:
-            asked = _reading(connection, asked)
-        result = connection.execute(asked, params or None)
-        described = result.description or []
-        rows: list[tuple[Any, ...]] = []
-        if described:
-            rows = result.fetchall() if bounds is None else result.fetchmany(bounds.rows + 1)
-        if bounds is not None and len(rows) > bounds.rows:
-            rows = rows[: bounds.rows]
-            notes = (*notes, f"only the first {bounds.rows} rows are shown: ask for fewer")
-        return Table(
-            columns=tuple(column[0] for column in described),
-            types=tuple(str(column[1]) for column in described),
-            rows=tuple(rows),
-            notes=notes,
-        )
+
+        def ask(sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Table:
+            statement = _one_statement(connection, sql)
+            asked = statement if files is None else _reading(connection, statement)
+            return _table(connection.execute(asked, params or None), notes, bounds)
+
+        return questions(ask)
+
+
+def _table(result: Connection, notes: tuple[str, ...], bounds: Bounds | None) -> Table:
+    described = result.description or []
+    rows: list[tuple[Any, ...]] = []
+    if described:
+        rows = result.fetchall() if bounds is None else result.fetchmany(bounds.rows + 1)
+    if bounds is not None and len(rows) > bounds.rows:
+        rows = rows[: bounds.rows]
+        notes = (*notes, f"only the first {bounds.rows} rows are shown: ask for fewer")
+    return Table(
+        columns=tuple(column[0] for column in described),
+        types=tuple(str(column[1]) for column in described),
+        rows=tuple(rows),
+        notes=notes,
+    )
 
 
 @contextmanager
@@ -332,27 +373,27 @@ class Found:
     source: str | None
 
 
-def find_experiment(home: Path, name: str | None) -> str | None:
+def find_experiment(ask: Ask, name: str | None) -> str | None:
     """Return the id of the experiment of this id or name, the newest one if none is named."""
-    rows = _rows(home, _EXPERIMENT, [name] * 3) if name else _rows(home, _NEWEST, [])
+    rows = (ask(_EXPERIMENT, [name] * 3) if name else ask(_NEWEST)).rows
     return str(rows[0][0]) if rows else None
 
 
-def find_best(home: Path, experiment_id: str) -> Found | None:
+def find_best(ask: Ask, experiment_id: str) -> Found | None:
     """Return the attempt that an experiment promoted last."""
-    return _first(_rows(home, _BEST, [experiment_id]))
+    return _first(ask(_BEST, [experiment_id]).rows)
 
 
-def find_at(home: Path, experiment_id: str, iteration: int, slot: int) -> Found | None:
+def find_at(ask: Ask, experiment_id: str, iteration: int, slot: int) -> Found | None:
     """Return the attempt at a place of an experiment."""
-    return _first(_rows(home, _AT_PLACE, [experiment_id, iteration, slot]))
+    return _first(ask(_AT_PLACE, [experiment_id, iteration, slot]).rows)
 
 
-def find_candidate(home: Path, prefix: str, experiment_id: str | None = None) -> Found | None:
+def find_candidate(ask: Ask, prefix: str, experiment_id: str | None = None) -> Found | None:
     """Return the newest attempt whose candidate begins so; refuse one that fits several."""
     if SHA256_PREFIX.fullmatch(prefix) is None:
         return None
-    rows = _rows(home, _BY_SHA256, [prefix, experiment_id, experiment_id])
+    rows = ask(_BY_SHA256, [prefix, experiment_id, experiment_id]).rows
     several = sorted({row[3] for row in rows})
     if len(several) > 1:
         known = ", ".join(each[:12] for each in several[:5])
@@ -361,10 +402,6 @@ def find_candidate(home: Path, prefix: str, experiment_id: str | None = None) ->
             "expected one: give more characters"
         )
     return _first(rows)
-
-
-def _rows(home: Path, sql: str, params: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
-    return query(home, sql, params).rows
 
 
 def _first(rows: Sequence[tuple[Any, ...]]) -> Found | None:

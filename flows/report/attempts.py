@@ -8,12 +8,13 @@ from typing import Any
 from flows.errors import UserError
 from flows.history.store import (
     PLACE,
+    Ask,
     Found,
+    answers,
     find_at,
     find_best,
     find_candidate,
     find_experiment,
-    query,
 )
 from flows.judging.objectives import metric_text
 from flows.report.costs import cost_lines
@@ -48,20 +49,27 @@ WHERE experiment_id = ? AND iteration = ? AND slot = ? ORDER BY attempt
 """
 
 
-def find_attempt(home: Path, name: str, experiment: str | None) -> Found:
-    """Return the attempt of this name; refuse one that names none, saying what may be named."""
-    where = find_experiment(home, experiment)
+def known_attempt(home: Path, name: str, experiment: str | None) -> dict[str, Any]:
+    """Return all that the history knows of an attempt: figures, parents, prompt, replies.
+
+    Refuse a name that names none, saying what may be named.
+    """
+    return answers(home, lambda ask: _known(ask, _find(ask, home, name, experiment)))
+
+
+def _find(ask: Ask, home: Path, name: str, experiment: str | None) -> Found:
+    where = find_experiment(ask, experiment)
     if where is None:
         missing = f"no experiment {experiment!r}" if experiment else "no experiment yet"
         raise UserError(f"there is {missing} in {home}: start one with assay run")
     found = None
     place = PLACE.fullmatch(name)
     if name == "best":
-        found = find_best(home, where)
+        found = find_best(ask, where)
     elif place is not None:
-        found = find_at(home, where, int(place[1]), int(place[2]))
+        found = find_at(ask, where, int(place[1]), int(place[2]))
     else:
-        found = find_candidate(home, name.lower(), where if experiment else None)
+        found = find_candidate(ask, name.lower(), where if experiment else None)
     if found is None:
         there = where if experiment or place else home
         raise UserError(
@@ -72,39 +80,38 @@ def find_attempt(home: Path, name: str, experiment: str | None) -> Found:
     return found
 
 
-def known_of(home: Path, found: Found) -> dict[str, Any]:
-    """Return all that the history knows of an attempt: figures, parents, prompt, replies."""
+def _known(ask: Ask, found: Found) -> dict[str, Any]:
     place = [found.experiment_id, found.iteration, found.slot]
-    attempt = _dicts(home, _ATTEMPT, place)[0]
-    prompts = _dicts(home, _PROMPT, [attempt["prompt_sha256"]])
+    attempt = _dicts(ask, _ATTEMPT, place)[0]
+    prompts = _dicts(ask, _PROMPT, [attempt["prompt_sha256"]])
     messages = json.loads(prompts[0]["messages"]) if prompts else []
-    tries = [(each, _evaluation(each)) for each in _dicts(home, _TRIES, place)]
-    searched = next(iter(_dicts(home, _SEARCHED, place[:1])), {})
+    tries = [(each, _evaluation(each)) for each in _dicts(ask, _TRIES, place)]
+    searched = next(iter(_dicts(ask, _SEARCHED, place[:1])), {})
     spec, objective = _spec(searched.get("domain_spec")), searched.get("objective")
     whole = attempt["standing"] != "stopped"  # what was not tried on all scenarios has no figures
     return {
         "attempt": attempt,
         "evaluations": [_tried(row, tried, spec) for row, tried in tries],
         "figures": _over_splits(tries, spec, objective) if spec is not None and whole else [],
-        "costs": _costs(home, found, spec, objective),
-        "reference": next((row["policy"] for row in _dicts(home, _REFERENCE, place[:1])), None),
-        "tests": [row["message"] for row in _dicts(home, _TESTS, place)],
+        "costs": _costs(ask, found, spec, objective),
+        "reference": next((row["policy"] for row in _dicts(ask, _REFERENCE, place[:1])), None),
+        "tests": [row["message"] for row in _dicts(ask, _TESTS, place)],
         "parents": [
             {"candidate": parent, **row}
             for parent in attempt["parents"] or ()
-            for row in _dicts(home, _PARENT, [parent, found.experiment_id])
+            for row in _dicts(ask, _PARENT, [parent, found.experiment_id])
         ],
         "prompt": messages,
-        "prompt_size": list(prompt_size(home, place, messages)),
-        "replies": _dicts(home, _REPLY, place),
+        "prompt_size": list(prompt_size(ask, place, messages)),
+        "replies": _dicts(ask, _REPLY, place),
     }
 
 
-def _costs(home: Path, found: Found, spec: DomainSpec | None, objective: str | None) -> list[str]:
+def _costs(ask: Ask, found: Found, spec: DomainSpec | None, objective: str | None) -> list[str]:
     if spec is None:
         return []
     slot = (found.iteration, found.slot)
-    return cost_lines(home, found.experiment_id, spec, objective, [slot]).get(slot, [])
+    return cost_lines(ask, found.experiment_id, spec, objective, [slot]).get(slot, [])
 
 
 def _spec(recorded: str | None) -> DomainSpec | None:
@@ -161,6 +168,6 @@ def _over_splits(
     return [each for each in figures if any(each["splits"].values())]
 
 
-def _dicts(home: Path, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
-    table = query(home, sql, params)
+def _dicts(ask: Ask, sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
+    table = ask(sql, params)
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]

@@ -3,11 +3,10 @@
 import json
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from flows.attempt import SeenAttempt
-from flows.history.store import query
+from flows.history.store import Ask
 from flows.judging.splits import TRAIN
 from flows.prompting.excess import SCENARIOS, Weakness, weakness_lines, weaknesses
 from flows.report.text import one_line
@@ -33,7 +32,7 @@ WHERE experiment_id = ? AND attempt = 0
 
 
 def cost_lines(
-    home: Path,
+    ask: Ask,
     experiment: str,
     spec: DomainSpec,
     objective: str | None,
@@ -47,7 +46,7 @@ def cost_lines(
     by = next((each for each in spec.objectives if each.name == objective), None)
     if by is None or not any(each.objective == by.name for each in spec.costs):
         return {}
-    attempts = _attempts(home, experiment, by)
+    attempts = _attempts(ask, experiment, by)
     found = {
         slot: weaknesses(attempt, attempts.values(), by)[:SCENARIOS]
         for slot, attempt in attempts.items()
@@ -59,7 +58,7 @@ def cost_lines(
         for each in weak
         for at in (slot, _slot(each.other))
     }
-    known = _metrics(home, experiment, places)
+    known = _metrics(ask, experiment, places)
     lines = {
         slot: [
             line for each in weak for line in weakness_lines(_filled(each, slot, known), spec, by)
@@ -69,13 +68,13 @@ def cost_lines(
     return {slot: [one_line(line) for line in each] for slot, each in lines.items() if each}
 
 
-def _attempts(home: Path, experiment: str, by: Objective) -> dict[Slot, SeenAttempt]:
+def _attempts(ask: Ask, experiment: str, by: Objective) -> dict[Slot, SeenAttempt]:
     """Return the attempts with nothing but their figure in each scenario."""
     column, path = (
         ("stats", by.figure[6:]) if by.figure.startswith("stats.") else ("metrics", by.figure)
     )
     value = f"CAST(json_extract({column}, '$.{path}') AS DOUBLE)"
-    rows = query(home, _FIGURES.format(figure=value), [experiment, TRAIN]).rows
+    rows = ask(_FIGURES.format(figure=value), [experiment, TRAIN]).rows
     tried: dict[Slot, SeenAttempt] = {}
     for iteration, slot, scenario, title, origin, figure in rows:
         attempt = tried.get((iteration, slot)) or SeenAttempt(
@@ -97,10 +96,10 @@ def _nested(path: str, value: float | None) -> dict[str, Any]:
     return {name: _nested(rest, value) if rest else value}
 
 
-def _metrics(home: Path, experiment: str, places: Collection[Place]) -> dict[Place, dict[str, Any]]:
+def _metrics(ask: Ask, experiment: str, places: Collection[Place]) -> dict[Place, dict[str, Any]]:
     """Return the metrics of some evaluations, curves and all."""
     names = [f"{iteration}/{slot}/{scenario}" for iteration, slot, scenario in places]
-    rows = query(home, _METRICS, [experiment, names]).rows if names else []
+    rows = ask(_METRICS, [experiment, names]).rows if names else []
     return {
         (iteration, slot, scenario): json.loads(metrics or "{}")
         for iteration, slot, scenario, metrics in rows

@@ -22,7 +22,7 @@ from flows.history.records import (
     PromptRow,
     ScenarioRow,
 )
-from flows.history.store import query
+from flows.history.store import Ask, answers
 from flows.judging import scoring
 from simulator.domain import BOOTSTRAP, Domain, find_domain
 from simulator.domain_spec import DomainSpec, Objective, spec_from
@@ -192,11 +192,16 @@ class ReportData:
 
 def load(home: Path, experiment_id: str) -> ReportData:
     """Read the rows of one experiment; figures only where the page shows them."""
-    known = [str(row[0]) for row in query(home, "SELECT experiment_id FROM experiments").rows]
+    return answers(home, lambda ask: loaded(ask, home, experiment_id))
+
+
+def loaded(ask: Ask, home: Path, experiment_id: str) -> ReportData:
+    """Return the rows of one experiment of the history in ``home``, of which ``ask`` answers."""
+    known = [str(row[0]) for row in ask("SELECT experiment_id FROM experiments").rows]
     if experiment_id not in known:
         raise ReportError(_unknown(home, experiment_id, known))
-    experiment = _rows(home, ExperimentRow, "experiments", experiment_id)[0]
-    candidates = _rows(home, CandidateRow, "candidates", experiment_id, "iteration, slot")
+    experiment = _rows(ask, ExperimentRow, "experiments", experiment_id)[0]
+    candidates = _rows(ask, CandidateRow, "candidates", experiment_id, "iteration, slot")
     best = pick_best(candidates)
     best_slot = (best.iteration, best.slot) if best else (-1, -1)
     slim = (
@@ -209,17 +214,15 @@ def load(home: Path, experiment_id: str) -> ReportData:
     of_simulators = str(experiment.config.get("domain")).startswith(f"{BOOTSTRAP}:")
     return ReportData(
         experiment=experiment,
-        scenarios=in_order(_rows(home, ScenarioRow, "scenarios", experiment_id)),
+        scenarios=in_order(_rows(ask, ScenarioRow, "scenarios", experiment_id)),
         candidates=tuple(candidates),
         evaluations=tuple(
-            _read(home, EvaluationRow, slim, (of_simulators, *best_slot, experiment_id))
+            _read(ask, EvaluationRow, slim, (of_simulators, *best_slot, experiment_id))
         ),
-        calls=tuple(
-            _rows(home, LlmCallRow, "llm_calls", experiment_id, "iteration, slot, attempt")
-        ),
-        prompts=tuple(_read(home, PromptRow, PROMPTS, (experiment_id,) * 2)),
-        events=tuple(_rows(home, EventRow, "events", experiment_id, "sequence")),
-        artifacts=tuple(_rows(home, ArtifactRow, "artifacts", experiment_id, "created_at")),
+        calls=tuple(_rows(ask, LlmCallRow, "llm_calls", experiment_id, "iteration, slot, attempt")),
+        prompts=tuple(_read(ask, PromptRow, PROMPTS, (experiment_id,) * 2)),
+        events=tuple(_rows(ask, EventRow, "events", experiment_id, "sequence")),
+        artifacts=tuple(_rows(ask, ArtifactRow, "artifacts", experiment_id, "created_at")),
         domain=_installed(experiment.domain),
     )
 
@@ -299,14 +302,14 @@ def parent_rows(data: ReportData, row: CandidateRow) -> list[CandidateRow]:
 
 
 def _rows(
-    home: Path, kind: type[R], table: str, experiment_id: str, order: str = "experiment_id"
+    ask: Ask, kind: type[R], table: str, experiment_id: str, order: str = "experiment_id"
 ) -> list[R]:
     sql = f"SELECT * FROM {table} WHERE experiment_id = ? ORDER BY {order}"
-    return _read(home, kind, sql, (experiment_id,))
+    return _read(ask, kind, sql, (experiment_id,))
 
 
-def _read(home: Path, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
-    table = query(home, sql, params, refresh=False)
+def _read(ask: Ask, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
+    table = ask(sql, params)
     known = {each.name: each.default for each in fields(kind)}  # type: ignore[arg-type]
     return [
         kind(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import toml_text
+from flows.history.store import Ask, answers
 from flows.home import experiment_folder
 from flows.report.candidates import TableRow, payload, table_rows
 from flows.report.charts import fate, spaced
@@ -24,7 +25,7 @@ from flows.report.compare import (
     scenario_scores,
 )
 from flows.report.costs import cost_lines
-from flows.report.data import ReportData, load
+from flows.report.data import ReportData, loaded
 from flows.report.frame import render_page, write_page
 from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
 from flows.report.progress import (
@@ -125,12 +126,17 @@ class ReportView:
 
 def write_report(home: Path, experiment_id: str, out: Path | None = None) -> Path:
     """Write the page and return its path; an existing page is replaced in one step."""
-    data = load(home, experiment_id)
-    lines = cost_lines(home, experiment_id, data.spec, data.experiment.objective)
-    page = render(build_view(replace(data, cost_lines=lines)))
+    data = answers(home, lambda ask: _with_costs(ask, loaded(ask, home, experiment_id)))
+    page = render(build_view(data))
     return write_page(
         out if out is not None else experiment_folder(home, experiment_id) / "report.html", page
     )
+
+
+def _with_costs(ask: Ask, data: ReportData) -> ReportData:
+    experiment = data.experiment
+    lines = cost_lines(ask, experiment.experiment_id, data.spec, experiment.objective)
+    return replace(data, cost_lines=lines)
 
 
 def build_view(data: ReportData) -> ReportView:

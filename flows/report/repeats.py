@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from flows.history.store import query
+from flows.history.store import Ask
 from flows.prompting.prompts import repeated_share
 
 BEFORE = """
@@ -18,11 +17,11 @@ ORDER BY c.iteration DESC, c.slot DESC LIMIT 1
 Messages = Sequence[Mapping[str, Any]]
 
 
-def prompt_size(home: Path, place: Sequence[Any], messages: Messages) -> Iterator[str]:
+def prompt_size(ask: Ask, place: Sequence[Any], messages: Messages) -> Iterator[str]:
     """Yield how long the prompt of an attempt is and how much of it is as before, if it has one."""
     if messages:
         prompt = whole(messages)
-        earlier = [whole(json.loads(row[0])) for row in query(home, BEFORE, place).rows]
+        earlier = [whole(json.loads(row[0])) for row in ask(BEFORE, place).rows]
         shares = [f", the first {repeated_share(each, prompt):.0%} as before" for each in earlier]
         yield f"prompt: {len(prompt):,} characters{''.join(shares)}"
 

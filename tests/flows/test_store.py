@@ -9,10 +9,12 @@ import pytest
 
 from flows.history.journal import Journal
 from flows.history.store import (
+    Ask,
     QueryError,
     StoreError,
     Table,
     UnwritableError,
+    answers,
     ingest,
     open_history,
     query,
@@ -118,6 +120,18 @@ def test_a_query_without_refresh_answers_from_what_is_published(tmp_path: Path) 
     found = query(tmp_path, "SELECT count(*) FROM candidates", refresh=False)
 
     assert found.rows == ((1,),)
+
+
+def test_questions_asked_together_are_answered_from_one_moment(tmp_path: Path) -> None:
+    remember(tmp_path, [candidate()])
+
+    def twice(ask: Ask) -> list[Table]:
+        before = ask("SELECT slot FROM candidates WHERE slot >= ?", [0])
+        remember(tmp_path, [candidate(slot=1)])
+        ingest(tmp_path)
+        return [before, ask("SELECT slot FROM candidates")]
+
+    assert [found.rows for found in answers(tmp_path, twice)] == [((0,),), ((0,),)]
 
 
 def test_a_folder_without_history_answers_from_empty_tables(tmp_path: Path) -> None:
