@@ -105,7 +105,7 @@ def sweep_table(name: str, searches: Sequence[SweepSearch]) -> SweepTable:
     """Return the table of a sweep for a terminal; raise ``ReportError`` where nothing has begun."""
     rows, objective = sweep_rows(searches), _objective(searches)
     order = ranked(rows, objective) if objective is not None else rows
-    axes = _axes(rows)
+    axes, together = _axes(rows), _on(rows)
     cells = tuple(
         (
             *(row.key[place] for place in axes),
@@ -113,14 +113,16 @@ def sweep_table(name: str, searches: Sequence[SweepSearch]) -> SweepTable:
             _bare(_gain(row, objective)),
             _of_all(row.promoting, row),
             *map(_bare, _used_cells(row)),
+            *([] if together else [row.split]),
         )
         for row in order
     )
     headers = (
         *(AXES[place] for place in axes),
         *("seeds", "gain %", "found", "cand.", "calls", "in", "out", "$", "min"),
+        *([] if together else ["on"]),
     )
-    title = f"{name}: gain over {_reference(searches)}{_on(rows)}"
+    title = f"{name}: gain over {_reference(searches)}{together}"
     return SweepTable(
         title=title, headers=headers, rows=cells, lines=tuple(_lines(order, objective, searches))
     )

@@ -128,7 +128,7 @@ def load_as(
     dotenv: Mapping[str, str],
 ) -> tuple[C, dict[str, Origin]]:
     """Return a configuration of this kind, and where each of its settings was made."""
-    settings, origins = _gathered(path, overrides, environment, dotenv)
+    settings, origins = gathered(path, overrides, environment, dotenv)
     settings = kind.implied(settings)
     _add_sdk_address(settings, origins, environment, dotenv)
     refuse_idle(settings, origins)
@@ -171,7 +171,7 @@ def experiment_id(config: SearchConfig) -> str:
     return f"{slug}-{config_sha256(config)[:8]}"
 
 
-def _gathered(
+def gathered(
     path: Path | None,
     overrides: Mapping[str, Any],
     environment: Mapping[str, str],

@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from flows.errors import ConfigError
-from flows.settings.search import MODELS, SearchConfig, config_sha256, load_as, refuse_leaks
+from flows.settings.search import (
+    MODELS,
+    SearchConfig,
+    config_sha256,
+    gathered,
+    load_as,
+    refuse_leaks,
+)
 from flows.settings.sections import (
     NAME,
     OFFLINE,
@@ -106,11 +113,8 @@ class SweepConfig(SearchConfig):
     @classmethod
     def implied(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Return settings in which the first model of the sweep is asked, where no other one is."""
-        sweep, proposer = settings.get("sweep"), settings.get("proposer", {})
-        models = sweep.get("models") if isinstance(sweep, Mapping) else None
-        if not models or not isinstance(models, list | tuple) or not isinstance(proposer, Mapping):
-            return settings
-        if proposer.get("kind", MODEL) != MODEL:
+        models, proposer = _models_of(settings), settings.get("proposer", {})
+        if not models or not isinstance(proposer, Mapping) or proposer.get("kind", MODEL) != MODEL:
             return settings
         asked = {"kind": MODEL}
         if not proposer.get("model") and not proposer.get("models"):
@@ -245,12 +249,13 @@ def load_sweep(
 
     ``models`` are those of the file's that are wanted; of a file without models, all that are.
     """
+    settings, _ = gathered(path, overrides, environment, dotenv)
+    known = _models_of(settings)
+    if models and not known:
+        overrides = {**overrides, "sweep.models": list(models)}
     config, origins = load_as(SweepConfig, path, overrides, environment, dotenv)
-    if models and config.sweep.models:
+    if models and known:
         config = _with_only(config, models, f"{path}: " if path is not None else "")
-    elif models:
-        given = {**overrides, "sweep.models": list(models)}
-        return load_sweep(path, given, environment, dotenv)
     made = {name: origin for name, origin in origins.items() if name != MODELS}
     if "sweep.models" in origins:
         made[MODELS] = origins["sweep.models"]
@@ -302,6 +307,13 @@ def _names(models: Sequence[SweepModel]) -> list[str]:
         host = urlsplit(each.base_url or "").netloc.rpartition("@")[2]
         shown.append(f"{each.model} at {host}" if len(servers) > 1 and host else each.model)
     return shown if len(set(shown)) >= len(set(names)) else names
+
+
+def _models_of(settings: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the models that settings list, whatever they are."""
+    sweep = settings.get("sweep")
+    models = sweep.get("models") if isinstance(sweep, Mapping) else None
+    return models if isinstance(models, list | tuple) else ()
 
 
 def _name_in(model: Any) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -168,15 +169,13 @@ def test_a_killed_sweep_goes_on_and_ranks_four_models_like_an_undisturbed_one(
         resumed = list(bench.asked)
         swept(file, calm, **{"sweep.at_once": 3})
         told = json.loads(bench.run("sweep", file, "--report", "--json").out)
-        shown = bench.run("sweep", file, "--report").out
 
     assert before == ["strong", "strong", "good", "good", "weak"]
     assert begun == (["weak", "silent", "offline"], [])
     assert resumed[5:] == ["weak", "weak", "silent", "silent"]
     assert_same_history(home, calm)
     assert_ranked(told)
-    assert "refine leads on test: against naive" in shown
-    assert "failures of silent, refine: malformed 2" in shown
+    assert told["rows"][-1]["failures"] == {"malformed": 2}
     assert Path(told["page"]).stat().st_size > 10_000
 
 
@@ -230,6 +229,8 @@ def test_a_model_that_is_refused_ends_as_such_and_the_others_go_on(bench: Bench)
     assert (first, again) == (["strong", "good", "offline"], ["strong"])
     assert bench.asked == ["strong", "good", "good", "strong", "strong"]
     assert "strong, refine, seed 0: failed: ProposerRefused" in refused.out
+    assert ", refine leads on test: against naive" in refused.out
+    assert re.search(r"strong .* validation *\n", refused.out)
     assert (refused.code, ended.code) == (0, 0) and "failed" not in ended.out
 
 
