@@ -8,7 +8,7 @@ wrote is part of a specification: it is data, and Vega draws data as text.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.report.compare import drawn_columns, in_unit
+from flows.report.compare import ScoreAxis, drawn_columns, in_unit
 from simulator.domain_spec import Channel, Classes, Spans
 
 Chart = dict[str, Any]
@@ -17,6 +17,8 @@ COLOURS = 8
 """Colours of policies, and as many of classes; with more, some share one."""
 FATES = 5
 """Ways to draw an outcome; with more, the last ones share one."""
+FEW_ROWS = 4
+"""Rows of a sweep whose bands can be told apart where they overlap."""
 KINDS = ("tried", "improved", "refused", "barred", "stopped", "failed")
 _UNITS = {"mb": "MB", "gb": "GB", "seconds": "s"}
 _AXIS = "format(datum.value, abs(datum.value) < 1e6 ? ',~f' : '.3~s')"
@@ -27,14 +29,7 @@ _CROSS = "M-.6,-.6L.6,.6M.6,-.6L-.6,.6"
 
 def improvement(low: float, high: float, log: bool) -> Chart:
     """The score of each attempt in order, with the best so far and the baselines."""
-    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
-    y = {
-        "field": "score",
-        "type": "quantitative",
-        "title": "score",
-        "scale": {"domain": [low, high], "nice": False, **kind},
-        "axis": {"tickCount": 6, "format": "~g"},
-    }
+    y = _scores(low, high, log)
     x = {
         "field": "number",
         "type": "quantitative",
@@ -80,12 +75,14 @@ def improvement(low: float, high: float, log: bool) -> Chart:
     }
 
 
-def best_so_far(over: str, low: float, high: float, log: bool, whole: bool) -> Chart:
-    """The best score so far of each row of a sweep over what was used, with bands over seeds.
+def best_so_far(over: str, axis: ScoreAxis, rows: int, whole: bool) -> Chart:
+    """The best score so far of each of some rows over what was used, with bands over seeds.
 
-    ``whole`` says that what was used is counted.
+    ``whole`` says that what was used is counted. The more rows there are, the fainter are their
+    bands; that of the row pointed at stands out.
     """
-    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
+    faint = 0.16 if rows <= FEW_ROWS else 0.05
+    pointed = {"condition": {"param": "pointed", "empty": False, "value": 0.4}, "value": faint}
     x = {
         "field": "used",
         "type": "quantitative",
@@ -98,13 +95,7 @@ def best_so_far(over: str, low: float, high: float, log: bool, whole: bool) -> C
             **({"tickMinStep": 1} if whole else {}),
         },
     }
-    y = {
-        "field": "score",
-        "type": "quantitative",
-        "title": "score",
-        "scale": {"domain": [low, high], "nice": False, **kind},
-        "axis": {"tickCount": 6, "format": "~g"},
-    }
+    y = _scores(axis.low, axis.high, axis.log)
     place = {
         "x": x,
         "y": y,
@@ -117,8 +108,13 @@ def best_so_far(over: str, low: float, high: float, log: bool, whole: bool) -> C
         "layer": [
             {
                 "data": {"name": "band"},
-                "mark": {"type": "area", "opacity": 0.16, **step},
-                "encoding": {**place, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+                "mark": {"type": "area", **step},
+                "encoding": {
+                    **place,
+                    "y": {**y, "field": "low"},
+                    "y2": {"field": "high"},
+                    "opacity": pointed,
+                },
             },
             {
                 "data": {"name": "free"},
@@ -132,7 +128,7 @@ def best_so_far(over: str, low: float, high: float, log: bool, whole: bool) -> C
             },
             {
                 "data": {"name": "points"},
-                "params": [_zoom()],
+                "params": [_zoom(), _POINTED],
                 "mark": {"type": "point", "size": 36, "filled": True, "opacity": 0.9},
                 "encoding": {**place, "tooltip": _tip("row", over, "score", "over seeds")},
             },
@@ -360,6 +356,10 @@ def where_and_when(spans: Spans, classes: Sequence[str], class_name: str) -> Cha
     }
 
 
+_POINTED = {
+    "name": "pointed",
+    "select": {"type": "point", "fields": ["row"], "on": "pointerover", "clear": "pointerout"},
+}
 _NODE_COLOURS = {
     "ok": "var(--quiet)",
     "failed": "var(--bad)",
@@ -381,6 +381,18 @@ def _kind_of_tip(column: str) -> Chart:
     if column in ("start", "end"):
         return {"type": "quantitative", "format": ",.3~f"}
     return {"type": "nominal"}
+
+
+def _scores(low: float, high: float, log: bool) -> Chart:
+    """The axis of scores."""
+    kind = {"type": "log"} if log else {"type": "linear", "zero": False}
+    return {
+        "field": "score",
+        "type": "quantitative",
+        "title": "score",
+        "scale": {"domain": [low, high], "nice": False, **kind},
+        "axis": {"tickCount": 6, "format": "~g"},
+    }
 
 
 def _frame(description: str, height: int) -> Chart:

@@ -122,9 +122,12 @@ def sweep_table(name: str, searches: Sequence[SweepSearch]) -> SweepTable:
         *("seeds", "gain %", "found", "cand.", "calls", "in", "out", "$", "min"),
         *([] if together else ["on"]),
     )
-    title = f"{name}: gain over {_reference(searches)}{together}"
+    used = [place for place in range(len(headers)) if any(row[place] for row in cells)]
     return SweepTable(
-        title=title, headers=headers, rows=cells, lines=tuple(_lines(order, objective, searches))
+        title=f"{name}: gain over {_reference(searches)}{together}",
+        headers=tuple(headers[place] for place in used),
+        rows=tuple(tuple(row[place] for place in used) for row in cells),
+        lines=tuple(_lines(order, objective, searches)),
     )
 
 
@@ -234,11 +237,8 @@ def _dollars(row: SweepRow) -> str:
     spend = row.spend
     if spend.calls and spend.unpriced_calls == spend.calls:
         return "unknown"
-    return (
-        f"{spend.dollars:,.2f}"
-        if spend.dollars >= 1 or not spend.dollars
-        else (f"{spend.dollars:.4f}")
-    )
+    digits = 4 if 0 < spend.dollars < 0.1 else 2
+    return f"{spend.dollars:,.{digits}f}"
 
 
 def _lines(
@@ -467,7 +467,7 @@ def _drawing(rows: Sequence[SweepRow], used: str) -> dict[str, Any]:
         lines["points"] += cells[:1] if free else cells
     columns = ("place", "row", "used", "score", "low", "high", used, "over seeds")
     return {
-        "spec": charts.best_so_far(used, axis.low, axis.high, axis.log, used == USED[0]),
+        "spec": charts.best_so_far(used, axis, len(curves), used == USED[0]),
         "data": {
             name: {"columns": list(columns), "rows": list(map(list, found))}
             for name, found in lines.items()

@@ -10,7 +10,7 @@ import pytest
 
 from flows.report.data import ReportData
 from flows.report.page import build_view, render
-from tests.support.browser import Browser, browser, draw_all
+from tests.support.browser import Browser, browser, draw_all, point_at
 from tests.support.guarded_rows import guarded_rows
 
 pytestmark = pytest.mark.browser
@@ -74,19 +74,6 @@ def page(chromium: Browser, report: Path) -> Browser:
 
 def first_column(page: Browser) -> list[str]:
     return page.texts(f"{CANDIDATES} td:first-child")
-
-
-def point_at(page: Browser, selector: str) -> str:
-    """Move the mouse over the first of these marks and return what the page says about it."""
-    page.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
-    x, y = page.run(
-        "const b = document.querySelector(arguments[0]).getBoundingClientRect();"
-        "return [b.x + b.width / 2, b.y + b.height / 2]",
-        selector,
-    )
-    page.devtools("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x - 3, "y": y})
-    page.devtools("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
-    return "\n".join(page.texts("#tip"))
 
 
 def test_the_page_asks_for_nothing_and_the_console_is_silent(page: Browser, report: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.report.sweep_page import build_sweep, render
-from tests.support.browser import Browser, browser, draw_all
+from tests.support.browser import Browser, browser, draw_all, point_at
 from tests.support.sweep_searches import sweep_searches
 
 pytestmark = pytest.mark.browser
@@ -49,6 +49,8 @@ def test_all_curves_are_drawn_with_bands_and_nothing_is_asked_for(
     bands, lines = (chromium.run(count, each) for each in (".mark-area path", ".mark-line path"))
     assert bands == [3, 3, 3]  # of the fourth row one search alone has begun
     assert lines == [4, 4, 4]
+    shown = point_at(chromium, "#curves .mark-symbol path")
+    assert ", refine" in shown and "score\n1.4" in shown
     assert chromium.run("return window.attacked") is None
     assert chromium.run("return document.querySelectorAll('img').length") == 0
     assert chromium.complaints() == []

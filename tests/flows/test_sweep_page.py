@@ -82,6 +82,23 @@ def test_the_table_says_who_leads_what_failed_and_what_has_not_begun() -> None:
     assert all(len(row) == len(table.headers) for row in table.rows)
 
 
+def test_what_was_published_about_the_suite_is_a_table_of_its_own() -> None:
+    found = []
+    for each in sweep_searches():
+        data = each.data
+        if data is not None:
+            data = replace(data, experiment=replace(data.experiment, suite="paper"))
+        found.append(replace(each, data=data))
+
+    table = build_sweep("paper", found).published
+
+    assert table.title == "The paper's setting"
+    assert "containers per second, median" in table.columns[1]
+    assert "it reports +371.1 %" in table.columns[1]
+    assert {row[0] for row in table.rows} == {"cheap, refine", "strong, refine", "offline, refine"}
+    assert {row[1] for row in table.rows} == {"+0.0 %"}  # all have the throughput of naive
+
+
 def test_a_sweep_that_has_begun_nothing_has_a_page_too() -> None:
     new = [replace(each, data=None, status="new") for each in sweep_searches()]
 

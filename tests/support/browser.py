@@ -124,6 +124,19 @@ def draw_all(page: Browser) -> None:
     assert page.call("execute/async", {"script": DRAW_ALL, "args": []})
 
 
+def point_at(page: Browser, selector: str) -> str:
+    """Move the mouse over the first of these marks and return what the page says about it."""
+    page.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
+    x, y = page.run(
+        "const b = document.querySelector(arguments[0]).getBoundingClientRect();"
+        "return [b.x + b.width / 2, b.y + b.height / 2]",
+        selector,
+    )
+    page.devtools("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x - 3, "y": y})
+    page.devtools("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+    return "\n".join(page.texts("#tip"))
+
+
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
     """A browser with a profile of its own in ``folder``; it and its driver end with the context."""
