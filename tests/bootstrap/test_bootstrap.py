@@ -146,6 +146,8 @@ def test_a_second_one_is_another_program_beside_the_first(here: Path, assay) -> 
     assert "certificate: queue/certificate-2.json" in other.out
     assert "2 simulators are accepted here" in other.out
     assert list(accepted_simulators(here / "queue").values()) == [RIGHT, BY_TIME]
+    assert assay("domains", "verify", "queue/certificate-2.json", "--quick").code == 0
+    assert assay("domains", "check", "queue").code == 0
     for path in sorted((here / "queue").glob("*-2.*")):
         path.unlink()
 

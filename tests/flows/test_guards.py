@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from flows.errors import UserError
 from flows.judging.guards import (
     Figures,
     Rules,
@@ -14,6 +16,7 @@ from flows.judging.guards import (
     rule_on_candidate,
     seed_for,
 )
+from flows.judging.splits import groups_of
 from flows.settings.sections import GuardConfig
 from simulator.domain import find_domain
 
@@ -194,3 +197,17 @@ def test_where_every_scenario_counts_none_may_be_worse() -> None:
     assert (better.standing, better.reason) == ("promoted", "scenarios")
     assert mixed.standing == "refused" and "better in 2 and worse in 1 of 3" in mixed.detail
     assert same.standing == "refused"
+
+
+def test_scenarios_are_grouped_by_a_setting_that_all_of_them_have() -> None:
+    settings: dict[str, dict[str, Any]] = {
+        "a": {"at": "north"},
+        "b": {"at": 2},
+        "c": {"at": "north"},
+    }
+
+    assert groups_of(settings, "at") == {"north": ("a", "c"), "at 2": ("b",)}
+    assert groups_of({"a": settings["a"], "c": settings["c"]}, "at") == {}
+    assert groups_of(settings, None) == {}
+    with pytest.raises(UserError, match="scenario a has no setting region"):
+        groups_of(settings, "region")
