@@ -31,7 +31,7 @@ FLOORS = {
         "sweep",
         "orchestration",
         "evaluator",
-        "agents",
+        "agents inspect_task",
         "cli",
     ),
     "simulator": (

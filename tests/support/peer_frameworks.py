@@ -9,6 +9,7 @@ from sysconfig import get_paths
 ROOT = Path(__file__).resolve().parents[2]
 OPENEVOLVE = "openevolve==0.4.0"
 GEPA = "gepa==0.1.4"
+INSPECT = "inspect-ai==0.3.285"
 
 
 def python_with(*requirements: str, alone: bool = False) -> Path:
