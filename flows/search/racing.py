@@ -14,10 +14,8 @@ from statistics import fmean
 Scores = Mapping[str, float]
 """The scores of an attempt by train scenario, all above 0."""
 
-FIRST_RUNG = 2
-"""The fewest scenarios of the first rung; each rung doubles what was tried before it."""
 FIRST_SHARE = 5
-"""The first rung has 1/``FIRST_SHARE`` of the scenarios, if that is more."""
+"""The first rung has 1/``FIRST_SHARE`` of the scenarios; each next one doubles what was tried."""
 NO_VARIANCE = 1e-18
 """What is below is rounding."""
 SPARED_EVERY = 8
@@ -88,7 +86,7 @@ def is_spared(number: int) -> bool:
 def rungs_of(scenarios: int) -> tuple[int, ...]:
     """Return after how many scenarios a candidate is compared."""
     found = []
-    rung = max(FIRST_RUNG, scenarios // FIRST_SHARE)
+    rung = max(1, scenarios // FIRST_SHARE)
     while rung < scenarios:
         found.append(rung)
         rung *= 2

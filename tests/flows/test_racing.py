@@ -95,9 +95,9 @@ def test_too_few_attempts_or_scenarios_race_nobody() -> None:
     assert fewest_attempts(0.95) == 19 and fewest_attempts(0.9) == 9
     assert race(NAMES, past[:18], past[0], 0.95) is None
     assert race(NAMES, past, past[0], 0.95) is not None
-    assert race(NAMES[:2], past, past[0], 0.95) is None
-    assert [rungs_of(count) for count in (2, 3, 6, 11, 15, 40)] == [
-        (), (2,), (2, 4), (2, 4, 8), (3, 6, 12), (8, 16, 32),
+    assert race(NAMES[:1], past, past[0], 0.95) is None
+    assert [rungs_of(count) for count in (1, 2, 3, 6, 11, 15, 40)] == [
+        (), (1,), (1, 2), (1, 2, 4), (2, 4, 8), (3, 6, 12), (8, 16, 32),
     ]  # fmt: skip
 
 
@@ -124,14 +124,14 @@ def test_what_can_no_longer_become_the_best_is_stopped_and_passes_no_guard() -> 
     stopped, better = rows[3:]
 
     assert (stopped.standing, stopped.outcome, stopped.score) == ("stopped", "ok", None)
-    assert stopped.standing_detail.startswith("after 2 of 6 scenarios: could no longer become the")
+    assert stopped.standing_detail.startswith("after 1 of 6 scenarios: could no longer become the")
     assert (stopped.improved, stopped.validation_score) == (False, None)
-    assert [row.purpose for row in tried(journal.rows, 4)] == ["score", "score"]
+    assert [row.purpose for row in tried(journal.rows, 4)] == ["score"]
     assert all(row.score for row in tried(journal.rows, 4))
     assert sandbox.tried_on("v1").count(HOPELESS) == 0
     assert better.standing == "promoted"
     assert all(stopped.title not in cells for cells in leaderboard(rows[3:4]))
-    assert "(stopped: after 2 of 6 scenarios" in attempt_line(stopped)
+    assert "(stopped: after 1 of 6 scenarios" in attempt_line(stopped)
 
 
 def test_what_is_not_stopped_has_the_rows_of_a_search_without_racing() -> None:
@@ -166,11 +166,11 @@ def test_the_model_is_told_what_was_tried_and_why_it_was_stopped() -> None:
     attempt, first = ledger.attempt((4, 0)), ledger.attempt((0, 0))
 
     assert headline(attempt).startswith(
-        "4/0 `a policy`: stopped after 2 of 6 scenarios: could no longer become the best"
+        "4/0 `a policy`: stopped after 1 of 6 scenarios: could no longer become the best"
     )
     told = "\n".join(diagnose(attempt, first, DOMAIN))
-    assert "weakest scenarios" in told and len(attempt.evaluations) == 2
-    alone = replace(first, evaluations=first.evaluations[:2])
+    assert "weakest scenarios" in told and len(attempt.evaluations) == 1
+    alone = replace(first, evaluations=first.evaluations[:1])
     assert told == "\n".join(diagnose(attempt, alone, DOMAIN))
 
 
