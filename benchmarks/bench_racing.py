@@ -21,6 +21,7 @@ from benchmarks.in_process_trials import KnownTrials
 from benchmarks.measure import LEAST, missed
 from flows import assay_version
 from flows.clock import SystemClock
+from flows.history.records import EvaluationRow, Key, Row, key_of
 from flows.judging.intervals import Interval, paired_interval
 from flows.judging.splits import suite_splits
 from flows.proposers.offline.proposer import offline_proposer
@@ -43,6 +44,10 @@ class Searched:
     confirmed: int
     validation: float
     test: float
+    alike: int = 0
+    """Candidates that decide as an earlier one on the first train scenario."""
+    repeats: int = 0
+    """Those that do so on all of train."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,12 @@ def main(arguments: Sequence[str] = ()) -> None:
         f"{options.candidates} candidates, {options.seeds} seeds; median (range) over seeds\n"
     )
     print("\n".join(table(found)))
+    alike, repeats = sum(p.plain.alike for p in found), sum(p.plain.repeats for p in found)
+    print(
+        f"\na probe by the first train scenario, without racing: {alike} of "
+        f"{options.candidates * len(found)} candidates decide there as an earlier one, "
+        f"{repeats} of them everywhere"
+    )
     share = share_of_tries(found)
     worse = [key for key in SCORES if change(found, key).high < 0.0]
     print(
@@ -115,24 +126,39 @@ def search_config(
 
 def search_one(config: SearchConfig, trials: KnownTrials) -> Searched:
     """Search once and return how it ended."""
+    journal, splits = Kept(), suite_splits(config.suite, config.domain)
     services = Services(
-        scenarios=suite_splits(config.suite, config.domain),
+        scenarios=splits,
         sandbox=trials,
         proposer=offline_proposer(config.domain),
-        journal=Kept(),
+        journal=journal,
         clock=SystemClock(),
         assay_version=assay_version(),
         simulator_version=source_hash()[:12],
     )
     result = run_search(config, services)
     rows = [row for row in result.candidates if row.iteration > 0]
+    train = [scenario.name for scenario in splits.train]
     return Searched(
         tries=result.spend.evaluations,
         stopped=sum(row.standing == "stopped" for row in rows),
         confirmed=sum(row.validation_score is not None for row in rows),
         validation=(result.best and result.best.validation_score) or 0.0,
         test=result.test.get("score", 0.0),
+        alike=repeated(journal.rows, train[:1]),
+        repeats=repeated(journal.rows, train),
     )
+
+
+def repeated(rows: Sequence[Row], scenarios: Sequence[str]) -> int:
+    """Return how many candidates decide on all ``scenarios`` as an attempt before them."""
+    decisions: dict[Key, dict[str, str | None]] = {}
+    for row in rows:
+        if isinstance(row, EvaluationRow) and row.attempt == 0 and row.scenario in scenarios:
+            decisions.setdefault(key_of(row), {})[row.scenario] = row.decision_sha256
+    known = [tuple(sorted(each.items())) for each in decisions.values()]
+    whole = [each for each in known if len(each) == len(scenarios)]
+    return len(whole) - len(set(whole))
 
 
 def table(found: Sequence[Pair]) -> list[str]:
