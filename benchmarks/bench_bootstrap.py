@@ -193,9 +193,9 @@ def search(seed: int) -> Searched:
         count = sum((each.metrics or {})["passed"] for each in shown)
         standing = ""
         if count >= most:  # as the search itself does: only then held checks are tried
-            held = _held(source, passed_before)
+            held = _held(source, passed_before, count > most)
             standing = REFUSED
-            if held is not None and (len(held) > len(passed_before) or count > most):
+            if held is not None:
                 standing, most, passed_before = PROMOTED, count, held
             refused += count == len(SHOWN) and (held is None or len(held) < len(HELD))
         attempts.append(_attempt(len(attempts) + 1, source, proposal.title, shown, standing))
@@ -225,12 +225,19 @@ def _passes_held(name: str, source: str) -> bool:
     return not _fails(check, source)
 
 
-def _held(source: str, before: frozenset[str]) -> frozenset[str] | None:
-    """Return which held checks pass, None if one does not that passed before."""
-    for check in HELD:
-        if check.name in before and not _passes_held(check.name, source):
-            return None
-    return frozenset(check.name for check in HELD if _passes_held(check.name, source))
+def _held(source: str, before: frozenset[str], gained: bool) -> frozenset[str] | None:
+    """Return which held checks pass, None where a simulator is refused by them.
+
+    That is where one fails that passed before, or none passes that did not and nothing is
+    ``gained`` on shown ones. The latter is found out first, as it is cheap.
+    """
+    new = {
+        each.name for each in HELD if each.name not in before and _passes_held(each.name, source)
+    }
+    if not new and not gained:
+        return None
+    known = (each.name for each in HELD if each.name in before)
+    return before | new if all(_passes_held(name, source) for name in known) else None
 
 
 def _request(seed: int, attempts: Sequence[SeenAttempt]) -> ProposalRequest:

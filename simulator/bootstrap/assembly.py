@@ -18,6 +18,8 @@ from simulator.genes import Genes
 
 FIRST = 8
 """Assemblies that are drawn before anything is learned from them."""
+HOPELESS = -1.0
+"""The hope of a part that is known to be wrong and of which nothing else is hoped."""
 CHANCE = 0.5
 """How likely it is that two parts of one slot fail a check at the same moment."""
 WORDS_IN_TITLE = 6
@@ -79,22 +81,24 @@ class Assemblies:
     ) -> Assembly | None:
         """Return what to try next, None where an assembly should be drawn.
 
-        It is the best assembly so far with one part changed, or two where no single change is left
-        that could help. What differs from it is chosen by what all tries say of the parts.
+        It is the best assembly so far with one part changed, or two where no single change is left.
+        What differs from it is chosen by what all tries say of the parts.
         """
         if len(tried) < FIRST:
             return None
-        here = max(range(len(tried)), key=lambda place: (_height(tried[place]), place))
-        evidence = _Evidence(self.slots, tried, tried[here])
+        here = _best(tried)
+        evidence = _Evidence(self.slots, tried, here)
+        single = list(self._moves(evidence))
         for changes in (1, 2):
             best: tuple[float, float, Assembly] | None = None
-            for moves in combinations(list(self._moves(evidence)), changes):
+            hopeful = [move for move in single if move[2] > HOPELESS or changes == 1]
+            for moves in combinations(hopeful, changes):
                 if len({slot for slot, _, _ in moves}) < changes:
                     continue
                 rank = sum(hope for _, _, hope in moves), rng.random()
                 if best is None or rank > best[:2]:
                     parts = {slot: name for slot, name, _ in moves}
-                    other = self.genes.with_values(tried[here].genome, parts)
+                    other = self.genes.with_values(here.genome, parts)
                     if is_new(other):
                         best = *rank, other
             if best is not None:
@@ -105,9 +109,8 @@ class Assemblies:
         """Yield slot, other part and hope of each change that may help."""
         for slot, parts in self.slots.items():
             for name in parts:
-                hope = evidence.hope(slot, name)
-                if hope is not None:
-                    yield slot, name, hope
+                if name != evidence.part_in(slot):
+                    yield slot, name, evidence.hope(slot, name)
 
     def emit(self, genome: Assembly, _render: Any = None) -> str:
         """Return the source of the simulator."""
@@ -173,16 +176,14 @@ class _Evidence:
             if share < 1.0
         }
 
-    def hope(self, slot: str, name: str) -> float | None:
-        """Return how much is hoped of a part in place of the one that is there.
+    def part_in(self, slot: str) -> str:
+        """Return the part that is in a slot now."""
+        return str(getattr(self._here.genome, slot))
 
-        None where it is there, or is known to be wrong earlier than anything that is.
-        """
-        old, new = (slot, getattr(self._here.genome, slot)), (slot, name)
-        guilt = self._guilt.get(new, 0.0)
-        if old == new or (guilt == 1.0 and self._guilt.get(old, 0.0) < 1.0):
-            return None
-        hope = 0.0
+    def hope(self, slot: str, name: str) -> float:
+        """Return how much is hoped of a part in place of the one that is there."""
+        old, new = (slot, self.part_in(slot)), (slot, name)
+        hope = -self._guilt.get(new, 0.0)
         for check, suspects in self._doubts.items():
             share = self._here.reached[check]
             same = self._failed_at[slot, check, share]
@@ -190,7 +191,7 @@ class _Evidence:
                 seen_further = self._furthest.get((new, check), 0.0) > share
                 left = len(self._slots[slot]) - len(same)
                 hope += suspects.get(old, 0.0) * (2.0 if seen_further else 1.0) / left
-        return hope - guilt
+        return hope
 
     def _suspects(self, tried: TriedGenome[Any], check: str) -> dict[Part, float]:
         """Return the parts that may have failed a check, with the share of doubt in each."""
@@ -205,6 +206,13 @@ class _Evidence:
 
     def _parts(self, tried: TriedGenome[Any]) -> list[Part]:
         return [(name, getattr(tried.genome, name)) for name in self._slots]
+
+
+def _best(tried: Sequence[TriedGenome[Any]]) -> TriedGenome[Any]:
+    """Return the best: the last one that was promoted, or the first of those that are as good."""
+    places = range(len(tried))
+    last = max(places, key=lambda at: (_height(tried[at]), at if tried[at].promoted else -at))
+    return tried[last]
 
 
 def _height(tried: TriedGenome[Any]) -> tuple[float, float, bool]:
