@@ -266,6 +266,26 @@ def why_not(standing: Standing, budget: BudgetConfig | None) -> str:
     return stop.reason if stop is not None else ""
 
 
+def next_up(
+    waiting: Sequence[Standing], left: Left, free: int
+) -> tuple[Standing, BudgetConfig] | None:
+    """Return the search to begin next and its budget, those first that have not ended yet.
+
+    So many as are ``free`` to run side by side share what is left. Where such a share is too small
+    for any of them fewer do.
+    """
+    open_ = sorted(
+        (each for each in waiting if not each.refused and not each.complete),
+        key=lambda each: each.ended,
+    )
+    for share in range(min(free, len(open_)), 0, -1):
+        for standing in open_:
+            budget = budget_of(standing, left, share)
+            if budget is not None and not why_not(standing, budget):
+                return standing, budget
+    return None
+
+
 class _Sweep:
     """One run of a sweep: how far each search is, and which of them run at this moment."""
 
@@ -298,18 +318,10 @@ class _Sweep:
             raise
 
     def _next(self) -> tuple[Standing, BudgetConfig] | None:
-        """Return a search to begin, those first that have not ended yet; None to wait or to end."""
-        if len(self._running) >= self._config.sweep.at_once:
-            return None
+        """Return a search to begin; None to wait or to end."""
+        free = self._config.sweep.at_once - len(self._running)
         waiting = [each for number, each in self._standings.items() if number not in self._running]
-        waiting.sort(key=lambda each: each.ended)
-        open_ = [each for each in waiting if not each.refused and not each.complete]
-        share = max(1, min(self._config.sweep.at_once - len(self._running), len(open_)))
-        for standing in open_:
-            budget = budget_of(standing, self._left(), share)
-            if budget is not None and not why_not(standing, budget):
-                return standing, budget
-        return None
+        return next_up(waiting, self._left(), free)
 
     def _left(self) -> Left:
         """Return what is left for others than those that run, which may use all they were given."""
@@ -378,6 +390,8 @@ class _Sweep:
                 after = replace(after, refused=str(failure))
             case BaseException():
                 raise failure
+        if before.ended and _progress(after) == _progress(before):
+            after = replace(after, complete=True)  # whatever was left, it was not enough
         self._standings[number] = after
 
     def _stop(self) -> None:
@@ -441,6 +455,10 @@ def _only_one(config: SweepConfig, home: Path) -> Iterator[None]:
         with suppress(OSError):  # on a full disk the journals say so
             path.write_text(str(os.getpid()), encoding="ascii")
         yield
+
+
+def _progress(standing: Standing) -> tuple[int, int]:
+    return standing.spend.candidates, standing.spend.calls
 
 
 def _less(limit: float | None, used: float) -> float:

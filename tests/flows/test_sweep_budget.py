@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.search.budget import Reserve, Spend, covered_seconds
 from flows.settings.sweep import SweepConfig
-from flows.sweep import Left, Standing, budget_of, left_of, why_not
+from flows.sweep import Left, Standing, budget_of, left_of, next_up, why_not
 
 T = "2026-01-02T03:0{}:00.000+00:00"
 
@@ -91,3 +91,29 @@ def test_one_that_was_cut_off_is_ended_properly_though_nothing_is_left() -> None
     assert why_not(cut_off, budget_of(cut_off, left)) == ""
     assert why_not(ended, budget_of(ended, left)) == "all 2 candidates were tried"
     assert why_not(ended, budget_of(ended, Left())) == ""
+
+
+def test_what_is_new_begins_before_what_may_go_on_and_side_by_side_they_share() -> None:
+    reserve = Reserve(dollars=0.5)
+    used = Spend(candidates=2, dollars=1.0, reserve=reserve)
+    first, second, _ = standings(sweep(), used, Spend(reserve=reserve))
+    ended = replace(first, status="budget_exhausted", ended=True)
+
+    alone = next_up([ended, second], Left(dollars=2.0), 1)
+    shared = next_up([ended, second], Left(dollars=2.0), 2)
+
+    assert alone is not None and shared is not None
+    assert alone[0] == shared[0] == second
+    assert (alone[1].dollars, shared[1].dollars) == (2.0, 1.0)
+
+
+def test_where_a_share_is_too_small_for_any_search_one_gets_all_that_is_left() -> None:
+    reserve = Reserve(dollars=0.5)
+    first, second, _ = standings(sweep(), Spend(reserve=reserve), Spend(reserve=reserve))
+
+    found = next_up([first, second], Left(dollars=0.8), 2)
+
+    assert found is not None and found[1].dollars == 0.8
+    assert next_up([first, second], Left(dollars=0.4), 2) is None
+    assert next_up([replace(first, refused="no credit")], Left(), 1) is None
+    assert next_up([first, second], Left(), 0) is None
