@@ -20,6 +20,7 @@ from flows.cli.terminal import print_line, print_prose, print_table
 from flows.errors import UserError
 from flows.home import home_folder, make_folder
 from flows.settings.sources import assignments, read_dotenv
+from flows.untrusted import counted
 
 if TYPE_CHECKING:
     from flows.judging.intervals import Interval
@@ -194,10 +195,12 @@ def _nothing(config: SweepConfig, found: Sequence[SweepSearch], only_report: boo
 def _print_plan(config: SweepConfig, planned: Sequence[Planned]) -> None:
     rows = [_plan_cells(each) for each in planned]
     used = [place for place in range(len(PLAN_HEADERS)) if any(row[place] for row in rows)]
-    title = f"sweep {config.name}: {len(planned)} searches on {config.suite}"
+    count = counted(len(planned), "search", "searches")
+    title = f"sweep {config.name}: {count} on {config.suite}"
     headers = [PLAN_HEADERS[place] for place in used]
     print_table(title, headers, [[row[place] for place in used] for row in rows], PLAN_EXPENDABLE)
-    print_prose(f"together {_total(planned, 'dollars', 'about')}, {_most(planned)}")
+    about, most = _total(config, planned, "dollars"), _total(config, planned, "most_dollars")
+    print_prose(f"together about {about}, at most {most}")
     limits = config.sweep.budget.model_dump(exclude_none=True)
     words = ", ".join(f"{name} {value:g}" for name, value in limits.items())
     print_prose(f"limits on all together: {words or 'none'}")
@@ -222,15 +225,15 @@ def _amount(dollars: float | None) -> str:
     return "unknown" if dollars is None else f"{dollars:.2f}"
 
 
-def _total(planned: Sequence[Planned], field: str, word: str) -> str:
+def _total(config: SweepConfig, planned: Sequence[Planned], field: str) -> str:
+    """Return what the searches that have not ended cost together, within the limit on all."""
     amounts = [getattr(each, field) for each in planned if not each.standing.ended]
-    unknown = sum(each is None for each in amounts)
-    words = f"{word} ${sum(each or 0.0 for each in amounts):.2f}"
-    return words + (f" and {unknown} searches of unknown price" if unknown else "")
-
-
-def _most(planned: Sequence[Planned]) -> str:
-    return _total(planned, "most_dollars", "at most")
+    unknown, total = sum(each is None for each in amounts), sum(each or 0.0 for each in amounts)
+    limit = config.sweep.budget.dollars
+    words = f"${total if limit is None else min(total, limit):.2f}"
+    return words + (
+        f" and {counted(unknown, 'search', 'searches')} of unknown price" * bool(unknown)
+    )
 
 
 def _print(config: SweepConfig, found: Sequence[SweepSearch], page: Path) -> None:

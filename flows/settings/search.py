@@ -278,6 +278,8 @@ def _expectation(key: str, problem: Any) -> str:
 
 
 def _suggestion(kind: type[BaseModel], place: Sequence[int | str]) -> str:
+    if list(place) == ["sweep"]:
+        return ": this is the file of a sweep, which assay sweep runs"
     for part in place[:-1]:
         if isinstance(part, str) and part in kind.model_fields:
             kind = next(_models_in(kind.model_fields[part].annotation), kind)

@@ -40,6 +40,7 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
         ('nmae = "x"', "unknown key 'nmae': did you mean 'name'?"),
         ("[budget]\ncandidate = 3", "unknown key 'budget.candidate': did you mean 'candidates'?"),
         ("zzz = 1", "unknown key 'zzz'; known keys: name, domain, suite"),
+        ("[sweep]", "unknown key 'sweep': this is the file of a sweep, which assay sweep runs"),
         ("[budget]\ncandidates = 0", "budget.candidates: input should be greater than or equal"),
         ("[budget]\nminutes = nan", "budget.minutes: input should be"),
         ("[budget]\ndollars = inf", "budget.dollars: input should be a finite number"),

@@ -209,7 +209,7 @@ def test_all_share_one_budget_and_what_it_has_no_room_for_is_not_begun(bench: Be
 
     assert plan.code == first.code == 0, plan.err
     assert "sweep four: 5 searches" in plan.out and "limits on all together: dollars 2" in plan.out
-    assert "together about $" in plan.out
+    assert "together about $2.00, at most $2.00" in plan.out  # and no more than the limit on all
     assert asked == ["strong", "strong", "good"]
     assert "weak, refine, seed 0: not begun: $0.0000 of $1.43 are used" in first.out
     assert begun == ["weak"] and bench.asked[3:] == ["weak"]  # what is new comes first
