@@ -249,6 +249,6 @@ class Notebook:
         return replace(
             page.started,
             status="finished",
-            status_detail=f"{tried} of the client were tried",
+            status_detail=f"{tried} of the client tried",
             finished_at=stamp(self._clock),
         )

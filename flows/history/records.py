@@ -74,7 +74,7 @@ class CandidateRow:
     """sha256 of the source; None when the reply held no source (outcome malformed)."""
     title: str
     origin: str
-    """baseline | offline | model | folder; a replayed proposal keeps what it was."""
+    """baseline | offline | model | folder | mcp:CLIENT; a replayed proposal keeps what it was."""
     operator: str
     """How it was made: baseline, seed, mutate, crossover, tune, sample, refine."""
     parents: list[str]

@@ -238,9 +238,9 @@ def _installed(name: str) -> Domain | None:
 def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
     """The attempt to compare with the baselines; never a baseline.
 
-    It is the last that was promoted. Without one it is the best that failed nowhere; what was
-    barred, and what beats every baseline and was not ruled on, may be too good to be true; what
-    repeats an earlier attempt was not tried itself, so that there is nothing to draw of it.
+    It is the last that was promoted. Without one it is the best that failed nowhere; in a search,
+    what was barred, and what beats every baseline and was not ruled on, may be too good to be true.
+    What repeats an earlier attempt was not tried itself, so that there is nothing to draw of it.
     """
     rows = list(candidates)
     attempts = [
@@ -249,6 +249,8 @@ def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
         if row.origin != "baseline" and row.score is not None and row.duplicate_of is None
     ]
     bar = max((row.score or 0.0 for row in rows if row.origin == "baseline"), default=math.inf)
+    if not any(row.improved or row.standing for row in rows):  # a folder, or a client's policies
+        return _best_of(row for row in attempts if row.outcome == "ok")
     promoted = [row for row in attempts if row.improved]
     if any(row.standing for row in promoted):
         return max(promoted, key=slot_of)
@@ -257,8 +259,12 @@ def pick_best(candidates: Iterable[CandidateRow]) -> CandidateRow | None:
         for row in attempts
         if row.outcome == "ok" and (row.standing == "refused" or (row.score or 0.0) <= bar)
     ]
-    left = promoted or [row for row in others if row.standing != "barred"]
-    return max(left, key=lambda row: (row.score or 0.0, -row.iteration, -row.slot), default=None)
+    return _best_of(promoted or [row for row in others if row.standing != "barred"])
+
+
+def _best_of(rows: Iterable[CandidateRow]) -> CandidateRow | None:
+    """The row with the highest score, the first of equal ones."""
+    return max(rows, key=lambda row: (row.score or 0.0, -row.iteration, -row.slot), default=None)
 
 
 def worth(row: CandidateRow) -> float:

@@ -70,6 +70,7 @@ async def until(condition: Callable[[], object]) -> None:
         await anyio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_agent_learns_tries_compares_and_finds_all_of_it_in_the_history(
     suite: Path, tmp_path: Path
 ) -> None:
@@ -113,7 +114,8 @@ def test_an_agent_learns_tries_compares_and_finds_all_of_it_in_the_history(
     assert rows == (("mcp-test-agent", "finished", "mcp:test-agent", "mcp"),)
     titles = query(tmp_path, "SELECT title, iteration FROM candidates ORDER BY 2").rows
     assert titles == (("naive", 0), ("a <b>", 1))
-    assert "a &lt;b&gt;" in write_report(tmp_path, experiment).read_text("utf-8")
+    page = write_report(tmp_path, experiment).read_text("utf-8")
+    assert "a &lt;b&gt;" in page and "completed every scenario" not in page
 
 
 def test_what_is_wrong_with_a_call_is_an_answer_that_says_what_to_do(
@@ -196,6 +198,7 @@ def test_a_suite_that_trains_on_a_scenario_of_its_test_is_refused(tmp_path: Path
         talk(server, script)
 
 
+@pytest.mark.slow
 def test_a_hostile_source_changes_nothing(suite: Path, tmp_path: Path) -> None:
     attacks = [
         next(each for each in FORGING if not each.honest),
@@ -236,6 +239,7 @@ def test_the_limits_hold_over_calls_in_parallel(suite: Path, tmp_path: Path) -> 
     assert query(tmp_path, "SELECT count(*) FROM candidates WHERE iteration > 0").rows == ((3,),)
 
 
+@pytest.mark.slow
 def test_a_call_that_is_cancelled_ends_its_cell(suite: Path, tmp_path: Path) -> None:
     before = cells_of_server(os.getpid())
 

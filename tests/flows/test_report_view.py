@@ -58,6 +58,15 @@ def test_without_an_improvement_the_best_is_the_best_that_did_not_fail() -> None
     assert best is not None and best.score == 1.2
 
 
+def test_where_no_search_ruled_the_best_is_the_best_that_did_not_fail() -> None:
+    rows = [replace(row, improved=False) for row in rescored(search_rows(3), 1.5, 9.0, 1.6)]
+    rows[-2] = replace(rows[-2], outcome="cpu_limit")
+
+    best = pick_best(rows)
+
+    assert best is not None and best.score == 1.6
+
+
 def test_the_verdict_names_the_best_the_gain_and_the_best_baseline() -> None:
     data = replace(search_rows(3), candidates=rescored(search_rows(3), 1.5, 2.1, 1.9))
 
