@@ -35,16 +35,26 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the sweep.  [default: sweep]")
 @CONFIGURED_DOMAIN
 @SUITE
-@click.option("--model", "models", multiple=True, help="Model, of the file if it names any.")
-@click.option("--effort", "efforts", multiple=True, help="Reasoning effort of the models.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Model to ask, of the file's if it has any; repeatable.",
+)
+@click.option(
+    "--effort", "efforts", multiple=True, metavar="NAME", help="Reasoning effort; repeatable."
+)
 @click.option(
     "--strategy",
     "strategies",
     multiple=True,
     type=searches.STRATEGIES,
-    help="How parents are chosen.",
+    help="How parents are chosen; repeatable.",
 )
-@click.option("--seed", "seeds", multiple=True, type=int, help="Seed of one search of each row.")
+@click.option(
+    "--seed", "seeds", multiple=True, type=int, help="Seed of one search of each row; repeatable."
+)
 @click.option("--offline", is_flag=True, help="Search without a model as well.")
 @click.option("--candidates", type=int, metavar="N", help="Candidates of each search.")
 @click.option("--dollars", type=float, help="Limit on the cost of all searches together.")
