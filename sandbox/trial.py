@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, cast
@@ -45,7 +45,8 @@ class Stop:
         with self._lock:
             self._stopped = True
             if self._cell is not None:
-                self._cell.end()
+                with suppress(SandboxError):  # whoever waits for the cell meets the same failure
+                    self._cell.end()
 
     def check(self) -> None:
         """Raise ``TrialStopped`` once the trial is to end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,15 +128,16 @@ def serve_agents(
     ):
         door = Door(Tools(offer, notebook, history), keep_traceback)
         if not http:
+            if sys.stdin.isatty():
+                say("assay: this waits for a client on standard input; Ctrl-C ends it")
             door.serve_stdio()
             return 0
-        door.serve_http(
-            host.strip("[]"),
-            port,
-            token,
-            lambda where: say(f"assay: serving agents on {where}; Ctrl-C ends it"),
-        )
+        door.serve_http(host.strip("[]"), port, token, _say_where)
     return 0
+
+
+def _say_where(address: str) -> None:
+    say(f"assay: serving agents on {address}; Ctrl-C ends it")
 
 
 def _token(http: bool, host: str) -> str | None:

@@ -106,13 +106,17 @@ def test_an_agent_learns_tries_compares_and_finds_all_of_it_in_the_history(
         assert (await ask(client, "ask_sql", statement=sql))[2]["rows"] == [[3]]
         told.append(data["experiment"])
 
-    with in_process(tmp_path, suite) as server:
+        held = (await ask(client, "evaluate_policy", source=NAIVE, split="validation"))[2]
+        assert held["split"] == "validation" and held["scores"] == {"small-2": 1.0}
+
+    with in_process(tmp_path, suite, splits=("train", "validation")) as server:
         talk(server, script)
 
     (experiment,) = told
     rows = query(tmp_path, "SELECT name, status, proposer, strategy FROM experiments").rows
-    assert rows == (("mcp-test-agent", "finished", "mcp:test-agent", "mcp"),)
-    titles = query(tmp_path, "SELECT title, iteration FROM candidates ORDER BY 2").rows
+    assert rows == (("mcp-test-agent", "finished", "mcp:test-agent", "mcp"),) * 2
+    sql = "SELECT title, iteration FROM candidates WHERE experiment_id = ? ORDER BY 2"
+    titles = query(tmp_path, sql, [experiment]).rows
     assert titles == (("naive", 0), ("a <b>", 1))
     page = write_report(tmp_path, experiment).read_text("utf-8")
     assert "a &lt;b&gt;" in page and "completed every scenario" not in page
