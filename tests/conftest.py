@@ -7,8 +7,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 PREFECT = "tests/prefect"
-WITH_WORKERS = ("tests/prefect/test_deployments.py", "tests/prefect/test_two_workers.py")
-"""Files that share the server with the shipped deployments."""
 WITHOUT_SERVER = ("tests/prefect/test_killed_server.py", "tests/prefect/test_serve.py")
 """Files whose tests start servers of their own."""
 ATTACKS = "tests/attacks/test_attacks.py"
@@ -99,8 +97,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def group(nodeid: str) -> str:
     """Return what a test shares a process with: its server, its kind of cell, or its file."""
     path = nodeid.partition("::")[0]
-    if path in WITH_WORKERS:
-        return WITH_WORKERS[0]
     if path.startswith(PREFECT) and path not in WITHOUT_SERVER:
         return PREFECT
     if path == ATTACKS:

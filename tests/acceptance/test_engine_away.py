@@ -80,13 +80,13 @@ def test_an_engine_that_goes_in_the_middle_costs_nothing(tmp_path: Path) -> None
     code, said = _search_until((*search, "1000"), home, "   1/0", tmp_path)
     kept = _ask(home, f"select count(*) as n {COMPARED} and outcome <> 'ok'")
     done = finish(start(*search, "2", home=home))
-    calm = finish(start(*search, "2", home=tmp_path / "calm"))
+    calm = assay(*search, "2", "--cell", "process", home=tmp_path / "calm")
 
     assert code == 4
     assert "no Docker engine answers" in said and "start the engine" in said
     assert "Traceback" not in said
     assert kept == [{"n": 0}]
-    assert (done.code, done.cells, calm.code) == (0, (), 0)
+    assert (done.code, done.cells, calm.returncode) == (0, (), 0)
     assert "continues after" in done.stdout
     essence = f"select iteration, slot, candidate, outcome, score {COMPARED} order by all"
     assert _ask(home, essence) == _ask(tmp_path / "calm", essence)

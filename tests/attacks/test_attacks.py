@@ -28,7 +28,7 @@ ON_THE_MACHINE = [
 ]
 """Attacks on memory, processes and files; the others use time, which a container does not limit."""
 ON_THE_CONTAINER = (*PEEKING, *ESCAPING, *ON_THE_MACHINE)
-BATCH = 12
+BATCH = 24
 SMALL = small_scenario()
 QUICK = TIGHT.model_copy(
     update={

@@ -29,6 +29,7 @@ PAGES = (
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE_NAME = re.compile(r"# ([\w./-]+\.(?:py|toml|csv|sql))\n")
+IN_CELLS = re.compile(r"^assay (?:compare|evaluate)\b", re.MULTILINE)
 SHOWN = "text"
 """The language of blocks that show what is printed, or a drawing: nothing to execute."""
 NOT_THE_READERS = ("ASSAY_", "PREFECT_", "OPENAI_")
@@ -127,11 +128,14 @@ def follow(
     environment: Mapping[str, str] | None = None,
     *,
     changes: Mapping[str, str] | None = None,
+    embedded: bool = False,
 ) -> Iterator[Shown]:
     """Save the files of a page; yield what each block of commands or Python prints, in order.
 
     Fails at the first that does not exit with 0. ``changes`` are made to what is typed, such as an
-    address that is another one here; what is to be changed must stand on the page.
+    address that is another one here; what is to be changed must stand on the page. With
+    ``embedded`` policies are evaluated and compared in embedded cells, where a page is not about
+    containers.
     """
     text = page.read_text(encoding="utf-8")
     assert [each for each in changes or {} if each not in text] == []
@@ -142,6 +146,8 @@ def follow(
             path.write_text(block.take(), encoding="utf-8")
         elif block.language == "sh":
             commands = typed(block, changes or {})
+            if embedded:
+                commands = IN_CELLS.sub(r"\g<0> --cell process", commands)
             if commands:
                 yield Shown(commands=commands, output=type_in(commands, folder, environment or {}))
         elif block.language == "python":

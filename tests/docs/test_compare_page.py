@@ -9,20 +9,33 @@ from flows.cli.policies import starter_policy
 from flows.evaluator import PREFIX, EvaluatorSettings
 from simulator.domains.pipelines.library import PIPELINES
 from tests.docs.pages import DOCS, ROOT, blocks, follow, follows, type_in, typed
+from tests.support.small_suite import write_suite
 
 EVALUATOR = DOCS / "evaluator.md"
 
 
-@pytest.mark.docker
+@pytest.mark.slow
 @follows(DOCS / "compare.md", "sh")
 def test_the_commands_of_the_page_about_comparing_work(tmp_path: Path) -> None:
-    first, paper, _ = [shown.output for shown in follow(DOCS / "compare.md", tmp_path)]
+    typed_in = follow(DOCS / "compare.md", tmp_path, embedded=True)
+    first, paper, _ = [shown.output for shown in typed_in]
 
     compared = json.loads((tmp_path / "compared.json").read_text(encoding="utf-8"))
     assert "right-size is significantly better than my_policy.py" in first
     assert "    fifo-one: +592.2 % (1.7, naive 0.246)" in paper
     assert compared["first"] == "my_policy.py"
     assert compared["policies"][0]["against_first"] is None
+
+
+@pytest.mark.slow
+@follows(DOCS / "peers.md", "sh")
+def test_the_comparison_of_the_page_about_peers_works_on_short_traces(tmp_path: Path) -> None:
+    short = {"--suite paper": f"--suite {write_suite(tmp_path)} --split train"}
+
+    [shown] = follow(DOCS / "peers.md", tmp_path, changes=short, embedded=True)
+
+    assert "legacy_throughput" in shown.output
+    assert all(f" {name} " in shown.output for name in ("priority", "fifo-one", "naive"))
 
 
 @pytest.mark.docker

@@ -13,10 +13,10 @@ PROMISED = [float(figure) for figure in re.findall(r"^About (\d+\.\d+)", PAGE.re
 SCORE = re.compile(r"score: (\d+\.\d+)")
 
 
-@pytest.mark.docker
+@pytest.mark.slow
 @follows(PAGE, "sh", "python")
 def test_each_step_of_the_guide_earns_what_it_promises(tmp_path: Path) -> None:
-    outputs = [shown.output for shown in follow(PAGE, tmp_path)]
+    outputs = [shown.output for shown in follow(PAGE, tmp_path, embedded=True)]
     scores = [float(found[1]) for output in outputs if (found := SCORE.search(output))]
 
     opponent, *own = scores

@@ -22,7 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("gone")
     folder = copy_of_the_toy(here / "queue")
     search = ("run", "--direct", "--domain", "./queue", "--cell", "process", "--name", "mine")
-    done = assay(*search, "--candidates", "2", home=here / "home", folder=here)
+    done = assay(*search, "--candidates", "1", home=here / "home", folder=here)
     assert done.returncode == 0, done.stderr
     (next((here / "home" / "experiments").iterdir()) / "report.html").rename(here / "before.html")
     shutil.rmtree(folder)

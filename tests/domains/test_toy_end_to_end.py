@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_of_the_toy(here / "queue")
     (here / "mine.py").write_text(OLDEST_SHORT_JOB)
     search = ("run", "--direct", "--domain", "./queue", "--cell", "process")
-    type_in(here, *search, "--name", "offline", "--candidates", "5")
+    type_in(here, *search, "--name", "offline", "--candidates", "2")
     with ModelServer(behaves.policy(OLDEST_SHORT_JOB), behaves.prose()) as server:
         asked = ("--proposer", "openai", "--model", "any", "--base-url", server.url)
         type_in(here, *search, "--name", "asked", "--candidates", "2", *asked, key="key")

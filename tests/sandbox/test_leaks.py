@@ -82,7 +82,7 @@ def test_a_container_orphaned_by_an_interrupt_is_removed_on_close() -> None:
     kept.destroy()
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(40, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.nightly)])
 def test_many_candidates_in_a_row_leave_nothing_behind(count: int) -> None:
     sources = [f"# candidate {number}\n{HONEST}" for number in range(count)]
     before = cells_of()
