@@ -104,6 +104,9 @@ def serve(address: str) -> Mapping[str, object] | None:
     """Fork for every command that is asked for; return its wish in the process that is its own."""
     for module in MODULES:
         import_module(module)
+    with suppress(import_module("sandbox.errors").SandboxUnavailable):
+        limits = import_module("sandbox.limits").Limits()
+        import_module("sandbox.process_cells").ProcessCells(limits).open()  # finds the walls once
     gc.collect()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as door, selectors.DefaultSelector() as ready:
