@@ -65,11 +65,15 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--suite", default="smoke")
     parser.add_argument("--strategy", default="evolve")
     parser.add_argument("--candidates", type=int, default=40)
+    parser.add_argument(
+        "--raced-candidates", type=int, help="with racing, for as many tries; usually the same"
+    )
     parser.add_argument("--seeds", type=int, default=10)
     options = parser.parse_args(arguments)
     if LEAST:
         options.candidates, options.seeds = 2, 1
-    pair = partial(search_pair, options.suite, options.strategy, options.candidates)
+    raced = options.raced_candidates or options.candidates
+    pair = partial(search_pair, options.suite, options.strategy, options.candidates, raced)
     found = []
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         for each in pool.map(pair, range(1, options.seeds + 1)):
@@ -77,7 +81,8 @@ def main(arguments: Sequence[str] = ()) -> None:
             found.append(each)
     print(
         f"\noffline proposer (no model), suite {options.suite}, strategy {options.strategy}, "
-        f"{options.candidates} candidates, {options.seeds} seeds; median (range) over seeds\n"
+        f"{options.candidates} candidates, with racing {raced}, {options.seeds} seeds; median "
+        "(range) over seeds\n"
     )
     print("\n".join(table(found)))
     alike, repeats = sum(p.plain.alike for p in found), sum(p.plain.repeats for p in found)
@@ -94,18 +99,16 @@ def main(arguments: Sequence[str] = ()) -> None:
         "(promise: none)",
         flush=True,
     )
-    if share > MOST_SHARE or worse:
+    if (share > MOST_SHARE and raced == options.candidates) or worse:
         missed("racing takes more tries than promised, or loses")
 
 
-def search_pair(suite: str, strategy: str, candidates: int, seed: int) -> Pair:
-    """Search with one seed, without racing and with it."""
+def search_pair(suite: str, strategy: str, candidates: int, raced: int, seed: int) -> Pair:
+    """Search with one seed, without racing and with it, each for so many candidates."""
     trials = KnownTrials()
-    plain, raced = (
-        search_one(search_config(suite, strategy, candidates, seed, racing), trials)
-        for racing in (False, True)
-    )
-    return Pair(seed=seed, plain=plain, raced=raced)
+    plain = search_config(suite, strategy, candidates, seed, racing=False)
+    racing = search_config(suite, strategy, raced, seed, racing=True)
+    return Pair(seed=seed, plain=search_one(plain, trials), raced=search_one(racing, trials))
 
 
 def search_config(
