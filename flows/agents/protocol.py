@@ -33,7 +33,7 @@ PROGRESS_SECONDS = 1.0
 SECONDS_TO_LEAVE = 3
 """How long clients have to end their requests when the server is to end."""
 MOST_CALLS = 32
-"""Tools that run at the same time; further calls wait."""
+"""Tools that read, and as many that need a cell, at the same time; further calls wait."""
 INSTRUCTIONS = (
     "Assay tries scheduling policies, written as Python source, in locked cells and measures them. "
     "Begin with describe_domain, then list_policies and show_policy for an example; try your own "
@@ -52,7 +52,7 @@ class Door:
     def __init__(self, tools: Tools, keep_fault: KeepFault) -> None:
         self._tools = tools
         self._keep_fault = keep_fault
-        self._calls: anyio.CapacityLimiter | None = None
+        self._room: dict[bool, anyio.CapacityLimiter] = {}
 
     def serve_stdio(self) -> None:
         """Serve one client on standard input and output, until it closes them."""
@@ -120,12 +120,14 @@ class Door:
         told = _Progress()
         call = Call(client=client, stop=Stop(), told=told.say)
         run = partial(self._answer, params.name, params.arguments, call)
-        if self._calls is None:
-            self._calls = anyio.CapacityLimiter(MOST_CALLS)
+        tool = self._tools.ALL.get(params.name)
+        reads = tool is None or tool.reads_only  # it does not wait behind those that wait for cells
+        if reads not in self._room:
+            self._room[reads] = anyio.CapacityLimiter(MOST_CALLS)
         async with anyio.create_task_group() as group:
             group.start_soon(_stop_with_the_call, call.stop)
             group.start_soon(_report, context.session, told)
-            answer = await to_thread.run_sync(run, limiter=self._calls)
+            answer = await to_thread.run_sync(run, limiter=self._room[reads])
             group.cancel_scope.cancel()
         return answer
 

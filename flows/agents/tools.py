@@ -25,6 +25,7 @@ from flows.agents.arguments import (
     Sql,
     explained,
 )
+from flows.agents.asked import ask_apart
 from flows.agents.notebook import Notebook, Place, Told, Tried
 from flows.errors import UserError
 from flows.history.export import plain
@@ -348,7 +349,7 @@ class Tools:
         """Answer one statement over the history, without its test figures."""
         home = self._seen()
         bounds = Bounds(seconds=SQL_SECONDS, rows=given.rows)
-        table = query(home, given.statement, refresh=False, bounds=bounds)
+        table = ask_apart(home, given.statement, bounds)
         rows = [[_cell(value) for value in row] for row in table.rows]
         shown = [json.dumps(row, ensure_ascii=False) for row in rows]
         kept = _fitting(shown, MOST_CHARS - 2_000)

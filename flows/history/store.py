@@ -40,6 +40,7 @@ from flows.history.ingest import (
 )
 from flows.history.records import ROW_KINDS
 from flows.home import journal_folder, published_path
+from flows.untrusted import counted
 
 __all__ = [
     "Ask",
@@ -84,8 +85,10 @@ class Bounds:
     seconds: float
     rows: int
     """More are left out of the answer."""
-    memory: str = "1GB"
-    spill: str = "2GB"
+    chars: int = 2_000_000
+    """Of all texts together; rows after that are left out as well."""
+    memory: str = "256MB"
+    spill: str = "1GB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,17 +269,30 @@ def _answers(
 def _table(result: Connection, notes: tuple[str, ...], bounds: Bounds | None) -> Table:
     described = result.description or []
     rows: list[tuple[Any, ...]] = []
-    if described:
-        rows = result.fetchall() if bounds is None else result.fetchmany(bounds.rows + 1)
-    if bounds is not None and len(rows) > bounds.rows:
-        rows = rows[: bounds.rows]
-        notes = (*notes, f"only the first {bounds.rows} rows are shown: ask for fewer")
+    if described and bounds is None:
+        rows = result.fetchall()
+    elif described and bounds is not None:
+        rows, more = _within(bounds, iter(result.fetchone, None))
+        if more:
+            notes = (*notes, f"the answer is cut after {counted(len(rows), 'row')}: ask for less")
     return Table(
         columns=tuple(column[0] for column in described),
         types=tuple(str(column[1]) for column in described),
         rows=tuple(rows),
         notes=notes,
     )
+
+
+def _within(bounds: Bounds, rows: Iterable[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], bool]:
+    """Return the rows that an answer may have, and whether there are more."""
+    kept: list[tuple[Any, ...]] = []
+    chars = 0
+    for row in rows:
+        chars += sum(len(value) for value in row if isinstance(value, str | bytes | list | dict))
+        if len(kept) == bounds.rows or chars > bounds.chars:
+            return kept, True
+        kept.append(row)
+    return kept, False
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.agents.asked import ask_apart
 from flows.history.held_back import CANDIDATES, EXPERIMENTS, OF_VALIDATION, OpenHistory
 from flows.history.records import ROW_KINDS
 from flows.history.store import Bounds, QueryError, open_history, query, refreshed
@@ -114,4 +115,18 @@ def test_a_question_has_its_time_and_its_rows(seen: Path) -> None:
     found = query(seen, "FROM range(1000)", bounds=Bounds(seconds=60, rows=3))
 
     assert found.rows == ((0,), (1,), (2,))
-    assert found.notes == ("only the first 3 rows are shown: ask for fewer",)
+    assert found.notes == ("the answer is cut after 3 rows: ask for less",)
+    long = "SELECT repeat('x', 1_500_000) FROM range(40)"
+    assert len(query(seen, long, bounds=Bounds(seconds=60, rows=40)).rows) == 1
+
+
+def test_a_question_that_takes_all_memory_ends_a_process_of_its_own(seen: Path) -> None:
+    bounds = Bounds(seconds=30, rows=50)
+
+    with pytest.raises(QueryError, match=r"Out of Memory|of memory"):
+        ask_apart(seen, "SELECT repeat('x', 3_000_000_000)", bounds)
+    with pytest.raises(QueryError, match="Table with name nothing does not exist"):
+        ask_apart(seen, "FROM nothing", bounds)
+    found = ask_apart(seen, "SELECT 1 AS a, DATE '2026-01-02' AS b, 'nan'::DOUBLE AS c", bounds)
+
+    assert (found.columns, found.rows) == (("a", "b", "c"), ((1, "2026-01-02", None),))
