@@ -4,7 +4,10 @@ Each runs in an embedded cell. Those that a container or its users stop in their
 container too. The other attacks in containers, with and without separate users, run nightly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -56,32 +59,39 @@ def marks(setup: str, attack: Attack | None = None) -> list[pytest.MarkDecorator
 
 
 in_every_setup = pytest.mark.parametrize(
-    "setup", [pytest.param(name, marks=marks(name)) for name in SETUPS], indirect=True
+    "setup", [pytest.param(name, marks=marks(name)) for name in SETUPS]
 )
 
 
-@pytest.fixture(scope="module")
-def setup(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return SETUPS[request.param]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """The one sandbox of a set-up in which all attacks are made, and what an honest policy gets."""
 
-
-@pytest.fixture(scope="module")
-def sandbox(setup: dict[str, Any]) -> Iterator[Sandbox]:
-    with Sandbox(QUICK, **setup) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def honest(sandbox: Sandbox) -> Evaluation:
-    (evaluation,) = sandbox.try_policy(HONEST, [SMALL]).evaluations
-    assert evaluation.outcome is Outcome.OK, evaluation
-    return evaluation
-
-
-@pytest.fixture(scope="module")
-def attempts(setup: dict[str, Any]) -> list[str]:
+    sandbox: Sandbox
+    honest: Evaluation
+    attempts: list[str] = field(default_factory=list)
     """Names of the attacks made so far, to look at the honest policy after each batch."""
-    return []
+
+
+@pytest.fixture(scope="module")
+def stands() -> Iterator[Callable[[str], Stand]]:
+    """Return what gives each set-up its stand; all are taken down after the last test."""
+    with ExitStack() as opened:
+
+        @cache
+        def stand(setup: str) -> Stand:
+            sandbox = opened.enter_context(Sandbox(QUICK, **SETUPS[setup]))
+            (honest,) = sandbox.try_policy(HONEST, [SMALL]).evaluations
+            assert honest.outcome is Outcome.OK, honest
+            return Stand(sandbox=sandbox, honest=honest)
+
+        yield stand
+
+
+@pytest.fixture
+def stand(stands: Callable[[str], Stand], setup: str) -> Stand:
+    # A parametrised fixture of the module would be made anew for every attack.
+    return stands(setup)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +101,9 @@ def attempts(setup: dict[str, Any]) -> list[str]:
         for setup in SETUPS
         for attack in ATTACKS
     ],
-    indirect=["setup"],
 )
-def test_attack_is_contained(
-    sandbox: Sandbox,
-    honest: Evaluation,
-    attempts: list[str],
-    attack: Attack,
-) -> None:
-    trial = sandbox.try_unscreened(attack.source, [SMALL])
+def test_attack_is_contained(stand: Stand, attack: Attack) -> None:
+    trial = stand.sandbox.try_unscreened(attack.source, [SMALL])
 
     (ended,) = trial.evaluations
     assert ended.outcome in attack.outcomes, ended
@@ -108,27 +112,26 @@ def test_attack_is_contained(
     if ended.outcome is not Outcome.OK:
         assert (ended.stats, ended.metrics, ended.decision_sha256) == (None, None, None)
     elif attack.honest:
-        assert_same_figures(ended, honest)
-    attempts.append(attack.name)
-    if len(attempts) % BATCH == 0:
-        assert_same_figures(sandbox.try_policy(HONEST, [SMALL]).evaluations[0], honest)
+        assert_same_figures(ended, stand.honest)
+    stand.attempts.append(attack.name)
+    if len(stand.attempts) % BATCH == 0:
+        again = stand.sandbox.try_policy(HONEST, [SMALL]).evaluations[0]
+        assert_same_figures(again, stand.honest)
 
 
 @in_every_setup
-def test_after_all_attacks_an_honest_policy_scores_what_it_scores_alone(
-    sandbox: Sandbox, honest: Evaluation
-) -> None:
-    (again,) = sandbox.try_policy(HONEST, [SMALL]).evaluations
+def test_after_all_attacks_an_honest_policy_scores_what_it_scores_alone(stand: Stand) -> None:
+    (again,) = stand.sandbox.try_policy(HONEST, [SMALL]).evaluations
 
-    assert_same_figures(again, honest)
+    assert_same_figures(again, stand.honest)
 
 
 @in_every_setup
-def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> None:
+def test_a_scenario_finds_nothing_of_the_one_before(setup: str) -> None:
     (attack,) = [one for one in PEEKING if one.name == "find-what-an-earlier-scenario-left"]
     scenarios = [small_scenario("first"), small_scenario("second"), small_scenario("third")]
 
-    with Sandbox(QUICK, ready=False, **setup) as own:
+    with Sandbox(QUICK, ready=False, **SETUPS[setup]) as own:
         ended = own.try_unscreened(attack.source, scenarios).evaluations
 
     assert [one.prints.strip() for one in ended] == ["left None"] * 3
@@ -146,20 +149,21 @@ def test_a_scenario_finds_nothing_of_the_one_before(setup: dict[str, Any]) -> No
 )
 @pytest.mark.parametrize("trigger", ["duration'] == 9", "policy_calls'] == 'every_tick'"])
 def test_a_failure_in_one_scenario_changes_no_other_result(
-    sandbox: Sandbox, honest: Evaluation, trigger: str, change: str, outcome: Outcome
+    stand: Stand, trigger: str, change: str, outcome: Outcome
 ) -> None:
     turn = f"    if s.params['{trigger}:\n        {change}\n    pool, assignments"
     source = "import enum\n" + HONEST.replace("    pool, assignments", turn)
     odd = small_scenario("odd", duration=9, policy_calls="every_tick")
 
-    first, second, third = sandbox.try_unscreened(source, [SMALL, odd, SMALL]).evaluations
+    trial = stand.sandbox.try_unscreened(source, [SMALL, odd, SMALL])
+    first, second, third = trial.evaluations
 
     assert (second.outcome, second.metrics) == (outcome, None)
-    assert_same_figures(first, honest)
+    assert_same_figures(first, stand.honest)
     if outcome is Outcome.CALL_TIMEOUT:  # what reaches a limit of time is tried no further
         assert (third.outcome, third.metrics) == (Outcome.NOT_TRIED, None)
     else:
-        assert_same_figures(third, honest)
+        assert_same_figures(third, stand.honest)
 
 
 @pytest.mark.docker
