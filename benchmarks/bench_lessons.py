@@ -2,7 +2,7 @@
 
 The searches are those of the offline proposer, on train alone and in this process. Two questions:
 how well do the lessons so far predict the gains of the next children, and does a reader of the
-prompt who knows nothing else find good policies sooner with them?
+prompt who knows nothing else, and continues such a search, come further with them?
 """
 
 import argparse
@@ -26,22 +26,23 @@ from flows.prompting.lessons import Change, Record, pairs_of, record_of, seen
 from flows.prompting.prompts import families_of, render_prompt
 from flows.prompting.templates import render_text
 from flows.proposers.offline.proposer import offline_proposer
-from flows.settings.search import SearchConfig
+from simulator.domain import Domain, find_domain
 from simulator.domains.pipelines import offline
 from simulator.domains.pipelines.offline.space import GENES, Genome
 from simulator.genes import Value
 
-AHEAD = 20
+AHEAD = sized(20, 4)
 """Children whose gains are predicted from what was tried before them."""
 GOOD = 0.95
-"""Of the best score that any reader found: what is to be reached."""
+"""Of the way from the best of the search to the best that either reader found: what is to be
+reached."""
 FOLLOWS = 0.5
 """How often the reader does what a lesson says, where one can be followed."""
 REWRITES = 3
 """Genes that the reader changes at once, as a model does that writes a policy anew."""
 TRIES = 50
 FAR = re.MULTILINE | re.DOTALL
-DIRECTION = re.compile(r"(larger|smaller) `(\w+)`")
+DIRECTION = re.compile(r"(larger|smaller|with|without) `(\w+)`")
 CHOICE = re.compile(r"`(\w+)` (is|is not) `([^`]+)`")
 
 
@@ -49,21 +50,19 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", default="smoke")
-    parser.add_argument("--candidates", type=int, default=sized(100, 24))
+    parser.add_argument("--candidates", type=int, default=sized(120, 6))
+    parser.add_argument("--more", type=int, default=sized(40, 2), help="candidates of a reader")
     parser.add_argument("--seeds", type=int, default=sized(10, 1))
-    parser.add_argument("--part", choices=("all", "prediction", "reader"), default="all")
     options = parser.parse_args(arguments)
-    seeds = range(1, options.seeds + 1)
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        if options.part != "reader":
-            recorded = partial(record_search, options.suite, options.candidates)
-            print_predictions(list(pool.map(recorded, seeds)))
-        if options.part != "prediction":
-            arms = [
-                list(pool.map(partial(read_search, options.suite, options.candidates, told), seeds))
-                for told in (False, True)
-            ]
-            print_readers(arms[0], arms[1])
+        record_one = partial(record_search, options.suite, options.candidates)
+        searches = list(pool.map(record_one, range(1, options.seeds + 1)))
+        print_predictions(searches)
+        without, told = (
+            list(pool.map(partial(read_search, options.more, told), searches))
+            for told in (False, True)
+        )
+    print_readers(without, told)
 
 
 # Prediction.
@@ -71,11 +70,16 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A search that ended: its configuration, what was tried, and the families of scenarios."""
+    """A search that ended: what was tried, and the families of the scenarios."""
 
-    config: SearchConfig
+    suite: str
+    seed: int
     attempts: tuple[SeenAttempt, ...]
     families: dict[str, str]
+
+    @property
+    def domain(self) -> Domain:
+        return find_domain("pipelines")
 
 
 def record_search(suite: str, candidates: int, seed: int) -> Recorded:
@@ -83,7 +87,8 @@ def record_search(suite: str, candidates: int, seed: int) -> Recorded:
     config = search_config(suite, "evolve", seed, candidates)
     search = search_on_train(config, offline_proposer(config.domain), candidates)
     return Recorded(
-        config=config,
+        suite=suite,
+        seed=seed,
         attempts=tuple(search.attempts),
         families=families_of(search.scenarios),
     )
@@ -110,8 +115,8 @@ def taus(search: Recorded, genes: bool) -> dict[str, float]:
     for start in range(AHEAD, count - AHEAD + 1, AHEAD):
         known = record(search, start, genes)
         scores = {each.candidate: each.score or 0.0 for each in search.attempts}
-        objective = search.config.domain.spec.objective()
-        space = search.config.domain.hosted("space") if genes else None
+        objective = search.domain.spec.objective()
+        space = search.domain.hosted("space") if genes else None
         late = {(each.iteration, each.slot) for each in search.attempts[start : start + AHEAD]}
         pairs = [
             pair
@@ -128,7 +133,7 @@ def taus(search: Recorded, genes: bool) -> dict[str, float]:
 
 def record(search: Recorded, count: int, genes: bool) -> Record:
     """Return what the first attempts of a search show."""
-    domain = search.config.domain
+    domain = search.domain
     tried = seen(search.attempts[:count], domain.spec.objective())
     return record_of(tried, search.families, domain.hosted("space") if genes else None)
 
@@ -187,12 +192,14 @@ class Advice:
     percent: float
     gene: str
     how: str
-    """larger | smaller | is | is not"""
+    """larger | smaller | with | without | is | is not"""
     value: Value | None = None
 
     def follow(self, genome: Genome, rng: random.Random) -> Genome:
         """Return the genome with the change, the same where it has it already."""
         match self.how:
+            case "with" | "without":
+                return GENES.with_values(genome, {self.gene: self.how == "with"})
             case "larger" | "smaller":
                 return GENES.step(genome, self.gene, 1 if self.how == "larger" else -1)
             case "is" if self.value is not None:
@@ -210,6 +217,8 @@ class Advice:
                 return bool(new < old)
             case "smaller":
                 return bool(new > old)
+            case "with" | "without":
+                return bool(old != new and new != (self.how == "with"))
             case "is":
                 return bool(old == self.value and new != old)
             case _:
@@ -287,14 +296,17 @@ def value_of(gene: str, text: str) -> Value | None:
     return next((each for each in GENES.choices[gene] if str(each) == text), None)
 
 
-def read_search(suite: str, candidates: int, told: bool, seed: int) -> Read:
-    """Let the reader search; it sees the text of each prompt and nothing else."""
-    config = search_config(suite, "refine", seed, candidates)
+def read_search(more: int, told: bool, start: Recorded) -> Read:
+    """Let the reader continue a search; it sees the text of each prompt and nothing else."""
+    config = search_config(start.suite, "refine", start.seed, more)
     feedback = config.feedback.model_copy(update={"lessons": told})
     config = config.model_copy(update={"feedback": feedback})
-    reader, best, sections = Reader(random.Random(f"reader/{seed}")), [], 0
     search = TrainSearch(config)
-    for iteration in range(1, candidates + 1):
+    search.resume(start.attempts)
+    reader, sections = Reader(random.Random(f"reader/{start.seed}")), 0
+    best = [search.best.score or 0.0]
+    first = 1 + max(each.iteration for each in start.attempts)
+    for iteration in range(first, first + more):
         past = tuple(search.attempts)
         prompt = render_prompt(config=config, scenarios=search.scenarios, attempts=past)
         sections += "# What the record shows" in prompt.user
@@ -313,30 +325,32 @@ def read_search(suite: str, candidates: int, told: bool, seed: int) -> Read:
 
 
 def print_readers(without: Sequence[Read], told: Sequence[Read]) -> None:
-    """Print how many candidates it took to come near the best that was found with any seed."""
-    top = max(each.best[-1] for each in (*without, *told))
-    print(f"\na reader of the prompt, {len(told)} seeds; the best of all scores {top:.3f} on train")
-    print(f"| section | candidates to {GOOD:.0%} of it, median (range) | reached | best, median |")
-    print("|---|---:|---:|---:|")
-    for name, reads in (("without", without), ("with", told)):
-        counts = [reached(each, GOOD * top) for each in reads]
-        shown = f"{statistics.median(counts):.0f} ({min(counts)} to {max(counts)})"
-        ends = statistics.median(each.best[-1] for each in reads)
-        done = sum(each.best[-1] >= GOOD * top for each in reads)
-        print(f"| {name} | {shown} | {done} of {len(reads)} | {ends:.3f} |")
-    ratios = [
-        reached(other, GOOD * top) / reached(each, GOOD * top)
-        for each, other in zip(told, without, strict=True)
-    ]
-    print(f"\nwithout / with, by seed: {paired_interval(ratios, seed=0).words()}")
-    print(f"prompts with lessons: {sum(each.sections for each in told)} of "
-          f"{sum(len(each.best) for each in told)}")  # fmt: skip
+    """Print how far the reader came with each seed, and how soon."""
+    print(f"\na reader of the prompt continues {len(told)} searches; scores on train")
+    print("| seed | before | best without | best with | candidates without | with |")
+    print("|---|---:|---:|---:|---:|---:|")
+    counts, ends = [], []
+    for seed, (plain, lessons) in enumerate(zip(without, told, strict=True), start=1):
+        start, top = plain.best[0], max(plain.best[-1], lessons.best[-1])
+        goal = start + GOOD * (top - start)
+        soon = [reached(each, goal) if top > start else 0 for each in (plain, lessons)]
+        counts.append(soon)
+        ends.append(lessons.best[-1] / plain.best[-1])
+        print(
+            f"| {seed} | {start:.3f} | {plain.best[-1]:.3f} | {lessons.best[-1]:.3f} | "
+            f"{soon[0]} | {soon[1]} |"
+        )
+    print(f"\nbest with the section against without: {paired_interval(ends, seed=0).words()}")
+    sooner = [(plain + 1) / (lessons + 1) for plain, lessons in counts]
+    print(f"candidates, without / with: {paired_interval(sooner, seed=0).words()}")
+    shown = sum(each.sections for each in told)
+    print(f"prompts with lessons: {shown} of {sum(len(each.best) - 1 for each in told)}")
 
 
 def reached(read: Read, score: float) -> int:
     """Return the candidates that it took; one more than there were where it was not reached."""
-    found = (number for number, best in enumerate(read.best, start=1) if best >= score)
-    return next(found, len(read.best) + 1)
+    found = (number for number, best in enumerate(read.best) if best >= score)
+    return next(found, len(read.best))
 
 
 if __name__ == "__main__":

@@ -25,11 +25,13 @@ from flows.prompting.prompts import (
     fitted,
     render_prompt,
     repeated_share,
+    system_text,
     user_text,
 )
 from flows.proposers.offline.proposer import offline_proposer
 from flows.settings.search import SearchConfig
 
+STRATEGIES = ("refine", "evolve")
 ROOMS = (4_000, 8_000, 16_000)
 """Tokens of a whole prompt."""
 CACHED = 0.1
@@ -62,10 +64,11 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", default="smoke")
-    parser.add_argument("--candidates", type=int, default=sized(40, 3))
+    parser.add_argument("--candidates", type=int, default=sized(30, 3))
+    parser.add_argument("--strategy", action="append", choices=STRATEGIES)
     options = parser.parse_args(arguments)
     recorded = {}
-    for strategy in sized(("refine", "evolve"), ("refine",)):
+    for strategy in options.strategy or sized(STRATEGIES, STRATEGIES[:1]):
         config = search_config(options.suite, strategy, 1, options.candidates)
         asking = Asking()
         search = search_on_train(
@@ -81,8 +84,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     print(f"| strategy | parts by | {' | '.join(f'{room} tokens' for room in ROOMS)} |")
     print(f"|---|---|{'---:|' * len(ROOMS)}")
     for strategy, (config, search, asked) in recorded.items():
+        prompts = [parts_of(config, search, each) for each in asked]
         for name, rank in (("worth", by_worth), ("worth for their length", by_density)):
-            shares = [survival(config, search, asked, room, rank) for room in ROOMS]
+            shares = [survival(prompts, room, rank) for room in ROOMS]
             cells = " | ".join(f"{share:.0%} ({source:.0%})" for share, source in shares)
             print(f"| {strategy} | {name} | {cells} |")
     print("\nin brackets: the share of prompts that show the best policy, or all parents")
@@ -119,23 +123,35 @@ def by_worth(part: Shown) -> float:
     return part.worth
 
 
-def survival(
-    config: SearchConfig, search: TrainSearch, asked: Sequence[Asked], room: int, rank: Rank
-) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a prompt may show, what writes it, and how long the system text is."""
+
+    parts: Sequence[Shown]
+    write: Callable[[Sequence[Shown]], str]
+    system: int
+
+
+def parts_of(config: SearchConfig, search: TrainSearch, asked: Asked) -> Parts:
+    """Return what a prompt is made of."""
+    families = families_of(search.scenarios)
+    return Parts(
+        parts=choose_parts(config, asked.attempts, asked.move, asked.chosen, families),
+        write=user_text(config, search.scenarios, asked.attempts, asked.move),
+        system=len(system_text(config, search.scenarios)),
+    )
+
+
+def survival(prompts: Sequence[Parts], room: int, rank: Rank) -> tuple[float, float]:
     """Return the share of diagnoses that fit, and that of prompts with their needed sources."""
     shown = every = whole = 0
-    for each in asked:
-        parts = choose_parts(
-            config, each.attempts, each.move, each.chosen, families_of(search.scenarios)
-        )
-        write = user_text(config, search.scenarios, each.attempts, each.move)
-        system = len(written(config, search, each)) - len(write(parts))
-        kept = fitted(parts, write, room * CHARS_PER_TOKEN - system, rank)
+    for each in prompts:
+        kept = fitted(each.parts, each.write, room * CHARS_PER_TOKEN - each.system, rank)
         shown += sum(len(part.diagnosis) for part in kept)
-        every += sum(len(part.diagnosis) for part in parts)
-        sources = {part.key for part in parts if part.kind == "policy" and part.needed}
+        every += sum(len(part.diagnosis) for part in each.parts)
+        sources = {part.key for part in each.parts if part.kind == "policy" and part.needed}
         whole += sources <= {part.key for part in kept if part.kind == "policy"}
-    return shown / max(1, every), whole / max(1, len(asked))
+    return shown / max(1, every), whole / max(1, len(prompts))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ class TrainSearch:
         """The one with the highest score."""
         return max(self.attempts, key=lambda each: each.score or 0.0)
 
+    def resume(self, attempts: Sequence[SeenAttempt]) -> None:
+        """Take what another search of the same configuration tried as tried here."""
+        self.attempts = list(attempts)
+        for each in attempts:
+            self._note(each)
+
+    def _note(self, attempt: SeenAttempt) -> None:
+        marks = behaviour(attempt.evaluations)
+        if marks is not None and attempt.outcome == Outcome.OK:
+            self._known.setdefault(marks, f"{attempt.iteration}/{attempt.slot}")
+
     def record(self, proposal: Proposal, iteration: int, slot: int = 0) -> SeenAttempt:
         """Try a proposal on train and remember how it did."""
         assert proposal.source is not None, "the offline proposer always proposes a policy"
@@ -73,8 +84,7 @@ class TrainSearch:
             evaluations=verdict.evaluations,
             duplicate_of=self._known.get(marks) if marks is not None else None,
         )
-        if marks is not None and verdict.outcome is Outcome.OK:
-            self._known.setdefault(marks, f"{iteration}/{slot}")
+        self._note(attempt)
         self.attempts.append(attempt)
         return attempt
 

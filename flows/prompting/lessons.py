@@ -36,7 +36,7 @@ MOST_GAIN = 20.0
 """The log of a ratio, at most: a score that is 500 million times as good is no better known."""
 LATEST = 500
 """Children that count: what was learned long ago holds less for the policies of today."""
-MOST_CHANGES = 12
+MOST_CHANGES = 40
 """A child that differs in more than these says nothing about any of them."""
 
 MOST_NODES = 20_000
@@ -358,12 +358,15 @@ def genes_of(genome: Any) -> Traits:
         for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    others = ((name, value) for name, value in values.items() if _code(name) not in numbers)
-    return Traits(numbers=numbers, things=frozenset(_choice(*each) for each in others))
+    things = [_choice(*each) for each in values.items() if _code(each[0]) not in numbers]
+    return Traits(numbers=numbers, things=frozenset(each for each in things if each is not None))
 
 
-def _choice(name: str, value: object) -> Change:
+def _choice(name: str, value: object) -> Change | None:
+    """Return the choice of a value, None for False: that is the choice of True undone."""
     said, words = _code(name), _code(str(value))
+    if isinstance(value, bool):
+        return Change(said, f"with {said}", f"without {said}") if value else None
     return Change(f"{said} {words}", f"{said} is {words}", f"{said} is not {words}")
 
 

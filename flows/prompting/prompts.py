@@ -84,7 +84,7 @@ def render_prompt(
 ) -> Prompt:
     """Return the prompt that shows these attempts, within the configured number of tokens."""
     templates = templates_of(config)
-    system = render_own(templates.texts, SYSTEM, system_values(config, scenarios))
+    system = system_text(config, scenarios)
     room = config.feedback.prompt_tokens * CHARS_PER_TOKEN - len(system)
 
     written = user_text(config, scenarios, attempts, move)
@@ -97,6 +97,12 @@ def render_prompt(
         template=templates.name,
         template_sha256=templates.sha256,
     )
+
+
+def system_text(config: SearchConfig, scenarios: Sequence[Any]) -> str:
+    """Return the text that every prompt of a search begins with."""
+    texts = templates_of(config).texts
+    return render_own(texts, SYSTEM, system_values(config, scenarios))
 
 
 def user_text(

@@ -205,20 +205,20 @@ def test_cost_counts_what_was_paid_and_what_it_brought(tmp_path: Path) -> None:
         candidate(iteration=0, origin="baseline", score=1.0, improved=True),
         candidate(iteration=1, score=1.1, improved=True, seconds=4.0),
         candidate(iteration=2, score=1.25, improved=True, seconds=6.0),
-        call(iteration=1, cost_usd=0.2),
+        call(iteration=1, cost_usd=0.2, cached_tokens=70),
         call(iteration=2, cost_usd=None, outcome="rate_limited", output_tokens=None),
-        call(iteration=2, attempt=1, cost_usd=0.3),
+        call(iteration=2, attempt=1, cost_usd=0.3, cached_tokens=30),
         call(iteration=3, cost_usd=9.0, replayed=True),
     ]
     remember(tmp_path, rows)
 
     sql = (
-        "SELECT attempts, improvements, calls, output_tokens, cost_usd, usd_per_improvement, "
-        "usd_per_percent, seconds_per_improvement FROM cost_per_improvement"
+        "SELECT attempts, improvements, calls, cached_tokens, output_tokens, cost_usd, "
+        "usd_per_improvement, usd_per_percent, seconds_per_improvement FROM cost_per_improvement"
     )
 
     (found,) = query(tmp_path, sql).rows
-    assert found == pytest.approx((2, 2, 4, 1500, 0.5, 0.25, 0.02, 5.0))
+    assert found == pytest.approx((2, 2, 4, 100, 1500, 0.5, 0.25, 0.02, 5.0))
 
 
 def test_a_per_cent_is_paid_for_on_scenarios_that_were_held_out(tmp_path: Path) -> None:
