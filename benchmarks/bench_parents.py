@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.bench_search import curve_of, search_config, searched
+from benchmarks.in_process_trials import KnownTrials
 from benchmarks.measure import LEAST
 from flows.history.records import EvaluationRow, Row, ScenarioRow
 from flows.judging.intervals import paired_interval
@@ -49,13 +50,12 @@ def main(arguments: Sequence[str] = ()) -> None:
     options = parser.parse_args(arguments)
     if LEAST:
         options.suite, options.candidates, options.seeds = "smoke", 1, 1
-    configs = [
-        config_of(options.suite, way, seed, options.candidates)
+    pairs = [
+        [config_of(options.suite, way, seed, options.candidates) for way in WAYS]
         for seed in range(1, options.seeds + 1)
-        for way in WAYS
     ]
     with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(search, configs))
+        found = [each for both in pool.map(search_both, pairs) for each in both]
     print(f"suite {options.suite}, {options.candidates} candidates, {options.seeds} seeds:")
     tell("best validation score", [each.validation for each in found])
     tell("its score on test", [each.test for each in found])
@@ -68,14 +68,17 @@ def config_of(suite: str, way: str, seed: int, candidates: int) -> SearchConfig:
     return config.model_copy(update={"evolve": config.evolve.model_copy(update={"parents": way})})
 
 
-def search(config: SearchConfig) -> Found:
-    """Search once."""
-    rows, result = searched(config)
-    curve = curve_of(config, result)
-    print(f"{config.evolve.parents}, seed {config.seed}: {curve.best[-1]:.3f}", flush=True)
-    return Found(
-        validation=curve.best[-1], test=curve.test_score or 1.0, fronts=family_scores(rows)
-    )
+def search_both(configs: Sequence[SearchConfig]) -> list[Found]:
+    """Search with each configuration; what several of them try is tried once."""
+    trials = KnownTrials()
+    found = []
+    for config in configs:
+        rows, result = searched(config, trials)
+        curve = curve_of(config, result)
+        best, test = curve.best[-1], curve.test_score or 1.0
+        found.append(Found(validation=best, test=test, fronts=family_scores(rows)))
+        print(f"{config.evolve.parents}, seed {config.seed}: {best:.3f}", flush=True)
+    return found
 
 
 def family_scores(rows: Sequence[Row]) -> Scores:

@@ -99,12 +99,14 @@ def search_one(config: SearchConfig) -> Curve:
     return curve_of(config, searched(config)[1])
 
 
-def searched(config: SearchConfig) -> tuple[list[Row], SearchResult]:
-    """Search once; return all rows and the result."""
+def searched(
+    config: SearchConfig, trials: InProcessTrials | None = None
+) -> tuple[list[Row], SearchResult]:
+    """Search once; return all rows and the result. ``trials`` may be shared between searches."""
     kept = Kept()
     services = Services(
         scenarios=suite_splits(config.suite, config.domain),
-        sandbox=InProcessTrials(),
+        sandbox=trials or InProcessTrials(),
         proposer=offline_proposer(config.domain),
         journal=kept,
         clock=SystemClock(),
