@@ -1,10 +1,11 @@
 """Where the cost of recorded attempts arises, read from a history."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flows.history.records import Row
-from flows.history.store import ingest
+from flows.history.store import ingest, query
 from flows.report.costs import cost_lines
 from simulator.domain import find_domain
 from tests.support.history_rows import candidate, evaluation, experiment, remember
@@ -33,7 +34,9 @@ def test_the_lines_of_attempts_are_read_from_train_alone(tmp_path: Path) -> None
     remember(tmp_path, rows)
     ingest(tmp_path)
 
-    found = cost_lines(tmp_path, "night", SPEC, "delay_and_memory")
+    ask = partial(query, tmp_path)
+
+    found = cost_lines(ask, "night", SPEC, "delay_and_memory")
 
     assert found == {
         (1, 1): [
@@ -41,5 +44,5 @@ def test_the_lines_of_attempts_are_read_from_train_alone(tmp_path: Path) -> None
             "10 s: 50 invocations waiting (rival 1): 100 % of the excess"
         ]
     }
-    assert cost_lines(tmp_path, "night", SPEC, "delay_and_memory", [(1, 0)]) == {}
-    assert cost_lines(tmp_path, "night", SPEC, "no_such_objective") == {}
+    assert cost_lines(ask, "night", SPEC, "delay_and_memory", [(1, 0)]) == {}
+    assert cost_lines(ask, "night", SPEC, "no_such_objective") == {}
