@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import IO, Any
 
 from sandbox.errors import CellFailed, SandboxUnavailable
@@ -230,8 +231,11 @@ class ProcessCells:
     def open(self) -> Setting:
         """Find out which protections the kernel grants this user."""
         _require_linux()
-        _compile_the_simulator()
-        granted = _probe(self._limits.start_seconds)
+        if not sys.dont_write_bytecode:
+            _compile(package_root() / "simulator")
+        granted = _probe(
+            tuple(_command(["--probe"])), str(package_root()), self._limits.start_seconds
+        )
         if not self._walls_named:
             self._walls = tuple(granted["walls"])
         if self._isolation == SPLIT and not granted["split"]:
@@ -287,19 +291,18 @@ def _require_linux() -> None:
 
 
 @cache
-def _compile_the_simulator() -> None:
+def _compile(folder: Path) -> None:
     """Compile once what every cell imports; cells themselves write no file."""
-    if not sys.dont_write_bytecode:
-        compileall.compile_dir(package_root() / "simulator", quiet=2)
+    compileall.compile_dir(folder, quiet=2)
 
 
 @cache
-def _probe(timeout_seconds: float) -> dict[str, Any]:
-    """Return what the kernel grants; it does so once, since each cell insists on it anyway."""
+def _probe(command: tuple[str, ...], root: str, timeout_seconds: float) -> dict[str, Any]:
+    """Return what the kernel grants; asked once, since each cell insists on all of it anyway."""
     try:
         answer = subprocess.run(
-            _command(["--probe"]),
-            env=environment(),
+            command,
+            env={**ENVIRONMENT, "PYTHONPATH": root},
             cwd="/",
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -39,6 +39,20 @@ def attacked(spec: SealedSpec, simulator: int) -> Scenario:
     )
 
 
+def place_of(simulator: str) -> tuple[int, int]:
+    """Return the number of the folder with a simulator, and its place there."""
+    return divmod(SIMULATORS.index(simulator), MOST_ACCEPTED)
+
+
+def folder_of(attack: Attack) -> int:
+    """Return the number of the folder with the simulator of an attack."""
+    return place_of(attack.simulator)[0]
+
+
+BY_FOLDER = sorted(ATTACKS, key=folder_of)
+"""All attacks; those of one folder share a sandbox."""
+
+
 class Cells:
     """Sandboxes on the folders of simulators, opened when they are needed, one at a time."""
 
@@ -49,7 +63,7 @@ class Cells:
         self._opened: tuple[int, Sandbox] | None = None
 
     def try_attack(self, simulator: str, policy: str) -> Evaluation:
-        return self.try_in(*divmod(SIMULATORS.index(simulator), MOST_ACCEPTED), policy)
+        return self.try_in(*place_of(simulator), policy)
 
     def try_in(self, folder: int, place: int, policy: str) -> Evaluation:
         box = self._box(folder)
@@ -88,7 +102,7 @@ def honest(cells: Cells) -> Evaluation:
     return ended
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", BY_FOLDER, ids=lambda attack: attack.name)
 def test_an_attack_is_contained_and_charged_to_whom_it_is_due(
     cells: Cells, honest: Evaluation, attack: Attack
 ) -> None:
