@@ -23,6 +23,13 @@ NEEDS: dict[str, dict[str, Any]] = {
 """What a policy says it cannot do without."""
 
 
+some_seeds = pytest.mark.parametrize(
+    "seeds",
+    [range(3000, 3010), pytest.param(range(3010, 3035), marks=pytest.mark.nightly)],
+    ids=["some", "more"],
+)
+
+
 def run(name: str, seed: int, **changes: Any) -> Run:
     workload, params = random_scenario(seed, **NEEDS.get(name, {}), **changes)
     return simulate(workload, params, local_policy(policy_source(name)))
@@ -74,9 +81,12 @@ def test_the_screen_has_nothing_against_the_library() -> None:
     } == {}
 
 
+@some_seeds
 @pytest.mark.parametrize("name", OWN + PORTED)
-def test_no_policy_of_the_library_fails_and_both_ways_of_calling_it_agree(name: str) -> None:
-    for seed in range(3000, 3025):
+def test_no_policy_of_the_library_fails_and_both_ways_of_calling_it_agree(
+    name: str, seeds: range
+) -> None:
+    for seed in seeds:
         on_change = run(name, seed, policy_calls="on_change")
         every_tick = run(name, seed, policy_calls="every_tick")
 
@@ -85,10 +95,11 @@ def test_no_policy_of_the_library_fails_and_both_ways_of_calling_it_agree(name: 
         assert on_change.policy_calls < every_tick.policy_calls, seed
 
 
+@some_seeds
 @pytest.mark.parametrize("name", OWN)
-def test_with_time_enough_everything_that_fits_is_finished(name: str) -> None:
+def test_with_time_enough_everything_that_fits_is_finished(name: str, seeds: range) -> None:
     patient: dict[str, Any] = {"duration": 2000, "max_job_seconds": 0, "policy_calls": "on_change"}
-    for seed in range(4000, 4025):
+    for seed in seeds:
         finished = run(name, seed, **patient).stats["pipelines_all"]
 
         assert finished["completion_count"] == finished["arrival_count"], seed
