@@ -229,15 +229,18 @@ def _held(source: str, before: frozenset[str], gained: bool) -> frozenset[str] |
     """Return which held checks pass, None where a simulator is refused by them.
 
     That is where one fails that passed before, or none passes that did not and nothing is
-    ``gained`` on shown ones. The latter is found out first, as it is cheap.
+    ``gained`` on shown ones. What is cheap is asked first.
     """
+    cheap = {each.name for each in HELD if each.kind != "analytic"}
+    if not all(_passes_held(each.name, source) for each in HELD if each.name in before & cheap):
+        return None
     new = {
         each.name for each in HELD if each.name not in before and _passes_held(each.name, source)
     }
     if not new and not gained:
         return None
-    known = (each.name for each in HELD if each.name in before)
-    return before | new if all(_passes_held(name, source) for name in known) else None
+    dear = (each.name for each in HELD if each.name in before - cheap)
+    return before | new if all(_passes_held(name, source) for name in dear) else None
 
 
 def _request(seed: int, attempts: Sequence[SeenAttempt]) -> ProposalRequest:
