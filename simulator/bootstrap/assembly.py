@@ -18,8 +18,6 @@ from simulator.genes import Genes
 
 FIRST = 8
 """Assemblies that are drawn before anything is learned from them."""
-HOPELESS = -1.0
-"""The hope of a part that is known to be wrong and of which nothing else is hoped."""
 CHANCE = 0.5
 """How likely it is that two parts of one slot fail a check at the same moment."""
 WORDS_IN_TITLE = 6
@@ -89,21 +87,42 @@ class Assemblies:
         here = _best(tried)
         evidence = _Evidence(self.slots, tried, here)
         single = list(self._moves(evidence))
+        telling = self._telling(here, tried, single)
         for changes in (1, 2):
-            best: tuple[float, float, Assembly] | None = None
-            hopeful = [move for move in single if move[2] > HOPELESS or changes == 1]
-            for moves in combinations(hopeful, changes):
+            best: tuple[int, float, float, Assembly] | None = None
+            for moves in combinations(single, changes):
                 if len({slot for slot, _, _ in moves}) < changes:
                     continue
-                rank = sum(hope for _, _, hope in moves), rng.random()
-                if best is None or rank > best[:2]:
+                told = sum((slot, name) in telling for slot, name, _ in moves)
+                rank = told, sum(hope for _, _, hope in moves), rng.random()
+                if best is None or rank > best[:3]:
                     parts = {slot: name for slot, name, _ in moves}
                     other = self.genes.with_values(here.genome, parts)
                     if is_new(other):
                         best = *rank, other
             if best is not None:
-                return best[2]
+                return best[3]
         return None
+
+    def _telling(
+        self,
+        here: TriedGenome[Assembly],
+        tried: Sequence[TriedGenome[Assembly]],
+        single: Sequence[tuple[str, str, float]],
+    ) -> set[Part]:
+        """Return the parts that are the first to be changed together with another one.
+
+        Where a check fails, those that alone changed how far it gets; where all pass, those that
+        alone kept it so.
+        """
+        known = {each.genome: each.reached for each in tried}
+        fails = any(share < 1.0 for share in here.reached.values())
+        return {
+            (slot, name)
+            for slot, name, _ in single
+            if (found := known.get(self.genes.with_values(here.genome, {slot: name}))) is not None
+            and (found != here.reached) == fails
+        }
 
     def _moves(self, evidence: "_Evidence") -> Iterator[tuple[str, str, float]]:
         """Yield slot, other part and hope of each change that may help."""
