@@ -1,6 +1,7 @@
 """The simulator's half of the domain whose policies are simulators."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ import msgspec
 
 from simulator.bootstrap.check_spec import RANDOM, Robust, read_checks
 from simulator.bootstrap.checks import try_check
-from simulator.bootstrap.folder import read_folder
+from simulator.bootstrap.folder import REFERENCE, Folder, read_folder
 from simulator.bootstrap.scenario import CheckScenario, check_from
 from simulator.contract import Policy
 from simulator.domain import Domain, Run
-from simulator.errors import InputError
+from simulator.driver import PolicyDriver
+from simulator.errors import InputError, PolicyFailure
 from simulator.messages import encode
 from simulator.sealed.laws import LAWS_FILE
+from simulator.sealed.policy_side import contract_of
 from simulator.sealed.shapes import SealedSpec
 from simulator.sealed.spec import CONTRACT_FILE, read_contract
+from simulator.sealed.writer_side import simulator_contract
 
 
 def cell_half(domain: Domain) -> "BootstrapCell":
@@ -25,8 +29,21 @@ def cell_half(domain: Domain) -> "BootstrapCell":
     return BootstrapCell(read_contract(domain.root / CONTRACT_FILE), domain.root)
 
 
+def own_code(folder: Folder) -> Iterator[PolicyDriver]:
+    """Yield what loads the person's own simulator and policies."""
+    reference = folder.files.get(REFERENCE)
+    if isinstance(reference, str):
+        yield PolicyDriver(simulator_contract(folder.spec), reference, REFERENCE)
+    for name, source in folder.policies.items():
+        yield PolicyDriver(contract_of(folder.spec), source, f"{name}.py")
+
+
 class BootstrapCell:
-    """See ``simulator.domain.CellHalf``. All files are read when it is made."""
+    """See ``simulator.domain.CellHalf``.
+
+    All files are read when it is made, and what the person's own code imports is imported then: a
+    cell does that after its workers are forked, and gives up the right to read files after it.
+    """
 
     IDLE_POLICY = """
 @register_simulator(key="idle")
@@ -39,6 +56,9 @@ def simulate(scenario, parameters, rng, log):
     def __init__(self, spec: SealedSpec, root: Path) -> None:
         self.checks = read_checks(root / LAWS_FILE)
         self.folder = read_folder(spec, root)
+        for driver in own_code(self.folder):
+            with suppress(PolicyFailure):  # the check that uses it tells what is wrong
+                driver.load()
 
     def canary(self) -> CheckScenario:
         """Return the smallest check that asks a simulator at all."""

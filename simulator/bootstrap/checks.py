@@ -15,7 +15,7 @@ from typing import Any
 from simulator.bootstrap import check_spec as kinds
 from simulator.bootstrap import relations, theory
 from simulator.bootstrap.check_spec import RANDOM, Check
-from simulator.bootstrap.folder import Folder, figure_rows
+from simulator.bootstrap.folder import REFERENCE, Folder, figure_rows
 from simulator.bootstrap.ranking import tau_with_interval
 from simulator.bootstrap.shrink import shrink
 from simulator.contract import Policy
@@ -248,9 +248,9 @@ class Bench:
 
     def run_reference(self, scenario: Scenario, policy: str | None = None) -> BrokerRun:
         """Run the person's own simulator."""
-        source = self.folder.files["reference.py"]
+        source = self.folder.files[REFERENCE]
         assert isinstance(source, str), "sources are texts"
-        own = LocalPolicy(simulator_contract(self.spec), source, "reference.py")
+        own = LocalPolicy(simulator_contract(self.spec), source, REFERENCE)
         return self._run(scenario, policy or self.check.policy, own)
 
     def lines(self, log: Sequence[Event]) -> list[str]:

@@ -13,7 +13,8 @@ from simulator.textfile import read_text, read_toml
 
 MAX_FILE_BYTES = 4 << 20
 TABLES = ("worked/*.toml", "scenarios/*.toml")
-TEXTS = ("reference.py", "*.csv")
+REFERENCE = "reference.py"
+TEXTS = (REFERENCE, "*.csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

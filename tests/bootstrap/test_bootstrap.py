@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from flows.report.checks import drawing_of
+from sandbox.outcome import Outcome
+from sandbox.trial import Sandbox
 from simulator.bootstrap import calibration
+from simulator.bootstrap.check_spec import Reference, Worked
+from simulator.bootstrap.scenario import CheckScenario
+from simulator.domain import BOOTSTRAP, find_domain
 from simulator.domain_spec import plain_spec, spec_from
 from simulator.errors import InputError
 from simulator.sealed.certificate import (
@@ -20,6 +25,8 @@ from simulator.sealed.spec import read_contract
 from tests.support import model_server as behaves
 from tests.support.in_process import command_at
 from tests.support.model_server import ModelServer
+from tests.support.sealed import payload
+from tests.support.systems import NAMES, SYSTEMS, system
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +71,22 @@ def test_a_start_is_written_and_found_right(here: Path, assay) -> None:  # type:
     assert checked.code == 0, checked.out
     assert "no problems found" in checked.out
     assert assay("domains", "new", "queue").code == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_persons_own_code_runs_in_a_cell_whatever_it_imports(name: str) -> None:
+    example, domain = system(name), find_domain(f"{BOOTSTRAP}:{SYSTEMS / name}")
+    own = [each for each in example.checks if isinstance(each, Reference | Worked)]
+    check = min(own, key=lambda each: not isinstance(each, Reference))
+    scenario = CheckScenario(name="own", split="train", check=check, shrink=False)
+
+    with Sandbox(cell="process", domain=domain) as box:
+        (ended,) = box.try_policy(
+            example.source("simulators/good.py"), [payload(domain, scenario)]
+        ).evaluations
+
+    assert ended.outcome is Outcome.OK, ended
+    assert (ended.metrics or {})["passed"] == 1
 
 
 def test_a_model_mends_what_the_checks_show_until_one_is_accepted(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
