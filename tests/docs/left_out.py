@@ -74,8 +74,8 @@ LEFT_OUT = {
         line="assay run --direct --cell process --name guarded --baseline priority --candidates 4 "
         "--strategy evolve --slots 2",
     ),
-    f"{FAAS_SEARCH} --candidates 100 --slots 2 --seed 1": LeftOut(
-        reason="it takes 20 minutes; the same search with fewer candidates is typed",
+    f"{FAAS_SEARCH} --candidates 200 --slots 2 --seed 1": LeftOut(
+        reason="it takes 40 minutes; the same search with fewer candidates is typed",
         file="tests/docs/test_faas_cookbook.py",
         line='"assay run --direct --domain faas --suite small-faas.toml --strategy evolve '
         '--candidates 3 "',
