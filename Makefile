@@ -66,8 +66,8 @@ coverage: venv  ## What the tests of `make check` reach, as a table and in build
 bench: setup  ## Measure the engine against an oracle, the cell against in-process, and start-up
 	$(PYTHON_IN_VENV) -m benchmarks
 
-bench-search: venv  ## Measure how fast searches find better policies without a model, what racing saves, what lessons predict
-	$(PYTHON_IN_VENV) -m benchmarks search racing lessons prompts
+bench-search: venv  ## Measure searches without a model: strategies, racing, parents, where cost arises, lessons, prompts
+	$(PYTHON_IN_VENV) -m benchmarks search racing parents excess lessons prompts
 
 hooks: venv  ## Run formatter, linter, types and architecture before each commit of this checkout
 	.venv/bin/pre-commit install

@@ -12,24 +12,30 @@ from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow, Promp
 from flows.proposers.model import OpenAiProposer
 from flows.proposers.refusals import FINAL
 from tests.support.asked_search import answers, search, searching
-from tests.support.model_server import ModelServer, Received, Sent, prose
+from tests.support.model_server import Behaviour, ModelServer, Received, Sent, prose
 from tests.support.search_fakes import FakeClock
 
 CANDIDATES = 6
 
 
-def answer(received: Received) -> Sent:
-    """Answer the same to the same request: mostly a policy, now and then only words."""
-    number = hashlib.sha256(json.dumps(received.body, sort_keys=True).encode()).digest()[0]
-    behaviours = [answers(f"latency = {30 + number / 20}")] * 4 + [prose()]
-    return behaviours[number % len(behaviours)](received)
+def answering() -> Behaviour:
+    """Answer the same to the same request: mostly a policy, each third new one only words."""
+    met: dict[str, int] = {}
+
+    def answer(received: Received) -> Sent:
+        request = hashlib.sha256(json.dumps(received.body, sort_keys=True).encode()).hexdigest()
+        number = met.setdefault(request, len(met))
+        behaviour = prose() if number % 3 == 1 else answers(f"latency = {30 + number / 20}")
+        return behaviour(received)
+
+    return answer
 
 
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.nightly)])
 def test_after_any_row_the_rest_is_asked_for_and_nothing_a_second_time(
     tmp_path: Path, step: int
 ) -> None:
-    with ModelServer(answer) as server:
+    with ModelServer(answering()) as server:
         settings = {"slots": 2, "budget__candidates": CANDIDATES, "strategy": "evolve"}
         chosen = searching(server.url, tmp_path / "prices.toml", **settings)
         proposer: Any = OpenAiProposer(chosen.proposer, {}, FakeClock())

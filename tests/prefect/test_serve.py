@@ -88,6 +88,7 @@ NAMES = [
     "evaluate-policies/folder",
     "maintain/hourly",
     "search/nightly",
+    "sweep/strategies",
 ]
 
 
