@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Callable
 from time import process_time
 
 import pytest
@@ -176,35 +177,36 @@ HOSTILE = {
 }
 LONG = 1_000_000
 SHORT = 10_000
+TRIES = 5
 
 
-def test_the_time_to_read_a_reply_grows_no_faster_than_the_reply() -> None:
-    for name, unit in HOSTILE.items():
+def reads(many: str) -> None:
+    for reply in (f"register_scheduler(\n{many}", f"{POLICY}\n{many}"):
+        extracted = extract_source(reply)
+        assert (extracted.source is None) == (extracted.problem is not None)
+        complete_policy(reply)
+
+
+def finds_a_title(many: str) -> None:
+    title_of(f'"""{many}x"""\n')
+    title_of(f"# {many}")
+    title_of(f"{many}x = 1")
+
+
+@pytest.mark.parametrize("work", [reads, finds_a_title])
+def test_the_time_for_a_text_grows_no_faster_than_the_text(work: Callable[[str], None]) -> None:
+    def growth(unit: str) -> float:
         seconds = []
         for length in (SHORT // 2, 4 * SHORT):
             many = unit * (length // len(unit))
             began = process_time()
-            for reply in (f"register_scheduler(\n{many}", f"{POLICY}\n{many}"):
-                extracted = extract_source(reply)
-                assert (extracted.source is None) == (extracted.problem is not None)
-                complete_policy(reply)
+            work(many)
             seconds.append(process_time() - began)
+        return seconds[1] / max(seconds[0], 0.05)
 
-        assert seconds[1] < 16 * max(seconds[0], 0.05), name  # the square would be 64
-
-
-def test_the_time_to_find_a_title_grows_no_faster_than_the_source() -> None:
     for name, unit in HOSTILE.items():
-        seconds = []
-        for length in (SHORT // 2, 4 * SHORT):
-            many = unit * (length // len(unit))
-            began = process_time()
-            title_of(f'"""{many}x"""\n')
-            title_of(f"# {many}")
-            title_of(f"{many}x = 1")
-            seconds.append(process_time() - began)
-
-        assert seconds[1] < 16 * max(seconds[0], 0.1), name
+        # Others on the machine only add to it, so the least of several counts; the square is 64.
+        assert any(growth(unit) < 16 for _ in range(TRIES)), name
 
 
 @pytest.mark.parametrize("unit", ["`", "{", "\n", "```python\n"])
