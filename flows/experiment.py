@@ -2,18 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows import assay_version
 from flows.attempt import Proposer
 from flows.clock import SystemClock, stamp
-from flows.errors import AlreadyRunning, ConfigError, UserError
+from flows.errors import ConfigError
 from flows.history.journal import Journal
 from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
-from flows.home import experiment_folder, hold, home_folder, make_folder
+from flows.home import experiment_folder, home_folder, only_one
 from flows.judging.splits import suite_splits
 from flows.policies import check_baselines
 from flows.prompting.custom import check_prompts, refuse_changed_templates
@@ -30,9 +29,6 @@ from flows.trials import Around, OpenTrials, in_this_process
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
 from simulator.domain import BOOTSTRAP
-
-LOCK_SECONDS = 1.0
-"""How long a process that a killed run was about to start may still have its lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +56,8 @@ def run_experiment(
     scenarios = suite_splits(config.suite, config.domain, config.policy_calls, seed)
     keys = keys_of(config.proposer, variables_here() if environment is None else environment)
     identity = experiment_id(config)
-    with _only_one(home, identity):
+    busy = f"experiment {identity} is being worked on"
+    with only_one(experiment_folder(home, identity), busy, "search"):
         earlier = recorded(home, identity)
         done = _ended(config, earlier, seed)
         if done is not None:
@@ -197,34 +194,6 @@ def _ended(config: SearchConfig, earlier: Sequence[Row], fresh_test: int | None)
         return None
     untested = fresh_test is not None and ledger.best is not None and not ledger.tested(fresh_test)
     return None if untested else ledger
-
-
-@contextmanager
-def _only_one(home: Path, identity: str) -> Iterator[None]:
-    """Hold the experiment's lock, which is released when the process dies."""
-    path = _lock_file(home, identity)
-    with hold(path, LOCK_SECONDS) as held:
-        if not held:
-            holder = path.read_text(encoding="ascii").strip()
-            raise AlreadyRunning(
-                f"experiment {identity} is being worked on by process {holder}: wait for it, or "
-                "give this search another --name"
-            )
-        with suppress(OSError):  # on a full disk the journal says so
-            path.write_text(str(os.getpid()), encoding="ascii")
-        yield
-
-
-def _lock_file(home: Path, identity: str) -> Path:
-    path = make_folder(experiment_folder(home, identity)) / "lock"
-    try:
-        path.touch()
-    except OSError as error:
-        raise UserError(
-            f"cannot create the lock {path} ({error.strerror}): free disk space or repair the "
-            "disk, then run the same command again"
-        ) from None
-    return path
 
 
 def make_proposer(config: SearchConfig, keys: Mapping[str, str], home: Path) -> Proposer:

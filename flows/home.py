@@ -3,14 +3,16 @@
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flows.errors import UserError
+from flows.errors import AlreadyRunning, UserError
 
 DEFAULT_HOME = ".assay"
 FOREVER = math.inf
 RETRY_SECONDS = 0.02
+LOCK_SECONDS = 1.0
+"""How long a process that a killed run was about to start may still have its lock."""
 """How long to wait before a lock that another holds is tried again."""
 
 
@@ -85,6 +87,32 @@ def hold(path: Path, wait_seconds: float) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def only_one(folder: Path, busy: str, own: str) -> Iterator[None]:
+    """Hold the lock of a folder under home, which is released when the process dies.
+
+    Raise AlreadyRunning where another process holds it: ``busy`` says what it does ("experiment x
+    is being worked on"), ``own`` what this one wants to do and may give another name ("search").
+    """
+    path = make_folder(folder) / "lock"
+    try:
+        path.touch()
+    except OSError as error:
+        raise UserError(
+            f"cannot create the lock {path} ({error.strerror}): free disk space or repair the "
+            "disk, then run the same command again"
+        ) from None
+    with hold(path, LOCK_SECONDS) as held:
+        if not held:
+            holder = path.read_text(encoding="ascii").strip()
+            raise AlreadyRunning(
+                f"{busy} by process {holder}: wait for it, or give this {own} another --name"
+            )
+        with suppress(OSError):  # on a full disk the journal says so
+            path.write_text(str(os.getpid()), encoding="ascii")
+        yield
 
 
 def is_held(path: Path) -> bool:

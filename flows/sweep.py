@@ -4,12 +4,11 @@ Each of them is an ordinary experiment with its own journal, from which the swee
 used. So the same sweep can be run again at any time: what has ended is not run again.
 """
 
-import os
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -20,7 +19,7 @@ from flows.attempt import ProposerRefused
 from flows.clock import Clock, SystemClock
 from flows.errors import AlreadyRunning, ConfigError
 from flows.experiment import Finished, preflight
-from flows.home import hold, make_folder, sweep_folder
+from flows.home import only_one, sweep_folder
 from flows.judging.splits import suite_splits
 from flows.proposers.prices import price_list, unpriced_model
 from flows.report.data import load
@@ -50,7 +49,6 @@ ENDED = ("finished", "budget_exhausted")
 WITH_LOSSES = "finished_with_losses"
 OTHERS_GO_ON = (ProposerRefused, AlreadyRunning)
 """Ends of one search that are not the whole sweep's."""
-LOCK_SECONDS = 1.0
 GRACE_SECONDS = 10.0
 """How long searches side by side may take to end when the sweep is interrupted."""
 
@@ -116,7 +114,8 @@ def run_sweep(
     A search that its provider refuses, or that another process works on, ends as such and the
     others go on; any other failure ends the sweep. Everything recorded is kept, whatever comes.
     """
-    with _only_one(config, home):
+    busy = f"sweep {config.name} is being run"
+    with only_one(sweep_folder(home, slug(config)), busy, "sweep"):
         return _Sweep(config, home, run, watching, clock or SystemClock()).through()
 
 
@@ -438,23 +437,6 @@ def _reserves(config: SweepConfig) -> dict[int, Reserve]:
     """Return what each search reserves for one more call and candidate, by its number."""
     scenarios = suite_splits(config.suite, config.domain, config.policy_calls)
     return {each.number: reserve_of(each.config, scenarios) for each in config.members()}
-
-
-@contextmanager
-def _only_one(config: SweepConfig, home: Path) -> Iterator[None]:
-    """Hold the sweep's lock, which is released when the process dies."""
-    path = make_folder(sweep_folder(home, slug(config))) / "lock"
-    path.touch()
-    with hold(path, LOCK_SECONDS) as held:
-        if not held:
-            holder = path.read_text(encoding="ascii").strip()
-            raise AlreadyRunning(
-                f"sweep {config.name} is being run by process {holder}: wait for it, or give this "
-                "sweep another --name"
-            )
-        with suppress(OSError):  # on a full disk the journals say so
-            path.write_text(str(os.getpid()), encoding="ascii")
-        yield
 
 
 def _progress(standing: Standing) -> tuple[int, int]:
