@@ -12,7 +12,11 @@ import click
 
 from flows.cli.errors import keep_traceback, say
 from flows.cli.machine import check_cell
-from flows.cli.options import CELLS, complete_domains
+from flows.cli.options import (
+    CELL,
+    SLOTS,
+    complete_domains,
+)
 from flows.errors import UserError
 from flows.loopback import is_loopback
 
@@ -69,15 +73,8 @@ TOKEN = "ASSAY_MCP_TOKEN"
     metavar="S",
     help="Seconds in cells that all clients have together.",
 )
-@click.option(
-    "--slots",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Policies in parallel.",
-)
-@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@SLOTS
+@CELL
 def serve_agents(
     http: bool,
     host: str,

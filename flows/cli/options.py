@@ -19,6 +19,20 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 PLACE = click.Path(path_type=Path)
 SPLITS = click.Choice(["train", "validation", "test"])
 CELLS = click.Choice(["docker", "process"])
+SLOTS = click.option(
+    "--slots",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Policies in parallel.",
+)
+CELL = click.option(
+    "--cell", type=CELLS, default="docker", show_default=True, help="Where policies run."
+)
+"""The option of commands that have no configuration."""
+CONFIGURED_CELL = click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
+"""The option of commands that have one: it overrides that of the configuration."""
 
 
 def chosen_domain(_: click.Context, __: click.Parameter, value: str | None) -> Domain:

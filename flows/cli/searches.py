@@ -17,7 +17,8 @@ import click
 from flows.cli.errors import INTERRUPTED, LOST, say
 from flows.cli.machine import check_cell
 from flows.cli.options import (
-    CELLS,
+    CELL,
+    CONFIGURED_CELL,
     CONFIGURED_DOMAIN,
     FILE,
     FOLDER,
@@ -97,7 +98,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     help="Any key of the configuration, as guards.gap_percent=20.",
 )
 @click.option("--direct", is_flag=True, help="Run without Prefect.")
-@click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
+@CONFIGURED_CELL
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the result only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
@@ -143,7 +144,7 @@ def run_command(
 @click.command("demo", short_help="Run a short search, from nothing to a report.")
 @click.option("--fresh", is_flag=True, help="Start a new demo even if one was interrupted.")
 @click.option("--direct", is_flag=True, help="Without Prefect.")
-@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@CELL
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
 def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
     """Run a short search with the offline proposer, from nothing to a report.

@@ -15,7 +15,12 @@ import click
 from flows.cli import searches
 from flows.cli.errors import LOST
 from flows.cli.machine import check_cell
-from flows.cli.options import CELLS, CONFIGURED_DOMAIN, FILE, SUITE
+from flows.cli.options import (
+    CONFIGURED_CELL,
+    CONFIGURED_DOMAIN,
+    FILE,
+    SUITE,
+)
 from flows.cli.terminal import print_line, print_prose, print_table
 from flows.errors import UserError
 from flows.home import home_folder, make_folder
@@ -71,7 +76,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="List the searches and what each may cost.")
 @click.option("--report", "only_report", is_flag=True, help="Show the table, run nothing.")
 @click.option("--direct", is_flag=True, help="Run without Prefect.")
-@click.option("--cell", type=CELLS, help="Where policies run.  [default: docker]")
+@CONFIGURED_CELL
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the table only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")

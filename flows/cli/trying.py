@@ -15,10 +15,11 @@ import click
 from flows.cli.errors import LOST, POLICY_FAILED, say
 from flows.cli.machine import check_cell
 from flows.cli.options import (
-    CELLS,
+    CELL,
     DOMAIN,
     FILE,
     PLACE,
+    SLOTS,
     SPLITS,
     SUITE,
     complete_policies,
@@ -53,7 +54,7 @@ PARTS = click.Choice(["train", "validation", "test", "all"])
 @click.option(
     "--policy-calls", metavar="MODE", help="When to call the policy; overrides the suite."
 )
-@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@CELL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate_policy(
     policy: str,
@@ -113,15 +114,8 @@ def evaluate_policy(
 @click.option(
     "--policy-calls", metavar="MODE", help="When to call the policies; overrides the suite."
 )
-@click.option(
-    "--slots",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Policies in parallel.",
-)
-@click.option("--cell", type=CELLS, default="docker", show_default=True, help="Where policies run.")
+@SLOTS
+@CELL
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def compare_policies(
     policies: Sequence[str],
