@@ -14,11 +14,11 @@ from flows.attempt import (
 )
 from flows.judging.objectives import Reference
 from flows.judging.scoring import Scale, behaviour, judge
-from flows.judging.splits import suite_scenarios
+from flows.judging.splits import references_of, suite_scenarios
 from flows.prompting.prompts import families_of
 from flows.search.strategies import make_strategy
 from flows.settings.search import SearchConfig
-from sandbox.outcome import Outcome, Trial
+from sandbox.outcome import Outcome
 from sandbox.trial import Payload
 from simulator.domain import Scenario
 
@@ -65,7 +65,7 @@ class TrainSearch:
         assert proposal.source is not None, "the offline proposer always proposes a policy"
         trial = self.trials.try_policy(proposal.source, self._payloads)
         if not self._references:
-            self._references = self._first(trial)
+            self._references = references_of(trial.evaluations, self.scenarios)
         scale = Scale(spec=self.config.domain.spec, objective=self.config.objective)
         verdict = judge(trial, self._references, scale)
         marks = behaviour(verdict.evaluations)
@@ -87,17 +87,6 @@ class TrainSearch:
         self._note(attempt)
         self.attempts.append(attempt)
         return attempt
-
-    def _first(self, trial: Trial) -> dict[str, Reference]:
-        done = {each.scenario: each for each in trial.evaluations}
-        return {
-            each.name: Reference(
-                metrics=done[each.name].metrics or {},
-                stats=done[each.name].stats or {},
-                known=each.figures,
-            )
-            for each in self.scenarios
-        }
 
 
 Asked = Callable[[TrainSearch, Move, Sequence[SeenAttempt]], None]
