@@ -34,6 +34,9 @@ class InProcessTrials:
             cell=NO_CELL,
         )
 
+    def last_trials(self) -> None:
+        """Do nothing: there are no cells."""
+
     def _one(self, source: str, payload: Payload) -> Evaluation:
         scenario = self._decoded.get(payload.data)
         if scenario is None:

@@ -53,6 +53,10 @@ class Trials(Protocol):
         """Start cells ahead, where that is of use."""
         ...
 
+    def last_trials(self) -> None:
+        """Start no more cells ahead: the trials that begin from now on are the last."""
+        ...
+
     def info(self) -> dict[str, Any]:
         """Return the engine, image and isolation of the trials, for the record."""
         ...

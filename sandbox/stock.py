@@ -45,6 +45,11 @@ class Stock:
         for future in unfit:
             self._throw_away(future)
 
+    def last(self) -> None:
+        """Start no more cells ahead; those that wait are still handed out."""
+        with self._lock:
+            self._ahead = 0
+
     def take(self, workers: int) -> tuple[Handle, bool]:
         """Return a cell for at least ``workers`` scenarios, and whether it was started ahead."""
         cell = self._take_waiting(workers)

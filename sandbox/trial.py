@@ -154,6 +154,10 @@ class Sandbox:
         """Start cells for trials on ``scenarios`` scenarios in the background."""
         self._stock.prepare(scenarios)
 
+    def last_trials(self) -> None:
+        """Start no more cells ahead: the trials that begin from now on are the last."""
+        self._stock.last()
+
     def settle(self) -> None:
         """Wait until the cells of finished trials are gone and those ahead have started."""
         self._stock.settle()

@@ -104,6 +104,9 @@ class WorkerTrials:
     def prepare(self, scenarios: int) -> None:
         """Do nothing: no worker keeps cells in stock."""
 
+    def last_trials(self) -> None:
+        """Do nothing: no worker keeps cells in stock."""
+
     def info(self) -> dict[str, Any]:
         """Return what the first worker that answered runs trials on."""
         return self._info

@@ -99,10 +99,20 @@ def _search(session: Session, conclude: Callable[[Session], None]) -> Stop:
         stop := nothing_left(session, iteration)
         or stop_reason(session.config.budget, session.spend(before=iteration))
     ) is None or iteration <= paid:
+        if conclude is run_final_test and _ends_with(session, iteration):
+            session.services.sandbox.last_trials()
         run_iteration(session, iteration)
         iteration += 1
     conclude(session)
     return stop
+
+
+def _ends_with(session: Session, iteration: int) -> bool:
+    """Return whether nothing is tried after this iteration, unless attempts of it are lost."""
+    config, scenarios = session.config, session.services.scenarios
+    left = config.budget.candidates - session.spend(before=iteration).candidates
+    tested = config.guards.test and (scenarios.fresh is not None or bool(scenarios.test))
+    return left <= config.slots and not tested
 
 
 def nothing_left(session: Session, iteration: int) -> Stop | None:
@@ -354,14 +364,15 @@ def conclusion(
 
 def _try_all(session: Session, test: FinalTest, rows: Sequence[CandidateRow]) -> None:
     """Try policies on test, the reference first: all others are measured against its figures."""
-    left = list(rows)
+    left, width = list(rows), session.config.slots
     if left and key_of(left[0]) == (0, 0):
         trial = _trial(session, test, left[0])
         record_references(session, [trial], test.scenarios, None)
         _record(session, left.pop(0), trial)
-    width = session.config.slots
     for start in range(0, len(left), width):
         chunk = left[start : start + width]
+        if start + width >= len(left):
+            session.services.sandbox.last_trials()
         trials = side_by_side(lambda row: _trial(session, test, row), chunk)
         for row, trial in zip(chunk, trials, strict=True):
             _record(session, row, trial)

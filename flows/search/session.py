@@ -30,13 +30,21 @@ class Recorder(Protocol):
     def append_all(self, rows: Sequence[Row]) -> None: ...
 
 
+class Cells(Evaluator, Protocol):
+    """Tries policies, and is told when no more will come."""
+
+    def last_trials(self) -> None:
+        """Start no more cells ahead: the trials that begin from now on are the last."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything outside the loop that it touches."""
 
     scenarios: Splits
     """The scenarios of the suite by split."""
-    sandbox: Evaluator
+    sandbox: Cells
     proposer: Proposer
     journal: Recorder
     clock: Clock

@@ -47,6 +47,20 @@ def test_baselines_come_first_and_then_every_candidate_of_the_budget() -> None:
     assert [row.status for row in rows_of(journal, ExperimentRow)] == ["running", "finished"]
 
 
+@pytest.mark.parametrize(("tested", "tries"), [(True, 19), (False, 14)])
+def test_no_cell_is_started_ahead_once_the_last_trials_begin(tested: bool, tries: int) -> None:
+    class Counting(FakeSandbox):
+        def last_trials(self) -> None:
+            told.append(len(self.trials))
+
+    told: list[int] = []
+    search = services(FakeProposer(better_each_time), sandbox=Counting())
+
+    run_search(config(budget__candidates=4, guards__test=tested), search)
+
+    assert told == [tries]
+
+
 def test_every_row_of_an_attempt_is_recorded_with_its_repeat() -> None:
     journal = FakeJournal()
 

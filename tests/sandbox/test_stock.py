@@ -129,6 +129,17 @@ def test_with_nothing_ahead_only_requested_cells_are_started() -> None:
     assert len(shop.started) == 1
 
 
+def test_for_the_last_trials_waiting_cells_are_used_and_none_is_started_ahead() -> None:
+    shop = Shop(ahead=2)
+    shop.stock.prepare(1)
+
+    shop.stock.last()
+
+    assert [shop.stock.take(1)[1] for _ in range(3)] == [True, True, False]
+    shop.stock.close()
+    assert len(shop.started) == 3
+
+
 def test_cells_that_work_at_the_same_time_have_different_processors() -> None:
     processors = Processors([4, 7])
     waiting = deque(processors.take() for _ in range(2))

@@ -99,6 +99,8 @@ class FakeSandbox:
             raise self._surprises.pop(0)
         return trial(source, [self._one(source, each.name, n) for n, each in enumerate(scenarios)])
 
+    def last_trials(self) -> None: ...
+
     def tried_on(self, scenario: str) -> list[str]:
         """Return the sources that were tried on a scenario, in the order of trials."""
         return [source for source, names in self.trials if scenario in names]

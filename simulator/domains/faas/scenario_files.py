@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from simulator.domains.faas.entries import NAME, Entry, Lines
-from simulator.domains.faas.generate import generate_invocations
 from simulator.domains.faas.messages import NO_LIMIT, Function, Image, Node, Package, Setup, Tenant
 from simulator.domains.faas.world import (
     CALLS,
@@ -77,6 +76,9 @@ def world_of(table: Mapping[str, Any], folder: Path, lines: Lines) -> World:
     if "traffic" in table:
         if "invocations" in table:
             raise top.error("invocations", "expected either a file of invocations or [[traffic]]")
+        # No cell generates any, and numpy takes as long to import as all else in a cell.
+        from simulator.domains.faas.generate import generate_invocations
+
         times, functions, services = generate_invocations(top, setup, duration_us)
     else:
         if "seed" in table:

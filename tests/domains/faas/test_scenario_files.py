@@ -1,6 +1,8 @@
 """Scenario files: read exactly, and refused with file, line, column and value where wrong."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ from simulator.domains.faas.scenario_files import read_world, render_invocations
 from simulator.domains.faas.world import US, World
 from simulator.errors import InputError
 from simulator.suites import load_suite
+from tests.support.cells import ROOT
+
+NO_NUMPY = "import sys, simulator.domains.faas.cell; sys.exit('numpy' in sys.modules)"
 
 TOML = """\
 duration_seconds = 100.000001
@@ -348,3 +353,7 @@ def test_a_suite_names_scenarios_and_checks_their_hash(tmp_path: Path) -> None:
     suite.write_text(f'{head}{entry}sha256 = "no"\n')
     with pytest.raises(InputError, match=f"the sha256 of the scenario is {sha256}"):
         load_suite(suite, find_domain("faas"))
+
+
+def test_a_cell_that_only_simulates_does_not_import_numpy() -> None:
+    assert subprocess.run([sys.executable, "-c", NO_NUMPY], cwd=ROOT).returncode == 0
