@@ -58,7 +58,7 @@ class Trials(Protocol):
         ...
 
     def info(self) -> dict[str, Any]:
-        """Return the engine, image and isolation of the trials, for the record."""
+        """Return the host, engine, image and isolation of the trials, for the record."""
         ...
 
 

@@ -53,6 +53,17 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a cell ran: the host, with its engine and image, and the isolation of the cell."""
+
+    host: str
+    engine: str
+    """Version of the Docker engine; ``none`` for an embedded cell."""
+    image_id: str
+    isolation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """One candidate on one scenario."""
 
@@ -68,11 +79,13 @@ class Evaluation:
     decision_sha256: str | None = None
     prints: str = ""
     """Untrusted text."""
+    place: Place | None = None
+    """None where the policy was not tried in a cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellInfo:
-    """Where an evaluation ran."""
+    """The cell of a trial, the first of several."""
 
     image_id: str
     runtime: str

@@ -1,6 +1,7 @@
 """The interface of both kinds of cells, and the turns in which cells get processors."""
 
 import os
+import platform
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,12 @@ from typing import Any, Protocol
 DOCKER = "docker"
 PROCESS = "process"
 KINDS = (DOCKER, PROCESS)
+HOST_VARIABLE = "ASSAY_HOST"
+
+
+def host_name() -> str:
+    """Return what this host is called in the history: ``ASSAY_HOST``, else its network name."""
+    return os.environ.get(HOST_VARIABLE) or platform.node() or "unnamed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

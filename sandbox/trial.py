@@ -12,9 +12,9 @@ from typing import Any, Self, cast
 from sandbox.docker_cells import DockerCells
 from sandbox.errors import CellFailed, SandboxError, TrialStopped
 from sandbox.limits import Limits
-from sandbox.outcome import CellInfo, Evaluation, Finding, Outcome, Problem, Trial
+from sandbox.outcome import CellInfo, Evaluation, Finding, Outcome, Place, Problem, Trial
 from sandbox.process_cells import ProcessCells
-from sandbox.provider import DOCKER, KINDS, Handle, Provider
+from sandbox.provider import DOCKER, KINDS, Handle, Provider, host_name
 from sandbox.screen import SYNTAX_CODE, screen
 from sandbox.source import candidate_id, malformed_because, source_line
 from sandbox.stock import Stock
@@ -119,6 +119,12 @@ class Sandbox:
         except BaseException:
             self.close()
             raise
+        self._place = Place(
+            host=host_name(),
+            engine=self._setting.engine,
+            image_id=self._setting.image_id,
+            isolation=self._setting.isolation,
+        )
         return self
 
     def __exit__(
@@ -135,8 +141,9 @@ class Sandbox:
         self._cells.close()
 
     def info(self) -> dict[str, Any]:
-        """Return the engine, image, isolation and limits of all trials, for the record."""
+        """Return the host, engine, image, isolation and limits of all trials, for the record."""
         return {
+            "host": self._place.host,
             "domain": self.domain.name,
             "domain_version": self.domain.spec.version,
             "domain_sha256": self.domain.sha256,
@@ -252,7 +259,8 @@ class Sandbox:
                 )
         finally:
             self._stock.give_back(cell)
-        return evaluations, report.isolation if report else {}
+        here = tuple(replace(each, place=self._place) for each in evaluations)
+        return here, report.isolation if report else {}
 
 
 def _provider(

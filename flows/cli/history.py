@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -241,6 +242,7 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
     for line in (
         *_head(known["attempt"], known["reference"]),
         *known["prompt_size"],
+        *_hosts(known["evaluations"]),
         *(f"verdict: {each}" for each in known["tests"]),
     ):
         print_prose(line)
@@ -343,6 +345,15 @@ def _head(attempt: dict[str, Any], reference: str | None) -> Iterator[str]:
     )
     if attempt["standing"]:
         yield f"standing: {attempt['standing']}: {attempt['standing_detail'] or ''}".rstrip(": ")
+
+
+def _hosts(tries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield on which host the attempt was tried, or how many evaluations each of several had."""
+    counts = Counter(each["host"] for each in tries if each["host"])
+    several = len(counts) > 1
+    named = [f"{host} ({count})" if several else host for host, count in sorted(counts.items())]
+    if named:
+        yield f"tried on: {', '.join(named)}"
 
 
 def _print_only(part: str, known: dict[str, Any]) -> None:

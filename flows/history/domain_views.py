@@ -18,6 +18,7 @@ _OF_EVALUATION = (
     ("outcome", "ok, or what the policy did wrong."),
     ("purpose", "score, repeat, elite or audit, see evaluations."),
     ("score", "1.0 is the reference policy; higher is better."),
+    ("host", "Host that ran it, see evaluations."),
 )
 
 

@@ -41,6 +41,8 @@ OF_VALIDATION = (
 EVENTS = ("started", "resumed", "attempt_lost", "budget", "interrupted", "audit")
 EVENTS_OF_VALIDATION = ("new_best", "refused", "gap_alarm")
 """Kinds of events; a verdict on test is ``test``, and ``finished`` may tell one."""
+OF_HOSTS = ("host", "engine")
+"""Columns of evaluations that tell of machines and not of policies."""
 RECORDED = ("recorded_at", "recorded_in")
 VALIDATION = "validation"
 
@@ -136,7 +138,8 @@ def _fill(connection: Connection, splits: Sequence[str]) -> None:
         "candidates": [*CANDIDATES, *(OF_VALIDATION if of_validation else ())],
     }
     for table, (condition, values) in conditions.items():
-        listed = ", ".join([*columns[table], *RECORDED]) if table in columns else "*"
+        every = f"* EXCLUDE ({', '.join(OF_HOSTS)})" if table == "evaluations" else "*"
+        listed = ", ".join([*columns[table], *RECORDED]) if table in columns else every
         connection.execute(
             f"INSERT INTO {table} BY NAME SELECT {listed} FROM whole.{table} "
             f"WHERE experiment_id IN (FROM seen) AND {condition}",

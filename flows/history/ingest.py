@@ -49,7 +49,7 @@ from simulator.domain import shipped_domains
 from simulator.domain_spec import spec_from
 from simulator.errors import InputError
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """Goes up with every change of ``schema.sql``; a database with a higher one is refused.
 
 The views of domains follow the domains, without a new number.

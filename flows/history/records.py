@@ -153,6 +153,10 @@ class EvaluationRow:
     """Whose word the figures are: shipped | local | sealed; see ``simulator.domain.Domain``. An
     experiment has one domain, so that no leaderboard mixes them."""
     created_at: str
+    host: str | None = None
+    """The host of the cell; with ``engine``, None where the policy was not tried in a cell."""
+    engine: str | None = None
+    isolation: str | None = None
     purpose: str = "score"
     """score | repeat (determinism) | elite (tried again before promotion) | audit (another
     calling mode)."""

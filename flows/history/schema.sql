@@ -222,6 +222,9 @@ CREATE TABLE evaluations (
     domain_sha256 VARCHAR,
     trust VARCHAR,
     created_at TIMESTAMP NOT NULL,
+    host VARCHAR,
+    engine VARCHAR,
+    isolation VARCHAR,
     purpose VARCHAR,
     recorded_at TIMESTAMP NOT NULL,
     recorded_in VARCHAR NOT NULL,
@@ -257,6 +260,9 @@ COMMENT ON COLUMN evaluations.domain_version IS 'Version that the domain gives i
 COMMENT ON COLUMN evaluations.domain_sha256 IS 'sha256 of all files of the domain that the cell had.';
 COMMENT ON COLUMN evaluations.trust IS 'Whose word the figures are: shipped (a domain of assay), local (code of its author) or sealed (an untrusted simulator, held to its laws).';
 COMMENT ON COLUMN evaluations.created_at IS 'When it ended, UTC.';
+COMMENT ON COLUMN evaluations.host IS 'Host that ran the cell: its network name, or what ASSAY_HOST says there; null where the policy was not tried in a cell.';
+COMMENT ON COLUMN evaluations.engine IS 'Version of the Docker engine of that host; none for an embedded cell.';
+COMMENT ON COLUMN evaluations.isolation IS 'What held the policy: the kind of cell.';
 COMMENT ON COLUMN evaluations.purpose IS 'score, repeat (determinism), elite (tried again before promotion) or audit (another calling mode).';
 COMMENT ON COLUMN evaluations.recorded_at IS 'When this row was written to the journal, UTC.';
 COMMENT ON COLUMN evaluations.recorded_in IS 'Journal file that holds this row.';
@@ -778,6 +784,37 @@ COMMENT ON COLUMN generalisation_gap.train_scenarios IS 'Train scenarios tried.'
 COMMENT ON COLUMN generalisation_gap.validation_scenarios IS 'Validation scenarios tried.';
 COMMENT ON COLUMN generalisation_gap.test_scenarios IS 'Test scenarios tried.';
 COMMENT ON COLUMN generalisation_gap.candidate IS 'sha256 of the source.';
+
+CREATE VIEW hosts AS
+SELECT
+    v.experiment_id,
+    e.name AS experiment,
+    v.host,
+    v.engine,
+    v.image_id,
+    v.isolation,
+    count(*) AS evaluations,
+    count(DISTINCT (v.iteration, v.slot)) AS attempts,
+    count(*) FILTER (v.outcome <> 'ok') AS failures,
+    sum(v.seconds) AS seconds,
+    min(v.created_at) AS first_at,
+    max(v.created_at) AS last_at
+FROM evaluations v LEFT JOIN experiments e USING (experiment_id)
+WHERE v.host IS NOT NULL
+GROUP BY ALL;
+COMMENT ON VIEW hosts IS 'Which hosts tried the policies of an experiment, each with its engine, image and isolation; a host that changed them has a row for each.';
+COMMENT ON COLUMN hosts.experiment_id IS 'The search.';
+COMMENT ON COLUMN hosts.experiment IS 'Name of the search.';
+COMMENT ON COLUMN hosts.host IS 'Network name of the host, or what ASSAY_HOST says there.';
+COMMENT ON COLUMN hosts.engine IS 'Version of its Docker engine; none for embedded cells.';
+COMMENT ON COLUMN hosts.image_id IS 'Id of the image of its cells.';
+COMMENT ON COLUMN hosts.isolation IS 'What held the policies: the kind of cell.';
+COMMENT ON COLUMN hosts.evaluations IS 'Evaluations that ran there, repeats included.';
+COMMENT ON COLUMN hosts.attempts IS 'Attempts of which at least one evaluation ran there.';
+COMMENT ON COLUMN hosts.failures IS 'Evaluations there that did not end ok.';
+COMMENT ON COLUMN hosts.seconds IS 'Wall seconds of these evaluations in cells, in all.';
+COMMENT ON COLUMN hosts.first_at IS 'When the first of them was recorded, UTC.';
+COMMENT ON COLUMN hosts.last_at IS 'When the last of them was recorded, UTC.';
 
 CREATE VIEW racing AS
 WITH suites AS (

@@ -26,7 +26,8 @@ from simulator.errors import InputError
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
-    cost, cost_unit, problem, problem_line, domain, domain_version, stats, metrics
+    cost, cost_unit, problem, problem_line, domain, domain_version, host, engine, image_id,
+    isolation, stats, metrics
 FROM evaluations WHERE experiment_id = ? AND iteration = ? AND slot = ?
 ORDER BY list_position(['train', 'validation', 'test'], split), attempt, scenario
 """

@@ -213,6 +213,7 @@ def render(view: ReportView) -> str:
 def _facts(data: ReportData) -> tuple[tuple[str, str], ...]:
     row = data.experiment
     isolations = sorted({item.isolation for item in data.candidates if item.isolation})
+    hosts = sorted({each.host for each in data.evaluations if each.host})
     images = sorted({item.image_id for item in data.candidates if item.image_id})
     facts = (
         ("experiment", row.experiment_id),
@@ -228,6 +229,7 @@ def _facts(data: ReportData) -> tuple[tuple[str, str], ...]:
         ("seed", str(row.seed)),
         ("assay", row.assay_version),
         ("simulator", row.simulator_version),
+        ("tried on", ", ".join(hosts)),
         ("isolation", ", ".join(isolations)),
         ("cell image", ", ".join(images) or row.image_id),
         ("configuration, sha256", row.config_sha256),

@@ -363,6 +363,7 @@ def _evaluation_row(
     domain = provenance.domain
     objective = domain.spec.objective()
     own = figure(objective.figure, shown.metrics, shown.stats)
+    place, cell = tried.evaluation.place, trial.cell or provenance
     if shown.outcome is Outcome.SIMULATOR_FAILED:
         judged = None  # nobody is charged
     return EvaluationRow(
@@ -387,7 +388,7 @@ def _evaluation_row(
         seconds=shown.seconds,
         decision_sha256=shown.decision_sha256,
         prints=shown.prints,
-        image_id=trial.cell.image_id if trial.cell is not None else provenance.image_id,
+        image_id=place.image_id if place is not None else cell.image_id,
         simulator_version=provenance.simulator_version,
         config_sha256=provenance.config_sha256,
         domain=domain.name,
@@ -395,6 +396,9 @@ def _evaluation_row(
         domain_sha256=domain.sha256,
         trust=domain.trust,
         created_at=created_at,
+        host=place.host if place is not None else None,
+        engine=place.engine if place is not None else None,
+        isolation=place.isolation if place is not None else None,
         purpose=tried.purpose,
     )
 

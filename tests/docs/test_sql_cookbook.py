@@ -118,6 +118,12 @@ def test_repeats_name_what_was_repeated(home: Path) -> None:
     assert {tuple(row[5]) for row in answer(home, "repeated itself").rows} == {("2/0",)}
 
 
+def test_every_evaluation_in_a_cell_is_counted_at_its_host(home: Path) -> None:
+    counted = sum(row[4] for row in answer(home, "Which hosts").rows)
+
+    assert query(home, "SELECT count(*) FROM evaluations").rows == ((counted,),)
+
+
 @follows(PAGE, "sh", "python")
 def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path) -> None:
     """Its Python stands in for the command-line program of DuckDB, which is no Python package."""

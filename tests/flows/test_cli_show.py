@@ -92,6 +92,7 @@ def test_an_attempt_is_shown_with_everything(
         "problem: line 2: ValueError: ",
         "score: 0.7500 on train, 0.5000 on validation (1.0 is naive)",
         "standing: refused: 1.0 % worse",
+        "tried on: alpha\n",
         " calm ",
         " 3/8 ",
         "\n--- source ---\na = 1\n",

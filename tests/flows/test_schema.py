@@ -15,13 +15,14 @@ from tests.support.history_rows import call, candidate, evaluation, experiment, 
 VIEWS = [
     *"leaderboard improvement_curve failures_by_kind cost_per_improvement lineage".split(),
     "generalisation_gap",
+    "hosts",
     "racing",
     *(f"{each.name}_evaluations" for each in shipped_domains()),
 ]
 
 # With every change of the schema its number goes up, so that an older assay refuses the database
 # instead of rebuilding it without what it does not know.
-SCHEMAS = {12: "75576a6de413b5802a66af1c6064f84bbe4b32a0d8ac3a6bb584fb47ca28051f"}
+SCHEMAS = {13: "14f93bcf2f724d9bd8ec80d30a2099d48d5da581eab53dbe02dacf86048c42ae"}
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +312,25 @@ def test_generalisation_gap_compares_geometric_means_of_the_splits(tmp_path: Pat
 
     (found,) = query(tmp_path, sql).rows
     assert found == pytest.approx((2.0, 1.6, 0.4, 25.0))
+
+
+def test_hosts_counts_what_each_host_tried_and_leaves_out_what_was_refused_before_a_cell(
+    tmp_path: Path,
+) -> None:
+    rows: list[Row] = [
+        evaluation(scenario="t1", host="alpha", seconds=1.0),
+        evaluation(scenario="t2", host="beta", seconds=2.0, outcome="policy_error"),
+        evaluation(iteration=2, host="beta", seconds=4.0),
+        evaluation(iteration=3, host=None, engine=None, isolation=None, outcome="rejected"),
+    ]
+    remember(tmp_path, rows)
+
+    sql = "SELECT host, engine, evaluations, attempts, failures, seconds FROM hosts ORDER BY host"
+
+    assert query(tmp_path, sql).rows == (
+        ("alpha", "29.0", 1, 1, 0, 1.0),
+        ("beta", "29.0", 2, 2, 1, 6.0),
+    )
 
 
 @pytest.mark.parametrize(("worst", "expected"), [(0.0, 0.0), (None, None)])

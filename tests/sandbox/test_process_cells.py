@@ -1,6 +1,7 @@
 """Embedded cells: the same trials without a container, and no process left of any of them."""
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import CellFailed, SandboxUnavailable, TrialStopped
-from sandbox.outcome import Outcome
+from sandbox.outcome import Outcome, Place
 from sandbox.process_cells import ProcessCell, ProcessCells, environment
 from sandbox.trial import Payload, Sandbox, Stop
 from tests.sandbox.callers import until
@@ -38,6 +39,10 @@ def test_a_good_policy_is_measured_on_every_scenario(sandbox: Sandbox) -> None:
     assert trial.cell is not None
     assert trial.cell.isolation.startswith(f"process/{facts['asked']}")
     assert trial.cell.image_id.startswith("installed:")
+    info = sandbox.info()
+    place = Place(**{name: info[name] for name in ("host", "engine", "image_id", "isolation")})
+    assert {one.place for one in trial.evaluations} == {place}
+    assert (place.host, place.engine) == (platform.node(), "none")
     assert (facts["worker_seccomp"], facts["own_filter"]) == (2, True)
 
 
@@ -47,6 +52,17 @@ def test_the_figures_equal_those_of_an_in_process_run(sandbox: Sandbox) -> None:
 
     assert (ended.metrics, ended.stats) == (alone.metrics, alone.stats)
     assert ended.decision_sha256 == alone.decision_sha256
+
+
+def test_a_host_may_be_given_a_name_for_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_HOST", "rack-3")
+
+    with Sandbox(TIGHT, ready=False, cell="process") as opened:
+        (ended,) = opened.try_policy(HONEST, [SMALL]).evaluations
+        (refused,) = opened.try_policy("import os", [SMALL]).evaluations
+
+    assert ended.place is not None
+    assert (ended.place.host, refused.place) == ("rack-3", None)
 
 
 def test_the_weakest_embedded_cell_warns_of_each_missing_protection() -> None:

@@ -11,7 +11,7 @@ from flows.history.records import CandidateRow, EvaluationRow
 
 
 def essence(home: Path, experiment: str) -> dict[Any, Any]:
-    """Return candidates and evaluations by key, without times, cells and measured seconds."""
+    """Return candidates and evaluations by key, without times, hosts and measured seconds."""
     kept: dict[Any, Any] = {}
     for row in read_rows(home, experiment):
         match row:
@@ -21,7 +21,9 @@ def essence(home: Path, experiment: str) -> dict[Any, Any]:
                 )
             case EvaluationRow():
                 key = ("evaluation", row.iteration, row.slot, row.scenario, row.attempt)
-                kept[key] = replace(row, created_at="", seconds=0, policy_cpu_seconds=0)
+                kept[key] = replace(
+                    row, created_at="", seconds=0, policy_cpu_seconds=0, host=None, engine=None
+                )
             case _:
                 pass
     return kept

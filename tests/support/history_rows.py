@@ -154,6 +154,9 @@ _EVALUATION = EvaluationRow(
     domain_sha256="d0a1",
     trust="shipped",
     created_at=AT,
+    host="alpha",
+    engine="29.0",
+    isolation="container",
 )
 _CALL = LlmCallRow(
     experiment_id="night",

@@ -45,6 +45,8 @@ LEFT_OUT = {
     "domain_spec": "what is in one of these files",
     "image_id": "a version",
     "isolation": "what the machine grants",
+    "host": "of one machine",
+    "engine": "a version",
     "request_sha256": "a hash over the prompt",
     "prompt_sha256": "the same; the prompt itself is with its candidate",
     "template_sha256": "a hash over the templates",
