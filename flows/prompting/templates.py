@@ -77,9 +77,13 @@ def render_text(template: Path, /, **values: object) -> str:
     return _environment(template.parent, False).get_template(template.name).render(values)
 
 
-def render_html(template: Path, /, **values: object) -> str:
-    """Return the HTML of a template; every value is escaped unless it is marked as safe."""
-    return _environment(template.parent, True).get_template(template.name).render(values)
+def render_html(template: Path, beside: Path | None = None, /, **values: object) -> str:
+    """Return the HTML of a template; every value is escaped unless it is marked as safe.
+
+    Templates that it extends or includes lie in its folder, or else in ``beside``.
+    """
+    environment = _environment(template.parent, True, beside)
+    return environment.get_template(template.name).render(values)
 
 
 def render_own(texts: Mapping[str, str], name: str, values: Mapping[str, object]) -> str:
@@ -132,9 +136,9 @@ def _line_of(error: Exception, texts: Mapping[str, str]) -> str | None:
 
 
 @lru_cache(maxsize=16)
-def _environment(folder: Path, html: bool) -> Environment:
+def _environment(folder: Path, html: bool, beside: Path | None = None) -> Environment:
     return Environment(
-        loader=FileSystemLoader(folder, encoding="utf-8"),
+        loader=FileSystemLoader([folder, *filter(None, [beside])], encoding="utf-8"),
         autoescape=html,
         undefined=StrictUndefined,
         trim_blocks=True,

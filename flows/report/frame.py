@@ -25,19 +25,34 @@ def render_page(template: str, scripts: Sequence[str], payload: Any, **values: o
     The content security policy allows the style sheet and the scripts by their hashes and nothing
     else, so text that slipped through the escaping could still not run or load anything.
     """
-    style = (FOLDER / "page.css").read_text(encoding="utf-8") + _marks()
-    texts = [(VEGA / name).read_text(encoding="utf-8") for name in LIBRARIES]
-    texts += [(FOLDER / name).read_text(encoding="utf-8") for name in scripts]
+    style, texts = style_text(), script_texts(scripts)
     page = render_html(
         FOLDER / template,
+        layout="frame.html.j2",
         style=style,
         scripts=texts,
-        licences=(VEGA / "LICENSES.txt").read_text(encoding="utf-8"),
+        licences=licences(),
         payload=json_for_script(payload),
         policy=_content_policy(style, texts),
         **values,
     )
     return for_page(page)
+
+
+def style_text() -> str:
+    """Return the style sheet of every page."""
+    return (FOLDER / "page.css").read_text(encoding="utf-8") + _marks()
+
+
+def script_texts(scripts: Sequence[str]) -> list[str]:
+    """Return what draws the charts, and then these scripts."""
+    paths = [*(VEGA / name for name in LIBRARIES), *(FOLDER / name for name in scripts)]
+    return [path.read_text(encoding="utf-8") for path in paths]
+
+
+def licences() -> str:
+    """Return the licences of what draws the charts."""
+    return (VEGA / "LICENSES.txt").read_text(encoding="utf-8")
 
 
 def write_page(path: Path, page: str) -> Path:

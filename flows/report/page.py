@@ -59,6 +59,9 @@ from simulator.domain_spec import Channel, Classes
 MAX_EVENTS = 100
 MAX_CONFIG_CHARS = 20_000
 MAX_SETTINGS = 60
+TEMPLATE = "page.html.j2"
+SCRIPTS = ("charts.js", "panels.js", "page.js")
+COLUMNS = {"cost_columns": COST_COLUMNS, "lesson_columns": LESSON_COLUMNS}
 QUIET_EVENTS = ("new_best", "refused", "acceptance_step")
 
 
@@ -169,7 +172,7 @@ def build_view(data: ReportData) -> ReportView:
         guarded=data.objective is not None and bool(data.objective.guards),
         tables=published_tables(data, rivals),
         listed=listed(data, rivals),
-        words=_words(data),
+        words=words_of(data),
         panels=panels,
         duel=pair,
         drawn_classes=tuple(drawn_classes(spans)),
@@ -201,12 +204,11 @@ def build_view(data: ReportData) -> ReportView:
 def render(view: ReportView) -> str:
     """Return the page."""
     return render_page(
-        "page.html.j2",
-        ("charts.js", "page.js"),
+        TEMPLATE,
+        SCRIPTS,
         view.payload,
         view=view,
-        cost_columns=COST_COLUMNS,
-        lesson_columns=LESSON_COLUMNS,
+        **COLUMNS,
     )
 
 
@@ -290,7 +292,8 @@ def _class_note(classes: Classes) -> str:
     return one_line(" ".join(filter(None, (drawn, classes.note, means))))
 
 
-def _words(data: ReportData) -> Words:
+def words_of(data: ReportData) -> Words:
+    """Return what the domain calls the things that the page shows."""
     spec = data.spec
     outcomes = spec.spans.outcomes if spec.spans else []
     channels = [each for each in spec.timeline.channels if each.drawn] if spec.timeline else []

@@ -72,11 +72,17 @@ const charts = (() => {
     });
   }
 
-  for (const place of document.querySelectorAll("[data-drawing]")) {
-    const { spec, data: named } = data.drawings[place.dataset.drawing];
-    const datasets = () => Object.fromEntries(Object.entries(named).map(([name, table]) => [name, objects(table)]));
-    later(place, () => ({ spec, datasets: datasets() }));
+  function drawings() {
+    for (const place of document.querySelectorAll("[data-drawing]")) {
+      const { spec, data: named } = data.drawings[place.dataset.drawing];
+      const datasets = () => Object.fromEntries(Object.entries(named).map(([name, table]) => [name, objects(table)]));
+      later(place, () => ({ spec, datasets: datasets() }));
+    }
   }
+
+  drawings();
+  // A page that is served puts newer data into ``data`` and says so.
+  addEventListener("renewed", drawings);
 
   // Before other charts are put into a place: those of before are neither drawn nor zoomed any more.
   function forget(place, name) {
