@@ -16,7 +16,7 @@ PACKAGES = ("simulator", "sandbox", "flows")
 """From the lowest to the highest."""
 FLOORS = {
     "flows": (
-        "errors clock home loopback toml_text untrusted",
+        "errors clock home loopback serving toml_text untrusted",
         "settings",
         "history",
         "policies trials",
@@ -32,6 +32,7 @@ FLOORS = {
         "orchestration",
         "evaluator",
         "agents inspect_task",
+        "view",
         "cli",
     ),
     "simulator": (
@@ -48,7 +49,12 @@ FLOORS = {
 SIMULATOR_MAY_USE = {"numpy", "msgspec"}
 HAVE_NO_DOOR = {"pydantic", "numpy", "msgspec"}
 """Third-party packages that any module may use."""
-ROOMS_OF = {"click": "flows/cli/", "rich": "flows/cli/", "prefect": "flows/orchestration/"}
+ROOMS_OF = {
+    "click": "flows/cli/",
+    "rich": "flows/cli/",
+    "prefect": "flows/orchestration/",
+    "starlette": "flows/view/",
+}
 """Third-party packages that a whole room is about."""
 HIDDEN_INPUTS = ("uuid4", "time.time(", "perf_counter(", "np.random.seed", "datetime.now")
 MAX_FILE_LINES = 600

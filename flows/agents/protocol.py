@@ -3,17 +3,14 @@
 A request that is cancelled, and one whose client is gone, ends the cell that works for it.
 """
 
-import hmac
 import json
 import logging
-import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import anyio
 import mcp_types as types
-import uvicorn
 from anyio import to_thread
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
@@ -23,15 +20,13 @@ from flows import assay_version
 from flows.agents.notebook import client_name
 from flows.agents.tools import Answer, Call, Tools
 from flows.errors import UserError
-from flows.loopback import is_loopback
+from flows.serving import address_of, bearer, listening, same_secret, serve, stays_here
 from sandbox.errors import SandboxError, TrialStopped
 from sandbox.trial import Stop
 from simulator.errors import InputError
 
 PATH = "/mcp"
 PROGRESS_SECONDS = 1.0
-SECONDS_TO_LEAVE = 3
-"""How long clients have to end their requests when the server is to end."""
 MOST_CALLS = 32
 """Tools that read, and as many that need a cell, at the same time; further calls wait."""
 INSTRUCTIONS = (
@@ -69,17 +64,9 @@ class Door:
             streamable_http_path=PATH, transport_security=_named_hosts(host, token), host=host
         )
         served = app if token is None else partial(_with_token, app, token)
-        with _listening(host, port) as listening:
-            bare, number = listening.getsockname()[:2]
-            ready(f"http://{f'[{bare}]' if ':' in bare else bare}:{number}{PATH}")
-            config = uvicorn.Config(
-                served,
-                log_level="warning",
-                interface="asgi3",
-                lifespan="on",
-                timeout_graceful_shutdown=SECONDS_TO_LEAVE,
-            )
-            uvicorn.Server(config).run(sockets=[listening])
+        with listening(host, port) as opened:
+            ready(f"{address_of(opened)}{PATH}")
+            serve(served, opened)
 
     async def _stdio(self) -> None:
         server = self._server()
@@ -185,32 +172,19 @@ def _refused(words: str) -> Any:
     return types.CallToolResult(content=[types.TextContent(type="text", text=words)], is_error=True)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise UserError(
-            f"port {port} of {host} cannot be used ({error.strerror}): name another with --port, "
-            "or another --host"
-        ) from None
-
-
 def _named_hosts(host: str, token: str | None) -> Any:
     """Return which names a request may give the server: on loopback only those of loopback."""
-    if token is not None and not is_loopback(f"http://{f'[{host}]' if ':' in host else host}"):
+    if token is not None and not stays_here(host):
         return TransportSecuritySettings(enable_dns_rebinding_protection=False)
     return None  # the package's own for loopback
 
 
 async def _with_token(app: Any, token: str, scope: Any, receive: Any, send: Any) -> None:
     """Pass a request on that names the token; answer others with 401."""
-    if scope["type"] == "http":
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, b"Bearer " + token.encode()):
-            headers = [(b"content-type", b"text/plain"), (b"www-authenticate", b"Bearer")]
-            await send({"type": "http.response.start", "status": 401, "headers": headers})
-            words = b"name the server's token in the header Authorization: Bearer TOKEN\n"
-            await send({"type": "http.response.body", "body": words})
-            return
+    if scope["type"] == "http" and not same_secret(bearer(scope), token):
+        headers = [(b"content-type", b"text/plain"), (b"www-authenticate", b"Bearer")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        words = b"name the server's token in the header Authorization: Bearer TOKEN\n"
+        await send({"type": "http.response.body", "body": words})
+        return
     await app(scope, receive, send)

@@ -25,9 +25,9 @@ from flows.agents.arguments import (
     Sql,
     explained,
 )
-from flows.agents.asked import ask_apart
 from flows.agents.notebook import Notebook, Place, Told, Tried
 from flows.errors import UserError
+from flows.history.asked import ask_apart
 from flows.history.export import plain
 from flows.history.held_back import OpenHistory
 from flows.history.store import Bounds, query

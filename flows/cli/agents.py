@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +10,8 @@ import click
 
 from flows.cli.errors import keep_traceback, say
 from flows.cli.machine import check_cell
-from flows.cli.options import (
-    CELL,
-    SLOTS,
-    complete_domains,
-)
+from flows.cli.options import CELL, SLOTS, complete_domains, server_token
 from flows.errors import UserError
-from flows.loopback import is_loopback
 
 if TYPE_CHECKING:
     from flows.agents.tools import Offer
@@ -100,7 +93,7 @@ def serve_agents(
       assay mcp                                  for a client that starts it
       assay mcp --http --trials 200 --slots 2    for clients of this machine
     """
-    token = _token(http, host)
+    token = server_token(TOKEN, host) if http else None
     offer = _offer(domains, suites, validation)
     from flows.agents.limits import SessionLimits
     from flows.agents.notebook import Notebook
@@ -135,17 +128,6 @@ def serve_agents(
 
 def _say_where(address: str) -> None:
     say(f"assay: serving agents on {address}; Ctrl-C ends it")
-
-
-def _token(http: bool, host: str) -> str | None:
-    """Return the token that requests have to name, None where none is needed."""
-    given = os.environ.get(TOKEN)
-    bare = host.strip("[]")
-    if not http or given or is_loopback(f"http://{f'[{bare}]' if ':' in bare else bare}"):
-        return given if http else None
-    made = secrets.token_urlsafe(24)
-    say(f"assay: {TOKEN} is not set; the token for this time is {made}")
-    return made
 
 
 def _offer(domains: tuple[str, ...], suites: tuple[Path, ...], validation: bool) -> Offer:

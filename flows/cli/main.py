@@ -18,6 +18,7 @@ from flows.cli import (
     sweeps,
     traces,
     trying,
+    view,
 )
 from flows.loopback import never_proxy_loopback
 from flows.settings.sources import read_dotenv
@@ -72,7 +73,13 @@ for _command in (
     *(trying.evaluate_policy, trying.compare_policies, policies.policies, policies.init_folder),
     *(searches.run_command, searches.run_demo, searches.serve_command, searches.prompts),
     *(sweeps.sweep_command, bootstrap.bootstrap_command, agents.serve_agents),
-    *(history.make_report, history.show_candidate, history.run_sql, history.export_history),
+    *(
+        history.make_report,
+        view.view_history,
+        history.show_candidate,
+        history.run_sql,
+        history.export_history,
+    ),
     *(history.db, traces.traces, domains.domains),
     *(machine.examine_machine, machine.reap_cells, machine.print_completion),
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from flows.cli.errors import say
 from flows.settings.sources import read_dotenv
 
 if TYPE_CHECKING:
@@ -127,6 +130,24 @@ def complete_library_policies(
     """Complete the name of a library policy."""
     names = _domain_in(context).policy_names()
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def server_token(variable: str, host: str) -> str | None:
+    """Return the token that requests to a server have to name; None where none is needed.
+
+    It is that of the environment variable. Without one, a server that other machines can reach gets
+    a new one, which is printed.
+    """
+    from flows.serving import checked_token, stays_here
+
+    given = os.environ.get(variable)
+    if stays_here(host.strip("[]")):
+        return given or None
+    if given:
+        return checked_token(given, variable)
+    made = secrets.token_urlsafe(24)
+    say(f"assay: {variable} is not set; the token for this time is {made}")
+    return made
 
 
 def _domain_in(context: click.Context) -> Domain:

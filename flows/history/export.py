@@ -23,6 +23,8 @@ from flows.untrusted import for_csv, for_json, on_one_line
 Format = Literal["table", "json", "csv"]
 
 MAX_CELL_CHARACTERS = 60
+MAX_PAGE_CHARACTERS = 400
+"""Of a cell on a page."""
 SHORT_CELL = 32
 """Characters of a text where whole ones leave no room for all columns."""
 GAP = 2
@@ -80,6 +82,16 @@ def text_table(table: Table, room: int | None = None) -> tuple[str, int]:
     lines.insert(1, (" " * GAP).join("-" * width for width in widths[:count]))
     lines.append(f"({len(table.rows)} row{'' if len(table.rows) == 1 else 's'})")
     return "\n".join(lines), count
+
+
+def text_cells(table: Table) -> tuple[tuple[tuple[str, bool], ...], tuple[tuple[str, ...], ...]]:
+    """Return columns, each a name and whether it holds numbers, and rows of short texts."""
+    columns = tuple(
+        (on_one_line(name), _is_number(sql_type))
+        for name, sql_type in zip(table.columns, table.types, strict=True)
+    )
+    rows = (tuple(_cell_text(value, MAX_PAGE_CHARACTERS) for value in row) for row in table.rows)
+    return columns, tuple(rows)
 
 
 def records(table: Table) -> list[dict[str, Any]]:
@@ -206,14 +218,14 @@ def _padded(cells: list[str], width: int, to_right: bool) -> list[str]:
     return [space + cell if to_right else cell + space for space, cell in pairs]
 
 
-def _cell_text(value: Any) -> str:
+def _cell_text(value: Any, most: int = MAX_CELL_CHARACTERS) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
     simple = plain(value)
     text = simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False)
-    return _cut(on_one_line(text), MAX_CELL_CHARACTERS)
+    return _cut(on_one_line(text), most)
 
 
 def _short(text: str) -> str:

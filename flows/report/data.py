@@ -217,17 +217,17 @@ def loaded(ask: Ask, home: Path, experiment_id: str) -> ReportData:
         scenarios=in_order(_rows(ask, ScenarioRow, "scenarios", experiment_id)),
         candidates=tuple(candidates),
         evaluations=tuple(
-            _read(ask, EvaluationRow, slim, (of_simulators, *best_slot, experiment_id))
+            read_rows(ask, EvaluationRow, slim, (of_simulators, *best_slot, experiment_id))
         ),
         calls=tuple(_rows(ask, LlmCallRow, "llm_calls", experiment_id, "iteration, slot, attempt")),
-        prompts=tuple(_read(ask, PromptRow, PROMPTS, (experiment_id,) * 2)),
+        prompts=tuple(read_rows(ask, PromptRow, PROMPTS, (experiment_id,) * 2)),
         events=tuple(_rows(ask, EventRow, "events", experiment_id, "sequence")),
         artifacts=tuple(_rows(ask, ArtifactRow, "artifacts", experiment_id, "created_at")),
-        domain=_installed(experiment.domain),
+        domain=installed(experiment.domain),
     )
 
 
-def _installed(name: str) -> Domain | None:
+def installed(name: str) -> Domain | None:
     """Return the domain of a name. A folder that a history names is not opened: it runs code."""
     try:
         return find_domain(name) if re.fullmatch(r"[a-z0-9_-]+", name) else None
@@ -311,10 +311,11 @@ def _rows(
     ask: Ask, kind: type[R], table: str, experiment_id: str, order: str = "experiment_id"
 ) -> list[R]:
     sql = f"SELECT * FROM {table} WHERE experiment_id = ? ORDER BY {order}"
-    return _read(ask, kind, sql, (experiment_id,))
+    return read_rows(ask, kind, sql, (experiment_id,))
 
 
-def _read(ask: Ask, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
+def read_rows(ask: Ask, kind: type[R], sql: str, params: Sequence[object]) -> list[R]:
+    """Return the answer to ``sql`` as rows of a kind, without columns that it does not know."""
     table = ask(sql, params)
     known = {each.name: each.default for each in fields(kind)}  # type: ignore[arg-type]
     return [

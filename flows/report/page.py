@@ -129,14 +129,16 @@ class ReportView:
 
 def write_report(home: Path, experiment_id: str, out: Path | None = None) -> Path:
     """Write the page and return its path; an existing page is replaced in one step."""
-    data = answers(home, lambda ask: _with_costs(ask, loaded(ask, home, experiment_id)))
+    data = answers(home, lambda ask: loaded_with_costs(ask, home, experiment_id))
     page = render(build_view(data))
     return write_page(
         out if out is not None else experiment_folder(home, experiment_id) / "report.html", page
     )
 
 
-def _with_costs(ask: Ask, data: ReportData) -> ReportData:
+def loaded_with_costs(ask: Ask, home: Path, experiment_id: str) -> ReportData:
+    """Return all rows that the page about an experiment is made from."""
+    data = loaded(ask, home, experiment_id)
     experiment = data.experiment
     lines = cost_lines(ask, experiment.experiment_id, data.spec, experiment.objective)
     return replace(data, cost_lines=lines)

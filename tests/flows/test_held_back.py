@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.agents.asked import ask_apart
+from flows.history.asked import ask_apart
 from flows.history.held_back import CANDIDATES, EXPERIMENTS, OF_VALIDATION, OpenHistory
 from flows.history.records import ROW_KINDS
 from flows.history.store import Bounds, QueryError, open_history, query, refreshed

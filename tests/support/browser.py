@@ -46,10 +46,14 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Show a file, returns when it is loaded; what was logged before is forgotten."""
+        self.go(page.as_uri())
+
+    def go(self, address: str) -> None:
+        """Show what is at an address, as ``open`` does."""
         self.call("url", {"url": "about:blank"})
         self.complaints()
         self.requests()
-        self.call("url", {"url": page.as_uri()})
+        self.call("url", {"url": address})
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Return what ``script`` returns."""

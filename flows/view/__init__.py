@@ -1,0 +1,1 @@
+"""``assay view``: the history as pages, for a person at a browser."""

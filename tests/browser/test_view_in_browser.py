@@ -1,0 +1,150 @@
+"""``assay view`` in a real browser: live, by keyboard, on a phone, links that can be shared."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows.history.journal import Journal
+from tests.browser.test_report_in_browser import HOSTILE
+from tests.support.browser import Browser, browser, draw_all
+from tests.support.guarded_rows import guarded_rows
+from tests.support.history_rows import candidate, experiment, remember
+from tests.support.viewed import remember_many, remember_report, serving
+
+pytestmark = pytest.mark.browser
+UNTIL = """
+const [script, done] = [arguments[0], [...arguments].slice(-1)[0]];
+const holds = new Function("return " + script);
+const look = () => holds() ? done(true) : requestAnimationFrame(look);
+look();
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some searches, one of them with panels and with text that attacks whoever reads it."""
+    folder = tmp_path_factory.mktemp("home")
+    remember(folder, [])
+    remember_many(folder, 6, 12, 3)
+    data = guarded_rows(12, model=True)
+    rows = tuple(
+        replace(row, title=HOSTILE, source=f"# {HOSTILE}\n{row.source}")
+        if row.iteration == 1
+        else row
+        for row in data.candidates
+    )
+    remember_report(folder, replace(data, candidates=rows), "made-up", name=HOSTILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[str]:
+    with serving(home) as (address, _):
+        yield address.rstrip("/")
+
+
+@pytest.fixture
+def page(chromium: Browser, server: str) -> Browser:
+    chromium.screen(1200)
+    chromium.go(f"{server}/")
+    return chromium
+
+
+def until(page: Browser, script: str) -> None:
+    """Wait until an expression of JavaScript holds in the page."""
+    page.call("execute/async", {"script": UNTIL, "args": [script]})
+
+
+def test_every_page_keeps_to_itself_and_the_console_is_silent(page: Browser, server: str) -> None:
+    pair = "/compare?c=made-up:1/0&c=made-up:2/0"
+    for path in ("/", "/experiment/made-up", pair, "/leaderboard", "/failures", "/spend", "/sql"):
+        page.go(f"{server}{path}")
+        draw_all(page)
+        assert page.complaints() == [], path
+        assert all(each.startswith((server, "data:")) for each in page.requests()), path
+        assert page.run("return window.attacked") is None, path
+        for width in (390, 1200):
+            page.screen(width, phone=width < 500)
+            beyond = page.run("return document.documentElement.scrollWidth - innerWidth")
+            assert beyond <= 0, f"{path} is {beyond} pixels wider than {width}"
+
+
+def test_a_running_search_is_seen_without_loading_the_page_again(page: Browser, home: Path) -> None:
+    until(page, "document.querySelector('.live.on')")
+    page.run("window.same = true")
+
+    with Journal(home, "newest") as journal:
+        journal.append(experiment(experiment_id="newest", name="newest", created_at="2027-01-01"))
+    until(page, "document.querySelector('tbody th').textContent.includes('newest')")
+
+    page.click('[data-key="newest"] a')
+    until(page, "document.querySelector('.live.on') && document.title.startsWith('newest')")
+    with Journal(home, "newest") as journal:
+        journal.append(candidate(experiment_id="newest", title="came in while the page was open"))
+    until(page, "document.body.textContent.includes('came in while')")
+
+
+def test_what_a_report_shows_is_in_its_address(page: Browser, server: str) -> None:
+    page.go(f"{server}/experiment/made-up")
+    page.type("#filter", "variation")
+    page.click('#table [data-sort="1"]')
+    page.click('#table [data-open="3/0"]')
+    shown = page.texts("#table tr.candidate td:first-child")
+    address = page.run("return location.href")
+
+    page.go("about:blank")
+    page.go(address)
+
+    assert page.texts("#table tr.candidate td:first-child") == shown
+    assert len(page.texts("#table tr.detail")) == 1
+
+
+def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, server: str) -> None:
+    page.go(f"{server}/experiment/made-up")
+    until(page, "document.querySelector('.live.on')")
+    page.click('#table [data-open="2/0"]')
+    page.run("window.same = true")
+    tried = int(page.texts(".tile strong")[1])
+
+    with Journal(home, "made-up") as journal:
+        new = candidate(experiment_id="made-up", iteration=13, candidate="new", title="the 13th")
+        journal.append(new)
+    until(page, f"document.querySelectorAll('.tile strong')[1].textContent === '{tried + 1}'")
+
+    assert page.run("return window.same") is True
+    assert len(page.texts("#table tr.detail")) == 1
+    assert page.texts('#table [data-slot="13/0"] td.words')[0] == "the 13th"
+    assert page.complaints() == []
+
+
+def test_a_person_gets_about_by_keyboard(page: Browser, server: str) -> None:
+    tab, enter, control = "\ue004", "\ue007", "\ue009"
+    page.type("body", tab)
+    assert page.run("return document.activeElement.className") == "skip"
+    page.type("body", "/")
+    page.type('input[type="search"]', f"night 3{enter}")
+    until(page, "location.search.includes('words=night+3')")
+    assert len(page.texts("tbody tr")) == 1
+
+    page.go(f"{server}/sql")
+    page.type("textarea", f"SELECT 6 * 7 AS answer{control}{enter}")
+    until(page, "document.querySelector('td.n')?.textContent === '42'")
+    assert "q=SELECT" in page.run("return location.search")
+
+
+def test_two_candidates_are_chosen_on_a_leaderboard(page: Browser, server: str) -> None:
+    page.go(f"{server}/leaderboard")
+    for row in (1, 2):
+        page.click(f"#board tbody tr:nth-child({row}) input")
+    assert page.run("return document.querySelectorAll('#board tbody input:disabled').length") > 0
+    page.click("#board .sticky button")
+    until(page, "document.getElementById('source')")
+    assert page.complaints() == []
