@@ -30,9 +30,10 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
         raise UserError(
-            f"port {port} of {host} cannot be used ({error.strerror}): name another with --port, "
-            "or another --host"
+            f"port {port} of {host} cannot be used ({why}): name another with --port, or another "
+            "--host"
         ) from None
 
 

@@ -153,7 +153,7 @@ def _named(known: Sequence[tuple[Any, ...]], chosen: str) -> tuple[Board, ...]:
     for key, domain, suite, objective, experiments, newest in known:
         label = f"{suite} of {domain}, {objective} ({counted(experiments, 'experiment')})"
         if words.count((domain, suite, objective)) > 1:
-            label += f", other scenarios, last used {newest:%Y-%m-%d}"
+            label += f", scenarios of {newest:%Y-%m-%d}"
         named.append(Board(key=str(key), label=one_line(label, 160), chosen=key == chosen))
     return tuple(named)
 

@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 import pytest
 from starlette.testclient import TestClient
 
+from flows.errors import UserError
 from flows.history.records import Row
 from flows.home import experiment_folder, only_one
+from flows.serving import listening
 from flows.view.app import Door, Pages
 from tests.flows.test_report_page import HOSTILE, Outline, filled
 from tests.support.guarded_rows import guarded_rows
@@ -112,7 +114,7 @@ def test_a_leaderboard_has_each_candidate_once_of_all_experiments_with_the_same_
 
     titles = re.findall(r'<td class="words">([^<]*)</td>', page)
     assert titles == ["of one", "of two", "known to all", "barred in one", "barred in two"]
-    assert len(boards) == 2 and "other scenarios" in boards[0][2]
+    assert len(boards) == 2 and "scenarios of 2026-03-01" in boards[0][2]
 
 
 def test_failures_and_spend_are_counted_over_time(get: Get) -> None:
@@ -148,6 +150,14 @@ def test_a_report_and_two_attempts_of_different_experiments_side_by_side(tmp_pat
     assert "A: variation 2" in swapped
     assert "Name two attempts" in alone
     assert too_many.status_code == 400 and "expected two" in too_many.text
+
+
+def test_a_port_that_is_taken_is_said_in_words() -> None:
+    with listening("127.0.0.1", 0) as opened:
+        port = opened.getsockname()[1]
+        words = f"port {port} of 127.0.0.1 cannot be used (Address already in use): name another"
+        with pytest.raises(UserError, match=re.escape(words)):
+            listening("127.0.0.1", port)
 
 
 def test_what_is_not_there_is_said_in_words(get: Get) -> None:
