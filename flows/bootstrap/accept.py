@@ -11,12 +11,14 @@ from typing import Any, cast
 from flows.attempt import Attempt, Proposal
 from flows.bootstrap.certificate import assumptions_of, hashes_of
 from flows.bootstrap.examination import (
+    Pace,
     Tested,
     adequacy,
     adequacy_record,
     calibrate,
     calibration_record,
     check_record,
+    for_mutants,
     with_parameters,
 )
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, Row, key_of
@@ -25,7 +27,6 @@ from flows.search.progress import Stepped
 from flows.search.session import Session
 from flows.search.trying import try_in_cells
 from flows.trials import side_by_side
-from flows.untrusted import counted
 from sandbox.outcome import Trial
 from simulator.bootstrap import calibration
 from simulator.bootstrap.mutants import mutants_of
@@ -115,18 +116,20 @@ def _adequacy(
 
     def keep(number: int, tested: Tested) -> None:
         if number not in known:
-            noticed = counted(len(tested.killed_by), "check")
-            words = f"mutant {number}, line {tested.mutant.line}: noticed by {noticed}"
+            noticed = f"by {tested.killed_by[0]}" if tested.killed_by else "by no check"
+            words = f"mutant {number}, line {tested.mutant.line}: noticed {noticed}"
             _record(session, MUTANT, number, words, best, list(tested.killed_by))
 
+    pace = Pace()
     tested = adequacy(
-        checks,
+        for_mutants(checks, session.ledger.scored(key_of(best)), pace),
         mutants,
         partial(_trial, session, best),
         partial(_in_slots, session, "mutants tried", keep),
         known,
     )
-    result = adequacy_record(tested, [each.name for each in session.services.scenarios.validation])
+    held = [each.name for each in session.services.scenarios.validation]
+    result = adequacy_record(tested, held, pace)
     return _once(session, ADEQUACY, _mutation_words(result), best, {"result": result})
 
 

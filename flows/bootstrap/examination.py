@@ -4,18 +4,21 @@ Everything here depends on its arguments alone, so that a certificate can be com
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
 from sandbox.outcome import Evaluation, Outcome, Trial
 from simulator.bootstrap import calibration
-from simulator.bootstrap.check_spec import Figures, Measure, Ranking
+from simulator.bootstrap.check_spec import SPLITS, Figures, Measure, Ranking
 from simulator.bootstrap.folder import Folder, Measured, figure_rows
 from simulator.bootstrap.mutants import Mutant
 from simulator.bootstrap.scenario import CheckScenario
 
 FIGURES_FILE = "figures.csv"
+HELD = SPLITS["held"]
+CHEAP = 0.2
+"""The share of the CPU time of all checks that the cheap ones take together."""
 UNREACHED = 1e9
 """The distance of parameters with which the simulator failed."""
 
@@ -40,37 +43,81 @@ def passed(evaluation: Evaluation) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long a mutant may run: a multiple of what the simulator it was made of used.
+
+    That is the CPU time of the simulator's process in one run, on average over the runs of a check.
+    The multiple is large, since a mutant that no check notices must not be stopped by chance.
+    """
+
+    times: float = 10.0
+    least_cpu_seconds: float = 0.5
+
+    def of_run(self, tried: "Tried | None") -> float:
+        """Return the CPU seconds of a mutant in each run of a check that was tried."""
+        if tried is None:
+            return self.least_cpu_seconds
+        runs: int = max(1, (tried.metrics or {}).get("runs", 1))
+        return max(self.least_cpu_seconds, self.times * tried.policy_cpu_seconds / runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """A mutant, and the checks that noticed it."""
+    """A mutant, and the checks that noticed it: all of them, or enough to know what it says."""
 
     mutant: Mutant
     killed_by: Sequence[str]
 
 
+def for_mutants(
+    checks: Sequence[CheckScenario], ended: "Mapping[str, Tried]", pace: Pace | None
+) -> list[list[CheckScenario]]:
+    """Return checks of which only the verdict matters, the cheap ones and then the dear ones.
+
+    ``ended`` tells what the simulator itself used. Without a pace a mutant may use up all CPU
+    seconds of a check.
+    """
+    used = {name: each.policy_cpu_seconds for name, each in ended.items()}
+    parts: list[list[CheckScenario]] = [[], []]
+    room = CHEAP * sum(used.get(each.name, 0.0) for each in checks)
+    for each in sorted(checks, key=lambda each: used.get(each.name, 0.0)):
+        room -= used.get(each.name, 0.0)
+        limit = pace.of_run(ended.get(each.name)) if pace is not None else None
+        parts[room < 0.0].append(replace(each, shrink=False, run_cpu_seconds=limit))
+    return [part for part in parts if part]
+
+
 def adequacy(
-    checks: Sequence[CheckScenario],
+    parts: Sequence[Sequence[CheckScenario]],
     mutants: Sequence[Mutant],
     tried: Try,
     for_all: ForAll,
     known: Mapping[int, Sequence[str]] = NOTHING_KNOWN,
 ) -> list[Tested]:
-    """Return how many small mistakes in this very source the checks would notice.
+    """Return how many small mistakes in this very source the checks ``for_mutants`` would notice.
 
-    ``known`` are the checks that noticed mutants which were tried before, by number from 1.
+    The dear ones are asked only where they could still change what is recorded. ``known`` are the
+    checks that noticed mutants which were tried before, by number from 1.
     """
-    asked = [replace(each, shrink=False) for each in checks]  # only the verdict matters
+    held = {each.name for part in parts for each in part if each.split == HELD}
 
     def run(numbered: tuple[int, Mutant]) -> Tested:
         number, mutant = numbered
         if number in known:
             return Tested(mutant=mutant, killed_by=known[number])
-        trial = tried(mutant.source, f"mutant {number}", asked)
-        return Tested(mutant=mutant, killed_by=killed_by(trial))
+        killed: list[str] = []
+        for part in parts:
+            killed += killed_by(tried(mutant.source, f"mutant {number}", part))
+            if len(killed) > 1 and held & set(killed):
+                break
+        return Tested(mutant=mutant, killed_by=killed)
 
     return for_all(run, list(enumerate(mutants, start=1)))
 
 
-def adequacy_record(tested: Sequence[Tested], held: Sequence[str]) -> dict[str, Any]:
+def adequacy_record(
+    tested: Sequence[Tested], held: Sequence[str], pace: Pace | None
+) -> dict[str, Any]:
     """Return the mutation score, the survivors, and what the checks are worth."""
     killed = [each for each in tested if each.killed_by]
     alone: dict[str, int] = {}
@@ -88,7 +135,7 @@ def adequacy_record(tested: Sequence[Tested], held: Sequence[str]) -> dict[str, 
             if not each.killed_by
         ],
         "only_one_check_noticed": alone,
-    }
+    } | ({} if pace is None else {"pace": asdict(pace)})
 
 
 Recall = Callable[[int, Callable[[], list[float]]], list[float]]

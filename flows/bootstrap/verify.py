@@ -8,9 +8,11 @@ from typing import Any
 
 from flows.bootstrap.certificate import changed_files
 from flows.bootstrap.examination import (
+    Pace,
     adequacy,
     adequacy_record,
     check_record,
+    for_mutants,
     held_error,
     held_half,
     with_parameters,
@@ -120,8 +122,11 @@ def _results(
     first = [each for each in checks if each.split != "test"]
     folder = domain.cell.folder  # type: ignore[attr-defined]
     mutants = mutants_of(source, folder.laws.mutants, certificate["seed"])
-    tested = adequacy(first, mutants, tried, _one_by_one)
-    now = adequacy_record(tested, [each.name for each in first if each.split == "validation"])
+    recorded_pace = certificate["mutants"].get("pace")
+    pace = None if recorded_pace is None else Pace(**recorded_pace)
+    tested = adequacy(for_mutants(first, ended, pace), mutants, tried, _one_by_one)
+    held = [each.name for each in first if each.split == "validation"]
+    now = adequacy_record(tested, held, pace)
     same = now == certificate["mutants"]
     yield Verified(
         what=f"{now['killed']} of {now['made']} mutants are noticed",

@@ -88,7 +88,7 @@ class Session:
         self._reserve = reserve_of(config, services.scenarios)
         self._lock = threading.RLock()
         self._next_event = 0
-        self._encoded: dict[tuple[str, str], Payload] = {}
+        self._encoded: dict[tuple[str, str], tuple[Scenario, Payload]] = {}
 
     @property
     def provenance(self) -> Provenance:
@@ -233,14 +233,20 @@ class Session:
         )
 
     def payloads(self, scenarios: Sequence[Scenario]) -> list[Payload]:
-        """Return scenarios as a cell takes them; each is encoded once."""
+        """Return scenarios as a cell takes them; each is encoded once.
+
+        Two that ask the same in another way, such as a check for a mutant, have one hash.
+        """
+        found = []
         with self._lock:
             for each in scenarios:
-                if (each.name, each.sha256) not in self._encoded:
+                key = each.name, each.sha256
+                known = self._encoded.get(key)
+                if known is None or known[0] is not each:
                     data = self.config.domain.cell.encode_scenario(each)
-                    payload = Payload(name=each.name, data=data)
-                    self._encoded[each.name, each.sha256] = payload
-            return [self._encoded[each.name, each.sha256] for each in scenarios]
+                    known = self._encoded[key] = each, Payload(name=each.name, data=data)
+                found.append(known[1])
+        return found
 
     def _refuse_changed_scenarios(self) -> None:
         """Compare with the recorded scenarios, except fresh tests, which are not drawn yet."""

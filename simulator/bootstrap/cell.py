@@ -88,7 +88,13 @@ def simulate(scenario, parameters, rng, log):
         check = scenario.check
         if scenario.parameters:
             check = msgspec.structs.replace(check, set={**scenario.parameters, **check.set})
-        result = try_check(check, self.folder, policy, shrinks=scenario.shrink)
+        result = try_check(
+            check,
+            self.folder,
+            policy,
+            shrinks=scenario.shrink,
+            run_cpu_seconds=scenario.run_cpu_seconds,
+        )
         return Run(
             stats={},
             metrics=result.metrics,

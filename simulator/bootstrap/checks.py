@@ -7,7 +7,6 @@ simulator may be anywhere behind its port, and nothing that it says is trusted.
 
 import hashlib
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +15,12 @@ from simulator.bootstrap import check_spec as kinds
 from simulator.bootstrap import relations, theory
 from simulator.bootstrap.check_spec import RANDOM, Check
 from simulator.bootstrap.folder import REFERENCE, Folder, figure_rows
+from simulator.bootstrap.metered import Metered, OutOfTime, Unloadable
 from simulator.bootstrap.ranking import tau_with_interval
 from simulator.bootstrap.shrink import shrink
 from simulator.contract import Policy
 from simulator.driver import LocalPolicy
-from simulator.errors import Failure, InputError, PolicyFailure
+from simulator.errors import InputError, PolicyFailure
 from simulator.messages import encode
 from simulator.sealed.broker import BrokerRun, RandomPolicy, run
 from simulator.sealed.expressions import compile_expression
@@ -43,8 +43,6 @@ ALMOST = 0.999
 CLOSE = 1e-9
 """Relative room for rounding where figures must be equal."""
 KNOWN_OUTCOME = (kinds.Worked, kinds.Reference, kinds.Analytic, kinds.Figures, kinds.Zero)
-OWN_FAILURES = ("policy_error", "invalid_decision")
-"""How a simulator can fail and still be asked again."""
 
 
 class Wrong(Exception):
@@ -56,18 +54,6 @@ class Wrong(Exception):
         super().__init__(f"{what}: {found}, expected {expected}")
         self.what, self.expected, self.found = what, expected, found
         self.log, self.at = log, at
-
-
-class Unloadable(Exception):
-    """The simulator cannot even be loaded, so no check says anything of it."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-class OutOfTime(Exception):
-    """A check has used its CPU seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +89,19 @@ class Result:
         return found
 
 
-def try_check(check: Check, folder: Folder, simulator: Policy, *, shrinks: bool = True) -> Result:
-    """Put a simulator to a check; raise ``PolicyFailure`` only where it cannot be loaded."""
-    bench = Bench(folder, check, simulator)
+def try_check(
+    check: Check,
+    folder: Folder,
+    simulator: Policy,
+    *,
+    shrinks: bool = True,
+    run_cpu_seconds: float | None = None,
+) -> Result:
+    """Put a simulator to a check; raise ``PolicyFailure`` only where it cannot be loaded.
+
+    Its process may use ``run_cpu_seconds`` in each run, as far as the port can see to that.
+    """
+    bench = Bench(folder, check, simulator, run_cpu_seconds)
     try:
         return replace(_tried(check, bench, shrinks), exact=isinstance(check, KNOWN_OUTCOME))
     except Unloadable as error:
@@ -123,8 +119,8 @@ def _tried(check: Check, bench: "Bench", shrinks: bool) -> Result:
                 _KINDS[type(check)](check, bench, scenario)
     except InputError as error:
         return Result(verdict="not applicable", reason=str(error), runs=bench.runs)
-    except OutOfTime:
-        reason = f"it took more than {check.cpu_seconds:g} CPU seconds"
+    except OutOfTime as error:
+        reason = str(error)
         return Result(
             verdict="fail",
             reason=reason,
@@ -182,9 +178,11 @@ def _smallest(check: Check, bench: "Bench", wrong: Wrong) -> tuple[Scenario | No
 class Bench:
     """Runs scenarios with one simulator, within the CPU seconds of one check."""
 
-    def __init__(self, folder: Folder, check: Check, simulator: Policy) -> None:
+    def __init__(
+        self, folder: Folder, check: Check, simulator: Policy, run_cpu_seconds: float | None = None
+    ) -> None:
         self.folder, self.spec, self.check = folder, folder.spec, check
-        self.simulator = _Metered(simulator, check.cpu_seconds)
+        self.simulator = Metered(simulator, check.cpu_seconds, run_cpu_seconds or math.inf)
         self.runs = 0
         self.scenario: Scenario | None = None
         """The one that is tried now."""
@@ -282,41 +280,6 @@ class Bench:
             raise Wrong(what, "decisions", told, at=at) from None
         self._digest.update(encode(ended.log))
         return ended
-
-
-class _Metered:
-    """A simulator's port that ends a check which takes too long, and remembers how it failed."""
-
-    def __init__(self, port: Policy, cpu_seconds: float) -> None:
-        self._port = port
-        self.dead = False
-        self.begin(cpu_seconds)
-
-    def begin(self, cpu_seconds: float) -> None:
-        self._limit, self._began = cpu_seconds, self._used()
-
-    def start(self, setup: Any) -> None:
-        self._within(lambda: self._port.start(setup))
-
-    def decide(self, observation: Any, answer: Callable[[Any], Any]) -> Any:
-        return self._within(lambda: self._port.decide(observation, answer))
-
-    def _within(self, call: Callable[[], Any]) -> Any:
-        try:
-            answer = call()
-        except PolicyFailure as error:
-            if error.failure.kind == "load_error":
-                raise Unloadable(error.failure) from None
-            self.dead = error.failure.kind not in OWN_FAILURES
-            raise
-        if self._used() - self._began > self._limit:
-            raise OutOfTime
-        return answer
-
-    def _used(self) -> float:
-        """Return the CPU seconds of this process and of the simulator's own."""
-        own: float = getattr(self._port, "cpu_seconds", 0.0)
-        return time.process_time() + own
 
 
 def _plain(check: Any, bench: Bench, scenario: Scenario) -> None:

@@ -24,6 +24,8 @@ class CheckScenario:
     """What was calibrated; a check that says otherwise wins. No part of the hash."""
     shrink: bool = True
     """Whether what goes wrong is made smaller; not where only the verdict matters."""
+    run_cpu_seconds: float | None = None
+    """CPU seconds that the simulator's process may use in one run; None: as many as the check."""
     calls: str = "on_check"
 
     @property

@@ -1,5 +1,6 @@
 """PID 1's side of the talk with one worker: bounded in size, in CPU time and in wall time."""
 
+import math
 import os
 import resource
 import select
@@ -105,6 +106,7 @@ class Channel:
         self._cpu_at_start = time.clock_gettime(self._clock)
         self._cpu_at_call = self._cpu_at_start
         self._cpu_seconds = 0.0
+        self._allowed = math.inf
         self._wall_deadline = time.monotonic() + budget.wall_seconds
         self._waited_seconds = 0.0
         """How long answers were waited for since the worker was last looked at."""
@@ -131,6 +133,10 @@ class Channel:
     def excuse(self, seconds: float) -> None:
         """Leave wall time out of account that another worker took."""
         self._wall_deadline += seconds
+
+    def allow(self, cpu_seconds: float) -> None:
+        """Let the worker use so many CPU seconds from here on, until this is said again."""
+        self._allowed = self._cpu_seconds + cpu_seconds
 
     def ask(self, kind: Kind, payload: bytes) -> Answer:
         """Send a question that starts a call and return the worker's answer to it."""
@@ -235,7 +241,8 @@ class Channel:
         limits = self._limits
         call_left = self._cpu_at_call + limits.call_cpu_seconds - self._cpu_at_start
         candidate_left = limits.candidate_cpu_seconds - self._budget.cpu_seconds
-        cpu_left = min(call_left, limits.policy_cpu_seconds, candidate_left) - self._cpu_seconds
+        least = min(call_left, limits.policy_cpu_seconds, candidate_left, self._allowed)
+        cpu_left = least - self._cpu_seconds
         wall_left = self._wall_deadline - time.monotonic()
         look_left = _LOOK_SECONDS - self._waited_seconds
         return max(1.0, 1000.0 * min(cpu_left, wall_left, look_left) + 1.0)
@@ -266,6 +273,8 @@ class Channel:
         if cpu - self._cpu_at_call > limits.call_cpu_seconds:
             used = f"{self._call} used more than {limits.call_cpu_seconds:g} CPU seconds"
             raise _failed("call_timeout", used)
+        if self._cpu_seconds > self._allowed:
+            raise _failed("call_timeout", f"{self._call} used all CPU seconds that it was allowed")
         if self._cpu_seconds > limits.policy_cpu_seconds:
             used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds"
             raise _failed("cpu_limit", used)

@@ -41,6 +41,10 @@ class SealedPolicy:
         """CPU seconds that its process has used, as of its last answer."""
         return self._channel.cpu_seconds
 
+    def allow(self, cpu_seconds: float) -> None:
+        """Let its process use so many CPU seconds from here on; a call that exceeds it fails."""
+        self._channel.allow(cpu_seconds)
+
     def start(self, setup: Any) -> None:
         """Load the policy in the worker and tell it about its surroundings."""
         self._expect_ready(self._exchange(self._channel.ask, Kind.LOAD, self._source.encode()))

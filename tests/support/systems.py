@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator.bootstrap.check_spec import Check, read_checks
-from simulator.bootstrap.checks import OutOfTime, Result, try_check
+from simulator.bootstrap.checks import Result, try_check
 from simulator.bootstrap.folder import read_folder
+from simulator.bootstrap.metered import OutOfTime
 from simulator.driver import LocalPolicy
 from simulator.errors import PolicyFailure
 from simulator.sealed.broker import BrokerRun, RandomPolicy, run
