@@ -25,7 +25,7 @@ from flows.search.progress import SearchResult, Watch
 from flows.search.session import Services, Session
 from flows.settings.search import SearchConfig, experiment_id
 from flows.settings.sources import variables_here
-from flows.trials import Around, OpenTrials, in_this_process
+from flows.trials import Around, OpenTrials, Trials, in_this_process
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
 from simulator.domain import BOOTSTRAP
@@ -66,9 +66,10 @@ def run_experiment(
             check_prompts(config, scenarios.train)
             refuse_changed_templates(config, earlier)
         with (
-            open_trials(config) as sandbox,
+            open_trials(config) as trials,
             Journal(home, identity, secrets=list(keys.values())) as journal,
         ):
+            sandbox = _without_accepted(config, trials)
             sandbox.prepare(len(scenarios.train))
             services = Services(
                 scenarios=scenarios,
@@ -97,6 +98,15 @@ def conclusion_of(config: SearchConfig) -> Callable[[Session], None]:
     from flows.bootstrap.accept import accept
 
     return accept
+
+
+def _without_accepted(config: SearchConfig, trials: Trials) -> Trials:
+    """Return the trials; for one more simulator, those that refuse what is accepted already."""
+    if config.domain.role != BOOTSTRAP or not config.another:
+        return trials
+    from flows.bootstrap.another import OtherPrograms, accepted_before
+
+    return OtherPrograms(trials, accepted_before(config.domain.root, experiment_id(config)))
 
 
 def preflight(config: SearchConfig) -> None:

@@ -178,7 +178,7 @@ class Sandbox:
         """
         problem = malformed_because(source, self.limits.source_bytes)
         if problem is not None:
-            return _refused(source, scenarios, Outcome.MALFORMED, Problem(message=problem), ())
+            return refused(source, scenarios, Outcome.MALFORMED, Problem(message=problem))
         findings = screen(source, self.domain.spec.policy_modules)
         if findings:
             return _screened_out(source, scenarios, findings)
@@ -290,16 +290,17 @@ def _screened_out(
     problem = Problem(
         message=first.message, line=first.line or None, source_line=source_line(source, first.line)
     )
-    return _refused(source, scenarios, outcome, problem, findings)
+    return refused(source, scenarios, outcome, problem, findings)
 
 
-def _refused(
+def refused(
     source: str,
     scenarios: Sequence[Payload],
     outcome: Outcome,
     problem: Problem,
-    findings: tuple[Finding, ...],
+    findings: tuple[Finding, ...] = (),
 ) -> Trial:
+    """Return the trial of a source that was not tried: the same outcome everywhere."""
     return Trial(
         candidate=candidate_id(source),
         outcome=outcome,

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from flows.attempt import Attempt, Proposal
+from flows.bootstrap.another import all_programs
 from flows.bootstrap.certificate import assumptions_of, hashes_of
 from flows.bootstrap.examination import (
     Pace,
@@ -32,11 +33,15 @@ from simulator.bootstrap import calibration
 from simulator.bootstrap.mutants import mutants_of
 from simulator.bootstrap.scenario import CheckScenario
 from simulator.domain import Scenario
-from simulator.sealed.certificate import FORM, sealed_with_hash
+from simulator.errors import InputError
+from simulator.sealed.certificate import FORM, accepted_numbers, names_of, sealed_with_hash
+from simulator.sealed.shapes import MOST_SIMULATOR_BYTES
+from simulator.textfile import read_text
 
 ACCEPTANCE = "acceptance"
 """The kind of the events."""
-ADEQUACY, CALIBRATION, ACCEPTED, REFUSED = "adequacy", "calibration", "accepted", "not accepted"
+ALIKE, ADEQUACY, CALIBRATION = "alike", "adequacy", "calibration"
+ACCEPTED, REFUSED = "accepted", "not accepted"
 STEP = "acceptance_step"
 """The kind of the events of one mutant, or one generation of parameters, each."""
 MUTANT, GENERATION = "mutant", "generation"
@@ -50,6 +55,11 @@ def accept(session: Session) -> None:
         _once(session, REFUSED, "no simulator passed every check that is shown and held", best, {})
         return
     checks = _checks(*scenarios.train, *scenarios.validation)
+    if session.config.another:
+        sandbox = all_programs(session.services.sandbox)  # the search is over
+        session.services = replace(session.services, sandbox=sandbox)
+        if _step(session, ALIKE, best) is None:
+            _compare_with_accepted(session, best, checks)
     noticed = _step(session, ADEQUACY, best) or _adequacy(session, best, checks)
     calibrated = _step(session, CALIBRATION, best) or _calibration(session, best)
     parameters = (calibrated.get("result") or {}).get("parameters", {})
@@ -104,6 +114,29 @@ def certificate_in(rows: Sequence[Row]) -> tuple[str, dict[str, Any]] | None:
                 if isinstance(each, CandidateRow) and each.candidate == certificate["candidate"]:
                     return each.source or "", certificate
     return None
+
+
+def _compare_with_accepted(
+    session: Session, best: CandidateRow, checks: Sequence[CheckScenario]
+) -> None:
+    """Say which of the accepted simulators does the same in all checks, event by event."""
+    scored, folder = session.ledger.scored(key_of(best)), session.config.domain.root
+    own = [scored[each.name].decision_sha256 for each in checks]
+    alike = []
+    for number in accepted_numbers(folder):
+        name = names_of(number)[0]
+        source = read_text(folder / name, InputError, MOST_SIMULATOR_BYTES)
+        trial = _trial(session, best, source, name, checks)
+        ended = {each.scenario: each.decision_sha256 for each in trial.evaluations}
+        if [ended.get(each.name) for each in checks] == own:
+            alike.append(name)
+    words = f"it does not do the same as any accepted simulator in all {len(checks)} checks"
+    if alike:
+        words = (
+            f"it does the same as {', '.join(alike)} in all {len(checks)} checks, event by event: "
+            "where these look, both read the specification in one way"
+        )
+    _once(session, ALIKE, words, best, {"alike": alike})
 
 
 def _adequacy(

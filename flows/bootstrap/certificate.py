@@ -6,12 +6,13 @@ It says *accepted*: by these checks, with these results. It proves nothing about
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.bootstrap.another import program_sha256
 from flows.errors import UserError
-from flows.judging.scoring import normalised_sha256
 from sandbox.image import source_hash
 from simulator.bootstrap.check_spec import read_checks
 from simulator.errors import InputError
@@ -75,10 +76,10 @@ def assumptions_of(source: str) -> list[str]:
 
 def same_as_accepted(folder: Path, source: str) -> int | None:
     """Return the number of the simulator in the folder that is this program, from 0, or None."""
-    own = normalised_sha256(source)
+    own = program_sha256(source)
     for number in accepted_numbers(folder):
         text = read_text(folder / names_of(number)[0], InputError, MOST_SIMULATOR_BYTES)
-        if normalised_sha256(text) == own:
+        if program_sha256(text) == own:
             return number
     return None
 
@@ -86,7 +87,8 @@ def same_as_accepted(folder: Path, source: str) -> int | None:
 def write_accepted(folder: Path, source: str, certificate: Certificate) -> tuple[Path, Path]:
     """Write simulator and certificate into the folder, beside those that are accepted already.
 
-    The same program again, and one whose certificate no longer fits, are replaced.
+    The same program again, and one whose certificate no longer fits, are replaced. The certificate
+    comes first: if this is interrupted, it is about no simulator, and both are written once more.
     """
     number = same_as_accepted(folder, source)
     if number is None:
@@ -94,9 +96,16 @@ def write_accepted(folder: Path, source: str, certificate: Certificate) -> tuple
     if number is None:
         raise UserError(f"{folder} has {MOST_ACCEPTED} accepted simulators: remove one")
     simulator, beside = (folder / name for name in names_of(number))
-    simulator.write_text(source, encoding="utf-8")
-    beside.write_text(json.dumps(certificate, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _write(beside, json.dumps(certificate, indent=1, sort_keys=True) + "\n")
+    _write(simulator, source)
     return simulator, beside
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole file, or none."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 def _is_free(folder: Path, number: int) -> bool:

@@ -98,6 +98,7 @@ def bootstrap_command(
     given = {
         "name": f"{domain.name}-{before + 1}" if before else domain.name,
         **({"seed": before} if before and config is None else {}),
+        **({"another": True} if before else {}),
         **(LIMITS if config is None else {}),
         **recorded,
         **assignments(settings),
@@ -132,7 +133,7 @@ def _keep(finished: Finished, folder: Path, *, another: bool) -> int:
     if another and same is not None:
         print_prose(
             f"accepted:    no other simulator: it is {names_of(same)[0]} once more, which is no "
-            "second opinion; choose another --seed, --model or --baseline, with another --name"
+            "second opinion; choose another --seed, --model or --baseline"
         )
         return POLICY_FAILED
     simulator, certificate = write_accepted(folder, *accepted)

@@ -73,6 +73,9 @@ class SearchConfig(OfDomain):
     )
     cell: CellKind = Field("docker", description="where policies run")
     slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
+    another: bool = Field(
+        False, description="of a search for simulators: refuse those that are accepted already"
+    )
     policy_calls: str | None = Field(None, description=POLICY_CALLS)
     baselines: tuple[str, ...] = Field(None, validate_default=True, description=BASELINES)
     proposer: ProposerConfig = ProposerConfig()
@@ -160,8 +163,9 @@ def config_sha256(config: SearchConfig) -> str:
         mode="json", exclude={"budget": True, "runner": True, "guards": {"fresh_test": True}}
     )
     settings["domain"] = config.domain.name  # its content is recorded, and compared on a resume
-    if not config.racing.enabled:
-        del settings["racing"]  # so that a search without it is what it was before there was any
+    for name, used in (("racing", config.racing.enabled), ("another", config.another)):
+        if not used:
+            del settings[name]  # so that a search without it is what it was before there was any
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -48,7 +48,7 @@ def mutants_of(source: str, count: int, seed: int) -> list[Mutant]:
     Equal arguments give equal mutants. Raise ``SyntaxError`` where the source is no Python.
     """
     tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not _is_prose(node)]
+    tree.body = [node for node in tree.body if not is_prose(node)]
     known = {ast.unparse(tree)}
     kinds: dict[str, list[tuple[int, str, Edit]]] = {}
     for place, node in enumerate(_places(tree)):
@@ -74,7 +74,7 @@ def mutants_of(source: str, count: int, seed: int) -> list[Mutant]:
     return made
 
 
-def _is_prose(node: ast.stmt) -> bool:
+def is_prose(node: ast.stmt) -> bool:
     """Return whether a statement at the top is the docstring, or what the author assumed."""
     targets = (
         [getattr(each, "id", "") for each in node.targets] if isinstance(node, ast.Assign) else []

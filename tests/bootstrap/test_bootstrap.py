@@ -164,9 +164,11 @@ def test_a_second_one_is_another_program_beside_the_first(here: Path, assay) -> 
         same = assay(*words, "--candidates", "1")
         other = assay(*words, "--candidates", "1", "--name", "second")
 
-    assert same.code == 3 and "it is simulator.py once more" in same.out
+    assert same.code == 3
+    assert "rejected" in same.out and "it is simulator.py once more" in same.out
     assert other.code == 0, other.err + other.out
     assert "certificate: queue/certificate-2.json" in other.out
+    assert "it does the same as simulator.py in all 3 checks, event by event" in other.out
     assert "2 simulators are accepted here" in other.out
     assert list(accepted_simulators(here / "queue").values()) == [RIGHT, BY_TIME]
     assert assay("domains", "verify", "queue/certificate-2.json", "--quick").code == 0
