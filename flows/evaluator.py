@@ -56,7 +56,7 @@ class EvaluatorSettings(OfDomain):
     suite: str = Field(None, min_length=1, validate_default=True, description=SUITE)
     split: str = Field("train", pattern="^(train|validation|test|all)$")
     cell: str = Field("docker", pattern=f"^({'|'.join(KINDS)})$")
-    slots: int = Field(1, ge=1, le=64, description="policies tried at the same time")
+    slots: int = Field(1, ge=1, le=64, description="How many policies are tried side by side.")
     policy_cpu_seconds: float = Field(Limits().policy_cpu_seconds, gt=0, le=86_400)
     call_cpu_seconds: float = Field(Limits().call_cpu_seconds, gt=0, le=86_400)
     wall_seconds: float = Field(Limits().wall_seconds, gt=0, le=86_400)

@@ -81,7 +81,8 @@ def _comment(text: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return a text in the terms of a file, where what is None in Python is not set."""
-    return re.sub(r"\bNone\b", "unset", " ".join(text.replace("``", "").split()))
+    words = " ".join(text.replace("``", "").split())
+    return re.sub(r"\bNone\b", "unset", re.sub(r"(?<=[.] )None\b", "Unset", words))
 
 
 def _example(each: FieldInfo) -> str:

@@ -17,6 +17,7 @@ from flows.settings.sections import (
     AS_FILE,
     AS_TABLE,
     BASELINES,
+    CELL,
     DOMAIN,
     IN_WORDS,
     NAME,
@@ -62,19 +63,22 @@ class SearchConfig(OfDomain):
     name: str = Field(
         "search",
         pattern=NAME,
-        description="names the experiment, together with all that shapes it",
+        description="Names the experiment, together with all that shapes it.",
     )
     domain: DomainSetting = Field(DEFAULT, validate_default=True, description=DOMAIN)
     suite: str = Field(None, min_length=1, validate_default=True, description=SUITE)
-    seed: int = Field(0, ge=0, lt=2**63, description="of every random choice")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
     objective: str = Field(None, validate_default=True, description=OBJECTIVE)
     strategy: Literal["refine", "best_of_n", "evolve"] = Field(
-        "refine", description="one after another; independent samples; a population"
+        "refine",
+        description="How parents are chosen: the best so far (refine), none (best_of_n), or from a "
+        "population (evolve).",
     )
-    cell: CellKind = Field("docker", description="where policies run")
-    slots: int = Field(1, ge=1, le=64, description="candidates tried side by side")
+    cell: CellKind = Field("docker", description=CELL)
+    slots: int = Field(1, ge=1, le=64, description="How many candidates are tried side by side.")
     another: bool = Field(
-        False, description="of a search for simulators: refuse those that are accepted already"
+        False,
+        description="A search for simulators refuses candidates that are accepted already.",
     )
     policy_calls: str | None = Field(None, description=POLICY_CALLS)
     baselines: tuple[str, ...] = Field(None, validate_default=True, description=BASELINES)

@@ -136,20 +136,28 @@ def choices_of(domain: Domain) -> dict[str, list[str]]:
     }
 
 
-DOMAIN = "what is simulated: the name of a domain, or its folder"
-SUITE = "a suite of the domain, or a suite file"
-POLICY_CALLS = "a calling mode of the domain; None leaves what the suite says"
-OBJECTIVE = "an objective of the domain: what a score is made of"
-BASELINES = "library policies that are tried first; the reference policy is always among them"
+DOMAIN = "The domain, which is what is simulated: its name or its folder."
+SUITE = "The suite of scenarios: one of the domain's, or the path of a suite file."
+POLICY_CALLS = "When policies are called: a mode of the domain. None means as the suite says."
+OBJECTIVE = "What a score is made of: an objective of the domain."
+CELL = "Where policies run: in a locked Docker container, or in an embedded cell (process)."
+BASELINES = "The library policies to beat, tried first. The reference policy is always one."
 
 
 class ModelPrice(Section):
     """What a million tokens of one model cost in dollars."""
 
-    input_per_million: float = Field(ge=0, allow_inf_nan=False)
-    output_per_million: float = Field(ge=0, allow_inf_nan=False)
+    input_per_million: float = Field(
+        ge=0, allow_inf_nan=False, description="Dollars for a million tokens of input."
+    )
+    output_per_million: float = Field(
+        ge=0, allow_inf_nan=False, description="Dollars for a million tokens of output."
+    )
     cached_input_per_million: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="None costs as much as other input"
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Dollars for a million tokens of cached input. None means as other input.",
     )
 
 
@@ -166,71 +174,109 @@ Prices = Annotated[
 class ModelConfig(Section):
     """One of several models that are asked in turn, cheap ones more often than strong ones."""
 
-    model: str = Field(min_length=1, description="the model's name at its server")
-    weight: float = Field(1.0, gt=0, description="share of the proposals that it is asked for")
-    base_url: str | None = Field(None, description="None is proposer.base_url")
-    api_key_env: str | None = Field(
-        None, pattern=ENVIRONMENT_NAME, description="None is proposer.api_key_env"
+    model: str = Field(min_length=1, description="The model's name at its server.")
+    weight: float = Field(
+        1.0, gt=0, description="Its share of the proposals, beside the weights of the others."
     )
-    temperature: float | None = Field(None, ge=0, le=2, description="None is proposer.temperature")
-    reasoning_effort: str | None = Field(None, description="None is proposer.reasoning_effort")
+    base_url: str | None = Field(
+        None, description="Address of its server. None means proposer.base_url."
+    )
+    api_key_env: str | None = Field(
+        None,
+        pattern=ENVIRONMENT_NAME,
+        description="Name of the variable with its key. None means proposer.api_key_env.",
+    )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Its temperature. None means proposer.temperature."
+    )
+    reasoning_effort: str | None = Field(
+        None, description="Its reasoning effort. None means proposer.reasoning_effort."
+    )
     key_header: str | None = Field(
-        None, pattern=HEADER_NAME, description="None is proposer.key_header, at its server only"
+        None,
+        pattern=HEADER_NAME,
+        description="Header with its key. None means proposer.key_header, at that server only.",
     )
     headers: Mapping[str, str] | None = Field(
-        None, description="None is proposer.headers, at its server only"
+        None, description="Headers for it. None means proposer.headers, at that server only."
     )
     query: Mapping[str, str] | None = Field(
-        None, description="None is proposer.query, at its server only"
+        None, description="Query for it. None means proposer.query, at that server only."
     )
-    extra_body: Mapping[str, Any] | None = Field(None, description="None is proposer.extra_body")
+    extra_body: Mapping[str, Any] | None = Field(
+        None, description="Fields for its requests. None means proposer.extra_body."
+    )
 
 
 class ProposerConfig(Section):
     """Who proposes policies; most of it is about models behind OpenAI-compatible servers."""
 
     kind: Literal["offline", "openai", "replay"] = Field(
-        "offline", description="seeded rules, no model; a model; an earlier experiment"
+        "offline",
+        description="Who writes policies: seeded rules without a model (offline), a model behind "
+        "an OpenAI-compatible server (openai), or an earlier experiment (replay).",
     )
-    base_url: str | None = Field(None, description="server's address; None is OpenAI's own")
-    model: str | None = Field(None, description="the model's name at that server")
-    models: tuple[ModelConfig, ...] = Field((), description="several models instead of one")
+    base_url: str | None = Field(
+        None, description="Address of the model's server. None means OpenAI's own."
+    )
+    model: str | None = Field(None, description="The model's name at that server.")
+    models: tuple[ModelConfig, ...] = Field((), description="Several models instead of one.")
     api: Literal["auto", "chat", "responses"] = Field(
-        "auto", description="what that server speaks; auto finds out"
+        "auto", description="The API that the server speaks; auto finds out."
     )
     api_key_env: str = Field(
         "OPENAI_API_KEY",
         pattern=ENVIRONMENT_NAME,
-        description="name of the environment variable that holds the key",
+        description="Name of the environment variable that holds the key.",
     )
-    temperature: float | None = Field(None, ge=0, le=2, description="None leaves it to the server")
-    reasoning_effort: str | None = Field(None, description="None leaves it to the server")
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Sampling temperature. None leaves it to the server."
+    )
+    reasoning_effort: str | None = Field(
+        None, description="Reasoning effort, such as low. None leaves it to the server."
+    )
     key_header: str | None = Field(
         None,
         pattern=HEADER_NAME,
-        description="header that carries the key; None is Authorization: Bearer KEY",
+        description="Header that carries the key. None means Authorization: Bearer KEY.",
     )
-    headers: Mapping[str, str] = Field({}, description="sent with each request; never a key")
-    query: Mapping[str, str] = Field({}, description="put into the address, as api-version")
-    extra_body: Mapping[str, Any] = Field({}, description="fields put into each request's body")
-    max_output_tokens: int = Field(OUTPUT_TOKENS, ge=256, description="of one reply, reasoning too")
+    headers: Mapping[str, str] = Field(
+        {}, description="Headers sent with each request. Never put a key here."
+    )
+    query: Mapping[str, str] = Field(
+        {}, description="Parameters put into the address, such as api-version."
+    )
+    extra_body: Mapping[str, Any] = Field(
+        {}, description="Fields put into the body of each request."
+    )
+    max_output_tokens: int = Field(
+        OUTPUT_TOKENS, ge=256, description="Most tokens of one reply, its reasoning included."
+    )
     timeout_seconds: float | None = Field(
         None,
         gt=0,
-        description=f"of one request, its reply included; None is {FIRST_TOKEN_SECONDS:g} s and "
-        f"1 s for each {SLOWEST_TOKENS_PER_SECOND} of max_output_tokens",
+        description="Seconds for one request, its reply included. None means "
+        f"{FIRST_TOKEN_SECONDS:g} s and 1 s for each {SLOWEST_TOKENS_PER_SECOND} of "
+        "max_output_tokens.",
     )
-    tries: int = Field(4, ge=1, le=20, description="failed requests before a proposal is lost")
+    tries: int = Field(
+        4, ge=1, le=20, description="Requests that may fail before a proposal is lost."
+    )
     wait_seconds: float = Field(
         300.0,
         ge=0,
-        description="longest wait for a rate limit or a model that loads; with budget.minutes, "
-        "the time that is left",
+        description="Most seconds to wait for a rate limit or a model that loads; with "
+        "budget.minutes it is the time that is left.",
     )
-    structured: bool = Field(False, description="ask for JSON by schema; fences still do")
-    replay_of: str | None = Field(None, description="experiment whose proposals are replayed")
+    structured: bool = Field(
+        False, description="Ask for JSON by a schema; policies in fences are read all the same."
+    )
+    replay_of: str | None = Field(
+        None, description="The experiment whose proposals are tried again."
+    )
     prices: Prices | None = Field(
-        None, description="TOML file with prices of models, or a table with a table for each model"
+        None,
+        description="Prices of models: a TOML file, or a table with a table for each model.",
     )
 
     @property
@@ -269,22 +315,30 @@ class EvolveConfig(Section):
     """The strategy ``evolve``: who has descendants."""
 
     parents: Literal["rank", "front"] = Field(
-        "rank", description="the better the likelier; or those that are best in some family"
+        "rank",
+        description="Who becomes a parent: the better the likelier (rank), or those that are best "
+        "in some family of scenarios (front).",
     )
-    population: int = Field(12, ge=2, le=1000, description="the best and most different attempts")
-    crossover: float = Field(0.35, ge=0, le=1, description="share of proposals with two parents")
-    fresh: float = Field(0.1, ge=0, le=1, description="share of proposals without a parent")
+    population: int = Field(
+        12, ge=2, le=1000, description="How many of the best and most different attempts may breed."
+    )
+    crossover: float = Field(
+        0.35, ge=0, le=1, description="Share of the proposals with two parents."
+    )
+    fresh: float = Field(0.1, ge=0, le=1, description="Share of the proposals without a parent.")
 
 
 class RacingConfig(Section):
     """Candidates that can no longer become the best are stopped before all of train is tried."""
 
-    enabled: bool = Field(False, description="try candidates on train in rungs; false: on all")
+    enabled: bool = Field(
+        False, description="Try candidates on train in rungs, and stop those that fall behind."
+    )
     confidence: float = Field(
         0.8,
         ge=0.5,
         le=0.99,
-        description="share of earlier attempts that the untried scenarios did not lift further",
+        description="Share of earlier attempts that their last scenarios did not lift further.",
     )
 
     @model_validator(mode="before")
@@ -297,16 +351,29 @@ class RacingConfig(Section):
 class GuardConfig(Section):
     """What a candidate must pass before it is called the best."""
 
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the paired interval")
-    resamples: int = Field(10_000, ge=1000, le=1_000_000, description="draws behind the interval")
-    gap_percent: float = Field(15.0, gt=0, description="train above validation: alarm")
-    audit_scenarios: int = Field(
-        2, ge=0, description="train scenarios retried in another calling mode"
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Confidence of the interval of a gain."
     )
-    test: bool = Field(True, description="try the best and the baselines on test, once, at the end")
+    resamples: int = Field(
+        10_000, ge=1000, le=1_000_000, description="Bootstrap samples behind the interval."
+    )
+    gap_percent: float = Field(
+        15.0,
+        gt=0,
+        description="How many per cent train may be above validation, beyond the same for the best "
+        "baseline; more bars a candidate.",
+    )
+    audit_scenarios: int = Field(
+        2,
+        ge=0,
+        description="Train scenarios on which a new best is audited in another calling mode.",
+    )
+    test: bool = Field(
+        True, description="Try the best and the baselines on the test scenarios, once, at the end."
+    )
     fresh_test: Secret[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(
         None,
-        description="seed for redrawing the test scenarios; kept out of the history until then",
+        description="Seed for redrawing the test scenarios; kept out of the history until then.",
     )
 
     @model_validator(mode="after")
@@ -321,32 +388,53 @@ class GuardConfig(Section):
 class BudgetConfig(Section):
     """Limits of a search; it stops at the first one reached. None is no limit."""
 
-    candidates: int = Field(24, ge=1, le=1_000_000, description="attempts, baselines not counted")
-    evaluations: int | None = Field(None, ge=1, description="candidate x scenario tries in cells")
-    minutes: float | None = Field(None, gt=0, description="wall minutes over all runs together")
-    dollars: float | None = Field(None, gt=0, description="for a model's replies")
-    tokens: int | None = Field(None, ge=1, description="input and output of a model together")
+    candidates: int = Field(
+        24, ge=1, le=1_000_000, description="Most attempts, baselines not counted."
+    )
+    evaluations: int | None = Field(
+        None, ge=1, description="Most tries of a candidate on a scenario."
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="Most minutes on the clock, all runs together."
+    )
+    dollars: float | None = Field(None, gt=0, description="Most dollars for a model's replies.")
+    tokens: int | None = Field(
+        None, ge=1, description="Most tokens of a model, input and output together."
+    )
 
 
 class FeedbackConfig(Section):
     """What prompts show of earlier attempts."""
 
     show: Literal["score", "diagnoses", "history"] = Field(
-        "history", description="the last score only; with its diagnoses; with earlier attempts too"
+        "history",
+        description="How much prompts show: the last score, its diagnoses too, or earlier attempts "
+        "as well.",
     )
-    attempts: int = Field(8, ge=0, description="the last attempts shown with their diagnoses")
-    best: int = Field(3, ge=0, description="the best attempts shown with their source")
-    lessons: bool = Field(False, description="show the effects of changes over all attempts")
-    prompt_tokens: int = Field(24_000, ge=2_000, description="bound on the prompt, 4 chars a token")
-    prompts: Path | None = Field(None, description="folder with your own templates")
+    attempts: int = Field(
+        8, ge=0, description="How many of the last attempts are shown, with their diagnoses."
+    )
+    best: int = Field(
+        3, ge=0, description="How many of the best attempts are shown, with their source."
+    )
+    lessons: bool = Field(False, description="Show which changes helped or hurt over all attempts.")
+    prompt_tokens: int = Field(
+        24_000, ge=2_000, description="Most tokens of a prompt, counted as 4 characters each."
+    )
+    prompts: Path | None = Field(None, description="A folder with your own templates.")
 
 
 class RunnerConfig(Section):
     """Where Prefect runs the trials of a search; no part of what is searched."""
 
-    kind: Literal["threads", "dask"] = Field("threads", description="dask is an extra to install")
-    address: str | None = Field(None, description="a cluster that runs already")
-    workers: int = Field(2, ge=1, le=1024, description="processes of a local cluster")
+    kind: Literal["threads", "dask"] = Field(
+        "threads",
+        description="Where trials run: in this process, or on a Dask cluster (needs an extra).",
+    )
+    address: str | None = Field(
+        None, description="Address of a cluster that runs already. None starts a local one."
+    )
+    workers: int = Field(2, ge=1, le=1024, description="Processes of a local cluster.")
 
 
 class TrialConfig(OfDomain):
@@ -354,10 +442,12 @@ class TrialConfig(OfDomain):
 
     domain: DomainSetting = Field(DEFAULT, validate_default=True, description=DOMAIN)
     suite: str = Field(None, min_length=1, validate_default=True, description=SUITE)
-    split: Literal["train", "validation", "test"] = "validation"
+    split: Literal["train", "validation", "test"] = Field(
+        "validation", description="Which scenarios of the suite policies are tried on."
+    )
     policy_calls: str | None = Field(None, description=POLICY_CALLS)
-    cell: CellKind = Field("docker", description="where policies run")
-    slots: int = Field(1, ge=1, le=64, description="policies tried side by side")
+    cell: CellKind = Field("docker", description=CELL)
+    slots: int = Field(1, ge=1, le=64, description="How many policies are tried side by side.")
     limits: Limits = Limits()
     runner: RunnerConfig = RunnerConfig()
 
@@ -365,8 +455,8 @@ class TrialConfig(OfDomain):
 class FolderConfig(TrialConfig):
     """A folder of policies that are tried one by one and kept in the history."""
 
-    folder: Path = Field(description="folder whose *.py files are the policies")
-    name: str = Field("policies", pattern=NAME)
+    folder: Path = Field(description="The folder whose *.py files are the policies.")
+    name: str = Field("policies", pattern=NAME, description="Names the experiment in the history.")
     baselines: tuple[str, ...] = Field(None, validate_default=True, description=BASELINES)
 
 
@@ -375,7 +465,8 @@ class CompareConfig(TrialConfig):
 
     policies: tuple[str, ...] = Field(
         min_length=1,
-        description="files, library policies, candidates by the start of their sha256, experiments",
+        description="What is compared: files, library policies, candidates by the start of their "
+        "sha256, or experiments, which stand for their best.",
     )
     objective: str = Field(None, validate_default=True, description=OBJECTIVE)
 

@@ -48,10 +48,13 @@ class SweepModel(ModelConfig):
     """A model of a sweep; what its table leaves open is that of [proposer]."""
 
     efforts: tuple[str, ...] | None = Field(
-        None, description="reasoning efforts; None is sweep.efforts, [] asks without naming one"
+        None,
+        description="Its reasoning efforts. None means sweep.efforts; [] asks without naming one.",
     )
     prices: ModelPrice | None = Field(
-        None, description="dollars; None is proposer.prices, then what the provider publishes"
+        None,
+        description="Its prices in dollars. None means proposer.prices, then what its provider "
+        "publishes.",
     )
 
     @model_validator(mode="after")
@@ -65,25 +68,33 @@ class SweepModel(ModelConfig):
 class SweepBudget(Section):
     """Limits on all searches of a sweep together. None is no limit; [budget] limits each search."""
 
-    candidates: int | None = Field(None, ge=1, description="attempts, baselines not counted")
-    minutes: float | None = Field(None, gt=0, description="wall minutes in which a search ran")
-    dollars: float | None = Field(None, gt=0, description="for the replies of all models")
-    tokens: int | None = Field(None, ge=1, description="input and output of all models together")
+    candidates: int | None = Field(None, ge=1, description="Most attempts, baselines not counted.")
+    minutes: float | None = Field(
+        None, gt=0, description="Most minutes on the clock in which a search ran."
+    )
+    dollars: float | None = Field(
+        None, gt=0, description="Most dollars for the replies of all models."
+    )
+    tokens: int | None = Field(
+        None, ge=1, description="Most tokens of all models, input and output together."
+    )
 
 
 class SweepSection(Section):
     """The axes of a sweep. An axis that is left out has one value: that of the search itself."""
 
     models: tuple[SweepModel, ...] = Field(
-        (), description="names, or tables with model, base_url, api_key_env, efforts, prices"
+        (),
+        description="Models to ask: names, or tables with model, base_url, api_key_env, efforts, "
+        "prices.",
     )
-    efforts: tuple[str, ...] = Field((), description="reasoning efforts of all models")
-    strategies: tuple[Strategy, ...] = Field((), description="how parents are chosen")
+    efforts: tuple[str, ...] = Field((), description="Reasoning efforts of all models.")
+    strategies: tuple[Strategy, ...] = Field((), description="How parents are chosen.")
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(
-        (), description="one search each; a row has all of them"
+        (), description="Seeds, with one search each; a row has all of them."
     )
-    offline: bool = Field(False, description="search with the offline proposer as well")
-    at_once: int = Field(1, ge=1, le=16, description="searches side by side")
+    offline: bool = Field(False, description="Search with the offline proposer as well.")
+    at_once: int = Field(1, ge=1, le=16, description="How many searches run side by side.")
     budget: SweepBudget = SweepBudget()
 
     @field_validator("models", mode="before")
@@ -106,7 +117,7 @@ class SweepConfig(SearchConfig):
     """A search, and the axes of a sweep: models x efforts x strategies x seeds."""
 
     name: str = Field(
-        "sweep", pattern=NAME, description="names the sweep, and begins the name of each search"
+        "sweep", pattern=NAME, description="Names the sweep, and begins the name of each search."
     )
     sweep: SweepSection = SweepSection()
 

@@ -102,7 +102,7 @@ def test_what_has_no_default_is_ready_to_be_uncommented() -> None:
     for before, after in (
         ('# model = "..."  # the model\'s name at that', 'model = "any"  #'),
         ("# minutes = 0", "minutes = 5"),
-        ("# temperature = 0  # unset leaves", "temperature = 1  #"),
+        ("# temperature = 0  # sampling", "temperature = 1  #"),
     ):
         assert before in text
         text = text.replace(before, after)

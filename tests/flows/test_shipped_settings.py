@@ -3,15 +3,16 @@
 import ast
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from pydantic import BaseModel
 
 from flows.orchestration.deployments import TAGS, shipped
 from flows.policies import check_baselines
 from flows.settings.search import SearchConfig, load_config
-from flows.settings.sections import CompareConfig, FolderConfig
+from flows.settings.sections import CompareConfig, FolderConfig, ModelPrice
 from flows.settings.sweep import SweepConfig
 from simulator.domains.pipelines.library import suite_names
 from tests.docs.pages import DOCS, blocks
@@ -104,3 +105,26 @@ def test_the_nightly_search_is_a_valid_configuration() -> None:
     config = SearchConfig.model_validate(nightly["parameters"]["config"])
 
     assert config.suite in suite_names()
+
+
+def test_every_setting_is_described_in_sentences() -> None:
+    """Prefect's form shows the descriptions as they are."""
+    models: list[Any] = [SearchConfig, SweepConfig, FolderConfig, CompareConfig, ModelPrice]
+    seen, fragments = set(), []
+    while models:
+        model = models.pop()
+        if model in seen:
+            continue
+        seen.add(model)
+        for name, field in model.model_fields.items():
+            parts = (field.annotation, *get_args(field.annotation))
+            inner = [
+                each for each in parts if isinstance(each, type) and issubclass(each, BaseModel)
+            ]
+            models += inner
+            words = field.description or (inner[0].__doc__ if inner else "") or ""
+            if not (words[:1].isupper() and words.rstrip().endswith(".")):
+                fragments.append(f"{model.__name__}.{name}: {words!r}")
+
+    assert len(seen) > 10
+    assert fragments == []
