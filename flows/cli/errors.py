@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 from typing import TextIO
 
 from flows.errors import OrchestratorUnavailable, UserError
@@ -66,8 +67,19 @@ def bear_any_terminal() -> None:
 
 
 def say(text: str) -> None:
-    """Print to standard error."""
+    """Print to standard error; on a terminal lines are broken between words, commands are not."""
+    if sys.stderr.isatty():
+        with suppress(OSError):
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            text = "\n".join(_broken(line, width) for line in text.split("\n"))
     print(for_terminal(text), file=sys.stderr, flush=True)
+
+
+def _broken(line: str, width: int) -> str:
+    """Return a line broken at ``width``; one that is set in, a command, stays whole."""
+    if width < 1 or line.startswith(" "):
+        return line
+    return fill(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _output_fails() -> bool:

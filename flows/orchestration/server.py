@@ -18,7 +18,7 @@ import time
 import tomllib
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
@@ -264,11 +264,9 @@ def _await_health(process: "subprocess.Popen[bytes]", log: _Log, url: str, secon
 
 
 def _last_words(lines: list[str]) -> str:
-    """Return the last line of a log that names an error, else its last line."""
-    said = [line.strip() for line in lines if any(c.isalpha() for c in line)]
-    errors = [line for line in said if "rror" in line or "xception" in line]
-    last = (errors or said)[-1:]
-    return f" ({last[0][:300]})" if last else ""
+    """Return the last line of a log that names an error; nothing of a log that names none."""
+    errors = [line.strip() for line in lines if "rror" in line or "xception" in line]
+    return f" ({errors[-1][:300].rstrip('.')})" if errors else ""
 
 
 def _is_healthy(url: str) -> bool:
@@ -290,17 +288,16 @@ def _is_taken(port: int) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the server and what it started: its group is its own."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(timeout=STOP_SECONDS)
-            return
-        except ProcessLookupError:
-            process.wait()
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    """End the server and what it started: its group is its own.
+
+    A server that is still starting may end before what it started, which is killed then.
+    """
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 PATIENCE_SECONDS = 20

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.orchestration.server import Tether, why_not
+from flows.orchestration.server import Tether, _stop, why_not
 from tests.docs.pages import reader
 from tests.support.prefect_machine import (
     ROOT,
@@ -47,6 +47,18 @@ def test_a_killed_command_leaves_no_server_behind(
         awaited(lambda: tether_of(command.pid), "what ends it")
         command.kill()
         awaited(lambda: None if is_alive(server) else True, "the end of the server")
+
+
+def test_a_server_that_is_stopped_while_it_starts_leaves_nothing_behind() -> None:
+    """What it started does not hear a signal yet, and it does not wait for that."""
+    script = "(trap '' TERM; exec sleep 600) & echo $!; wait"
+    server = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert server.stdout is not None
+    started_by_it = int(server.stdout.readline())
+
+    _stop(server)
+
+    awaited(lambda: None if is_alive(started_by_it) else True, "the end of what it started")
 
 
 def test_a_signal_to_the_whole_group_ends_a_search_as_one_to_the_command_does(
