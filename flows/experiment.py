@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flows import assay_version
@@ -11,24 +11,26 @@ from flows.attempt import Proposer
 from flows.clock import SystemClock, stamp
 from flows.errors import ConfigError
 from flows.history.journal import Journal
-from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Row
+from flows.history.records import ArtifactRow, CandidateRow, ExperimentRow, Key, Row, key_of
 from flows.home import experiment_folder, home_folder, only_one
+from flows.judging.leaderboard import ranked
 from flows.judging.splits import suite_splits
 from flows.policies import check_baselines
 from flows.prompting.custom import check_prompts, refuse_changed_templates
+from flows.prompting.differences import differences
 from flows.proposers.choices import keys_of
 from flows.report.page import write_report
 from flows.search.budget import wall_seconds
 from flows.search.ledger import Ledger, recorded
 from flows.search.loop import run_final_test, run_search
-from flows.search.progress import SearchResult, Watch
+from flows.search.progress import Preparing, SearchResult, Watch
 from flows.search.session import Services, Session
 from flows.settings.search import SearchConfig, experiment_id
 from flows.settings.sources import variables_here
 from flows.trials import Around, OpenTrials, Trials, in_this_process
 from sandbox.image import source_hash
 from sandbox.trial import Sandbox
-from simulator.domain import BOOTSTRAP
+from simulator.domain import BOOTSTRAP, Domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class Finished:
     result: SearchResult
     best_policy: Path | None
     report: Path | None
+    differences: Mapping[Key, str] = field(default_factory=dict)
+    """How the best ones and the baselines differ from their parents, a sentence each."""
 
 
 def run_experiment(
@@ -61,14 +65,16 @@ def run_experiment(
         earlier = recorded(home, identity)
         done = _ended(config, earlier, seed)
         if done is not None:
-            return _show_again(home, done, earlier)
+            return _show_again(home, done, earlier, config.domain)
         if config.proposer.kind != "offline":
             check_prompts(config, scenarios.train)
             refuse_changed_templates(config, earlier)
+        watch(Preparing(step="opening the sandbox in which policies run"))
         with (
             open_trials(config) as trials,
             Journal(home, identity, secrets=list(keys.values())) as journal,
         ):
+            watch(Preparing(step="starting cells for the first policies"))
             sandbox = _without_accepted(config, trials)
             sandbox.prepare(len(scenarios.train))
             services = Services(
@@ -88,7 +94,7 @@ def run_experiment(
             except BaseException:
                 _keep_best(home, identity, Ledger(recorded(home, identity)).best, journal)
                 raise
-            return _leave(home, result, journal)
+            return _leave(home, result, journal, config.domain)
 
 
 def conclusion_of(config: SearchConfig) -> Callable[[Session], None]:
@@ -140,25 +146,27 @@ def _private(config: SearchConfig) -> tuple[int | None, SearchConfig]:
     return seed, config.model_copy(update={"guards": guards})
 
 
-def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row]) -> Finished:
+def _show_again(home: Path, ledger: Ledger, earlier: Sequence[Row], domain: Domain) -> Finished:
     """Return the files of an ended experiment; write those that a kill prevented."""
     assert ledger.experiment is not None, "an ended search has an experiment row"
     spend = replace(ledger.spend(), seconds=wall_seconds(earlier))
     result = ledger.result(spend, already_done=True)
     if _left_its_files(ledger.experiment, earlier):
-        return _leave(home, result, None)
+        return _leave(home, result, None, domain)
     with Journal(home, result.experiment_id) as journal:
         journal.append(ledger.experiment)
-        return _leave(home, result, journal)
+        return _leave(home, result, journal, domain)
 
 
-def _leave(home: Path, result: SearchResult, journal: Journal | None) -> Finished:
+def _leave(home: Path, result: SearchResult, journal: Journal | None, domain: Domain) -> Finished:
     """Write the best policy and the report; without a journal they are only found again."""
     best = _keep_best(home, result.experiment_id, result.best, journal)
     report = write_report(home, result.experiment_id)
     if journal is not None:
         journal.append(_artifact(home, result.experiment_id, "report", report))
-    return Finished(result=result, best_policy=best, report=report)
+    shown = {key_of(row) for _, row in ranked(result.candidates)}
+    said = differences(result.candidates, domain.hosted("space"), shown)
+    return Finished(result=result, best_policy=best, report=report, differences=said)
 
 
 def _keep_best(

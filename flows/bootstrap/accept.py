@@ -23,6 +23,7 @@ from flows.bootstrap.examination import (
     with_parameters,
 )
 from flows.history.records import CandidateRow, EvaluationRow, EventRow, Row, key_of
+from flows.names import called
 from flows.search.loop import nothing_left, run_final_test
 from flows.search.progress import Stepped
 from flows.search.session import Session
@@ -72,7 +73,7 @@ def accept(session: Session) -> None:
     failed = [each.name for each in final if not _passed(scored.get(each.name))]
     if failed:
         words = (
-            f"{best.title} failed {len(failed)} of {len(final)} final checks: {', '.join(failed)}"
+            f"{called(best)} failed {len(failed)} of {len(final)} final checks: {', '.join(failed)}"
         )
         _once(session, REFUSED, words, best, {"failed": failed})
         return
@@ -97,7 +98,11 @@ def accept(session: Session) -> None:
     )
     counts = f"{len(every)} checks, {_mutation_words(noticed['result'])}"
     _once(
-        session, ACCEPTED, f"{best.title} is accepted: {counts}", best, {"certificate": certificate}
+        session,
+        ACCEPTED,
+        f"{called(best)} is accepted: {counts}",
+        best,
+        {"certificate": certificate},
     )
 
 

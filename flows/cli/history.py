@@ -222,8 +222,8 @@ def make_report(experiment: str | None, out: Path | None) -> int:
 def show_candidate(candidate: str, experiment: str | None, only: str | None, as_json: bool) -> int:
     """Show an attempt: figures, source, diff to its parents, prompt and reply.
 
-    CANDIDATE is the beginning of a sha256, a place such as 3/0, or the word best, which is the
-    default: the attempt that the experiment promoted last.
+    CANDIDATE is a name such as brisk-otter, a place such as 3/0, the beginning of a sha256, or the
+    word best, which is the default: the attempt that the experiment promoted last.
 
     \b
       assay show
@@ -240,7 +240,7 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
         _print_only(only, known)
         return 0
     for line in (
-        *_head(known["attempt"], known["reference"]),
+        *_head(known),
         *known["prompt_size"],
         *_hosts(known["evaluations"]),
         *(f"verdict: {each}" for each in known["tests"]),
@@ -325,8 +325,12 @@ def _show(report: CheckReport) -> None:
     )
 
 
-def _head(attempt: dict[str, Any], reference: str | None) -> Iterator[str]:
-    yield f"{attempt['title']}  ({_place(attempt)})"
+def _head(known: dict[str, Any]) -> Iterator[str]:
+    attempt, reference, name = known["attempt"], known["reference"], known["name"]
+    yield f"{name}  ({_place(attempt)})"
+    if attempt["title"] not in ("", name):
+        yield f"title: {attempt['title']}"
+    yield f"how it differs: {known['difference']}"
     yield f"candidate: {attempt['candidate'] or 'none, the reply held no policy'}"
     made = attempt["origin"]
     if attempt["operator"] != made:
@@ -361,7 +365,7 @@ def _print_only(part: str, known: dict[str, Any]) -> None:
     place = _place(known["attempt"])
     text = _part(part, known)
     if part == "figures" and known["evaluations"]:
-        title = f"figures of {place}: {known['attempt']['title']}"
+        title = f"figures of {place}: {known['name']}"
         _print_figures(title, known)
     elif text.strip():
         bare = part == "source" and not sys.stdout.isatty()

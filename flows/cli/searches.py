@@ -372,7 +372,7 @@ def run_shown(
             check_runner(config.runner)
             preflight(config)
             patience = patience_seconds or START_SECONDS
-            search = _through_prefect(home, verbose, quiet or as_json, patience)
+            search = _through_prefect(home, verbose, patience)
         with watching(quiet, as_json) as watch:
             for line in preflight_lines(config) if not done else ():
                 watch(Notice(message=line))
@@ -404,12 +404,13 @@ def leave_interrupted(what: str, command: str) -> NoReturn:
 def print_end(finished: Finished, *, judged: bool = True) -> None:
     """Print how the search ended: leaderboard, verdict unless told, files, a question to try."""
     from flows.cli.watching import promotions
-    from flows.judging.leaderboard import EXPENDABLE, HEADERS, leaderboard
+    from flows.judging.leaderboard import EXPENDABLE, best_words, board, scores_on_test
     from flows.search.budget import summary_lines
 
     result = finished.result
-    title = f"leaderboard of {result.experiment_id}"
-    print_table(title, HEADERS, leaderboard(result.candidates), EXPENDABLE)
+    tested = scores_on_test(result.test)
+    headers, rows = board(result.candidates, tested=tested)
+    print_table(f"leaderboard of {result.experiment_id}", headers, rows, EXPENDABLE)
     again = " in an earlier run" if result.already_done else ""
     print_prose(f"{result.status.replace('_', ' ')}{again}: {result.status_detail}")
     for line in summary_lines(result.spend, promotions(result.candidates)):
@@ -418,6 +419,8 @@ def print_end(finished: Finished, *, judged: bool = True) -> None:
         print_line(
             f"lost: {counted(result.lost, 'attempt')}, not the fault of a policy: not scored"
         )
+    if result.best is not None:
+        print_prose(f"best: {best_words(result.best, tested, finished.differences)}")
     if judged:
         print_prose(f"verdict: {result.verdict}")
     print_line(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
@@ -425,13 +428,16 @@ def print_end(finished: Finished, *, judged: bool = True) -> None:
     print_line(f'try:         assay sql "{QUESTION}"')
 
 
-def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: int) -> Search:
+def _through_prefect(home: Path, verbose: bool, patience_seconds: int) -> Search:
     """Return what runs a search as a flow."""
     from flows.experiment import Finished
-
-    orchestrate = orchestrated(home, verbose, quiet, patience_seconds)
+    from flows.search.progress import Preparing
 
     def search(config: SearchConfig, _: Path, watch: Watch) -> Finished:
+        orchestrate = orchestrated(
+            home, verbose, patience_seconds, lambda step: watch(Preparing(step=step))
+        )
+        watch(Preparing(step="starting the flow run"))
         finished = orchestrate.search_through_prefect(config, watch)
         assert isinstance(finished, Finished)
         return finished
@@ -439,8 +445,13 @@ def _through_prefect(home: Path, verbose: bool, quiet: bool, patience_seconds: i
     return search
 
 
-def orchestrated(home: Path, verbose: bool, quiet: bool, patience_seconds: int) -> Any:
-    """Return the module of our flows; a server is started for them unless the user has one."""
+def orchestrated(
+    home: Path, verbose: bool, patience_seconds: int, tell: Callable[[str], None]
+) -> Any:
+    """Return the module of our flows; a server is started for them unless the user has one.
+
+    ``tell`` is given each step as it begins.
+    """
     from flows.orchestration.server import (
         import_flows,
         prepare_prefect,
@@ -450,10 +461,7 @@ def orchestrated(home: Path, verbose: bool, quiet: bool, patience_seconds: int) 
 
     prepare_prefect(home, os.environ, verbose=verbose)
     if not uses_a_server(os.environ):
-        if not quiet:
-            print_line(
-                "starting Prefect's local server, which takes 12-70 s (--direct runs without it)"
-            )
+        tell("starting Prefect's local server, which takes 12-70 s (--direct runs without it)")
         server = ExitStack()  # it must outlive what Prefect still sends at the end
         atexit.register(server.close)
         try:
@@ -462,6 +470,7 @@ def orchestrated(home: Path, verbose: bool, quiet: bool, patience_seconds: int) 
             without = "--direct runs the same search without Prefect"
             raise OrchestratorUnavailable(f"{error}; {without}") from error
         os.environ["PREFECT_API_URL"] = url
+    tell("loading Prefect")
     return import_flows()
 
 
@@ -497,7 +506,7 @@ def _search(config: SearchConfig, direct: bool, verbose: bool) -> Finished:
     try:
         return run_shown(config, verbose=verbose, patience_seconds=PATIENCE_SECONDS)
     except OrchestratorUnavailable as error:
-        print_line(f"{error}")
+        print_prose(f"{error}")
         print_line("running the same search without Prefect")
         return run_shown(config, direct=True)
 

@@ -171,7 +171,8 @@ def _run(
         if direct:
             return run_sweep(config, home, run_experiment, watching)
         check_runner(config.runner)
-        orchestrate = searches.orchestrated(home, verbose, quiet, START_SECONDS)
+        tell = (lambda _: None) if quiet else print_line
+        orchestrate = searches.orchestrated(home, verbose, START_SECONDS, tell)
         standings: tuple[Standing, ...] = orchestrate.sweep_through_prefect(config, watching)
         return standings
     except KeyboardInterrupt:

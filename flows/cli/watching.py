@@ -18,21 +18,24 @@ from flows.clock import SystemClock
 from flows.experiment import Finished
 from flows.history.records import CandidateRow, format_key
 from flows.judging.guards import STOPPED
+from flows.names import name_of
 from flows.search.budget import Spend
 from flows.search.progress import (
+    LIVE_HEADER,
     NOT_PROMOTED,
     Began,
     Happening,
     Lost,
     Notice,
+    Preparing,
     Progress,
     Settled,
     Stepped,
     Working,
     advance,
-    attempt_line,
     best_text,
     later,
+    live_line,
     plain_line,
     rate_text,
     sparkline,
@@ -42,7 +45,7 @@ from flows.search.progress import (
 )
 from flows.untrusted import for_log
 
-CURVE = "best so far"
+CURVE = "best on train"
 FIGURES = (
     "candidate", "title", "origin", "operator", "outcome", "score", "validation_score",
     "standing", "standing_detail", "gain_low_percent", "gain_high_percent", "gap_percent",
@@ -122,7 +125,7 @@ class _LiveView:
         self._live.stop()
 
     def show(self, happening: Happening) -> None:
-        if isinstance(happening, Began | Settled):
+        if isinstance(happening, Preparing | Began | Settled):
             self._since = self._clock.seconds()
         self._progress = advance(self._progress, happening)
         if isinstance(happening, Lost | Notice):
@@ -135,22 +138,28 @@ class _LiveView:
 
 
 def _drawing(progress: Progress) -> Group:
-    wanted = progress.config.budget.candidates if progress.config is not None else 0
+    if progress.config is None:
+        step = f"{progress.preparing or 'preparing the search'}  "
+        return Group(Text(f"{step}{time_text(progress.spend.seconds)}", style="dim"))
+    wanted, width = progress.config.budget.candidates, screen_width()
     lines: list[RenderableType] = [
         Text(f"{progress.experiment_id}  {progress.tried}/{wanted} candidates", no_wrap=True)
     ]
     if progress.best is not None and best_text(progress.best):
         best = Text(best_text(progress.best), style="bold green", no_wrap=True)
-        lines.append(best.append(f"  {for_log(progress.best.title)}", style="not bold default"))
-    room = max(10, min(60, screen_width() - len(CURVE) - 2))
-    lines.append(Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True))
+        lines.append(best.append(f"  {for_log(name_of(progress.best))}", style="not bold default"))
+    if any(progress.curve):
+        room = max(10, min(60, width - len(CURVE) - 2))
+        lines.append(Text(f"{CURVE}  {sparkline(progress.curve, room)}", no_wrap=True))
+    if progress.recent:
+        lines.append(Text(LIVE_HEADER, style="dim", no_wrap=True))
     for row in progress.recent:
         style = "green" if row.improved else "" if row.outcome == "ok" else "red"
         style = "yellow" if row.standing in NOT_PROMOTED else style
         style = "dim" if row.standing == STOPPED else style
-        lines.append(Text(for_log(attempt_line(row)), style=style, no_wrap=True))
+        lines.append(Text(for_log(live_line(row, width)), style=style, no_wrap=True))
     for key, doing in progress.working.items():
-        lines.append(Text(for_log(f"{key:>6}  {doing} ..."), style="dim", no_wrap=True))
+        lines.append(Text(for_log(f"{key:>7}  {doing} ..."), style="dim", no_wrap=True))
     if progress.step is not None:
         lines.append(_bar(progress.step))
     lines.append(Text(_footer(progress), style="dim"))
@@ -230,7 +239,7 @@ def _events(happening: Happening) -> list[dict[str, Any]]:
             return [{"event": "notice", "message": message}]
         case Stepped(what=what, done=done, total=total):
             return [{"event": "step", "what": what, "done": done, "total": total}]
-        case Working():
+        case Preparing() | Working():
             return []
 
 
@@ -254,7 +263,7 @@ def _begun(began: Began) -> dict[str, Any]:
 
 def _attempt(row: CandidateRow) -> dict[str, Any]:
     figures = {name: getattr(row, name) for name in FIGURES}
-    return {"attempt": format_key((row.iteration, row.slot)), **figures}
+    return {"attempt": format_key((row.iteration, row.slot)), "name": name_of(row), **figures}
 
 
 def _short(row: CandidateRow | None) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from sandbox.outcome import Outcome
 from simulator.domain_spec import Metric, figure
 
 PROMOTED, REFUSED, BARRED, STOPPED = "promoted", "refused", "barred", "stopped"
+NO_GAIN, NO_SURE_GAIN = "not better", "not statistically significant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,15 @@ def rule_on_repeat(original: CandidateRow) -> Ruling:
         reason="known",
         detail=f"the same as {format_key(key_of(original))}: {original.standing_detail}",
     )
+
+
+def reason_in_short(row: CandidateRow) -> str:
+    """Return in a few words why a candidate is not the best; its detail has the figures."""
+    detail = row.standing_detail
+    ending = next((each for each in (NO_GAIN, NO_SURE_GAIN) if detail.endswith(each)), None)
+    if ending is not None and detail.startswith("on "):
+        return f"{ending} on {detail.split()[1]}"
+    return detail.partition("; but ")[2] or detail
 
 
 def figures_of(
@@ -323,7 +333,7 @@ def _gap_words(own: Figures, gap: float, rules: Rules) -> str:
 
 
 def _no_better(interval: Interval) -> str:
-    return "not statistically significant" if interval.mean > 0.0 else "not better"
+    return NO_SURE_GAIN if interval.mean > 0.0 else NO_GAIN
 
 
 def _certain_gain(interval: Interval) -> bool:

@@ -35,13 +35,14 @@ from flows import assay_version
 from flows.errors import ConfigError
 from flows.experiment import Finished, run_experiment
 from flows.history.export import export_parquet
-from flows.history.records import CandidateRow
+from flows.history.records import CandidateRow, key_of
 from flows.history.store import ingest
 from flows.home import home_folder
 from flows.judging.comparison import Comparison, ComparisonRow, Measure, compare
 from flows.judging.intervals import Interval
-from flows.judging.leaderboard import HEADERS, leaderboard
+from flows.judging.leaderboard import best_words, board, ranked, scores_on_test
 from flows.judging.splits import suite_scenarios
+from flows.names import called, name_of
 from flows.orchestration.deployments import TAGS, Deployment, not_cron
 from flows.orchestration.folder import FolderResult, evaluate_folder
 from flows.orchestration.runs import alive, end_quietly, server_url, truthful
@@ -340,15 +341,24 @@ class SearchBoard:
 
     def end(self, finished: Finished) -> None:
         """Leave the leaderboard, and where the best policy and the report are."""
-        result = finished.result
-        about = markdown("{}", result.experiment_id)
-        self._pages.table("leaderboard", _ranked(leaderboard(result.candidates)), about)
+        result, said = finished.result, finished.differences
+        about, tested = markdown("{}", result.experiment_id), scores_on_test(result.test)
+        self._pages.table("leaderboard", _board(*board(result.candidates, tested=tested)), about)
         lines = [markdown("**{}**: {}", result.status, result.status_detail), Markdown()]
+        lines += [markdown("* verdict: {}", result.verdict)]
+        if result.best is not None:
+            lines.append(markdown("* best: {}", best_words(result.best, tested, said)))
         for name, path in (("best policy", finished.best_policy), ("report", finished.report)):
             if path is not None:
                 lines.append(markdown("* {}: {}", name, path))
                 key, words = name.replace(" ", "-"), markdown("{} of the search", name)
                 self._pages.link(key, path.as_uri(), words)
+        lines += [Markdown(), markdown("How the best candidates differ:"), Markdown()]
+        lines += [
+            markdown("* {}: {}", called(row), said.get(key_of(row), ""))
+            for _, row in ranked(result.candidates)
+            if row.iteration > 0
+        ]
         self._pages.text("result", markdown_lines(*lines), about)
 
     def _settle(self, happening: Settled) -> None:
@@ -360,7 +370,12 @@ class SearchBoard:
             self._pages.event(
                 "assay.new-best",
                 row.experiment_id,
-                {"score": row.score, "candidate": row.candidate, "title": row.title},
+                {
+                    "score": row.score,
+                    "candidate": row.candidate,
+                    "name": name_of(row),
+                    "title": row.title,
+                },
             )
 
 
@@ -380,8 +395,7 @@ class FolderBoard:
     def end(self, result: FolderResult) -> None:
         """Leave the table of all policies, the best first."""
         about = markdown("{}", result.experiment_id)
-        ranked = leaderboard(result.candidates, top=MOST_ROWS)
-        self._pages.table("policies", _ranked(ranked), about)
+        self._pages.table("policies", _board(*board(result.candidates, top=MOST_ROWS)), about)
         ended = result.status, result.status_detail, result.tried_here
         lines = [markdown("**{}**: {}; {} by this run", *ended), Markdown()]
         lines += [markdown("* lost: {}", each) for each in result.lost]
@@ -450,8 +464,8 @@ class PrefectPages:
         )
 
 
-def _ranked(rows: Sequence[Sequence[str]]) -> list[dict[str, Markdown]]:
-    return [_shown(dict(zip(HEADERS, row, strict=True))) for row in rows]
+def _board(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[str, Markdown]]:
+    return [_shown(dict(zip(headers, row, strict=True))) for row in rows]
 
 
 def _shown(row: Mapping[str, object]) -> dict[str, Markdown]:

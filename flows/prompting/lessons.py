@@ -244,6 +244,11 @@ def pairs_of(tried: Sequence[Tried], space: Space[Any] | None) -> list[Pair]:
     return pairs
 
 
+def changes_between(parent: Tried, child: Tried) -> dict[Change, int]:
+    """Return what the source of a child has more (1) or less (-1) of than its parent's."""
+    return _changes(_described(parent, None), _described(child, None))
+
+
 def _gains(parent: Mapping[str, float], child: Mapping[str, float]) -> dict[str, float]:
     both = [name for name in sorted(child) if parent.get(name, 0.0) > 0.0 and child[name] > 0.0]
     return {name: math.log(child[name] / parent[name]) for name in both}

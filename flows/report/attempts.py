@@ -1,11 +1,14 @@
 """All that the history knows of one attempt: how it did, what it was made from, who asked."""
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from flows.errors import UserError
+from flows.history.records import CandidateRow
 from flows.history.store import (
     PLACE,
     Ask,
@@ -17,12 +20,17 @@ from flows.history.store import (
     find_experiment,
 )
 from flows.judging.objectives import metric_text
+from flows.names import name_of, spoken
+from flows.prompting.differences import difference
 from flows.report.costs import cost_lines
+from flows.report.data import installed
 from flows.report.repeats import prompt_size
 from sandbox.outcome import Evaluation, Outcome
 from simulator.domain_spec import DomainSpec, spec_from
 from simulator.errors import InputError
 
+SPOKEN = re.compile(r"[a-z]{2,}-[a-z]{2,}")
+"""What looks like the name of a candidate."""
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
@@ -35,9 +43,16 @@ _PARENT = """
 SELECT source, iteration, slot FROM candidates WHERE candidate = ? AND source IS NOT NULL
 ORDER BY experiment_id = ? DESC, created_at, iteration, slot LIMIT 1
 """
+_MADE = """
+SELECT * FROM candidates WHERE experiment_id = ? AND candidate = ? ORDER BY iteration, slot LIMIT 1
+"""
 _TESTS = """
 SELECT message FROM events WHERE experiment_id = ? AND iteration = ? AND slot = ? AND kind = 'test'
 ORDER BY sequence
+"""
+_SOURCES = """
+SELECT candidate, iteration, slot FROM candidates
+WHERE experiment_id = ? AND candidate IS NOT NULL ORDER BY iteration, slot
 """
 _SEARCHED = "SELECT objective, domain_spec FROM experiments WHERE experiment_id = ?"
 _REFERENCE = """
@@ -67,6 +82,8 @@ def _find(ask: Ask, home: Path, name: str, experiment: str | None) -> Found:
     place = PLACE.fullmatch(name)
     if name == "best":
         found = find_best(ask, where)
+    elif SPOKEN.fullmatch(name):
+        found = _find_spoken(ask, where, name)
     elif place is not None:
         found = find_at(ask, where, int(place[1]), int(place[2]))
     else:
@@ -75,10 +92,19 @@ def _find(ask: Ask, home: Path, name: str, experiment: str | None) -> Found:
         there = where if experiment or place else home
         raise UserError(
             f"{name!r} names no attempt of {there}: give the first "
-            "characters of a candidate's sha256 (4 or more), a place such as 3/0, or best; "
+            "characters of a candidate's sha256 (4 or more), a name such as brisk-otter, a place "
+            "such as 3/0, or best; "
             'assay sql "from leaderboard" lists them'
         )
     return found
+
+
+def _find_spoken(ask: Ask, experiment: str, name: str) -> Found | None:
+    """Return the first attempt of an experiment whose candidate has this name."""
+    for candidate, iteration, slot in ask(_SOURCES, [experiment]).rows:
+        if spoken(candidate) == name:
+            return find_at(ask, experiment, iteration, slot)
+    return None
 
 
 def _known(ask: Ask, found: Found) -> dict[str, Any]:
@@ -92,6 +118,7 @@ def _known(ask: Ask, found: Found) -> dict[str, Any]:
     whole = attempt["standing"] != "stopped"  # what was not tried on all scenarios has no figures
     return {
         "attempt": attempt,
+        **_named(ask, attempt),
         "evaluations": [_tried(row, tried, spec) for row, tried in tries],
         "figures": _over_splits(tries, spec, objective) if spec is not None and whole else [],
         "costs": _costs(ask, found, spec, objective),
@@ -106,6 +133,22 @@ def _known(ask: Ask, found: Found) -> dict[str, Any]:
         "prompt_size": list(prompt_size(ask, place, messages)),
         "replies": _dicts(ask, _REPLY, place),
     }
+
+
+def _named(ask: Ask, attempt: dict[str, Any]) -> dict[str, str]:
+    """Return what the candidate is called, and how it differs from its parents."""
+    made = [
+        row
+        for parent in attempt["parents"] or ()
+        for row in _dicts(ask, _MADE, [attempt["experiment_id"], parent])
+    ]
+    own, *parents = [
+        CandidateRow(**{each.name: row[each.name] for each in fields(CandidateRow)})
+        for row in (attempt | {"parents": attempt["parents"] or []}, *made)
+    ]
+    domain = installed(attempt["domain"] or "")
+    space = domain.hosted("space") if domain is not None else None
+    return {"name": name_of(own), "difference": difference(own, parents, space)}
 
 
 def _costs(ask: Ask, found: Found, spec: DomainSpec | None, objective: str | None) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, LlmCallRow
 from flows.judging.leaderboard import in_order
+from flows.names import name_of
 from flows.report.data import ReportData, Slot, parent_rows, slot_name, slot_of
 from flows.report.text import clip, number, one_line, score_text
 from flows.untrusted import counted, for_page
@@ -23,7 +24,10 @@ class TableRow:
 
     slot: str
     order: int
+    name: str
     title: str
+    difference: str
+    """From what it was made from, in a sentence."""
     origin: str
     operator: str
     parents: str
@@ -57,7 +61,9 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
     return TableRow(
         slot=slot_name(slot_of(row)),
         order=order,
+        name=one_line(name_of(row), 60),
         title=one_line(row.title or "untitled", 120),
+        difference=one_line(data.differences.get(slot_of(row), ""), 400),
         origin=one_line(row.origin, 20),
         operator=one_line(row.operator, 20),
         parents=", ".join(slot_name(slot_of(item)) for item in parent_rows(data, row)),
@@ -66,12 +72,17 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
         score_key=-1.0 if row.score is None else row.score,
         validation=score_text(row.validation_score),
         validation_key=-1.0 if row.validation_score is None else row.validation_score,
-        standing=one_line(row.standing, 20),
+        standing=one_line(_standing(data, row), 20),
         seconds=number(row.seconds),
         seconds_key=row.seconds,
         problem=one_line(problem, 140),
         kind=kind,
     )
+
+
+def _standing(data: ReportData, row: CandidateRow) -> str:
+    """What the search ruled; a baseline is one, whether or not it was the first to be the best."""
+    return "baseline" if data.guarded and row.origin == "baseline" else row.standing
 
 
 @dataclass(slots=True)
@@ -148,7 +159,9 @@ def _detail(data: ReportData, row: CandidateRow, kept: SharedLines) -> dict[str,
     parents = parent_rows(data, row)
     evaluations = data.tries.get(slot_of(row), [])
     return {
+        "name": one_line(name_of(row), 60),
         "title": one_line(row.title or "untitled", 300),
+        "difference": one_line(data.differences.get(slot_of(row), ""), 600),
         "sha": row.candidate or "",
         "how": _how(row, parents),
         "outcome": one_line(row.outcome, 40),

@@ -15,6 +15,8 @@ Chart = dict[str, Any]
 
 COLOURS = 8
 """Colours of policies, and as many of classes; with more, some share one."""
+TRAIN_PLACE, VALIDATION_PLACE = 0, 5
+"""The places of the colours of the best so far, by split."""
 FATES = 5
 """Ways to draw an outcome; with more, the last ones share one."""
 FEW_ROWS = 4
@@ -46,8 +48,11 @@ def improvement(low: float, high: float, log: bool) -> Chart:
                 "mark": {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.3},
                 "encoding": {"y": y, "color": _by_place("place"), "tooltip": _tip("name", "score")},
             },
-            _steps("best", place, "var(--p0)", 2.4, [1, 0]),
-            _steps("confirmed", place, "var(--p5)", 1.6, [2, 3]),
+            _labels("names", {"x": {"value": 4}, "y": y}, "left", above=True),
+            _steps("best", place, f"var(--p{TRAIN_PLACE})", 2.4, [1, 0]),
+            _steps("confirmed", place, f"var(--p{VALIDATION_PLACE})", 1.6, [2, 3]),
+            _labels("above", place, "right", above=True),
+            _labels("below", place, "right", above=False),
             {
                 "data": {"name": "attempts"},
                 "params": [_zoom()],
@@ -430,6 +435,23 @@ def _steps(
 ) -> Chart:
     mark = {"type": "line", "interpolate": "step-after", "strokeWidth": width, "strokeDash": dash}
     return {"data": {"name": data}, "mark": {**mark, "color": colour}, "encoding": dict(place)}
+
+
+def _labels(data: str, place: Mapping[str, Any], align: str, *, above: bool) -> Chart:
+    """Names of lines beside them; the page draws their edges below their letters."""
+    mark = {
+        "type": "text",
+        "align": align,
+        "baseline": "bottom" if above else "top",
+        "dy": -4 if above else 4,
+        "fontWeight": 600,
+        "stroke": "var(--card)",
+        "strokeWidth": 3,
+        "strokeJoin": "round",
+    }
+    encoding = {**place, "text": {"field": "words", "type": "nominal"}}
+    encoding["color"] = _by_place("place")
+    return {"data": {"name": data}, "mark": mark, "encoding": encoding}
 
 
 def _kind_of_mark() -> Chart:

@@ -24,6 +24,8 @@ from flows.history.records import (
 )
 from flows.history.store import Ask, answers
 from flows.judging import scoring
+from flows.judging.leaderboard import scores_on_test
+from flows.prompting.differences import differences
 from simulator.domain import BOOTSTRAP, Domain, find_domain
 from simulator.domain_spec import DomainSpec, Objective, spec_from
 from simulator.errors import InputError
@@ -132,6 +134,28 @@ class ReportData:
         """The baseline to beat: the best on validation, or on train where that was not tried."""
         scored = [row for row in self.baselines if row.score is not None]
         return max(scored, key=worth, default=None)
+
+    @cached_property
+    def of_simulators(self) -> bool:
+        """Whether simulators were searched and not policies."""
+        return str(self.experiment.config.get("domain")).startswith(f"{BOOTSTRAP}:")
+
+    @cached_property
+    def test(self) -> EventRow | None:
+        """The last final test; its detail has the figures."""
+        tests = [event for event in self.events if event.kind == "test"]
+        return tests[-1] if tests else None
+
+    @cached_property
+    def tested(self) -> dict[str, float]:
+        """The scores on test of the best and of the best baseline, by candidate."""
+        return scores_on_test(self.test.detail) if self.test is not None else {}
+
+    @cached_property
+    def differences(self) -> dict[Slot, str]:
+        """How each attempt differs from what it was made from, in a sentence."""
+        space = self.domain.hosted("space") if self.domain is not None else None
+        return differences(self.candidates, space)
 
     @cached_property
     def guarded(self) -> bool:

@@ -27,11 +27,12 @@ from flows.report.compare import (
 from flows.report.costs import cost_lines
 from flows.report.data import ReportData, loaded
 from flows.report.frame import render_page, write_page
+from flows.report.opening import Opening, opening
 from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
 from flows.report.progress import (
     Step,
     ancestry,
-    baseline_legend,
+    curve_legend,
     improvement_curve,
     lineage_tree,
     validation_scores,
@@ -90,11 +91,13 @@ class ReportView:
     title: str
     status: str
     verdict: str
+    opening: Opening
     best_path: str
     tiles: tuple[Tile, ...]
     has_curve: bool
     has_validation: bool
-    baselines: tuple[tuple[int, str], ...]
+    legend: tuple[tuple[str, str], ...]
+    """The kinds of marks in the chart of the search, and what they say."""
     reference: str
     measure: str
     contenders: tuple[Contender, ...]
@@ -161,11 +164,12 @@ def build_view(data: ReportData) -> ReportView:
         title=one_line(data.experiment.name or data.experiment.experiment_id, 120),
         status=status_sentence(data),
         verdict=verdict(data),
+        opening=opening(data),
         best_path=one_line(paths[-1], 300) if paths else "",
         tiles=tiles(data),
         has_curve=bool(curve),
         has_validation=bool(validation_scores(data)),
-        baselines=baseline_legend(data),
+        legend=curve_legend(data),
         reference=reference_name(data),
         measure=measure(data),
         contenders=rivals,

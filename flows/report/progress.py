@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.history.records import CandidateRow
+from flows.names import name_of
 from flows.report import charts
-from flows.report.compare import score_axis
+from flows.report.compare import ScoreAxis, score_axis
 from flows.report.data import ReportData, Slot, geometric_mean, parent_rows, slot_name, slot_of
 from flows.report.text import one_line, score_text, short
 
@@ -23,7 +24,9 @@ def improvement_curve(data: ReportData) -> dict[str, Any]:
     scores = [row.score for row in data.candidates if row.score is not None]
     axis = score_axis([*scores, *validation.values()])
     number_of = {slot_of(row): number for number, row in enumerate(attempts, start=1)}
-    best = [(number_of[slot], score) for slot, score in running_best(data)]
+    best = _until([(number_of[slot], score) for slot, score in running_best(data)], len(attempts))
+    confirmed = _confirmed(data, validation, number_of)
+    above, below = _ends(best, confirmed)
     return {
         "spec": charts.improvement(axis.low, axis.high, axis.log),
         "data": {
@@ -49,8 +52,11 @@ def improvement_curve(data: ReportData) -> dict[str, Any]:
                     if row.score is not None
                 ],
             ),
-            "best": _table(("number", "score"), _until(best, len(attempts))),
-            "confirmed": _table(("number", "score"), _confirmed(data, validation, number_of)),
+            "names": _table(("score", "words", "place"), _baseline_names(data, axis)),
+            "best": _table(("number", "score"), best),
+            "confirmed": _table(("number", "score"), confirmed),
+            "above": _table(("number", "score", "words", "place"), above),
+            "below": _table(("number", "score", "words", "place"), below),
             "validated": _table(
                 ("number", "score", "slot", "attempt", "validation score"),
                 [
@@ -67,13 +73,66 @@ def baseline_place(index: int) -> int:
     return min(index, charts.COLOURS - 1)
 
 
-def baseline_legend(data: ReportData) -> tuple[tuple[int, str], ...]:
-    """The baselines of the curve: the place of the colour, and name with score."""
-    return tuple(
-        (baseline_place(index), f"{short(row.title, 18)} {score_text(row.score)}")
+LEGEND = (
+    ("improved", "promoted: the best so far"),
+    ("tried", "not better on train"),
+    ("refused", "better on train, but refused"),
+    ("barred", "barred: nothing is made from it"),
+    ("stopped", "stopped before all scenarios"),
+    ("failed", "failed"),
+    ("validated", "its score on validation"),
+    ("baselines", "baseline"),
+)
+"""Each kind of mark in the chart of the search, and what it says."""
+
+
+def curve_legend(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """The marks that are in the chart of the search, each with what it says."""
+    kinds = {_kind_of(row) for row in data.attempts}
+    kinds |= {"validated"} if validation_scores(data) else set()
+    kinds |= {"baselines"} if any(row.score is not None for row in data.baselines) else set()
+    return tuple((kind, words) for kind, words in LEGEND if kind in kinds)
+
+
+LABEL_SHARE = 0.055
+"""How much of the height of the chart a line of text takes."""
+
+
+def _baseline_names(data: ReportData, axis: ScoreAxis) -> list[tuple[float, str, int]]:
+    """Names with scores beside the lines of baselines; of lines too close, the best one's."""
+    rows = [
+        (baseline_place(index), row)
         for index, row in enumerate(data.baselines, start=1)
         if row.score is not None
-    )
+    ]
+    rows.sort(key=lambda each: (each[1].title != data.reference, -(each[1].score or 0.0)))
+    kept: list[int] = []
+    names = []
+    for place, row in rows:
+        score = row.score or 0.0
+        at = axis.percent(score)
+        if all(abs(at - other) >= 100 * LABEL_SHARE for other in kept):
+            kept.append(at)
+            names.append((score, f"{short(row.title, 18)} {score_text(score)}", place))
+    return names
+
+
+def _ends(
+    best: list[tuple[int, float]], confirmed: list[tuple[int, float]]
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The names of the lines of the best at their right ends: the upper one's above, the other's
+    below."""
+    lines = [
+        (best, "best on train", charts.TRAIN_PLACE),
+        (confirmed, "best on validation", charts.VALIDATION_PLACE),
+    ]
+    ends = [
+        (*line[-1], f"{words} {score_text(line[-1][1])}", place)
+        for line, words, place in lines
+        if line
+    ]
+    ends.sort(key=lambda end: -end[1])
+    return ends[:1], ends[1:]
 
 
 def running_best(data: ReportData) -> list[tuple[Slot, float]]:
@@ -120,15 +179,13 @@ def _confirmed(
 
 
 def _mark(row: CandidateRow, number: int, lowest: float) -> tuple[Any, ...]:
-    failed = row.outcome != "ok"
-    kind = "failed" if failed else "improved" if row.improved else row.standing or "tried"
     slot = slot_name(slot_of(row))
     return (
         number,
         lowest if row.score is None else max(row.score, lowest),
-        kind if kind in charts.KINDS else "tried",
+        _kind_of(row),
         slot,
-        slot,
+        f"{slot} {one_line(name_of(row), 40)}",
         one_line(row.title, 80),
         one_line(row.outcome, 30)
         + ("" if row.score is None else f", score {score_text(row.score)}"),
@@ -137,12 +194,20 @@ def _mark(row: CandidateRow, number: int, lowest: float) -> tuple[Any, ...]:
     )
 
 
+def _kind_of(row: CandidateRow) -> str:
+    """The kind of mark of an attempt."""
+    failed = row.outcome != "ok"
+    kind = "failed" if failed else "improved" if row.improved else row.standing or "tried"
+    return kind if kind in charts.KINDS else "tried"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One ancestor of the best attempt, or the best attempt itself."""
 
     slot: str
-    title: str
+    name: str
+    difference: str
     operator: str
     parents: str
     score: str
@@ -169,7 +234,8 @@ def _step(data: ReportData, row: CandidateRow) -> Step:
     change = "" if before is None or row.score is None else f"{row.score - before:+.2f}"
     return Step(
         slot=slot_name(slot_of(row)),
-        title=one_line(row.title, 100),
+        name=one_line(name_of(row), 60),
+        difference=one_line(data.differences.get(slot_of(row), "")),
         operator=one_line(row.operator, 40),
         parents=", ".join(slot_name(slot_of(item)) for item in parents),
         score=score_text(row.score),
@@ -268,7 +334,7 @@ def _node(row: CandidateRow, at: tuple[int, int], line: set[str]) -> tuple[Any, 
         "line" if slot in line else kind,
         f"{name} · {score_text(row.score)}",
         slot,
-        slot,
+        f"{slot} {one_line(name_of(row), 40)}",
         one_line(row.title, 80),
         one_line(row.outcome, 30),
         score_text(row.score),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from flows.history.records import CandidateRow, LlmCallRow, parse_key
 from flows.judging.guards import BARRED, STOPPED
-from flows.judging.leaderboard import verdict_of
+from flows.judging.leaderboard import scores_of, verdict_of
 from flows.judging.splits import TRAIN
+from flows.names import called
 from flows.prompting.lessons import Lesson, Tried, latest, record_of
 from flows.proposers.prices import is_unpriced, may_be_charged
-from flows.report.data import ReportData, Slot, slot_name, slot_of, worth
+from flows.report.data import ReportData, Slot, slot_name, slot_of
 from flows.report.repeats import same_share
 from flows.report.text import (
     dollars,
@@ -122,13 +123,24 @@ def tiles(data: ReportData) -> tuple[Tile, ...]:
 def _best_tile(data: ReportData) -> Tile:
     best, bar = data.best, data.best_baseline
     if best is None or (data.guarded and not best.improved and bar is not None):
-        name = one_line(bar.title, 40) if bar is not None else ""
-        on = " on validation" if bar is not None and bar.validation_score is not None else ""
-        note = f"the baseline {name}{on}: no candidate was promoted" if name else ""
-        return Tile(label="best score", value=score_text(worth(bar) if bar else None), note=note)
-    on = " on validation" if best.validation_score is not None else ""
-    note = f"attempt {slot_name(slot_of(best))}{on}; {reference_name(data)} is 1"
-    return Tile(label="best score", value=score_text(worth(best)), note=note)
+        if bar is None:
+            return Tile(label="best score", value=score_text(None))
+        on, value, rest = _scores(data, bar)
+        note = f"the baseline {one_line(bar.title, 40)}: no candidate was promoted{rest}"
+        return Tile(label=f"best score{on}", value=value, note=note)
+    on, value, rest = _scores(data, best)
+    note = f"{reference_name(data)} is 1{rest}"
+    return Tile(label=f"best score{on}", value=value, note=note)
+
+
+def _scores(data: ReportData, row: CandidateRow) -> tuple[str, str, str]:
+    """The split of the score to go by, that score, and the other scores of a policy."""
+    found = scores_of(row, data.tested)
+    if not found:
+        return "", score_text(None), ""
+    (split, score), *others = found
+    rest = "".join(f"; {score_text(each)} on {name}" for name, each in others)
+    return f" on {split}" if others else "", score_text(score), rest
 
 
 def _time_tile(data: ReportData) -> Tile:
@@ -324,7 +336,7 @@ def verdict(data: ReportData) -> str:
         return f"{_ruled(data)} {tried} {'was' if len(data.attempts) == 1 else 'were'} tried."
     if best is None or best.score is None:
         return f"None of {tried} completed every scenario."
-    name = f"“{one_line(best.title, 80)}” ({slot_name(slot_of(best))})"
+    name = one_line(called(best), 80)
     rival = max(
         (row for row in data.baselines if row.score is not None),
         key=lambda row: row.score or 0.0,
@@ -348,8 +360,8 @@ def _ruled(data: ReportData) -> str:
     """The search's own verdict: on test where that was tried, else as the best was promoted."""
     promoted = [row for row in data.candidates if row.improved]
     best = max(promoted, key=slot_of, default=None)
-    tests = [event for event in data.events if event.kind == "test"]
-    words = one_line(verdict_of(data.baselines, best, tests)).rstrip(".")
+    tests = [data.test] if data.test is not None else []
+    words = one_line(verdict_of(data.baselines, best, tests), 1_000).rstrip(".")
     return f"{words[:1].upper()}{words[1:]}."
 
 

@@ -25,6 +25,7 @@ from flows.judging.leaderboard import stays, verdict_on_test
 from flows.judging.objectives import cannot_be_beaten
 from flows.judging.scoring import PLAUSIBLE_SLACK, geometric_mean, judge
 from flows.judging.splits import TEST, TRAIN, VALIDATION, FinalTest
+from flows.names import called
 from flows.prompting.prompts import render_prompt
 from flows.proposers.prices import may_be_charged
 from flows.search.budget import Place, Stop, places, slots_of, stop_reason
@@ -129,7 +130,7 @@ def nothing_left(session: Session, iteration: int) -> Stop | None:
             return None
         if not cannot_be_beaten(objective, row, reference, PLAUSIBLE_SLACK):
             return None
-    words = f"{best.title or format_key(key)} has the best possible {objective.label}"
+    words = f"{called(best)} has the best possible {objective.label}"
     return Stop(planned=True, reason=f"{words} in every scenario")
 
 
@@ -329,8 +330,8 @@ def conclusion(
     if test.seed is not None:
         detail |= {"seed": test.seed}
     if best.row.iteration == 0:
-        best_there = f"the best on {test.words} is {bar.row.title}, score {bar.score:.3f}"
-        return f"{stays(best.row.title)}; {best_there}", detail
+        best_there = f"The best on {test.words} is {bar.row.title}, score {bar.score:.3f}."
+        return f"{stays(best.row.title)} {best_there}", detail
     own, other = best.scored, bar.scored
     intervals = {
         label: paired_interval(
@@ -351,13 +352,13 @@ def conclusion(
     }
     message = verdict_on_test(best.row, best.score, bar.row.title, bar.score, interval, test.words)
     if len(intervals) > 1:
-        message += "".join(f"; {label}: {each.words()}" for label, each in intervals.items())
+        message += "".join(f" {label}: {each.words()}." for label, each in intervals.items())
         detail["groups"] = {label: each.percent[1] for label, each in intervals.items()}
     failed = [each for each in best.scored.values() if each.outcome != Outcome.OK]
     if failed:
         message += (
-            f"; it failed on {len(failed)} of {len(best.scored)} test scenarios "
-            f"({failed[0].outcome})"
+            f" It failed on {len(failed)} of {len(best.scored)} test scenarios "
+            f"({failed[0].outcome})."
         )
     return message, detail
 

@@ -5,9 +5,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flows.history.records import CandidateRow
+from flows.judging.guards import PROMOTED, reason_in_short
+from flows.judging.leaderboard import scores_text
+from flows.names import name_of
 from flows.search.budget import Spend
 from flows.settings.search import SearchConfig
 from flows.untrusted import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """A step begins of what comes before the search, such as the start of a server."""
+
+    step: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +97,7 @@ class SearchResult:
     """Figures of the test scenarios; empty when they were not touched."""
 
 
-Happening = Began | Working | Settled | Lost | Notice | Stepped
+Happening = Preparing | Began | Working | Settled | Lost | Notice | Stepped
 
 
 Watch = Callable[[Happening], None]
@@ -110,6 +120,8 @@ EXPLAINED = (*NOT_PROMOTED, "stopped")
 class Progress:
     """Everything that is shown, computed from what happened so far."""
 
+    preparing: str = ""
+    """The step of the preparations that goes on; empty once the search began."""
     config: SearchConfig | None = None
     experiment_id: str = ""
     tried: int = 0
@@ -128,6 +140,8 @@ class Progress:
 def advance(progress: Progress, happening: Happening) -> Progress:
     """Return what is known after one more happening."""
     match happening:
+        case Preparing(step=step):
+            return replace(progress, preparing=step)
         case Began():
             return _begun(happening)
         case Working(iteration=iteration, slot=slot, hop=hop, title=title):
@@ -158,6 +172,8 @@ def advance(progress: Progress, happening: Happening) -> Progress:
 def plain_line(progress: Progress, happening: Happening) -> str | None:
     """Return the line that a log shows for ``happening``, None if it gets no line."""
     match happening:
+        case Preparing(step=step):
+            return step
         case Began(config=config, experiment_id=experiment, resumed=resumed, earlier=earlier):
             verb = f"continues after {counted(len(earlier), 'attempt')}" if resumed else "begins"
             return (
@@ -178,14 +194,42 @@ def plain_line(progress: Progress, happening: Happening) -> str | None:
 
 
 def attempt_line(row: CandidateRow, best: CandidateRow | None = None) -> str:
-    """Return one attempt in one line: number, outcome, score, best so far, title and why."""
+    """Return one attempt in one line: number, outcome, score, best so far, name, title and why."""
     score = "     -" if row.score is None else f"{row.score:6.3f}"
     mark = "*" if row.improved else " "
     bar = f"best {best.score:.3f}  " if best is not None and best.score is not None else ""
+    name = name_of(row)
+    title = f": {row.title}" if row.title not in ("", name) else ""
     return (
-        f"{row.iteration:>4}/{row.slot}  {row.outcome:<16} {score}{mark} {bar}{row.title}"
+        f"{row.iteration:>4}/{row.slot}  {row.outcome:<16} {score}{mark} {bar}{name}{title}"
         f"{_why(row)}"
     )
+
+
+LIVE_HEADER = f"{'attempt':>7}  {'name':<17} {'train':>7} {'valid.':>7}"
+
+
+def live_line(row: CandidateRow, width: int) -> str:
+    """Return one attempt in one line of ``width`` characters: its scores and what became of it."""
+    scores = ("-" if each is None else f"{each:.3f}" for each in (row.score, row.validation_score))
+    train, validation = (f"{each:>7}" for each in scores)
+    place = f"{row.iteration:>5}/{row.slot}"
+    line = f"{place}  {name_of(row):<17} {train} {validation}  {became(row)}".rstrip()
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def became(row: CandidateRow) -> str:
+    """Return what became of an attempt, in a few words: ``refused: not better on validation``."""
+    if row.outcome != "ok":
+        line = f"line {row.problem_line}: " if row.problem_line is not None else ""
+        return f"{row.outcome}: {line}{_brief(row.problem or '')}".rstrip(": ")
+    if row.standing == PROMOTED:
+        return "the best baseline so far" if row.iteration == 0 else "promoted: the best so far"
+    if row.standing:
+        return f"{row.standing}: {_brief(reason_in_short(row))}"
+    if row.duplicate_of is not None:
+        return f"the same as {row.duplicate_of}"
+    return "baseline" if row.iteration == 0 else "not better on train"
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
@@ -242,11 +286,8 @@ def spend_text(spend: Spend) -> str:
 
 
 def best_text(best: CandidateRow | None) -> str:
-    """Return the score of the best so far, on train and where known on validation."""
-    if best is None or best.score is None:
-        return ""
-    validation = best.validation_score
-    return f"best {best.score:.3f}" + (f" (validation {validation:.3f})" if validation else "")
+    """Return the scores of the best so far, that of validation first where it is known."""
+    return "" if best is None or best.score is None else f"best {scores_text(best, {})}"
 
 
 def _begun(began: Began) -> Progress:

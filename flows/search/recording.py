@@ -39,6 +39,7 @@ from flows.judging.guards import (
 from flows.judging.objectives import with_unit
 from flows.judging.scoring import Judged, Verdict
 from flows.judging.splits import Splits
+from flows.names import name_of
 from flows.search.progress import Lost, Settled
 from flows.search.session import Provenance, Session
 from flows.untrusted import counted
@@ -156,10 +157,11 @@ def _events(session: Session, attempt: Attempt, row: CandidateRow) -> list[Event
     if ruling.standing not in ("", STOPPED) and ruling.reason != "known":
         kinds = {PROMOTED: "new_best", REFUSED: "refused", BARRED: "warning"}
         kind = "gap_alarm" if ruling.reason == "gap" else kinds[ruling.standing]
-        found.append((kind, f"{row.title}: {ruling.detail}", _figures(row, ruling)))
+        found.append((kind, f"{name_of(row)}: {ruling.detail}", _figures(row, ruling)))
     if attempt.audit is not None and attempt.trial is not None:
         same, words = audit_words(attempt.trial, attempt.audit, session.config.domain.spec)
-        found.append(("audit", f"{row.title}: {words}", {"same": same, "candidate": row.candidate}))
+        detail = {"same": same, "candidate": row.candidate}
+        found.append(("audit", f"{name_of(row)}: {words}", detail))
     new = [each for each in found if not session.ledger.knows_event(each[0], attempt.key, each[1])]
     return session.event_rows(new, attempt.key)
 

@@ -17,6 +17,7 @@ from flows.judging.scoring import (
     worst_verdict,
 )
 from flows.judging.splits import audited
+from flows.names import spoken
 from flows.search.ledger import Ledger
 from flows.search.progress import Working
 from flows.search.racing import Race, is_spared, race
@@ -24,6 +25,7 @@ from flows.search.session import Session
 from flows.trials import completed, has_limit, in_one, joined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
+from sandbox.source import candidate_id
 from simulator.domain import Scenario
 
 FEWEST_PER_CELL = 4
@@ -231,7 +233,8 @@ def try_in_cells(
     source = attempt.source
     assert source is not None, "only what has a source is tried"
     iteration, slot = attempt.key
-    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=attempt.title))
+    name = attempt.title if attempt.is_baseline else spoken(candidate_id(source))
+    session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=name))
     label = f"{format_key(attempt.key)} {hop.removeprefix('try')}".replace("  ", " ").strip()
     parts = shares(session.payloads(scenarios), min(cells, len(scenarios) // FEWEST_PER_CELL))
 

@@ -172,10 +172,10 @@ def test_a_column_sorts_up_and_then_down(page: Browser) -> None:
 def test_the_table_begins_with_the_best_and_sorts_numbers_from_the_largest(page: Browser) -> None:
     first = page.texts(f"{CANDIDATES}.best td:first-child")
     begins = first_column(page)[:1]
-    page.click('#table [data-sort="1"]')
-    down = [float(words) for words in page.texts(f"{CANDIDATES} td:nth-child(2)")]
-    page.click('#table [data-sort="1"]')
-    up = [float(words) for words in page.texts(f"{CANDIDATES} td:nth-child(2)")]
+    page.click('#table [data-sort="2"]')
+    down = [float(words) for words in page.texts(f"{CANDIDATES} td:nth-child(3)")]
+    page.click('#table [data-sort="2"]')
+    up = [float(words) for words in page.texts(f"{CANDIDATES} td:nth-child(3)")]
 
     assert begins == first
     assert down == sorted(down, reverse=True)

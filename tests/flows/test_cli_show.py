@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.names import spoken
 from tests.support.history_rows import (
     call,
     candidate,
@@ -85,7 +86,9 @@ def test_an_attempt_is_shown_with_everything(
 
     assert (done.code, done.err) == (0, "")
     for told in (
-        "(2/0 of night)",
+        f"{spoken(CHILD)}  (2/0 of night)",
+        "title: twice as fast",
+        f"how it differs: As {spoken(PARENT)} (1/0), but written differently.",
         f"candidate: {CHILD}",
         "made by: model, refine, from aaaa11110000",
         "outcome: policy_error",
@@ -102,6 +105,14 @@ def test_an_attempt_is_shown_with_everything(
         "\n--- reply ---\n[any: ok]\nHere it is ",
     ):
         assert told in done.out
+
+
+def test_an_attempt_is_found_by_its_name(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = command(capsys, "show", spoken(CHILD), "--only", "source")
+    unknown = command(capsys, "show", "no-otter")
+
+    assert (done.code, done.out[:5]) == (0, "a = 1")
+    assert unknown.code == 2 and "a name such as brisk-otter" in unknown.err
 
 
 @pytest.mark.parametrize("only", [None, "source", "diff", "figures", "prompt", "reply"])
@@ -133,7 +144,7 @@ def test_figures_alone_say_whose_and_what_they_are(
     done = command(capsys, "show", "2/0", "--only", "figures")
 
     title, _, heads, _, row, *_ = done.out.split("\n")
-    assert title.startswith("figures of 2/0 of night: twice as fast")
+    assert title.startswith(f"figures of 2/0 of night: {spoken(CHILD)}")
     assert heads.split() == [
         "split",
         "scenario",
@@ -190,7 +201,7 @@ def test_best_is_what_the_newest_experiment_promoted_last(
     older = command(capsys, "show", "best", "--experiment", "old")
 
     assert newest.out == unnamed.out == "a = 1\nb = 2\n"
-    assert "elsewhere  (1/0 of old-1)" in older.out
+    assert "title: elsewhere" in older.out
 
 
 def test_a_candidate_is_found_in_any_experiment_unless_one_is_named(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from flows.history.records import EventRow, Row
+from flows.names import name_of
 from flows.search.loop import run_search
 from tests.support.search_fakes import (
     FakeJournal,
@@ -43,10 +44,12 @@ def test_the_best_and_every_baseline_are_tried_on_test_once() -> None:
 def test_the_verdict_measures_against_the_best_baseline_on_test() -> None:
     result, _, __ = run("latency = 40 t2 = 42")
 
+    assert result.best is not None
     assert result.verdict == (
-        "significantly better than the best baseline on the test scenarios of the suite: a policy "
-        "(1/0) against naive, 22.0 % better (95 % confidence interval 19.0 to 25.0, 2 scenarios); "
-        "score 1.220 against 1.000; with 2 scenarios the interval is approximate"
+        "Significantly better than the best baseline on the test scenarios of the suite. "
+        f"{name_of(result.best)} (1/0) is 22.0 % better than naive (95 % confidence interval 19.0 "
+        "to 25.0, 2 scenarios). Its score is 1.220, that of naive is 1.000. With 2 scenarios the "
+        "interval is approximate."
     )
     assert result.test["gain_percent"] == pytest.approx(21.99, abs=0.01)
     assert result.test["scenarios"] == 2
@@ -57,16 +60,16 @@ def test_what_does_not_carry_over_to_test_is_said() -> None:
     worse, _, __ = run("latency = 40 t1 = 60 t2 = 61")
     failed, _, __ = run("latency = 40 t2 fails")
 
-    assert result.verdict.startswith("no significant difference from the best baseline on the test")
-    assert worse.verdict.startswith("significantly worse than the best baseline on the test")
-    assert failed.verdict.endswith("; it failed on 1 of 2 test scenarios (policy_error)")
+    assert result.verdict.startswith("No significant difference from the best baseline on the test")
+    assert worse.verdict.startswith("Significantly worse than the best baseline on the test")
+    assert failed.verdict.endswith(" It failed on 1 of 2 test scenarios (policy_error).")
 
 
 def test_without_a_promotion_the_best_baseline_stays_the_best() -> None:
     result, journal, _ = run("latency = 60")
 
     assert result.verdict.startswith(
-        "no candidate was significantly better: the baseline naive remains the best; the best on "
+        "No candidate was significantly better: the baseline naive remains the best. The best on "
         "the test scenarios of the suite is naive"
     )
     assert len(touches(journal)) == 1
@@ -77,10 +80,11 @@ def test_the_final_test_can_be_switched_off() -> None:
 
     assert sandbox.tried_on("t1") == []
     assert touches(journal) == []
+    assert result.best is not None
     assert result.verdict == (
-        "a policy (1/0) is the best: on validation against naive: 25.0 % better (95 % confidence "
-        "interval 25.0 to 25.0, 2 scenarios) (the best baseline is naive); the test scenarios "
-        "were not used"
+        f"{name_of(result.best)} (1/0) is the best: on validation against naive: 25.0 % better "
+        "(95 % confidence interval 25.0 to 25.0, 2 scenarios). The best baseline is naive. The "
+        "test scenarios were not used."
     )
 
 

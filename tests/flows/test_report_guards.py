@@ -53,6 +53,7 @@ def test_what_was_only_tried_is_not_marked_as_the_best_in_the_table() -> None:
     shown = table_rows(replace(data, candidates=rows))
 
     assert [row.title for row in shown if row.kind == "best"] == [shown[0].title] == ["priority"]
+    assert {row.standing for row in shown if row.kind == "baseline"} == {"baseline"}
 
 
 def test_the_verdict_is_that_of_the_test_scenarios() -> None:
@@ -72,7 +73,10 @@ def test_without_a_promotion_the_verdict_and_the_first_tile_name_the_baseline() 
 
     assert verdict(data).startswith("No candidate was significantly better: the baseline priority")
     assert tiles(data)[0].value == "1.30"
-    assert tiles(data)[0].note == "the baseline priority on validation: no candidate was promoted"
+    assert tiles(data)[0].label == "best score on validation"
+    assert tiles(data)[0].note == (
+        "the baseline priority: no candidate was promoted; 1.40 on train"
+    )
 
 
 def test_the_curve_has_a_validation_line_and_tells_standings_apart() -> None:

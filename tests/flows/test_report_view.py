@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from flows.history.records import CandidateRow
+from flows.names import name_of
 from flows.report.candidates import SharedLines, payload, table_rows
 from flows.report.compare import contenders, scenario_scores
 from flows.report.data import ReportData, pick_best, slot_of
@@ -71,8 +72,8 @@ def test_the_verdict_names_the_best_the_gain_and_the_best_baseline() -> None:
     data = replace(search_rows(3), candidates=rescored(search_rows(3), 1.5, 2.1, 1.9))
 
     assert verdict(data).replace("\N{NO-BREAK SPACE}", " ") == (
-        "The best of 3 candidates, “variation 2” (2/0), scores 2.10: 50 % more than the best "
-        "baseline, priority (1.40). Its weighted latency is 52 % below that of naive "
+        f"The best of 3 candidates, {name_of(data.attempts[1])} (2/0), scores 2.10: 50 % more than "
+        "the best baseline, priority (1.40). Its weighted latency is 52 % below that of naive "
         "(geometric mean over the scenarios)."
     )
 

@@ -58,10 +58,13 @@ def on_terminal(arguments: list[str], variables: dict[str, str]) -> str:
 def test_a_terminal_shows_curve_outcomes_rate_and_time_left(tmp_path: Path, suite: Path) -> None:
     shown = on_terminal(command(suite, "--candidates", "2"), environment(tmp_path))
 
-    assert re.search("best so far  [▁▂▃▄▅▆▇█]{2,}", shown)
+    assert re.search("best on train  [▁▂▃▄▅▆▇█]{2,}", shown)
     assert re.search(r"2/2 candidates\s", shown) and re.search(r"best \d\.\d{3}", shown)
     assert re.search(r"about (\d+ s|\d+:\d\d min) left   \d+\.\d a minute", shown)
-    assert re.search(r"   1/0  ok +\d", shown)
+    assert "opening the sandbox" in shown and "0/0 candidates" not in shown
+    assert re.search(r"    1/0  [a-z]+-[a-z]+ +\d", shown)
+    board = shown.split("leaderboard of ", 1)[1].split("finished: ")[0].splitlines()
+    assert len(board) == 8, "a line for each policy"
     verdict = shown.split("verdict: ", 1)[1].split("best policy:")[0].splitlines()
     assert len(verdict) > 1 and max(map(len, verdict)) <= COLUMNS, "broken between words"
     assert "report:      " in shown

@@ -78,7 +78,7 @@ def test_the_overfitted_and_the_lucky_are_caught_and_the_honest_is_kept(
     assert kinds == ["gap_alarm", "refused", "new_best", "audit", "test"]
     assert finished.best_policy is not None
     assert finished.best_policy.read_text(encoding="utf-8") == HONEST
-    assert finished.result.verdict.startswith("significantly better than the best baseline on")
+    assert finished.result.verdict.startswith("Significantly better than the best baseline on")
 
 
 @pytest.mark.docker

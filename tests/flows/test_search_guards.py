@@ -227,7 +227,7 @@ def test_without_validation_a_warning_says_what_decides() -> None:
 
     assert standings(result) == ["promoted"]
     assert "no validation scenarios: train decides" in events(journal, "warning")[0].message
-    assert "the test scenarios were not used" in result.verdict
+    assert "The test scenarios were not used." in result.verdict
 
 
 def test_the_metric_gamer_gains_nothing_by_latency_and_is_refused_by_throughput() -> None:

@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 
 from flows.history.records import CandidateRow
-from flows.judging.leaderboard import HEADERS, leaderboard
+from flows.judging.leaderboard import HEADERS, board, leaderboard, scores_text
+from flows.names import name_of
 from flows.search.budget import Spend
 from flows.search.progress import (
     Began,
     Happening,
     Lost,
     Notice,
+    Preparing,
     Progress,
     Settled,
     Stepped,
     Working,
     advance,
     later,
+    live_line,
     plain_line,
     rate_text,
     sparkline,
@@ -108,7 +111,47 @@ def test_the_leaderboard_begins_with_the_best_and_ends_with_what_was_barred() ->
     board = [dict(zip(HEADERS, cells, strict=True)) for cells in leaderboard(rows)]
 
     assert [line["attempt"] for line in board] == ["2/0", "5/0", "3/0", "1/0", "0/0", "4/0"]
-    assert [line["train"] for line in board[:2]] == ["1.2000", "5.0000"]
+    assert [line["train"] for line in board[:2]] == ["1.200", "5.000"]
+    standings = [line["standing"] for line in board]
+    assert standings == ["promoted", "policy_error", "refused", "promoted", "baseline", "barred"]
+
+
+def test_the_score_on_test_leads_where_there_is_one_and_empty_columns_are_left_out() -> None:
+    best = row(1, score=7.575, validation_score=5.689, improved=True, standing="promoted")
+    tested = {best.candidate or "": 6.426}
+
+    headers, rows = board([row(0), best], tested=tested)
+
+    assert scores_text(best, tested) == "6.426 on test (5.689 on validation, 7.575 on train)"
+    assert scores_text(best, {}) == "5.689 on validation (7.575 on train)"
+    assert headers == ("rank", "name", "attempt", "test", "validation", "train", "standing")
+    assert rows[0][3:] == ("6.426", "5.689", "7.575", "promoted")
+    assert "test" not in board([row(0), best])[0]
+
+
+def test_a_live_row_says_at_80_columns_why_a_better_score_was_refused() -> None:
+    interval = "4.3 % worse (95 % confidence interval 9.0 worse to 1.0 better, 3 scenarios)"
+    detail = f"on validation against 0/3: {interval}; not better"
+    gamed = f"gamed: by speed, on validation against 0/3: {interval}; but waiting 9.1 % worse (95"
+    failed: dict[str, Any] = {
+        "outcome": "policy_error",
+        "problem": "no\n step" * 40,
+        "problem_line": 4,
+    }
+    rows = [
+        row(5, 1, score=7.76, validation_score=5.179, standing="refused", standing_detail=detail),
+        row(6, score=7.76, validation_score=5.179, standing="refused", standing_detail=gamed),
+        row(7, **failed),
+        row(8, score=7.8, validation_score=5.6, standing="promoted", improved=True),
+    ]
+
+    lines = [live_line(each, 80) for each in rows]
+
+    assert lines[0].endswith("   7.760   5.179  refused: not better on validation")
+    assert "  refused: waiting 9.1 % worse" in lines[1]
+    assert "policy_error: line 4: no step" in lines[2] and lines[2].endswith("…")
+    assert lines[3].endswith("  promoted: the best so far")
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_search_that_continues_shows_what_it_found_before() -> None:
@@ -124,6 +167,7 @@ def test_a_search_that_continues_shows_what_it_found_before() -> None:
 
 
 HAPPENINGS: list[tuple[Happening, str | None]] = [
+    (Preparing(step="starting a server"), "starting a server"),
     (
         Began(experiment_id="e-1", config=config(), scenarios=2, earlier=(row(0),), resumed=True),
         "experiment e-1 continues after 1 attempt: suite smoke (2 train scenarios), 4 candidates "
@@ -132,7 +176,7 @@ HAPPENINGS: list[tuple[Happening, str | None]] = [
     (Working(iteration=1, slot=0, hop="try", title="p"), None),
     (
         Settled(row=row(1, improved=True), best=row(1), spend=Spend(candidates=1, seconds=9)),
-        "   1/0  ok                1.000* best 1.000  policy 1",
+        f"   1/0  ok                1.000* best 1.000  {name_of(row(1))}: policy 1",
     ),
     (
         Settled(
@@ -140,7 +184,8 @@ HAPPENINGS: list[tuple[Happening, str | None]] = [
             best=row(1),
             spend=Spend(candidates=2, seconds=20),
         ),
-        "   2/0  load_error        0.200  best 1.000  policy 2  (line 4: no step)",
+        f"   2/0  load_error        0.200  best 1.000  {name_of(row(2))}: policy 2  "
+        "(line 4: no step)",
     ),
     (
         Lost(iteration=3, slot=1, message="gone"),
@@ -163,7 +208,7 @@ def test_a_log_has_one_line_for_each_attempt() -> None:
 
 
 def test_time_left_goes_by_candidates_alone_and_grows_while_one_takes_long() -> None:
-    began, baseline = HAPPENINGS[0][0], row(0)
+    began, baseline = HAPPENINGS[1][0], row(0)
     progress = advance(Progress(), began)
     for settled in (Spend(seconds=30), Spend(candidates=1, seconds=34)):
         progress = advance(progress, Settled(row=baseline, best=None, spend=settled))

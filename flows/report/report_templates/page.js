@@ -55,7 +55,9 @@
 
   function detail(slot) {
     const item = data.candidates[slot];
-    const parts = [make("p", "", make("strong", "", item.title), ` · ${item.how} · ${item.outcome}, score ${item.score}`)];
+    const parts = [make("p", "", make("strong", "", item.name), ` · ${item.how} · ${item.outcome}, score ${item.score}`)];
+    if (item.title !== item.name) parts.push(make("p", "small", item.title));
+    if (item.difference) parts.push(make("p", "small", item.difference));
     if (item.sha) parts.push(make("p", "quiet small mono", item.sha));
     if (item.problem) {
       const where = item.line ? ` (line ${item.line})` : "";
@@ -143,7 +145,7 @@
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = [...body.querySelectorAll("tr.candidate")];
     for (const row of rows) {
-      const content = row.textContent.toLowerCase();
+      const content = `${row.textContent} ${row.dataset.title}`.toLowerCase();
       const fits = words.every((word) => content.includes(word));
       const kept = chosen(outcome, row.dataset.outcome) && chosen(standing, row.dataset.standing);
       row.hidden = !fits || !kept;
