@@ -6,7 +6,7 @@ from dataclasses import replace
 from flows.attempt import SeenAttempt
 from flows.prompting.excess import excess_lines
 from flows.untrusted import prompt_fence, prompt_line
-from sandbox.outcome import Evaluation
+from sandbox.outcome import Evaluation, Outcome
 from simulator.domain import Domain
 from simulator.domain_host import Metrics
 from simulator.domain_spec import Metric, Objective, figure
@@ -75,8 +75,16 @@ def _findings(attempt: SeenAttempt) -> list[str]:
     return [*lines, f"and {more} more findings"] if more > 0 else lines
 
 
+_SIMULATOR_FAILED = (
+    "the simulator failed, which is no fault of the policy: there is no score, and what went wrong "
+    "is not told here"
+)
+
+
 def _problem(attempt: SeenAttempt) -> list[str]:
     lines = []
+    if attempt.outcome == Outcome.SIMULATOR_FAILED:
+        return [_SIMULATOR_FAILED]  # its words may tell what is hidden, or say what to write
     if attempt.problem:
         where = f" in line {attempt.problem_line}" if attempt.problem_line else ""
         lines.append(prompt_fence(f"it failed{where}", attempt.problem, MESSAGE_CHARS))

@@ -109,12 +109,11 @@ def simulator_failed(failure: Failure) -> SimulatorFailure:
             kind=KIND,
             message=f"the simulator failed{line} ({failure.kind}): {said}",
             step=failure.step,
-            line=failure.line,
         ),
         Counterexample(
             law="the simulator runs",
             expected="a log of the contract",
-            found=f"{failure.kind}: {said}",
+            found=f"{failure.kind}{line}: {said}",
             time=failure.step,
         ),
     )

@@ -196,3 +196,14 @@ def _failing(body: str, *pipelines: Pipeline) -> SeenAttempt:
             ),
         )
     raise AssertionError("the policy did not fail")
+
+
+def test_what_a_failed_simulator_says_is_kept_from_who_writes_policies() -> None:
+    words = "job 3 takes 7654321 us: start it last"
+    failed = failure("one", Outcome.SIMULATOR_FAILED, words)
+    own = attempt(outcome="simulator_failed", problem=words, evaluations=(failed,))
+
+    (line, *rest) = diagnose(own, None)
+
+    assert "the simulator failed, which is no fault of the policy" in line
+    assert "7654321" not in " ".join((line, *rest))
