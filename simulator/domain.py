@@ -148,11 +148,11 @@ class CellHalf(Protocol):
 class SealedHalf(CellHalf, Protocol):
     """What the cell half of a sealed domain offers beside."""
 
+    def sources(self, scenario: Any, candidate: str) -> list[str]:
+        """Return the sources of the workers of a scenario, that of the candidate left out."""
+
     def require_certificate(self) -> None:
         """Raise ``InputError`` unless all simulators in the folder are certified."""
-
-    def sources(self, scenario: Any) -> list[str]:
-        """Return the sources of the workers of a scenario, the candidate's left out."""
 
     def variants(self, entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return an entry of a suite file once for each accepted simulator, names and all."""
@@ -241,14 +241,18 @@ class Domain:
             spec = self._generic("sealed.spec").read_contract(self.root / SEALED_FILE)
             simulator = self._generic("sealed.writer_side").simulator_contract(spec)
             if self.role == BOOTSTRAP:
-                return (simulator,)
+                return (simulator, simulator)
             return (self._generic("sealed.policy_side").contract_of(spec), simulator)
         return (cast(Contract, self._module("contract").CONTRACT),)
 
     @property
     def workers(self) -> int:
-        """How many sealed workers a scenario takes."""
-        return 2 if self.trust == "sealed" else 1
+        """How many sealed workers a scenario takes.
+
+        A check of a simulator takes two: a run that is compared with another one is made where
+        nothing can be remembered of that.
+        """
+        return 2 if self.is_sealed else 1
 
     @cached_property
     def cell(self) -> CellHalf:

@@ -83,8 +83,14 @@ def simulate(scenario, parameters, rng, log):
     def decode_scenario(self, data: bytes) -> CheckScenario:
         return check_from(data)
 
-    def simulate(self, scenario: CheckScenario, policy: Policy) -> Run:
-        """Put the simulator behind ``policy`` to a check."""
+    def sources(self, _check: CheckScenario, candidate: str) -> list[str]:
+        """Return the source of the second worker of a check: the candidate's too."""
+        return [candidate]
+
+    def simulate(
+        self, scenario: CheckScenario, policy: Policy, beside: Policy | None = None
+    ) -> Run:
+        """Put the simulator behind ``policy``, and once more behind ``beside``, to a check."""
         check = scenario.check
         if scenario.parameters:
             check = msgspec.structs.replace(check, set={**scenario.parameters, **check.set})
@@ -92,6 +98,7 @@ def simulate(scenario, parameters, rng, log):
             check,
             self.folder,
             policy,
+            beside,
             shrinks=scenario.shrink,
             run_cpu_seconds=scenario.run_cpu_seconds,
         )

@@ -2,7 +2,8 @@
 
 A check passes, fails with a counterexample, or is not applicable where a changed scenario would
 leave the bounds of the contract. The policies of a check are the person's own and run here; the
-simulator may be anywhere behind its port, and nothing that it says is trusted.
+simulator may be anywhere behind its port, and nothing that it says is trusted. Where a changed run
+is compared with another one, it is made by a second process, which has seen nothing of the first.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from simulator.bootstrap import check_spec as kinds
 from simulator.bootstrap import relations, theory
 from simulator.bootstrap.check_spec import RANDOM, Check
 from simulator.bootstrap.folder import REFERENCE, Folder, figure_rows
-from simulator.bootstrap.metered import Metered, OutOfTime, Unloadable
+from simulator.bootstrap.metered import Meter, Metered, OutOfTime, Unloadable
 from simulator.bootstrap.ranking import tau_with_interval
 from simulator.bootstrap.shrink import shrink
 from simulator.contract import Policy
@@ -93,15 +94,17 @@ def try_check(
     check: Check,
     folder: Folder,
     simulator: Policy,
+    beside: Policy | None = None,
     *,
     shrinks: bool = True,
     run_cpu_seconds: float | None = None,
 ) -> Result:
     """Put a simulator to a check; raise ``PolicyFailure`` only where it cannot be loaded.
 
+    ``beside`` is the same simulator in another process; without it there is but one.
     Its process may use ``run_cpu_seconds`` in each run, as far as the port can see to that.
     """
-    bench = Bench(folder, check, simulator, run_cpu_seconds)
+    bench = Bench(folder, check, simulator, beside or simulator, run_cpu_seconds)
     try:
         return replace(_tried(check, bench, shrinks), exact=isinstance(check, KNOWN_OUTCOME))
     except Unloadable as error:
@@ -179,10 +182,19 @@ class Bench:
     """Runs scenarios with one simulator, within the CPU seconds of one check."""
 
     def __init__(
-        self, folder: Folder, check: Check, simulator: Policy, run_cpu_seconds: float | None = None
+        self,
+        folder: Folder,
+        check: Check,
+        simulator: Policy,
+        beside: Policy,
+        run_cpu_seconds: float | None = None,
     ) -> None:
         self.folder, self.spec, self.check = folder, folder.spec, check
-        self.simulator = Metered(simulator, check.cpu_seconds, run_cpu_seconds or math.inf)
+        self._meter = Meter([simulator, beside], check.cpu_seconds)
+        run_limit = run_cpu_seconds or math.inf
+        self._first, self._second = (
+            Metered(each, self._meter, run_limit) for each in (simulator, beside)
+        )
         self.runs = 0
         self.scenario: Scenario | None = None
         """The one that is tried now."""
@@ -197,7 +209,7 @@ class Bench:
     @property
     def dead(self) -> bool:
         """Whether the simulator's process cannot be asked any more."""
-        return self.simulator.dead
+        return self._first.dead or self._second.dead
 
     def reached(self, at: int | None) -> float:
         """Return how far the check got that went wrong at a time, below 1.
@@ -212,7 +224,7 @@ class Bench:
 
     def begin_again(self, cpu_seconds: float) -> None:
         """Give what follows so many CPU seconds."""
-        self.simulator.begin(cpu_seconds)
+        self._meter.begin(cpu_seconds)
 
     def scenarios(self, seeds: Sequence[int] | None = None) -> Iterator[Scenario]:
         """Yield the scenarios of the check: one a seed, or the one of its file."""
@@ -242,7 +254,11 @@ class Bench:
 
     def run(self, scenario: Scenario, policy: str | None = None) -> BrokerRun:
         """Run the simulator; raise ``Wrong`` where it breaks a law, or its contract, or itself."""
-        return self._run(scenario, policy or self.check.policy, self.simulator)
+        return self._run(scenario, policy or self.check.policy, self._first)
+
+    def run_beside(self, scenario: Scenario) -> BrokerRun:
+        """Run the simulator where it has seen nothing of what ``run`` runs."""
+        return self._run(scenario, self.check.policy, self._second)
 
     def run_reference(self, scenario: Scenario, policy: str | None = None) -> BrokerRun:
         """Run the person's own simulator."""
@@ -288,7 +304,7 @@ def _plain(check: Any, bench: Bench, scenario: Scenario) -> None:
 
 def _determinism(check: Any, bench: Bench, scenario: Scenario) -> None:
     first = bench.run(scenario).story
-    _must_equal(bench, "two runs have the same log", first, bench.run(scenario).story)
+    _must_equal(bench, "two runs have the same log", first, bench.run_beside(scenario).story)
 
 
 def _causality(check: kinds.Causality, bench: Bench, scenario: Scenario) -> None:
@@ -302,7 +318,7 @@ def _causality(check: kinds.Causality, bench: Bench, scenario: Scenario) -> None
         seed = scenario.seed + number
         laws = bench.folder.laws.laws
         other = relations.disguised(bench.spec, scenario, log, moment, check.columns, seed, laws)
-        seen = [event for event in bench.run(other).story if event[1] <= moment]
+        seen = [event for event in bench.run_beside(other).story if event[1] <= moment]
         before = [event for event in ended.story if event[1] <= moment]
         what = f"what cannot have shown at {moment} us changes nothing up to then"
         _must_equal(bench, what, before, seen)
@@ -311,26 +327,26 @@ def _causality(check: kinds.Causality, bench: Bench, scenario: Scenario) -> None
 def _time_scale(check: kinds.TimeScale, bench: Bench, scenario: Scenario) -> None:
     other, change = relations.scaled(bench.spec, scenario, check.factor)
     what = f"with all times {check.factor} times as long, all happens {check.factor} times as late"
-    _must_equal(bench, what, change(bench.run(scenario).log), bench.run(other).log)
+    _must_equal(bench, what, change(bench.run(scenario).log), bench.run_beside(other).log)
 
 
 def _shift(check: kinds.Shift, bench: Bench, scenario: Scenario) -> None:
     other, change = relations.shifted(bench.spec, scenario, check.by, check.columns)
     what = f"when all begins {check.by} us later, all happens {check.by} us later"
-    _must_equal(bench, what, change(bench.run(scenario).log), bench.run(other).log)
+    _must_equal(bench, what, change(bench.run(scenario).log), bench.run_beside(other).log)
 
 
 def _relabel(check: kinds.Relabel, bench: Bench, scenario: Scenario) -> None:
     other, change = relations.relabelled(bench.spec, scenario, check.table, scenario.seed)
     expected = relations.sorted_log(change(bench.run(scenario).log))
-    found = relations.sorted_log(bench.run(other).log)
+    found = relations.sorted_log(bench.run_beside(other).log)
     what = f"with other numbers for {check.table}, the same happens to the same rows"
     _must_equal(bench, what, expected, found)
 
 
 def _duplicate(check: kinds.Duplicate, bench: Bench, scenario: Scenario) -> None:
     other, halves = relations.duplicated(bench.spec, scenario, check.tables, check.values)
-    alone, both = bench.run(scenario).log, bench.run(other).log
+    alone, both = bench.run(scenario).log, bench.run_beside(other).log
     for number, (change, is_own) in enumerate(halves):
         expected = relations.sorted_log(change(alone))
         found = relations.sorted_log([event for event in both if is_own(event)])
@@ -340,7 +356,7 @@ def _duplicate(check: kinds.Duplicate, bench: Bench, scenario: Scenario) -> None
 def _monotone(check: kinds.Monotone, bench: Bench, scenario: Scenario) -> None:
     values = scenario.values | {check.value: scenario.values[check.value] + check.by}
     first = _figure(bench.run(scenario), check.figure)
-    second = _figure(bench.run(replace(scenario, values=values)), check.figure)
+    second = _figure(bench.run_beside(replace(scenario, values=values)), check.figure)
     room = CLOSE * max(abs(first), abs(second))
     right = second <= first + room if check.direction == "falls" else second >= first - room
     if not right:

@@ -1,7 +1,7 @@
 """A simulator as a check asks it: within CPU seconds, and never again once it is gone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simulator.contract import Policy
@@ -23,24 +23,38 @@ class OutOfTime(Exception):
     """A check, or one run of it, has used its CPU seconds."""
 
 
-class Metered:
-    """A simulator's port that ends a check which takes too long, and remembers how it failed."""
+class Meter:
+    """The CPU seconds of a check: of this process and of the simulator's own."""
 
-    def __init__(self, port: Policy, cpu_seconds: float, run_cpu_seconds: float) -> None:
-        self._port = port
-        self._run_limit = run_cpu_seconds
-        self._allow = getattr(port, "allow", None)
-        """Ends a call in the midst of it, where the port is that of a process."""
-        self.dead = False
+    def __init__(self, ports: Sequence[Policy], cpu_seconds: float) -> None:
+        self._ports = list({id(each): each for each in ports}.values())
         self.begin(cpu_seconds)
 
     def begin(self, cpu_seconds: float) -> None:
-        self._limit, self._began = cpu_seconds, self._used()
+        """Give what follows so many CPU seconds."""
+        self.limit, self._began = cpu_seconds, self._used()
+
+    @property
+    def left(self) -> float:
+        return self.limit - self._used() + self._began
+
+    def _used(self) -> float:
+        return time.process_time() + sum(map(_own_cpu_seconds, self._ports))
+
+
+class Metered:
+    """A simulator's port that ends a check which takes too long, and remembers how it failed."""
+
+    def __init__(self, port: Policy, meter: Meter, run_cpu_seconds: float) -> None:
+        self._port, self._meter, self._run_limit = port, meter, run_cpu_seconds
+        self._allow = getattr(port, "allow", None)
+        """Ends a call in the midst of it, where the port is that of a process."""
+        self.dead = False
 
     def start(self, setup: Any) -> None:
-        self._own_began = self._own()
+        self._began = _own_cpu_seconds(self._port)
         if self._allow is not None:
-            self._allow(min(self._run_limit, self._limit - self._used() + self._began))
+            self._allow(min(self._run_limit, self._meter.left))
         self._within(lambda: self._port.start(setup))
 
     def decide(self, observation: Any, answer: Callable[[Any], Any]) -> Any:
@@ -59,16 +73,13 @@ class Metered:
         return answer
 
     def _end_in_time(self) -> None:
-        if self._used() - self._began > self._limit:
-            raise OutOfTime(f"it took more than {self._limit:g} CPU seconds")
-        if self._own() - self._own_began > self._run_limit:
+        if self._meter.left < 0.0:
+            raise OutOfTime(f"it took more than {self._meter.limit:g} CPU seconds")
+        if _own_cpu_seconds(self._port) - self._began > self._run_limit:
             raise OutOfTime(f"a run took more than {self._run_limit:g} CPU seconds")
 
-    def _own(self) -> float:
-        """Return the CPU seconds of the simulator's own process, 0 where it has none."""
-        own: float = getattr(self._port, "cpu_seconds", 0.0)
-        return own
 
-    def _used(self) -> float:
-        """Return the CPU seconds of this process and of the simulator's own."""
-        return time.process_time() + self._own()
+def _own_cpu_seconds(port: Policy) -> float:
+    """Return the CPU seconds of a port's process, 0 where it has none."""
+    own: float = getattr(port, "cpu_seconds", 0.0)
+    return own

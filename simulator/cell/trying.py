@@ -26,7 +26,7 @@ from simulator.cell.frames import (
 from simulator.cell.seal import SPLIT
 from simulator.cell.sealed_policy import SealedPolicy
 from simulator.cell.turns import CANDIDATE, TimeIsUp, Turns
-from simulator.domain import Domain, Run, Scenario, SealedHalf
+from simulator.domain import BOOTSTRAP, Domain, Run, Scenario, SealedHalf
 from simulator.errors import Failure, PolicyFailure
 
 _ALARM_GRACE_SECONDS = 5.0
@@ -121,10 +121,11 @@ def _try_scenario(
     budgets: Sequence[Budget],
 ) -> tuple[Tried, bool]:
     """Return how it went, and whether the policy could be loaded."""
-    started, turns = time.monotonic(), Turns(channels, budgets)
+    twins = domain.role == BOOTSTRAP
+    started, turns = time.monotonic(), Turns(channels, budgets, twins=twins)
     sources = [job.source]
     if len(channels) > 1:
-        sources += cast(SealedHalf, domain.cell).sources(scenario)
+        sources += cast(SealedHalf, domain.cell).sources(scenario, job.source)
     workers = [
         SealedPolicy(contract.dialogue, source, channel, job.limits)
         for contract, source, channel in zip(domain.contracts, sources, channels, strict=True)
@@ -142,10 +143,10 @@ def _try_scenario(
     finally:
         for each in channels:
             each.close()
-    simulator_cpu_seconds = turns.settle()
+    policy_cpu_seconds, simulator_cpu_seconds = turns.settle()
     common: dict[str, Any] = {
         "scenario": scenario.name,
-        "policy_cpu_seconds": channel.cpu_seconds,
+        "policy_cpu_seconds": policy_cpu_seconds,
         "simulator_cpu_seconds": simulator_cpu_seconds,
         "seconds": time.monotonic() - started,
         "prints": channel.prints,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from simulator.cell.channel import Budget, Channel
-from simulator.contract import Policy
+from simulator.cell.sealed_policy import SealedPolicy
 from simulator.errors import PolicyFailure
 
 CANDIDATE, SIMULATOR = 0, 1
@@ -24,16 +24,20 @@ class TimeIsUp(Exception):
 
 
 class Turns:
-    """Keeps the accounts of the workers of one scenario."""
+    """Keeps the accounts of the workers of one scenario; ``twins`` are all the candidate's."""
 
-    def __init__(self, channels: Sequence[Channel], budgets: Sequence[Budget]) -> None:
+    def __init__(
+        self, channels: Sequence[Channel], budgets: Sequence[Budget], *, twins: bool = False
+    ) -> None:
         self._channels = channels
         self._budgets = budgets
+        self._own = len(channels) if twins else 1
+        """How many of the workers, from the first one on, are the candidate's."""
         self._cpu = [0.0] * len(channels)
         self._in_charge = CANDIDATE
         self._since = time.process_time()
 
-    def port(self, inner: Policy, place: int) -> "Port":
+    def port(self, inner: SealedPolicy, place: int) -> "Port":
         """Return the port of a worker, whose calls are charged to it."""
         return Port(inner, self, place)
 
@@ -50,20 +54,23 @@ class Turns:
                 channel.excuse(seconds)
                 budget.excuse(seconds)
 
-    def settle(self) -> float:
-        """Add what each worker cost to its budget; return the CPU seconds that no policy used."""
+    def settle(self) -> tuple[float, float]:
+        """Add what each worker cost to its budget.
+
+        Return the CPU seconds of the candidate's processes, and all others.
+        """
         self.charge(CANDIDATE)
         for channel, budget, cpu in zip(self._channels, self._budgets, self._cpu, strict=True):
             budget.cpu_seconds += channel.cpu_seconds + cpu
-        sealed = sum(each.cpu_seconds for each in self._channels[SIMULATOR:])
-        return sum(self._cpu) + sealed
+        used = [each.cpu_seconds for each in self._channels]
+        return sum(used[: self._own]), sum(self._cpu) + sum(used[self._own :])
 
     def out_of_time(self, reached: Callable[[Budget], PolicyFailure]) -> Exception:
         """Return the failure of a limit: that of the worker that PID 1 worked most for."""
         if len(self._channels) == 1:
             return reached(self._budgets[CANDIDATE])
         self.charge(self._in_charge)
-        if self._cpu[SIMULATOR] <= self._cpu[CANDIDATE]:
+        if self._own > SIMULATOR or self._cpu[SIMULATOR] <= self._cpu[CANDIDATE]:
             return TimeIsUp(reached(self._budgets[CANDIDATE]))
         from simulator.sealed.log import simulator_failed  # few cells need it
 
@@ -73,10 +80,16 @@ class Turns:
 class Port:
     """Stands for a worker towards the broker."""
 
-    def __init__(self, inner: Policy, turns: Turns, place: int) -> None:
+    def __init__(self, inner: SealedPolicy, turns: Turns, place: int) -> None:
         self._inner = inner
         self._turns = turns
         self._place = place
+        self.allow = inner.allow
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the worker has used, as of its last answer."""
+        return self._inner.cpu_seconds
 
     def start(self, setup: Any) -> None:
         """Have the worker prepare for the simulation."""

@@ -62,7 +62,7 @@ class SealedCell:
         if self._not_accepted:
             raise InputError(self._not_accepted)
 
-    def sources(self, scenario: Scenario) -> list[str]:
+    def sources(self, scenario: Scenario, _candidate: str) -> list[str]:
         """Return the source of the simulator that runs a scenario."""
         self.require_certificate()
         source = self._accepted.get(scenario.simulator)

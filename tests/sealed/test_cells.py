@@ -99,7 +99,7 @@ def test_a_folder_is_sealed_by_its_contract_and_its_role_is_in_its_hash(tmp_path
     meta = find_domain(f"bootstrap:{domain.root}")
 
     assert (domain.trust, domain.workers, domain.setting) == ("sealed", 2, str(domain.root))
-    assert (meta.role, meta.trust, meta.workers) == (BOOTSTRAP, "local", 1)
+    assert (meta.role, meta.trust, meta.workers) == (BOOTSTRAP, "local", 2)
     assert meta.setting == f"bootstrap:{domain.root}"
     assert domain.sha256 != meta.sha256
     assert meta.policy_names() != domain.policy_names()

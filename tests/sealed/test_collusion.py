@@ -4,17 +4,21 @@ No law forbids it in a single run. A certificate does: the check of causality ru
 again with other hidden numbers, and all that a policy could have learned by then must be equal.
 """
 
+import decimal
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox.trial import Sandbox
 from simulator.bootstrap.cell import BootstrapCell
 from simulator.bootstrap.scenario import scenario_of
+from simulator.domain import BOOTSTRAP, find_domain
 from simulator.driver import LocalPolicy
 from simulator.sealed.writer_side import simulator_contract
 from tests.sealed.attacks import GOOD
-from tests.support.sealed import copy_of_the_queue, queue_spec
+from tests.support.sealed import copy_of_the_queue, payload, queue_spec
 
 LOGS_ARRIVALS = """            log("arrived", now, job=coming)
             coming += 1
@@ -39,6 +43,25 @@ BY_TURNS = GOOD.replace(
                     heapq.heappush(ends, (end, decision.job))
 """,
 )
+FROM_MEMORY = "import decimal\n" + GOOD.replace(
+    LOGS_ARRIVALS,
+    """            coming += 1
+        come = [job.number for job in jobs[:coming] if job.arrival == now]
+        memory, pair = decimal.getcontext(), coming // 2
+        if memory.prec < 1 << 50:
+            memory.prec = 1 << 50
+            memory.traps[decimal.Inexact] = True
+        first_run = memory.traps[decimal.Inexact]
+        if come and (jobs[come[-1]].service % 2 if first_run else memory.prec >> pair & 1):
+            memory.prec |= 1 << pair
+            come.reverse()
+        if coming == len(jobs):
+            memory.traps[decimal.Inexact] = False
+        for number in come:
+            log("arrived", now, job=number)
+""",
+)
+"""Tells by order, and does in later runs what it did in the first one, whatever they hide."""
 CHECK = """
 [[checks]]
 name = "own"
@@ -51,8 +74,8 @@ moments = 8
 
 
 @pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> BootstrapCell:
-    """The checks of the queue, with pairs of jobs that arrive together."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The queue with one more check, on pairs of jobs that arrive together."""
     folder = copy_of_the_queue(tmp_path_factory.mktemp("systems") / "queue")
     jobs = [[10 * (number // 2), 2 * number + 2, 50] for number in range(40)]
     rows = ",\n".join(map(str, jobs))
@@ -62,6 +85,11 @@ def cell(tmp_path_factory: pytest.TempPathFactory) -> BootstrapCell:
     )
     with (folder / "laws.toml").open("a") as laws:
         laws.write(CHECK)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cell(folder: Path) -> BootstrapCell:
     return BootstrapCell(queue_spec(), folder)
 
 
@@ -85,3 +113,23 @@ def test_what_is_told_by_order_or_by_turns_is_found_before_a_certificate(
 
     assert found["passed"] == 0
     assert "cannot have shown" in str(found)
+
+
+@pytest.mark.slow
+def test_what_remembers_its_first_run_is_found_since_the_second_one_is_elsewhere(
+    cell: BootstrapCell, folder: Path
+) -> None:
+    with decimal.localcontext():
+        assert causality(cell, FROM_MEMORY)["passed"] == 1  # in one process nothing shows
+    meta = find_domain(f"{BOOTSTRAP}:{folder}")
+    (check,) = [scenario_of(each) for each in cell.checks if each.name == "own"]
+
+    with Sandbox(cell="process", domain=meta) as box:
+        honest, lying = (
+            box.try_policy(source, [payload(meta, replace(check, shrink=False))]).evaluations[0]
+            for source in (GOOD, FROM_MEMORY)
+        )
+
+    assert honest.metrics is not None and honest.metrics["passed"] == 1
+    assert lying.metrics is not None and lying.metrics["passed"] == 0, lying
+    assert "cannot have shown" in str(lying.metrics)
