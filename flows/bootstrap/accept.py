@@ -3,7 +3,7 @@
 Each step is recorded as an event, so that an interrupted run continues after the last one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -31,7 +31,7 @@ from flows.search.trying import try_in_cells
 from flows.trials import side_by_side
 from sandbox.outcome import Trial
 from simulator.bootstrap import calibration
-from simulator.bootstrap.mutants import mutants_of
+from simulator.bootstrap.mutants import Mutant, mutants_of
 from simulator.bootstrap.scenario import CheckScenario
 from simulator.domain import Scenario
 from simulator.errors import InputError
@@ -61,8 +61,27 @@ def accept(session: Session) -> None:
         session.services = replace(session.services, sandbox=sandbox)
         if _step(session, ALIKE, best) is None:
             _compare_with_accepted(session, best, checks)
-    noticed = _step(session, ADEQUACY, best) or _adequacy(session, best, checks)
+    folder = session.config.domain.cell.folder  # type: ignore[attr-defined]
+    try:
+        mutants = mutants_of(best.source, folder.laws.mutants, session.config.seed)
+    except InputError as error:
+        words = f"{best.title} is refused: no mistakes can be made in it on purpose: {error}"
+        _once(session, REFUSED, words, best, {})
+        return
+    noticed = _step(session, ADEQUACY, best) or _adequacy(session, best, checks, mutants)
     calibrated = _step(session, CALIBRATION, best) or _calibration(session, best)
+    _conclude(session, best, checks, noticed, calibrated)
+
+
+def _conclude(
+    session: Session,
+    best: CandidateRow,
+    checks: Sequence[CheckScenario],
+    noticed: Mapping[str, Any],
+    calibrated: Mapping[str, Any],
+) -> None:
+    """Try the final checks; make the certificate where none of them fails."""
+    scenarios = session.services.scenarios
     parameters = (calibrated.get("result") or {}).get("parameters", {})
     final = [with_parameters(each, parameters) for each in _checks(*scenarios.test)]
     session.services = replace(session.services, scenarios=replace(scenarios, test=tuple(final)))
@@ -88,12 +107,12 @@ def accept(session: Session) -> None:
             "candidate": best.candidate,
             "seed": session.config.seed,
             "hashes": hashes_of(
-                session.config.domain.root, best.source, [each.sha256 for each in every]
+                session.config.domain.root, best.source or "", [each.sha256 for each in every]
             ),
             "checks": [check_record(each, scored[each.name]) for each in every],
             "mutants": noticed["result"],
             "calibration": calibrated["result"],
-            "assumptions": assumptions_of(best.source),
+            "assumptions": assumptions_of(best.source or ""),
         }
     )
     counts = f"{len(every)} checks, {_mutation_words(noticed['result'])}"
@@ -145,11 +164,12 @@ def _compare_with_accepted(
 
 
 def _adequacy(
-    session: Session, best: CandidateRow, checks: Sequence[CheckScenario]
+    session: Session,
+    best: CandidateRow,
+    checks: Sequence[CheckScenario],
+    mutants: Sequence[Mutant],
 ) -> dict[str, Any]:
     """Try mutants of the simulator on the checks that it passed; each is recorded as it ends."""
-    folder = session.config.domain.cell.folder  # type: ignore[attr-defined]
-    mutants = mutants_of(best.source or "", folder.laws.mutants, session.config.seed)
     known = _recorded(session, MUTANT, best)
 
     def keep(number: int, tested: Tested) -> None:

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, ValidationError
+
 from flows.bootstrap.certificate import changed_files
 from flows.bootstrap.examination import (
     Pace,
@@ -42,6 +44,48 @@ class Verified:
     problems: tuple[str, ...] = ()
 
 
+class _Check(BaseModel):
+    name: str
+    sha256: str
+
+
+class _Pace(BaseModel):
+    times: float = Field(gt=0)
+    least_cpu_seconds: float = Field(gt=0)
+
+
+class _Mutants(BaseModel):
+    pace: _Pace | None = None
+
+
+class _Error(BaseModel):
+    error: float
+
+
+class _Calibration(BaseModel):
+    parameters: dict[str, int]
+    held_error: _Error
+
+
+class _Form(BaseModel):
+    """What of a certificate is read here; whoever wrote it, it may be anything."""
+
+    seed: int
+    hashes: dict[str, str]
+    checks: list[_Check]
+    mutants: _Mutants
+    calibration: _Calibration | None
+
+
+def _require_form(certificate: Certificate, path: Path) -> None:
+    try:
+        _Form.model_validate(certificate, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path}: {where}: {first['msg'].lower()}") from None
+
+
 def simulator_of(certificate: Path) -> Path:
     """Return the simulator that a certificate is beside; raise ``InputError`` otherwise."""
     path = certificate.parent / f"{certificate.stem.replace('certificate', 'simulator')}.py"
@@ -61,6 +105,7 @@ def bootstrap_domain(folder: Path) -> Domain:
 def verify(path: Path, domain: Domain, trials: Trials | None) -> Iterator[Verified]:
     """Yield what was computed again; without ``trials`` only the hashes are."""
     certificate = read_certificate(path)
+    _require_form(certificate, path)
     simulator = simulator_of(path)
     changed = changed_files(simulator, certificate)
     yield Verified(
@@ -121,7 +166,11 @@ def _results(
 
     first = [each for each in checks if each.split != "test"]
     folder = domain.cell.folder  # type: ignore[attr-defined]
-    mutants = mutants_of(source, folder.laws.mutants, certificate["seed"])
+    try:
+        mutants = mutants_of(source, folder.laws.mutants, certificate["seed"])
+    except InputError as refusal:
+        yield Verified(what="no mistakes can be made in it on purpose", problems=(str(refusal),))
+        return
     recorded_pace = certificate["mutants"].get("pace")
     pace = None if recorded_pace is None else Pace(**recorded_pace)
     tested = adequacy(for_mutants(first, ended, pace), mutants, tried, _one_by_one)

@@ -6,10 +6,15 @@ minus, one more or less, swapped arguments, a statement left out, another consta
 
 import ast
 import copy
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from simulator.errors import InputError
+
+DEPTH = 20_000
+"""Calls within calls that it takes to write the deepest source anew which a cell loads."""
 _COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.Gt),
     ast.LtE: (ast.Lt, ast.GtE),
@@ -45,8 +50,19 @@ class Mutant:
 def mutants_of(source: str, count: int, seed: int) -> list[Mutant]:
     """Return up to ``count`` different mutants, drawn evenly over the kinds of mistakes.
 
-    Equal arguments give equal mutants. Raise ``SyntaxError`` where the source is no Python.
+    Equal arguments give equal mutants. Raise ``InputError`` where none can be made of a source.
     """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEPTH))
+    try:
+        return _mutants_of(source, count, seed)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"it cannot be written anew: {error}") from None
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _mutants_of(source: str, count: int, seed: int) -> list[Mutant]:
     tree = ast.parse(source)
     tree.body = [node for node in tree.body if not is_prose(node)]
     known = {ast.unparse(tree)}

@@ -223,3 +223,15 @@ def test_calibration_finds_parameters_and_tells_its_error() -> None:
     assert sorted(one + other) == [0, 1, 2, 3, 4]
     low, middle, high = error_with_interval({"x": [(1.0, 1.1), (2.0, 2.2), (3.0, 2.9)]}, seed=1)
     assert 0.0 < low <= middle <= high
+
+
+def test_a_source_as_deep_as_a_cell_loads_has_mutants() -> None:
+    branches = "".join(f"    elif x == {n}:\n        y = {n}\n" for n in range(1, 300))
+    source = f"def f(x):\n    if x == 0:\n        y = 0\n{branches}    return y\n"
+
+    assert len(mutants_of(source, 5, 0)) == 5
+
+
+def test_a_source_that_cannot_be_written_anew_is_refused_in_words() -> None:
+    with pytest.raises(InputError, match="it cannot be written anew: Exceeds the limit"):
+        mutants_of(f"x = 0x{'f' * 5000}\nif x > 3:\n    x = 1\n", 5, 0)
