@@ -2,7 +2,7 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image browser demo model demo-model simulators test test-all check durations coverage bench bench-search hooks lock clean
+.PHONY: help setup venv engine base image browser demo model demo-model simulators database test test-all cluster-test check durations coverage bench bench-search hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
@@ -47,11 +47,17 @@ demo-model: setup model  ## Set up, search with the small real model: minutes, f
 simulators: venv  ## Install other simulators, each apart, for nightly tests and a row of a benchmark
 	@scripts/simulators.sh
 
+database: venv  ## Make sure that PostgreSQL's programs are there, for the tests of a cluster
+	@scripts/database.sh
+
 test: setup browser  ## Set up, then run every check and the tests of every promise
 	@scripts/check.sh $(PYTEST) -m "not nightly"
 
-test-all: setup browser model simulators  ## The same and the nightly tests: every attack in every set-up, every seed
+test-all: setup browser model simulators database  ## The same and the nightly tests: every attack in every set-up, every seed
 	@scripts/check.sh $(PYTEST)
+
+cluster-test: setup database  ## Searches on three hosts in namespaces, and what breaks there: as root, minutes
+	$(PYTHON_IN_VENV) -m pytest tests/cluster
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine, server or cell
 	@scripts/check.sh $(PYTEST) -m $(QUICK)

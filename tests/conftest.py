@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 PREFECT = "tests/prefect"
+CLUSTER = "tests/cluster"
 WITHOUT_SERVER = ("tests/prefect/test_killed_server.py", "tests/prefect/test_serve.py")
 """Files whose tests start servers of their own."""
 ATTACKS = "tests/attacks/test_attacks.py"
@@ -64,7 +65,7 @@ SLOW = (
 )
 """Beginnings of tests that start cells, searches or many programs, make many databases, or
 simulate a great deal."""
-LONGEST_FIRST = (PREFECT, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
+LONGEST_FIRST = (PREFECT, CLUSTER, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
 
 # The same examples in every run, and no example is too slow on a machine that pauses for a while.
 settings.register_profile(
@@ -99,6 +100,8 @@ def group(nodeid: str) -> str:
     path = nodeid.partition("::")[0]
     if path.startswith(PREFECT) and path not in WITHOUT_SERVER:
         return PREFECT
+    if path.startswith(CLUSTER):
+        return CLUSTER
     if path == ATTACKS:
         attack = nodeid.partition("[")[2]
         return path + next((cell for cell in CELLS if attack.startswith(cell)), "")

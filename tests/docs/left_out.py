@@ -52,6 +52,12 @@ LEFT_OUT = {
         file=".github/workflows/ci.yml",
         line="- run: make test-all",
     ),
+    "make cluster-test": LeftOut(
+        reason="minutes on three hosts; continuous integration types 'make test-all' every night, "
+        "which runs the same tests",
+        file="Makefile",
+        line="$(PYTHON_IN_VENV) -m pytest tests/cluster",
+    ),
     "make durations": LeftOut(
         reason="it runs this very test, as 'make test' does, and prints more at the end",
         file="Makefile",

@@ -42,11 +42,13 @@ def test_what_moves_the_pins_is_left_out_by_name() -> None:
 
 
 @follows(DOCS / "scale-out.md", "toml")
-def test_the_configuration_of_a_cluster_is_read(tmp_path: Path) -> None:
-    [shown] = blocks(DOCS / "scale-out.md", "toml")
-    path = tmp_path / "cluster.toml"
-    path.write_text(shown.take(), encoding="utf-8")
+def test_the_configurations_of_clusters_are_read(tmp_path: Path) -> None:
+    read = {}
+    for shown in blocks(DOCS / "scale-out.md", "toml"):
+        path = tmp_path / str(shown.file_name)
+        path.write_text(shown.take(), encoding="utf-8")
+        read[path.name] = load_config(path, {})
 
-    config = load_config(path, {})
-
-    assert (config.slots, config.runner.kind, config.runner.workers) == (8, "dask", 8)
+    own, shared = read["cluster.toml"], read["search.toml"]
+    assert (own.slots, own.runner.kind, own.runner.workers) == (8, "dask", 8)
+    assert (shared.runner.kind, shared.runner.address) == ("dask", "tcp://one:8786")
