@@ -20,7 +20,7 @@ from tests.support.history_rows import candidate, evaluation
 from tests.support.viewed import remember_many, remember_report, serving
 
 EXPERIMENTS, ATTEMPTS, SCENARIOS = sized((200, 124, 4), (4, 5, 4))
-UPDATES = sized(300, 2)
+UPDATES = sized(120, 2)
 """Live ones; each records an attempt and its evaluations, and every page that is open loads it."""
 ASKED = sized(5, 1)
 PROMISED_FIRST_SECONDS = 1.0

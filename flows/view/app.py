@@ -4,7 +4,7 @@ Nothing changes anything: every route answers GET alone, and the history is open
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from flows.errors import UserError
-from flows.history.store import Ask, Bounds, QueryError, StoreError, answers
+from flows.history.store import Ask, Bounds, QueryError, StoreError, answers, refreshed
 from flows.serving import bearer, header, names_this_machine, same_secret
 from flows.view import pages
 from flows.view.console import Console
@@ -146,10 +146,11 @@ class Pages:
         if not self._turns.acquire(timeout=PATIENCE_SECONDS):
             raise HTTPException(503, "the server is busy: load the page again in a moment")
         try:
-            page = answers(self._home, make, wait_seconds=WAIT_SECONDS, bounds=PAGE)
+            notes = refreshed(self._home, WAIT_SECONDS)
+            page = answers(self._home, make, refresh=False, bounds=PAGE)
         finally:
             self._turns.release()
-        return _html(page, mark=mark_of(sizes, page.about))
+        return _html(page, mark_of(sizes, page.about), notes)
 
     def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -176,8 +177,8 @@ def _asked_here(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "") in ASKED_HERE
 
 
-def _html(page: Page, **live: str) -> HTMLResponse:
-    return HTMLResponse(page.html(**live), headers=FRESH)
+def _html(page: Page, mark: str = "", notes: Sequence[str] = ()) -> HTMLResponse:
+    return HTMLResponse(page.html(mark, notes), headers=FRESH)
 
 
 def _message(status: int, words: str) -> HTMLResponse:

@@ -1,7 +1,7 @@
 """Questions in SQL from a page: read-only, in a process of their own, with limits."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.errors import UserError
@@ -81,7 +81,8 @@ class Console:
         if not self._turns.acquire(timeout=PATIENCE_SECONDS):
             raise QueryError("other questions are still being answered: ask again in a moment")
         try:
-            refreshed(self._home, WAIT_SECONDS)
-            return ask_apart(self._home, statement, bounds)
+            notes = refreshed(self._home, WAIT_SECONDS)
+            table = ask_apart(self._home, statement, bounds)
+            return replace(table, notes=(*notes, *table.notes))
         finally:
             self._turns.release()

@@ -83,8 +83,11 @@ class Page:
     about: str | None = None
     """The experiment of which it has to hear; None for all."""
 
-    def html(self, mark: str = "") -> str:
-        """Return the page; with a mark, which stands for what it shows, it hears of changes."""
+    def html(self, mark: str = "", notes: Sequence[str] = ()) -> str:
+        """Return the page; with a mark, which stands for what it shows, it hears of changes.
+
+        Notes say what a person should know of how fresh it is.
+        """
         of_one = f"?experiment={quote(self.about, safe='')}" if self.about is not None else ""
         files = static_files()
         text = render_html(
@@ -99,6 +102,7 @@ class Page:
             payload=json_for_script(self.payload),
             licences=frame.licences() if self.scripts else "",
             mark=mark,
+            notes=notes,
             events=f"/events{of_one}",
             version=assay_version(),
             **_HELPERS,

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from flows.errors import UserError
 from flows.history.records import Row
-from flows.home import experiment_folder, only_one
+from flows.home import experiment_folder, hold, lock_path, only_one
 from flows.serving import listening
 from flows.view.app import Door, Pages
 from tests.flows.test_report_page import HOSTILE, Outline, filled
@@ -150,6 +150,34 @@ def test_a_report_and_two_attempts_of_different_experiments_side_by_side(tmp_pat
     assert "A: variation 2" in swapped
     assert "Name two attempts" in alone
     assert too_many.status_code == 400 and "expected two" in too_many.text
+
+
+def test_of_two_experiments_only_what_both_have_is_compared(tmp_path: Path) -> None:
+    data = guarded_rows(3)
+    other = replace(
+        data, scenarios=(replace(data.scenarios[0], sha256="of other work"), *data.scenarios[1:])
+    )
+    remember_report(tmp_path, data, "first")
+    remember_report(tmp_path, other, "second")
+    remember_report(tmp_path, data, "third", objective="another")
+
+    with client_of(tmp_path) as client:
+        some = client.get("/compare?c=first:1/0&c=second:2/0").text
+        none = client.get("/compare?c=first:1/0&c=third:2/0").text
+
+    assert "2 scenarios are the same in both experiments (3 of A, 3 of B)" in some
+    assert "scenario-2 <small>" in some and "scenario-0 <small>" not in some
+    assert "no figures of theirs can be compared" in none and 'id="scores"' not in none
+    assert 'class="row minus"' in none
+
+
+def test_a_page_says_that_it_may_be_old_while_another_process_brings_the_history_up_to_date(
+    many: Path, get: Get
+) -> None:
+    with hold(lock_path(many), 0) as held:
+        assert held
+        for path in ("/", "/sql?q=SELECT+1"):
+            assert "the answer may lack the newest rows" in get(path)
 
 
 def test_a_port_that_is_taken_is_said_in_words() -> None:
