@@ -40,9 +40,14 @@ def called(row: Placed) -> str:
 
 def name_of(row: Named) -> str:
     """Return what a candidate is called: ``brisk-otter``, or the name that it has in a library."""
-    if row.origin in KNOWN_BY_TITLE and row.title:
-        return row.title
-    return spoken(row.candidate) if row.candidate else NAMELESS
+    return name_from(row.candidate, row.origin, row.title)
+
+
+def name_from(candidate: str | None, origin: str | None, title: str | None) -> str:
+    """Return the same from columns of the history."""
+    if origin in KNOWN_BY_TITLE and title:
+        return title
+    return spoken(candidate) if candidate else NAMELESS
 
 
 def spoken(candidate: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, ScenarioRow
 from flows.history.store import Ask, Found
+from flows.names import name_of
 from flows.report.compare import (
     Contender,
     Line,
@@ -37,7 +38,9 @@ class Side:
     experiment_id: str
     experiment: str
     attempt: str
+    called: str
     title: str
+    """Empty where that is the name."""
     problem: str
     facts: tuple[tuple[str, str], ...]
     source: tuple[str, ...]
@@ -83,7 +86,7 @@ def compare_pair(ask: Ask, first: Found, second: Found) -> PairView:
     shared, note = _shared(*halves)
     data = _joined(halves, shared)
     rivals = tuple(
-        Contender(name=f"{letter}: {short(row.title, 24)}", place=place, row=row)
+        Contender(name=f"{letter}: {short(name_of(row), 24)}", place=place, row=row)
         for letter, place, row in zip("AB", PLACES, data.candidates, strict=True)
     )
     spans = span_panel(data, rivals)
@@ -205,7 +208,8 @@ def _side(letter: str, half: _Half) -> Side:
         experiment_id=experiment.experiment_id,
         experiment=one_line(experiment.name or experiment.experiment_id, 120),
         attempt=attempt,
-        title=one_line(row.title, 200),
+        called=one_line(name_of(row), 80),
+        title=one_line(row.title, 200) if row.title != name_of(row) else "",
         problem=one_line(f"{row.problem}{line}") if row.problem else "",
         facts=tuple((label, one_line(value, 300)) for label, value in facts if value),
         source=tuple(for_page(row.source or "").split("\n")),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.history.store import Ask
+from flows.names import name_from
 from flows.report.charts import COLOURS, Chart
 from flows.report.text import dollars, number, one_line, percent, score_text
 from flows.untrusted import counted
@@ -58,7 +59,8 @@ WITH editions AS ({_EDITIONS}), of_test AS ({_OF_TEST}), chosen AS (
         LEFT JOIN of_test t USING (experiment_id, iteration, slot)
     WHERE c.score IS NOT NULL AND c.duplicate_of IS NULL AND (? = '' OR c.origin <> 'baseline')
 )
-SELECT experiment_id, name, iteration, slot, title, origin, standing, times, train, validation, test
+SELECT experiment_id, name, iteration, slot, title, origin, standing, times, train, validation,
+    test, candidate
 FROM scored
 QUALIFY row_number() OVER (PARTITION BY candidate
     ORDER BY {{by}} DESC NULLS LAST, created_at, experiment_id, iteration, slot) = 1
@@ -97,6 +99,7 @@ class Ranked:
     experiment_id: str
     experiment: str
     attempt: str
+    called: str
     title: str
     origin: str
     standing: str
@@ -159,15 +162,18 @@ def _named(known: Sequence[tuple[Any, ...]], chosen: str) -> tuple[Board, ...]:
 
 
 def _on_board(rank: int, row: Sequence[Any]) -> Ranked:
-    experiment, name, iteration, slot, title, origin, standing, times, train, validation, test = row
+    experiment, name, iteration, slot, title, origin, standing, times, *scores, candidate = row
+    train, validation, test = scores
     attempt = f"{iteration}/{slot}"
+    called = name_from(candidate, origin, title)
     return Ranked(
         rank=rank,
         reference=reference(experiment, attempt),
         experiment_id=experiment,
         experiment=one_line(name or experiment, 60),
         attempt=attempt,
-        title=one_line(title or "", 200),
+        called=one_line(called, 80),
+        title=one_line(title or "", 200) if title != called else "",
         origin=one_line(origin or "", 40),
         standing=standing or "",
         times=times,

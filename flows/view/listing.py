@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.history.store import Ask
 from flows.home import experiment_folder, is_held
+from flows.names import name_from
 from flows.view.address import Choice, address, choices
 
 PER_PAGE = 100
@@ -28,7 +29,8 @@ WITH of_test AS (
     GROUP BY experiment_id, iteration, slot
 ), scored AS (
     SELECT c.experiment_id, c.iteration, c.slot, c.origin = 'baseline' AS is_baseline, c.improved,
-        c.title, c.outcome, c.score AS train, c.validation_score AS validation, t.test, c.created_at
+        c.candidate, c.origin, c.title, c.outcome, c.created_at,
+        c.score AS train, c.validation_score AS validation, t.test
     FROM candidates c LEFT JOIN of_test t USING (experiment_id, iteration, slot)
 ), best AS (
     SELECT * FROM scored WHERE improved QUALIFY row_number() OVER (
@@ -50,6 +52,7 @@ WITH of_test AS (
 SELECT e.experiment_id, e.name, e.status, e.domain, e.suite, e.objective, e.proposer, e.model,
     e.created_at, e.finished_at, t.latest, coalesce(t.tried, 0), coalesce(t.promoted, 0),
     coalesce(t.failed, 0), p.usd, b.iteration, b.slot, b.title, b.is_baseline,
+    b.candidate, b.origin,
     b.test, b.validation, b.train, r.test, r.validation, r.train
 FROM experiments e LEFT JOIN tried t USING (experiment_id) LEFT JOIN paid p USING (experiment_id)
     LEFT JOIN best b USING (experiment_id) LEFT JOIN bar r USING (experiment_id)
@@ -77,6 +80,7 @@ class Experiment:
     usd: float | None
     best: str
     """iteration/slot of the attempt that was promoted last; empty for none."""
+    called: str
     title: str
     found: bool
     """Whether that is a candidate, and not a baseline."""
@@ -176,7 +180,8 @@ def listing(ask: Ask, home: Path, wanted: Wanted) -> Listing:
 
 
 def _fits(row: Experiment, wanted: Wanted) -> bool:
-    text = f"{row.name} {row.experiment_id} {row.title} {row.proposer} {row.model}".lower()
+    said = (row.name, row.experiment_id, row.called, row.title, row.proposer, row.model)
+    text = " ".join(said).lower()
     return (
         all(word in text for word in wanted.words.lower().split())
         and wanted.state in ("", row.state)
@@ -197,7 +202,9 @@ def _sorted(rows: list[Experiment], sort: str) -> list[Experiment]:
 def _experiment(home: Path, row: Sequence[Any]) -> Experiment:
     (identity, name, status, domain, suite, objective, proposer, model, started, ended) = row[:10]
     latest, tried, promoted, failed, usd, iteration, slot, title, is_baseline = row[10:19]
-    on, score, bar = _on(row[19:22], row[22:25])
+    candidate, origin = row[19:21]
+    on, score, bar = _on(row[21:24], row[24:27])
+    called = "" if iteration is None else name_from(candidate, origin, title)
     return Experiment(
         experiment_id=str(identity),
         name=str(name or identity),
@@ -214,7 +221,8 @@ def _experiment(home: Path, row: Sequence[Any]) -> Experiment:
         failed=failed,
         usd=usd,
         best="" if iteration is None else f"{iteration}/{slot}",
-        title=title or "",
+        called=called,
+        title=title if title and title != called else "",
         found=iteration is not None and not is_baseline,
         on=on,
         score=score,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.history.journal import Journal
+from flows.names import spoken
 from tests.browser.test_report_in_browser import HOSTILE
 from tests.support.browser import Browser, browser, draw_all
 from tests.support.guarded_rows import guarded_rows
@@ -121,7 +122,7 @@ def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, ser
 
     assert page.run("return window.same") is True
     assert len(page.texts("#table tr.detail")) == 1
-    assert page.texts('#table [data-slot="13/0"] td.words')[0] == "the 13th"
+    assert spoken("new") in page.texts('#table [data-slot="13/0"]')[0]
     assert page.complaints() == []
 
 
