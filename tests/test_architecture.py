@@ -16,7 +16,7 @@ PACKAGES = ("simulator", "sandbox", "flows")
 """From the lowest to the highest."""
 FLOORS = {
     "flows": (
-        "errors clock home loopback names serving toml_text untrusted",
+        "errors clock home interrupts loopback names serving toml_text untrusted",
         "settings",
         "history",
         "policies trials",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import atexit
 import os
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cli.errors import INTERRUPTED, LOST, say
+from flows.cli.ending import Interruptible, typed_command
+from flows.cli.errors import LOST
 from flows.cli.machine import check_cell
 from flows.cli.options import (
     CELL,
@@ -363,9 +362,10 @@ def run_shown(
     from flows.search.progress import Notice
     from flows.settings.search import experiment_id
 
-    home = make_folder(home_folder())
+    home, identity = make_folder(home_folder()), experiment_id(config)
     done = is_done(config, home)
-    try:
+    last_line = interrupted_line(identity, typed_command()) if as_json else ""
+    with Interruptible(identity, home, last_line, at_once=not (direct or done)):
         if direct or done:
             search: Search = run_experiment
         else:
@@ -377,28 +377,6 @@ def run_shown(
             for line in preflight_lines(config) if not done else ():
                 watch(Notice(message=line))
             return search(config, home, watch)
-    except KeyboardInterrupt:
-        command = typed_command()
-        if as_json:
-            print_line(interrupted_line(experiment_id(config), command))
-        leave_interrupted(experiment_id(config), command)
-
-
-def typed_command() -> str:
-    """Return the command that this process was started with."""
-    return shlex.join(["assay", *sys.argv[1:]])
-
-
-def leave_interrupted(what: str, command: str) -> NoReturn:
-    """Say that everything is kept and which command continues; leave."""
-    from flows.orchestration.server import drop_stderr
-
-    say(
-        f"assay: {what} is interrupted, everything recorded is kept: type the same command to "
-        f"continue\n  {command}"
-    )
-    atexit.register(drop_stderr)
-    raise SystemExit(INTERRUPTED) from None
 
 
 def print_end(finished: Finished, *, judged: bool = True) -> None:

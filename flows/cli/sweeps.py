@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli import searches
+from flows.cli.ending import Interruptible
 from flows.cli.errors import LOST
 from flows.cli.machine import check_cell
 from flows.cli.options import (
@@ -166,7 +167,7 @@ def _run(
     from flows.sweep import check_sweep, run_sweep
 
     watching = _watching(config, quiet)
-    try:
+    with Interruptible(f"sweep {config.name}", home, at_once=not direct):
         check_sweep(config, where)
         if direct:
             return run_sweep(config, home, run_experiment, watching)
@@ -175,8 +176,6 @@ def _run(
         orchestrate = searches.orchestrated(home, verbose, START_SECONDS, tell)
         standings: tuple[Standing, ...] = orchestrate.sweep_through_prefect(config, watching)
         return standings
-    except KeyboardInterrupt:
-        searches.leave_interrupted(f"sweep {config.name}", searches.typed_command())
 
 
 def _watching(config: SweepConfig, quiet: bool) -> Watching:

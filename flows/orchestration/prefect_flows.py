@@ -5,10 +5,13 @@ flow to check its parameters and to draw its form.
 """
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -38,6 +41,7 @@ from flows.history.export import export_parquet
 from flows.history.records import CandidateRow, key_of
 from flows.history.store import ingest
 from flows.home import home_folder
+from flows.interrupts import interrupts_put_off, with_interrupts
 from flows.judging.comparison import Comparison, ComparisonRow, Measure, compare
 from flows.judging.intervals import Interval
 from flows.judging.leaderboard import best_words, board, ranked, scores_on_test
@@ -106,7 +110,8 @@ def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
     """Run the flow in this process and return what it left; failures are raised as they are."""
     token = _watch.set(watch)
     try:
-        state: State[Any] = search(config, return_state=True)
+        with interrupts_put_off():
+            state: State[Any] = search(config, return_state=True)
         finished = state.result()
         assert isinstance(finished, Finished)
         return finished
@@ -118,7 +123,8 @@ def sweep_through_prefect(config: SweepConfig, watching: Watching) -> tuple[Stan
     """Run the flow of a sweep in this process, as ``search_through_prefect`` does a search's."""
     token = _watching.set(watching)
     try:
-        state: State[Any] = sweep(config, return_state=True)
+        with interrupts_put_off():
+            state: State[Any] = sweep(config, return_state=True)
         standings: tuple[Standing, ...] = state.result()
         return standings
     finally:
@@ -166,17 +172,21 @@ def search(config: SearchConfig, dated: bool = False) -> State[Any]:
     board, watch = SearchBoard(PrefectPages()), _watcher()
 
     def show(happening: Happening) -> None:
-        board.show(happening)
+        with interrupts_put_off():
+            board.show(happening)
         watch(happening)
 
-    with alive(home_folder()) as home:
-        finished = run_experiment(
-            config,
-            home,
-            show,
-            around=around(config),
-            flow_run_id=flow_run.get_id(),
-            open_trials=open_trials,
+    with _interruptible(), alive(home_folder()) as home:
+        finished = with_interrupts(
+            partial(
+                run_experiment,
+                config,
+                home,
+                show,
+                around=around(config),
+                flow_run_id=flow_run.get_id(),
+                open_trials=open_trials,
+            )
         )
     board.end(finished)
     result = finished.result
@@ -190,9 +200,9 @@ def sweep(config: SweepConfig) -> State[Any]:
     The same configuration continues what was interrupted.
     """
     config = with_sdk_address(config, os.environ)
-    with alive(home_folder()) as home:
+    with _interruptible(), alive(home_folder()) as home:
         check_sweep(config)
-        standings = run_sweep(config, home, _as_run, _watchers())
+        standings = with_interrupts(lambda: run_sweep(config, home, _as_run, _watchers()))
         found = searches_of(config, home, standings)
         page = keep_page(config, home, found)
     show_sweep(PrefectPages(), sweep_table(config.name, found), page)
@@ -291,6 +301,23 @@ def _watcher() -> Watch:
 
 def _watchers() -> Watching:
     return _watching.get()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does in a flow that a command runs in its own process.
+
+    Prefect has a handler of its own there, with which its workers cancel a run.
+    """
+    watched = _watch.get() is not ignore or _watching.get() is not _unwatched
+    if not watched or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    theirs = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, theirs)
 
 
 end_quietly()

@@ -132,10 +132,11 @@ STOP_SECONDS = 20.0
 KEPT_LINES = 400
 QUIETLY = {
     "PREFECT_SERVER_UI_ENABLED": "false",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
 }
-"""For a server that lives as long as one search: no pages and no schedules."""
+"""For a server that lives as long as one search: no pages, no kinds of blocks, no schedules."""
 MOVE = "move {database} away (runs listed there are lost, the history of searches is not)"
 PERMANENT = (
     (

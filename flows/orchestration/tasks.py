@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 
+from flows.interrupts import interrupts_put_off, with_interrupts
 from flows.orchestration.runs import end_quietly
 from flows.orchestration.server import check_runner
 from flows.settings.sections import RunnerConfig
@@ -51,7 +52,9 @@ def around(config: Machinery) -> Around:
 def in_a_task(hop: str, label: str, call: Callable[[], T]) -> T:
     """Run a hop as a Prefect task; retry a trial when the failure is not the policy's."""
     wrapped = propose_candidate if hop == PROPOSE else try_candidate
-    result: T = cast(Any, wrapped.with_options(task_run_name=f"{hop} {label}"))(call)
+    with interrupts_put_off():
+        task = cast(Any, wrapped.with_options(task_run_name=f"{hop} {label}"))
+        result: T = task(lambda: with_interrupts(call))
     return result
 
 

@@ -145,7 +145,11 @@ def machine(folder: Path) -> Iterator[Machine]:
     server = subprocess.Popen(
         program(shown.take()),
         env=environment
-        | {"PREFECT_SERVER_API_PORT": str(port), "PREFECT_SERVER_UI_ENABLED": "false"},
+        | {
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+        },
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
