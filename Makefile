@@ -9,8 +9,10 @@ export DO_NOT_TRACK ?= 1
 # Programs start many times here: without compiled modules each compiles Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 # How many processes share the tests; 0 runs them one after another. Tests also wait (for a server,
-# a limit, an engine), so there are two more than cores of the smallest machine that we care for.
-TEST_PROCESSES ?= 4
+# a limit, an engine), so there is one more than cores of the smallest machine that we care for; those
+# of `make check` do not. Each process imports all tests for itself, which takes seconds.
+TEST_PROCESSES ?= 3
+CHECK_PROCESSES ?= 2
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_PROCESSES)
 QUICK := "not docker and not prefect and not browser and not slow and not nightly"
 
@@ -60,7 +62,7 @@ cluster-test: setup database  ## Searches on three hosts in namespaces, and what
 	$(PYTHON_IN_VENV) -m pytest tests/cluster
 
 check: venv  ## Formatter, linter, type checker, and the tests that need no engine, server or cell
-	@scripts/check.sh $(PYTEST) -m $(QUICK)
+	@scripts/check.sh $(PYTHON_IN_VENV) -m pytest -n $(CHECK_PROCESSES) -m $(QUICK)
 
 durations: setup browser  ## The tests of `make test` with the slowest 20 and the total per folder
 	$(PYTEST) -m "not nightly" --durations=20 --durations-min=1

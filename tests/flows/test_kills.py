@@ -28,7 +28,7 @@ SETTINGS = """
 suite = "{suite}"
 cell = "process"
 baselines = ["naive"]
-budget.candidates = 6
+budget.candidates = 4
 guards.resamples = 1000
 """
 

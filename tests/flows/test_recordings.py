@@ -17,7 +17,12 @@ TRUSTED = ("smoke", "evolve")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("smoke", marks=pytest.mark.nightly), "evolve", "model", "policies"]
+    "name",
+    [
+        *(pytest.param(n, marks=pytest.mark.nightly) for n in ("smoke", "model")),
+        "evolve",
+        "policies",
+    ],
 )
 def test_a_whole_run_does_what_it_did_when_it_was_recorded(name: str) -> None:
     now = rows_now(name, HERE if name in TRUSTED else PROCESS)

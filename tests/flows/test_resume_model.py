@@ -18,13 +18,13 @@ from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
 from tests.support.zygote import Zygote
 
-SEED, CANDIDATES, SLOTS = 20260301, 6, 2
+SEED, CANDIDATES, SLOTS = 20260301, 4, 2
 IDEAS = ("shortest-first", "priority", "fifo-one", "right-size", "backfill", "overbook")
 SETTINGS = """
 suite = "{suite}"
 cell = "process"
 baselines = ["naive"]
-budget.candidates = 6
+budget.candidates = 4
 guards.resamples = 1000
 guards.test = false
 [proposer]

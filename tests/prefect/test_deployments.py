@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from simulator.domains.pipelines.library import policy_source
+from simulator.domain import find_domain
 from tests.docs.pages import blocks, follows
 from tests.support.model_server import ModelServer, Received, Sent, policy
 from tests.support.prefect_machine import PAGE, Machine, awaited, program
-from tests.support.small_suite import write_faas_suite, write_suite
+from tests.support.small_suite import write_faas_suite
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
+FAAS = find_domain("faas")
 NAMES = (
     "search/nightly",
     "sweep/strategies",
@@ -21,17 +22,6 @@ NAMES = (
     "compare-policies/leaderboard",
     "maintain/hourly",
 )
-
-
-def small(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Return the configuration of a short search in embedded cells."""
-    return {
-        "suite": str(write_suite(folder)),
-        "cell": "process",
-        "baselines": ["naive"],
-        "budget": {"candidates": 2},
-        **changes,
-    }
 
 
 @follows(PAGE, "sh", holding="prefect server start")
@@ -129,8 +119,8 @@ def test_the_page_tells_how_to_ask_for_a_run(deployed: Machine) -> None:
 def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
     deployed: Machine, home: Path, tmp_path: Path
 ) -> None:
-    """The first lasts until the second has ended: its model answers only then. The third asks for
-    another domain than the deployment does."""
+    """The first lasts until the second has ended: its model answers only then. It asks for another
+    domain than the deployment does."""
     began = datetime.now(UTC)
     soon = (began + timedelta(seconds=1)).isoformat()
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}
@@ -138,11 +128,19 @@ def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
 
     def at_last(received: Received) -> Sent:
         over.wait()
-        return policy(policy_source("priority"))(received)
+        return policy(FAAS.policy_source("fair-share"))(received)
 
     with ModelServer(at_last) as model, deployed.worker("night", home, limit=2):
         proposer = {"kind": "openai", "model": "any", "base_url": model.url, "timeout_seconds": 900}
-        asked = {"config": small(tmp_path, proposer=proposer), "dated": True}
+        config = {
+            "domain": "faas",
+            "suite": str(write_faas_suite(tmp_path)),
+            "cell": "process",
+            "baselines": ["break-even"],
+            "budget": {"candidates": 2},
+            "proposer": proposer,
+        }
+        asked = {"config": config, "dated": True}
         try:
             first = deployed.start_run("search/nightly", asked, state=state)
             awaited(lambda: deployed.run(first)["state"]["type"] == "RUNNING" or None, "a start")
@@ -151,15 +149,10 @@ def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
         finally:
             over.set()
         ended = deployed.ended(first)
-        faas = {"name": "faas", "domain": "faas", "suite": str(write_faas_suite(tmp_path))}
-        own = {**small(tmp_path), **faas, "baselines": ["break-even"]}
-        third = deployed.start_run("search/nightly", {"config": own})
-        other = deployed.ended(third)
 
     assert cancelled["type"] == "CANCELLED"
-    for done in (ended, other):
-        assert (done["type"], done["name"]) == ("COMPLETED", "Finished"), done
-    [report] = home.glob("experiments/faas-*/report.html")
+    assert (ended["type"], ended["name"]) == ("COMPLETED", "Finished"), ended
+    [report] = home.glob("experiments/search-*/report.html")
     assert "<h2>Delay by tenant</h2>" in report.read_text(encoding="utf-8")
     [experiment] = home.glob("experiments/search-*")
     days = {f"search-{day:%Y-%m-%d}" for day in (began, datetime.now(UTC))}

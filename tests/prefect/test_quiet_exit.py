@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.prefect_machine import ROOT, Machine
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.prefect, pytest.mark.nightly, pytest.mark.timeout(600)]
 FLOW = "from flows.orchestration.prefect_flows import maintain; maintain()"
 
 
