@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +88,6 @@ def bootstrap_command(
       assay bootstrap my-system --another --proposer openai --model another-model
     """
     from flows.bootstrap.verify import bootstrap_domain
-    from flows.cli.watching import ended_line
     from flows.proposers.replay import recorded_settings
     from flows.settings.search import load_config
     from simulator.sealed.certificate import accepted_numbers
@@ -111,15 +112,16 @@ def bootstrap_command(
     finished = searches.run_shown(
         chosen, direct=direct, verbose=verbose, quiet=quiet, as_json=as_json
     )
-    if as_json:
-        print_line(ended_line(finished))
-    else:
-        searches.print_end(finished, judged=False)  # the certificate is the verdict
-    return _keep(finished, domain.root, another=bool(before))
+    kept = _keep(finished, domain.root, another=bool(before))
+    _print_end(finished, kept, domain.root, as_json)
+    return 0 if kept["event"] == "accepted" else POLICY_FAILED
 
 
-def _keep(finished: Finished, folder: Path, *, another: bool) -> int:
-    """Write what was accepted into the folder and say so; ``another`` must be another program."""
+def _keep(finished: Finished, folder: Path, *, another: bool) -> dict[str, Any]:
+    """Write what was accepted into the folder, and return what came of it as ``--json`` has it.
+
+    ``another`` must be another program than those that are there.
+    """
     from flows.bootstrap.accept import certificate_in
     from flows.bootstrap.certificate import same_as_accepted, write_accepted
     from flows.search.ledger import recorded
@@ -127,32 +129,53 @@ def _keep(finished: Finished, folder: Path, *, another: bool) -> int:
 
     accepted = certificate_in(recorded(home_folder(), finished.result.experiment_id))
     if accepted is None:
-        print_line("accepted:    no simulator; the report shows which checks fail, and how")
-        return POLICY_FAILED
+        reason = "no simulator; the report shows which checks fail, and how"
+        return {"event": "not_accepted", "reason": reason}
     same = same_as_accepted(folder, accepted[0])
     if another and same is not None:
-        print_prose(
-            f"accepted:    no other simulator: it is {names_of(same)[0]} once more, which is no "
-            "second opinion; choose another --seed, --model or --baseline"
+        reason = (
+            f"no other simulator: it is {names_of(same)[0]} once more, which is no second opinion; "
+            "choose another --seed, --model or --baseline"
         )
-        return POLICY_FAILED
+        return {"event": "not_accepted", "reason": reason}
     simulator, certificate = write_accepted(folder, *accepted)
-    print_line(f"accepted:    {_short(simulator)}")
-    print_line(f"certificate: {_short(certificate)}")
-    survivors = accepted[1]["mutants"]["survivors"]
-    if survivors:
+    mutants = accepted[1]["mutants"]
+    return {
+        "event": "accepted",
+        "simulator": str(simulator),
+        "certificate": str(certificate),
+        "mutants": mutants["made"],
+        "survivors": len(mutants["survivors"]),
+        "simulators": len(accepted_numbers(folder)),
+    }
+
+
+def _print_end(finished: Finished, kept: dict[str, Any], folder: Path, as_json: bool) -> None:
+    from flows.cli.watching import ended_line
+
+    if as_json:
+        print_line(json.dumps(kept))
+        print_line(ended_line(finished))
+        return
+    searches.print_end(finished, judged=False)  # the certificate is the verdict
+    if kept["event"] != "accepted":
+        print_prose(f"accepted:    {kept['reason']}")
+        return
+    print_line(f"accepted:    {_short(Path(kept['simulator']))}")
+    print_line(f"certificate: {_short(Path(kept['certificate']))}")
+    if kept["survivors"]:
         print_prose(
-            f"{len(survivors)} of {accepted[1]['mutants']['made']} small mistakes in it would not "
-            "be noticed; the certificate lists them: write checks that would, or see that they "
-            "change nothing"
+            f"{kept['survivors']} of {kept['mutants']} small mistakes in it would not be noticed; "
+            "the certificate lists them: write checks that would, or see that they change nothing"
         )
-    count = len(accepted_numbers(folder))
-    if count > 1:
+    if kept["simulators"] > 1:
         print_prose(
-            f"{count} simulators are accepted here: from now on a policy is promoted only where it "
-            "is better on each of them"
+            f"{kept['simulators']} simulators are accepted here: from now on a policy is promoted "
+            "only where it is better on each of them"
         )
-    return 0
+    short = _short(folder)
+    place = short if Path(short).is_absolute() else f"./{short}"
+    print_line(f"next:        assay run --domain {shlex.quote(place)}")
 
 
 def _short(path: Path) -> str:

@@ -380,7 +380,10 @@ def run_shown(
 
 
 def print_end(finished: Finished, *, judged: bool = True) -> None:
-    """Print how the search ended: leaderboard, verdict unless told, files, a question to try."""
+    """Print how the search ended: leaderboard, verdict, files, a question to try.
+
+    Of a search for something else than policies, what came of it is told elsewhere.
+    """
     from flows.cli.watching import promotions
     from flows.judging.leaderboard import EXPENDABLE, best_words, board, scores_on_test
     from flows.search.budget import summary_lines
@@ -401,7 +404,8 @@ def print_end(finished: Finished, *, judged: bool = True) -> None:
         print_prose(f"best: {best_words(result.best, tested, finished.differences)}")
     if judged:
         print_prose(f"verdict: {result.verdict}")
-    print_line(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
+    if judged:
+        print_line(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {short_path(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
 

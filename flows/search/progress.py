@@ -135,6 +135,8 @@ class Progress:
     lost: int = 0
     step: Stepped | None = None
     """What goes on after the candidates, None before and between."""
+    concluding: bool = False
+    """Whether the candidates are done, so that their rate says nothing of what is left."""
 
 
 def advance(progress: Progress, happening: Happening) -> Progress:
@@ -164,7 +166,8 @@ def advance(progress: Progress, happening: Happening) -> Progress:
                 progress, lost=progress.lost + 1, working=_without(progress, iteration, slot)
             )
         case Stepped(done=done, total=total):
-            return replace(progress, step=happening if done < total else None, working={})
+            now = happening if done < total else None
+            return replace(progress, step=now, working={}, concluding=True)
         case Notice():
             return progress
 
@@ -311,7 +314,8 @@ def _begun(began: Began) -> Progress:
 def _seconds_each(progress: Progress) -> float | None:
     spend = progress.spend
     used = spend.seconds - progress.baseline_seconds
-    return used / spend.candidates if spend.candidates and used > 0 else None
+    known = spend.candidates and used > 0 and not progress.concluding
+    return used / spend.candidates if known else None
 
 
 def _why(row: CandidateRow) -> str:

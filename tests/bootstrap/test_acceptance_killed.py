@@ -80,10 +80,17 @@ def test_what_is_killed_between_two_mutants_tries_none_of_them_again(
 
     assay = command_at(home, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
-    done = assay(*BOOTSTRAP)
+    done = assay(*BOOTSTRAP, "--json")
 
     assert done.code == 0, done.err + done.out
-    assert f"mutants tried: {MUTANTS} of {MUTANTS}" in done.out
+    *_, accepted, ended = map(json.loads, done.out.splitlines())
+    assert f'"mutants tried", "done": {MUTANTS}, "total": {MUTANTS}' in done.out
+    assert (accepted["event"], accepted["mutants"], ended["event"]) == (
+        "accepted",
+        MUTANTS,
+        "ended",
+    )
+    assert accepted["certificate"] == str(folder / "certificate.json")
     certificate = json.loads((folder / "certificate.json").read_text())
     (experiment,) = {path.name.rsplit(".", 3)[0] for path in journal_files(home)}
     steps = [row for row in read_rows(home, experiment) if isinstance(row, EventRow)]

@@ -22,4 +22,5 @@ def test_what_the_page_types_ends_with_a_certified_simulator_and_a_search_on_it(
     assert "no problems found" in told
     assert "certificate: my-system/certificate.json" in told
     assert "computed again with the same result" in told
-    assert told.count("best policy:") == 2
+    assert told.count("best policy:") == 1
+    assert "next:        assay run --domain ./my-system" in told

@@ -204,7 +204,7 @@ def test_a_log_has_one_line_for_each_attempt() -> None:
 
     assert lines == [line for _, line in HAPPENINGS]
     assert (progress.tried, progress.lost, progress.working) == (2, 1, {})
-    assert time_left_seconds(progress) == 20.0
+    assert (time_left_seconds(progress), rate_text(progress)) == (None, "")  # no candidate is left
 
 
 def test_time_left_goes_by_candidates_alone_and_grows_while_one_takes_long() -> None:
