@@ -49,6 +49,7 @@ def view_history(host: str, port: int, opens: bool) -> int:
     token = server_token(TOKEN, host)
     home = home_folder()
     with listening(host, port) as opened:
+        say(f"assay: bringing the history of {home} up to date")
         for note in refreshed(home, 1.0):
             say(f"assay: {note}")
         address = address_of(opened)

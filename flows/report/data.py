@@ -84,6 +84,8 @@ class ReportData:
     """Where the cost of attempts arises, in words."""
     domain: Domain | None = None
     """Of the same name, if one is installed here: for what its code adds to the page."""
+    alive: bool | None = None
+    """Whether a process works on the search; None where nobody has looked."""
 
     @cached_property
     def spec(self) -> DomainSpec:

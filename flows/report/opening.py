@@ -240,7 +240,7 @@ def _next_steps(data: ReportData, best: CandidateRow | None) -> list[NextStep]:
     """What a reader may do next, the most useful first."""
     row, config = data.experiment, data.experiment.config
     steps = []
-    if row.status in ("running", "interrupted", "failed"):
+    if row.status in ("running", "interrupted", "failed") and not data.alive:
         words = "Continue the search: the same command goes on where it stopped."
         steps.append(NextStep(words=words, command=one_line(command_line(config), 2_000)))
     gain = _gain(data, best)

@@ -88,6 +88,8 @@ def status_sentence(data: ReportData) -> str:
     """How the search ended."""
     row = data.experiment
     words = STATUS_WORDS.get(row.status, f"has the status {one_line(row.status, 40)}")
+    if row.status == "running" and data.alive is not None:
+        words = "is running" if data.alive else "was killed and can be continued"
     detail = f": {one_line(row.status_detail).rstrip('.')}" if row.status_detail else ""
     return f"The search {words}{detail}."
 

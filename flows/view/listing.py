@@ -208,7 +208,7 @@ def _experiment(home: Path, row: Sequence[Any]) -> Experiment:
     return Experiment(
         experiment_id=str(identity),
         name=str(name or identity),
-        state=_state(home, str(identity), str(status)),
+        state=state_of(home, str(identity), str(status)),
         domain=domain or "",
         suite=suite or "",
         objective=objective or "",
@@ -238,7 +238,7 @@ def _on(best: Sequence[float | None], bar: Sequence[float | None]) -> tuple[Any,
     return "", None, None
 
 
-def _state(home: Path, identity: str, status: str) -> str:
+def state_of(home: Path, identity: str, status: str) -> str:
     """Return the status; a search that says it runs and holds no lock was killed."""
     if status != RUNNING:
         return status

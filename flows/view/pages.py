@@ -1,7 +1,7 @@
 """What each address shows, from the history to HTML."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,7 @@ from flows.untrusted import for_page
 from flows.view.address import experiment_address, read, reference
 from flows.view.boards import BoardWanted, TimeWanted, failures, leaderboard, spend
 from flows.view.console import EXAMPLES, MOST_CHARS, SECONDS, Answer
-from flows.view.listing import Wanted, listing
+from flows.view.listing import RUNNING, Wanted, listing, state_of
 
 FOLDER = Path(__file__).parent / "view_templates"
 TITLES = {
@@ -143,7 +143,9 @@ def experiment(ask: Ask, home: Path, name: str) -> Page:
     known = find_experiment(ask, name) if name else None
     if known is None:
         raise UnknownError(f"there is no experiment {name[:200]!r} in this history")
-    view = build_view(data := loaded_with_costs(ask, home, known))
+    data = loaded_with_costs(ask, home, known)
+    data = replace(data, alive=state_of(home, known, data.experiment.status) == RUNNING)
+    view = build_view(data)
     attempts = [slot_name(slot_of(row)) for row in data.candidates]
     best = slot_name(slot_of(data.best)) if data.best is not None else ""
     bar = slot_name(slot_of(data.best_baseline)) if data.best_baseline is not None else ""

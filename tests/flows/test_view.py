@@ -82,7 +82,11 @@ def test_a_search_that_says_it_runs_and_holds_no_lock_was_stopped(many: Path, ge
     assert names(get("/", state="running")) == []
     with only_one(experiment_folder(many, "search-4"), "busy", "search"):
         assert names(get("/", state="running")) == ["night 4"]
+        running = get("/experiment/search-4")
+        assert "The search is running." in running and "Continue the search" not in running
     assert names(get("/", state="stopped")) == ["night 9", "night 4"]
+    stopped = get("/experiment/search-4")
+    assert "was killed and can be continued" in stopped and "Continue the search" in stopped
 
 
 def test_a_leaderboard_has_each_candidate_once_of_all_experiments_with_the_same_scenarios(

@@ -85,7 +85,7 @@
   if (!body.dataset.mark) return;
   const sign = document.querySelector(".live");
   const words = document.querySelector("[data-live-words]");
-  const REST = 10;  // of the time, at most one part in so many goes into asking
+  const REST = 4;  // of the time, at most one part in so many goes into asking
   let source = null;
   let wanted = body.dataset.mark;
   let asking = false;
