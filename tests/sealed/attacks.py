@@ -135,6 +135,11 @@ LIES = (
         "raw('arrived', 0, 0); raw('started', 0, 0)",
         "only a decision causes it",
     ),
+    lie(
+        "carrying-out-a-decision-twice",
+        ARRIVE + "raw('started', 0, 0); raw('started', 0, 0)",
+        "only a decision causes it",
+    ),
     lie("carrying-out-another-decision", ARRIVE + "raw('arrived', 0, 1)", "jobs arrive"),
     lie(
         "ignoring-a-decision", ARRIVE + "raw('arrived', 1_000_000, 1)", "a decision is carried out"
@@ -423,6 +428,34 @@ COLLUDING = (
         "they-share-no-clock",
         "held(lambda: 1 // int(sys.modules['time'].monotonic()))",
         "held(lambda: 1 // int(sys.modules['time'].monotonic()))",
+    ),
+    together(
+        "a-thread-that-counts-is-no-clock",
+        "for _ in range(10 ** 6): pass",
+        "held(lambda: sys.modules['threading'].Thread(target=print).start())",
+    ),
+    together(
+        "the-time-that-the-other-used-is-no-clock",
+        "for _ in range(10 ** 6): pass",
+        "clock = sys.modules['time'].clock_gettime\n"
+        "for near in (-3, -2, -1, 1, 2, 3):\n"
+        "    held(lambda: clock((~(os.getpid() + near) << 3) | 2))",
+    ),
+    together(
+        "they-share-no-queue-and-no-semaphore",
+        "held(lambda: 1 / (libc.msgget(7, 0o1666) + 1))",
+        "held(lambda: 1 / (libc.semget(7, 1, 0o1666) + 1))",
+    ),
+    together(
+        "they-share-no-lock",
+        "for number in range(4): held(lambda: 1 / (libc.flock(number, 6) + 1))",
+        "for number in range(4): held(lambda: 1 / (libc.lockf(number, 2, 1) + 1))",
+    ),
+    together(
+        "they-share-no-priority",
+        "held(lambda: os.nice(5))",
+        "for near in (-3, -2, -1, 0, 1, 2, 3):\n"
+        "    held(lambda: os.getpriority(0, os.getpid() + near))",
     ),
     together("a-print-is-not-for-the-other", "print('told')", "print('heard nothing')"),
     Attack(
