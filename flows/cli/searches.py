@@ -443,7 +443,7 @@ def orchestrated(
 
     prepare_prefect(home, os.environ, verbose=verbose)
     if not uses_a_server(os.environ):
-        tell("starting Prefect's local server, which takes 12-70 s (--direct runs without it)")
+        tell("starting Prefect's local server: 12-70 s (--direct runs without it)")
         server = ExitStack()  # it must outlive what Prefect still sends at the end
         atexit.register(server.close)
         try:

@@ -52,11 +52,13 @@ def test_a_killed_command_leaves_no_server_behind(
 def test_a_server_that_is_stopped_while_it_starts_leaves_nothing_behind() -> None:
     """What it started does not hear a signal yet, and it does not wait for that."""
     script = "(trap '' TERM; exec sleep 600) & echo $!; wait"
-    server = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
-    assert server.stdout is not None
-    started_by_it = int(server.stdout.readline())
+    with subprocess.Popen(
+        ["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True
+    ) as server:
+        assert server.stdout is not None
+        started_by_it = int(server.stdout.readline())
 
-    _stop(server)
+        _stop(server)
 
     awaited(lambda: None if is_alive(started_by_it) else True, "the end of what it started")
 
