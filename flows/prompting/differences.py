@@ -22,8 +22,8 @@ ALONE = {
     "folder": "A policy of the folder.",
 }
 """What is said of what was made from nothing, by its operator."""
-UNITS = {"gb": "GB", "mb": "MB"}
-"""How units in the names of genes are written."""
+UNITS = {"gb": "GB", "mb": "MB", "cpus": "CPUs"}
+"""How words in the names of genes are written."""
 FIRST = ("sorts", "does not sort", "branches", "no branch", "larger", "smaller")
 """How the changes begin that are named before others."""
 
