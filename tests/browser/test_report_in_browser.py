@@ -376,11 +376,9 @@ def test_two_hundred_candidates_open_in_two_seconds(chromium: Browser, tmp_path:
     data = guarded_rows(200, 12, model=True, lines=120, spans=900)
     path.write_text(render(build_view(data)), encoding="utf-8")
 
-    least = min(_seconds_to_open(chromium, path) for _ in range(3))
-
+    assert any(_seconds_to_open(chromium, path) < 2.0 for _ in range(3))
     assert chromium.run("return document.querySelectorAll(arguments[0]).length", CANDIDATES) == 202
     assert path.stat().st_size < 5_000_000
-    assert least < 2.0
 
 
 def _seconds_to_open(chromium: Browser, path: Path) -> float:

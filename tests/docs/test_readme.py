@@ -22,7 +22,8 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 @pytest.mark.timeout(1500)
 @follows(README, "sh", holding="assay ")
 def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
-    """All but the model's in containers and through Prefect; the searches are shorter ones."""
+    """All but the model's in containers and through Prefect; the searches are shorter ones, with
+    one baseline."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     give_database(tmp_path / ".assay")
     source = (ROOT / "simulator" / "domains" / "pipelines" / "policies" / "naive.py").read_text(
@@ -31,13 +32,14 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
     paper, _, usual, with_a_model = blocks(README, "sh")
     assert typed(paper, {}) == ""  # a search of minutes, left out by name
 
-    output = type_in(usual.take().replace("--candidates 8 ", "--candidates 3 "), tmp_path)
+    commands = usual.take().replace("--candidates 8 ", "--candidates 2 ")
+    output = type_in(commands, tmp_path, {"ASSAY_BASELINES": '["naive"]'})
     with ModelServer(policy(source)) as server:
         there = with_a_model.take().replace("http://127.0.0.1:8000/v1", server.url).strip()
         short = f"--suite {write_suite(tmp_path)} --baseline naive --cell process --direct"
         asked = type_in(f"{there} {short}", tmp_path)
 
-    assert "finished: all 3 candidates were tried" in output
+    assert "finished: all 2 candidates were tried" in output
     assert "untrusted policies are contained here" in output
     assert "finished: all 3 candidates were tried" in asked
     assert len(server.requests) == 3

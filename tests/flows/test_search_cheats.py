@@ -82,6 +82,7 @@ def test_the_overfitted_and_the_lucky_are_caught_and_the_honest_is_kept(
 
 
 @pytest.mark.docker
+@pytest.mark.nightly
 def test_the_metric_gamer_is_refused_by_its_metric_and_gains_nothing_by_ours(
     tmp_path: Path, suite: Path
 ) -> None:

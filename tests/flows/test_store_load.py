@@ -15,6 +15,7 @@ from flows.history.journal import read_rows
 from flows.history.store import query
 from tests.support.history_rows import candidate, remember
 
+pytestmark = pytest.mark.nightly
 WRITERS, RECORDS = 8, 500
 
 WRITER = """
