@@ -15,12 +15,7 @@ from tests.support.history_rows import candidate, experiment, remember
 from tests.support.viewed import remember_many, remember_report, serving
 
 pytestmark = pytest.mark.browser
-UNTIL = """
-const [script, done] = [arguments[0], [...arguments].slice(-1)[0]];
-const holds = new Function("return " + script);
-const look = () => holds() ? done(true) : requestAnimationFrame(look);
-look();
-"""
+LIVE = "//*[contains(@class, 'live') and contains(@class, ' on')]"
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +54,10 @@ def page(chromium: Browser, server: str) -> Browser:
     return chromium
 
 
-def until(page: Browser, script: str) -> None:
-    """Wait until an expression of JavaScript holds in the page."""
-    page.call("execute/async", {"script": UNTIL, "args": [script]})
+def until(page: Browser, xpath: str) -> None:
+    """Wait until something is in the page, or in the one that takes its place."""
+    page.call("timeouts", {"implicit": 120_000})
+    page.call("element", {"using": "xpath", "value": xpath})
 
 
 def test_every_page_keeps_to_itself_and_the_console_is_silent(page: Browser, server: str) -> None:
@@ -79,18 +75,18 @@ def test_every_page_keeps_to_itself_and_the_console_is_silent(page: Browser, ser
 
 
 def test_a_running_search_is_seen_without_loading_the_page_again(page: Browser, home: Path) -> None:
-    until(page, "document.querySelector('.live.on')")
-    page.run("window.same = true")
+    until(page, LIVE)
 
     with Journal(home, "newest") as journal:
         journal.append(experiment(experiment_id="newest", name="newest", created_at="2027-01-01"))
-    until(page, "document.querySelector('tbody th').textContent.includes('newest')")
+    until(page, "//tbody/tr[1]/th[contains(., 'newest')]")
 
     page.click('[data-key="newest"] a')
-    until(page, "document.querySelector('.live.on') && document.title.startsWith('newest')")
+    until(page, "//h1[contains(., 'newest')]")
+    until(page, LIVE)
     with Journal(home, "newest") as journal:
         journal.append(candidate(experiment_id="newest", title="came in while the page was open"))
-    until(page, "document.body.textContent.includes('came in while')")
+    until(page, "//section[@id='candidates']//tr[contains(@data-title, 'came in while')]")
 
 
 def test_what_a_report_shows_is_in_its_address(page: Browser, server: str) -> None:
@@ -110,7 +106,7 @@ def test_what_a_report_shows_is_in_its_address(page: Browser, server: str) -> No
 
 def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, server: str) -> None:
     page.go(f"{server}/experiment/made-up")
-    until(page, "document.querySelector('.live.on')")
+    until(page, LIVE)
     page.click('#table [data-open="2/0"]')
     page.run("window.same = true")
     tried = int(page.texts(".tile strong")[1])
@@ -118,7 +114,7 @@ def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, ser
     with Journal(home, "made-up") as journal:
         new = candidate(experiment_id="made-up", iteration=13, candidate="new", title="the 13th")
         journal.append(new)
-    until(page, f"document.querySelectorAll('.tile strong')[1].textContent === '{tried + 1}'")
+    until(page, f"(//div[@class='tile']/strong)[2][. = '{tried + 1}']")
 
     assert page.run("return window.same") is True
     assert len(page.texts("#table tr.detail")) == 1
@@ -132,12 +128,12 @@ def test_a_person_gets_about_by_keyboard(page: Browser, server: str) -> None:
     assert page.run("return document.activeElement.className") == "skip"
     page.type("body", "/")
     page.type('input[type="search"]', f"night 3{enter}")
-    until(page, "location.search.includes('words=night+3')")
+    until(page, "//input[@value='night 3']")
     assert len(page.texts("tbody tr")) == 1
 
     page.go(f"{server}/sql")
     page.type("textarea", f"SELECT 6 * 7 AS answer{control}{enter}")
-    until(page, "document.querySelector('td.n')?.textContent === '42'")
+    until(page, "//td[. = '42']")
     assert "q=SELECT" in page.run("return location.search")
 
 
@@ -147,5 +143,5 @@ def test_two_candidates_are_chosen_on_a_leaderboard(page: Browser, server: str) 
         page.click(f"#board tbody tr:nth-child({row}) input")
     assert page.run("return document.querySelectorAll('#board tbody input:disabled').length") > 0
     page.click("#board .sticky button")
-    until(page, "document.getElementById('source')")
+    until(page, "//section[@id='source']")
     assert page.complaints() == []
