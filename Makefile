@@ -31,7 +31,7 @@ base: engine  ## Get or make the base image, a Linux with Python 3.11
 	@scripts/base-image.sh
 
 image: venv base  ## Build the cell's image from the simulator as it is now
-	@$(PYTHON_IN_VENV) -m sandbox.image_build --work .assay-setup/image \
+	@$(PYTHON_IN_VENV) -m flows.cli image --work .assay-setup/image \
 		--base "$$(scripts/base-image.sh --name)"
 
 browser:  ## Make sure that Chromium and its driver are there, for the tests of the report

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from flows.cli.errors import INTERRUPTED, say
+from flows.cli.progress import working
+
 LONG = ("bootstrap", "excess", "faas-policies", "lessons", "parents", "racing", "search")
 """Taken only when they are named: they last many minutes."""
 
@@ -21,8 +24,16 @@ def main(wanted: Sequence[str]) -> int:
             f"no measurement {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr
         )
         return 2
-    usual = [name for name in known if name not in LONG]
-    missed = [name for name in wanted or usual if not _measure(name)]
+    chosen = wanted or [name for name in known if name not in LONG]
+    missed = []
+    try:
+        for number, name in enumerate(chosen, start=1):
+            with working(f"measurement {number} of {len(chosen)}, {name}"):
+                if not _measure(name):
+                    missed.append(name)
+    except KeyboardInterrupt:
+        say("benchmarks: interrupted")
+        return INTERRUPTED
     if missed:
         print(f"not as promised: {', '.join(missed)}", file=sys.stderr)
     return 1 if missed else 0

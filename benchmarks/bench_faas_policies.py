@@ -16,7 +16,9 @@ from pathlib import Path
 from benchmarks.measure import LEAST, sized
 from simulator.domain import Scenario, find_domain
 from simulator.domains.faas.contract import local_policy
+from simulator.errors import InputError
 from simulator.suites import SPLITS, load_suite
+from simulator.whole_files import write_text
 
 FAAS = find_domain("faas")
 SUITE = sized("faas-mixed", "faas-smoke")
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     scenarios = load_suite(SUITE, FAAS).scenarios
     text = "\n".join(suite_lines(scenarios[: sized(None, 1)]))
     if options.write:
-        PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+        write_text(PAGE, with_tables(PAGE.read_text(encoding="utf-8"), text), InputError)
     else:
         print(f"{SUITE}\n\n{text}", flush=True)
 

@@ -16,8 +16,9 @@ from simulator.domains.pipelines.contract import local_policy
 from simulator.domains.pipelines.engine import simulate
 from simulator.domains.pipelines.library import load_suite, policy_names, policy_source
 from simulator.domains.pipelines.scenario import Scenario
-from simulator.errors import PolicyFailure
+from simulator.errors import InputError, PolicyFailure
 from simulator.suites import SPLITS
+from simulator.whole_files import write_text
 
 SUITES = sized(("smoke", "mixed"), ("smoke",))
 REFERENCE = "naive"
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     for suite in options.suites:
         text = "\n".join(suite_lines(suite))
         if options.write:
-            PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), suite, text), "utf-8")
+            page = with_table(PAGE.read_text(encoding="utf-8"), suite, text)
+            write_text(PAGE, page, InputError)
         else:
             print(f"{suite}\n\n{text}\n", flush=True)
 

@@ -27,6 +27,8 @@ from flows.search.progress import SearchResult
 from flows.search.session import Services
 from flows.settings.search import SearchConfig, load_config
 from sandbox.image import source_hash
+from simulator.errors import InputError
+from simulator.whole_files import write_text
 
 STRATEGIES = sized(("refine", "best_of_n", "evolve"), ("refine",))
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     write_csv(curves, options.out / "search.csv")
     title = f"Offline proposer on {options.suite}: validation score of the best so far"
-    (options.out / "search.svg").write_text(drawing(curves, title), encoding="utf-8")
+    write_text(options.out / "search.svg", drawing(curves, title), InputError)
     print(f"\nwritten: {options.out / 'search.csv'}, {options.out / 'search.svg'}", flush=True)
 
 

@@ -1,12 +1,15 @@
 """Best-so-far curves of searches as a table, as CSV and as a drawing."""
 
 import csv
+import io
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.svg import Scale, element, line_path, text
+from simulator.errors import InputError
+from simulator.whole_files import write_text
 
 WIDTH, HEIGHT = 760, 400
 LEFT, RIGHT, TOP, BOTTOM = 60, 590, 30, 350
@@ -58,12 +61,13 @@ def spread(values: Sequence[float]) -> str:
 
 def write_csv(curves: Sequence[Curve], path: Path) -> None:
     """Write one line for each candidate of each search."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["strategy", "seed", "candidate", "best_validation_score"])
-        for curve in curves:
-            for number, best in enumerate(curve.best, start=1):
-                rows.writerow([curve.strategy, curve.seed, number, f"{best:.6f}"])
+    lines = io.StringIO(newline="")
+    rows = csv.writer(lines)
+    rows.writerow(["strategy", "seed", "candidate", "best_validation_score"])
+    for curve in curves:
+        for number, best in enumerate(curve.best, start=1):
+            rows.writerow([curve.strategy, curve.seed, number, f"{best:.6f}"])
+    write_text(path, lines.getvalue(), InputError)
 
 
 def drawing(curves: Sequence[Curve], title: str) -> str:

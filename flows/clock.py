@@ -37,3 +37,13 @@ class SystemClock:
 def stamp(clock: Clock) -> str:
     """Return the time as the history stores it: ISO 8601, UTC, milliseconds."""
     return clock.now().isoformat(timespec="milliseconds")
+
+
+def time_text(seconds: float) -> str:
+    """Return a length of time as one reads a clock: 45 s, 3:05 min, 2:03:05 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"

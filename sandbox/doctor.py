@@ -4,7 +4,7 @@ A canary is a small hostile policy that a real cell must stop, run the same way 
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -133,11 +133,13 @@ def examine(
     cell: str = DOCKER,
     runtime: str | None = None,
     domain: Domain | None = None,
+    told: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Report:
     """Check everything that a kind of cell relies on; canaries run only where all else is ok.
 
     Embedded cells are always reported, but fail the report only where ``cell`` asks for them.
-    ``runtime`` replaces the engine's default container runtime.
+    ``runtime`` replaces the engine's default container runtime. ``told`` is called with what is
+    tried, how many attempts are done, and how many there are.
     """
     domain = domain or find_domain()
     checks = [_machine()]
@@ -150,7 +152,7 @@ def examine(
         else:
             checks.append(_embedded(limits, needed=True))
         if all(check.ok for check in checks):
-            checks += _in_cells(limits, cell, runtime, domain)
+            checks += _in_cells(limits, cell, runtime, domain, told)
     except SandboxError as error:
         checks.append(_failed("sandbox", error))
     return Report(checks=tuple(checks))
@@ -211,13 +213,20 @@ def _embedded(limits: Limits, *, needed: bool) -> Check:
     return Check(name="embedded cell", ok=True, detail=detail)
 
 
-def _in_cells(limits: Limits, cell: str, runtime: str | None, domain: Domain) -> Iterator[Check]:
+def _in_cells(
+    limits: Limits,
+    cell: str,
+    runtime: str | None,
+    domain: Domain,
+    told: Callable[[str, int, int], None],
+) -> Iterator[Check]:
     smallest = domain.cell.canary()
     scenario = Payload(name=smallest.name, data=domain.cell.encode_scenario(smallest))
     every = canaries(domain.cell.IDLE_POLICY)
     with Sandbox(limits, cell=cell, runtime=runtime, domain=domain) as sandbox:
         sandbox.prepare(1)
-        for canary in every:
+        for number, canary in enumerate(every):
+            told(f"trying {canary.attempt}", number, len(every))
             yield _try_canary(sandbox, canary, scenario)
         trial, facts = sandbox.try_with_facts(every[0].source, [scenario])
         yield _protections(facts)

@@ -26,9 +26,9 @@ def image_tag(root: Path | None = None, domain: Domain | None = None) -> str:
 def build_command(domain: Domain | None = None) -> str:
     """Return the command that builds the image of a domain, as a person types it."""
     if domain is not None and not domain.is_shipped:
-        return f"python -m sandbox.image_build --domain {quote(str(domain.root))}"
+        return f"assay image --domain {quote(str(domain.root))}"
     in_checkout = (package_root() / "Makefile").is_file()
-    return "make image" if in_checkout else "python -m sandbox.image_build"
+    return "make image" if in_checkout else "assay image"
 
 
 def source_hash(root: Path | None = None, domain: Domain | None = None) -> str:

@@ -1,8 +1,8 @@
-"""Builds the cell's image unless it exists: `python -m sandbox.image_build --base IMAGE`.
+"""Builds the cell's image unless it exists: `assay image`, or this module as a program.
 
-The build containers have no network. The host's pip fetches the wheels for the platform and the
-Python of the base image, checked against the hashes of `requirements-image.lock`; they are unpacked
-here and copied in.
+The build containers have no network. The host's pip, or else uv, fetches the wheels for the
+platform and the Python of the base image, checked against the hashes of `requirements-image.lock`;
+they are unpacked here and copied in. What an interrupt leaves is a cache: the tag comes last.
 """
 
 import argparse
@@ -13,8 +13,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.daemon import engine_address
@@ -33,6 +33,7 @@ from sandbox.image import (
 )
 from simulator.domain import DEFAULT, Domain, find_domain, open_domain
 from simulator.errors import InputError
+from simulator.whole_files import draft_folder
 
 OFFICIAL_BASE = "python:3.11-slim-bookworm"
 EXIT_UNAVAILABLE = 4
@@ -41,7 +42,11 @@ EXIT_INTERRUPTED = 130
 # Wheels for glibc 2.17 up to that of Debian 12; pip takes the newest that exists.
 _GLIBC_MINORS = (36, 35, 34, 31, 28, 27, 26, 24, 17)
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+STEPS = 3
 _WHAT_PYTHON = "import sys; print('%d.%d' % sys.version_info[:2])"
+
+
+Told = Callable[[str, int, int], None]
 
 
 class BuildError(Exception):
@@ -53,25 +58,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.image_build", description=__doc__)
     shown = "(default: %(default)s)"
     parser.add_argument("--base", default=OFFICIAL_BASE, help=f"image with Python 3.11 {shown}")
-    parser.add_argument("--work", type=Path, default=_cache_folder(), help=f"for wheels {shown}")
+    parser.add_argument("--work", type=Path, default=cache_folder(), help=f"for wheels {shown}")
     parser.add_argument("--domain", default=DEFAULT, help=f"name or folder {shown}")
     options = parser.parse_args(arguments)
     try:
-        domain = find_domain(options.domain)
-        tag = image_tag(domain=domain)
-        _require_engine()
-        if _run("docker", "image", "inspect", tag, check=False).returncode == 0:
-            print(f"image: {tag} is there")
-            return 0
-        print(f"image: building {tag} on {options.base}", flush=True)
-        built = build_image(options.base, options.work, domain=domain, latest=domain.is_shipped)
+        tag, is_new = ensure_image(options.base, options.work, find_domain(options.domain), _say)
     except (BuildError, InputError) as error:
         print(f"image: {error}", file=sys.stderr)
         return EXIT_UNAVAILABLE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    print(f"image: {built} is ready")
+    print(f"image: {tag} is {'ready' if is_new else 'there'}")
     return 0
+
+
+def _say(what: str, done: int, total: int) -> None:
+    print(f"image: {what} ({done + 1} of {total})", flush=True)
+
+
+def ensure_image(base: str, work: Path, domain: Domain, told: Told) -> tuple[str, bool]:
+    """Builds the image of a domain unless it exists; returns its tag and whether it is new.
+
+    `told` is called with each step, how many are done, and how many there are.
+    """
+    tag = image_tag(domain=domain)
+    _require_engine()
+    if _run("docker", "image", "inspect", tag, check=False).returncode == 0:
+        return tag, False
+    return build_image(base, work, domain=domain, latest=domain.is_shipped, told=told), True
 
 
 def _require_engine() -> None:
@@ -94,6 +108,7 @@ def build_image(
     *,
     domain: Domain | None = None,
     latest: bool = True,
+    told: Told = lambda what, done, total: None,
 ) -> str:
     """Builds the image of the simulator under `root` on `base` and returns its tag.
 
@@ -103,9 +118,10 @@ def build_image(
     """
     root = package_root() if root is None else root
     work.mkdir(parents=True, exist_ok=True)
+    told(f"looking at the base {base}", 0, STEPS)
     machine, python = _platform_of(base)
-    with tempfile.TemporaryDirectory(dir=work, prefix="context-") as folder:
-        context = Path(folder)
+    told("fetching the libraries", 1, STEPS)
+    with draft_folder(work) as context:
         (context / DOMAINS).mkdir()
         files = (*simulator_files(root), *extra_files(domain), *recipe_files(root))
         for name, path in files:
@@ -116,6 +132,7 @@ def build_image(
         extra = next((context / DOMAINS).iterdir(), None)
         copied = None if extra is None else open_domain(extra)
         source = source_hash(context, copied)
+        told("building the image", 2, STEPS)
         tags = [image_tag(context, copied), *([f"{REPOSITORY}:latest"] if latest else [])]
         _docker_build(context, base, source, tags)
     return tags[0]
@@ -143,42 +160,53 @@ def _site(lock: Path, machine: str, python: str, work: Path) -> Path:
     site = work / f"site-{key}-{machine}-py{python}"
     if site.is_dir():
         return site
-    if importlib.util.find_spec("pip") is None:
-        raise BuildError(
-            f"{sys.prefix} has no pip, which fetches the wheels of the image: install pip there, "
-            "then type the same command again"
-        )
-    with tempfile.TemporaryDirectory(dir=work, prefix="wheels-") as folder:
-        wheels, unpacked = Path(folder, "wheels"), Path(folder, "site")
-        platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC_MINORS]
-        _run(
-            *(
-                sys.executable,
-                "-P",
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-            ),
-            *("--no-deps", "--require-hashes", "--only-binary", ":all:"),
-            *("--implementation", "cp", "--python-version", python),
-            *(word for platform in platforms for word in ("--platform", platform)),
-            *("--dest", str(wheels), "--requirement", str(lock)),
-        )
-        for wheel in sorted(wheels.glob("*.whl")):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(unpacked)
+    with draft_folder(work) as folder:
+        unpacked = folder / "site"
+        if importlib.util.find_spec("pip") is not None:
+            _with_pip(lock, machine, python, unpacked)
+        elif (uv := shutil.which("uv")) is not None:
+            _with_uv(uv, lock, machine, python, unpacked)
+        else:
+            raise BuildError(
+                f"{sys.prefix} has no pip, which fetches the wheels of the image, and there is no "
+                "uv: install one of them, then type the same command again"
+            )
         for tests in [path for path in unpacked.rglob("tests") if path.is_dir()]:
             shutil.rmtree(tests, ignore_errors=True)
         unpacked.rename(site)
     return site
 
 
+def _with_pip(lock: Path, machine: str, python: str, unpacked: Path) -> None:
+    wheels = unpacked.with_name("wheels")
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC_MINORS]
+    _run(
+        *(sys.executable, "-P", "-m", "pip", "download", "--quiet"),
+        *("--disable-pip-version-check", "--no-deps", "--require-hashes"),
+        *("--only-binary", ":all:", "--implementation", "cp", "--python-version", python),
+        *(word for platform in platforms for word in ("--platform", platform)),
+        *("--dest", str(wheels), "--requirement", str(lock)),
+    )
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(unpacked)
+
+
+def _with_uv(uv: str, lock: Path, machine: str, python: str, unpacked: Path) -> None:
+    """As `uv tool install` has no pip beside it; uv unpacks at once."""
+    _run(
+        *(uv, "--quiet", "pip", "install", "--no-deps", "--require-hashes", "--no-config"),
+        *("--only-binary", ":all:", "--python-version", python, "--no-compile-bytecode"),
+        *("--python-platform", f"{machine}-manylinux_2_{_GLIBC_MINORS[0]}"),
+        *("--link-mode", "copy", "--target", str(unpacked), "--requirement", str(lock)),
+    )
+
+
 def _docker_build(context: Path, base: str, source: str, tags: list[str]) -> None:
     """Runs `docker build` with the classic builder, which sees local bases, else with BuildKit."""
     command = [
-        *("docker", "build", "--quiet", "--network", "none", "--file", str(context / DOCKERFILE)),
+        *("docker", "build", "--quiet", "--force-rm", "--network", "none"),
+        *("--file", str(context / DOCKERFILE)),
         *("--build-arg", f"BASE={base}", "--build-arg", f"SOURCE={source}"),
         *("--build-arg", f"VERSION={_version()}"),
         *(word for tag in tags for word in ("--tag", tag)),
@@ -228,7 +256,8 @@ def _version() -> str:
         return "unknown"
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """The folder in which fetched libraries are kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay" / "image"
 
 

@@ -56,8 +56,12 @@ pull_while_it_moves() {
     : >"$log"
     docker pull "$OFFICIAL" >"$log" 2>&1 </dev/null 9>&- &
     pid=$!
+    # shellcheck disable=SC2064
+    trap "end_work; kill $pid; exit 130" INT TERM
+    begin_work
     while kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
+        how_far "$log"
         if [ "$(wc -c <"$log")" -ne "$size" ]; then
             size=$(wc -c <"$log") last=$SECONDS
             ! grep -q Pulling "$log" || patience=$NO_PROGRESS_S
@@ -65,6 +69,8 @@ pull_while_it_moves() {
             kill "$pid" 2>/dev/null || true
         fi
     done
+    end_work
+    trap - INT TERM
     wait "$pid" 2>/dev/null
 }
 
@@ -78,16 +84,18 @@ from_packages() {
     mkdir -p "$CACHE"
     TARGET=$(mktemp -d "${TMPDIR:-/var/tmp}/assay-base.XXXXXX")
     # shellcheck disable=SC2064
-    trap "$prefix rm -rf '$TARGET'" EXIT
+    trap "$prefix rm -rf '$TARGET' '$TARBALL.part'" EXIT
     say "running debootstrap $SUITE${mirror:+ from $mirror} (about a minute; log: $log)"
+    : >"$log"
     # shellcheck disable=SC2046
-    if ! $prefix env $(proxy_settings) debootstrap --variant=minbase --include=python3 \
-        --keyring="$KEYRING" "$SUITE" "$TARGET" ${mirror:+"$mirror"} >"$log" 2>&1 </dev/null 9>&-; then
+    if ! watched "$log" $prefix env $(proxy_settings) debootstrap --variant=minbase \
+        --include=python3 --keyring="$KEYRING" "$SUITE" "$TARGET" ${mirror:+"$mirror"}; then
         tail -n 20 "$log" >&2
         give_up "debootstrap could not make a base image (all of its log: $log)."
     fi
     strip_root "$prefix"
-    $prefix tar -C "$TARGET" --numeric-owner --one-file-system -cf - . | gzip -1 >"$TARBALL.part"
+    say "packing it"
+    watched "$log" pack "$prefix"
     mv "$TARBALL.part" "$TARBALL"
     import_tarball
 }
@@ -133,9 +141,19 @@ strip_root() {
         "$TARGET"/usr/share/{doc,man,info,locale}
 }
 
+pack() {
+    # shellcheck disable=SC2086
+    $1 tar -C "$TARGET" --numeric-owner --one-file-system -cf - . | gzip -1 >"$TARBALL.part"
+}
+
 import_tarball() {
-    docker import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' \
-        --message "Debian $SUITE with Python 3.11" "$TARBALL" "$NAME" >/dev/null
+    local log=$SETUP_DIR/import.log
+    : >"$log"
+    watched "$log" docker import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' \
+        --message "Debian $SUITE with Python 3.11" "$TARBALL" "$NAME" || {
+        tail -n 5 "$log" >&2
+        give_up "docker import of $TARBALL failed: remove that file, then type the command again."
+    }
 }
 
 main "$@"

@@ -28,7 +28,7 @@ make_ready() {
 }
 
 build_image() {
-    .venv/bin/python -m sandbox.image_build --work "$SETUP_DIR/image" \
+    .venv/bin/assay image --work "$SETUP_DIR/image" \
         --base "$(scripts/base-image.sh --name)"
 }
 

@@ -31,7 +31,7 @@ main() {
 }
 
 logged() {
-    "$@" >>"$LOG" 2>&1 </dev/null
+    watched "$LOG" "$@"
 }
 
 fail() {

@@ -35,7 +35,7 @@ install_other() {
 }
 
 logged() {
-    "$@" >>"$LOG" 2>&1 </dev/null
+    watched "$LOG" "$@"
 }
 
 fail() {

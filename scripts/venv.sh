@@ -40,7 +40,7 @@ is_supported() {
 }
 
 logged() {
-    "$@" >>"$LOG" 2>&1 </dev/null
+    watched "$LOG" "$@"
 }
 
 find_python() {
@@ -83,7 +83,7 @@ with_uv() {
     if [ -n "$index" ]; then
         export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
     fi
-    UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true} logged "$uv" --quiet pip install \
+    UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true} logged "$uv" pip install \
         --python "$VENV/bin/python" --require-hashes -r "$LOCK"
 }
 

@@ -1,4 +1,4 @@
-"""Reading and writing small files of text with errors that name the file and what to do."""
+"""Reading small files of text with errors that name the file and what to do."""
 
 import errno
 import json
@@ -22,7 +22,7 @@ def read_text(path: Path, error: type[InputError], max_bytes: int) -> str:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as problem:
-        raise error(f"{path}: cannot be read: {_reason(problem)}") from None
+        raise error(f"{path}: cannot be read: {reason_of(problem)}") from None
     if len(data) > max_bytes:
         raise error(f"{path}: larger than {max_bytes} bytes, expected a smaller file")
     try:
@@ -96,7 +96,7 @@ def refused_path(problem: OSError) -> str | None:
     if problem.errno not in refusals or problem.filename is None:
         return None
     name = show(str(problem.filename)).strip("'")
-    return f"{name}: cannot be read: {_reason(problem)}"
+    return f"{name}: cannot be read: {reason_of(problem)}"
 
 
 def is_endless(path: Path) -> bool:
@@ -114,14 +114,6 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def write_text(path: Path, text: str, error: type[InputError]) -> None:
-    """Write ``text`` as UTF-8 without touching its line ends; raise ``error`` with one line."""
-    try:
-        path.write_bytes(text.encode())
-    except (OSError, ValueError) as problem:
-        raise error(f"{path}: cannot be written: {_reason(problem)}") from None
 
 
 def show(value: object) -> str:
@@ -147,7 +139,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _reason(problem: OSError | ValueError) -> str:
+def reason_of(problem: Exception) -> str:
+    """Return why a file cannot be read or written, in lower case."""
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror.lower()
     return str(problem)

@@ -1,5 +1,6 @@
 """How tests share two processes, a file in one of them, and how random examples repeat."""
 
+import os
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -70,6 +71,9 @@ SLOW = (
 """Beginnings of tests that start cells, searches or many programs, make many databases, or
 simulate a great deal."""
 LONGEST_FIRST = (PREFECT, CLUSTER, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
+
+# On a busy machine a command may take so long that it says how far it is.
+os.environ.setdefault("ASSAY_PROGRESS", "no")
 
 # The same examples in every run, and no example is too slow on a machine that pauses for a while.
 settings.register_profile(

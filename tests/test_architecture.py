@@ -37,7 +37,7 @@ FLOORS = {
     ),
     "simulator": (
         "contract domain domain_host domain_spec driver errors exact_sums genes messages suites "
-        "textfile",
+        "textfile whole_files",
         "readers",
         "domains promises sealed",
         "bootstrap",

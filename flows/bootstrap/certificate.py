@@ -6,7 +6,6 @@ It says *accepted*: by these checks, with these results. It proves nothing about
 import ast
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from simulator.sealed.certificate import (
 )
 from simulator.sealed.shapes import MOST_ACCEPTED, MOST_SIMULATOR_BYTES
 from simulator.textfile import read_text
+from simulator.whole_files import write_texts
 
 MOST_ASSUMPTIONS = 50
 
@@ -96,16 +96,9 @@ def write_accepted(folder: Path, source: str, certificate: Certificate) -> tuple
     if number is None:
         raise UserError(f"{folder} has {MOST_ACCEPTED} accepted simulators: remove one")
     simulator, beside = (folder / name for name in names_of(number))
-    _write(beside, json.dumps(certificate, indent=1, sort_keys=True) + "\n")
-    _write(simulator, source)
+    text = json.dumps(certificate, indent=1, sort_keys=True) + "\n"
+    write_texts({beside: text, simulator: source}, InputError)
     return simulator, beside
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file, or none."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def _is_free(folder: Path, number: int) -> bool:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flows.errors import UserError
+from simulator.whole_files import draft_folder
 
 STARTER = Path(__file__).with_name("starter")
 NAME = "NAME"
@@ -13,10 +14,15 @@ def write_starter(folder: Path, name: str) -> list[Path]:
     if folder.exists():
         raise UserError(f"{folder} exists: choose another name, or remove it")
     written = []
-    for path in sorted(STARTER.rglob("*")):
-        if path.is_file() and path.suffix in (".md", ".toml", ".py"):
-            into = folder / path.relative_to(STARTER)
-            into.parent.mkdir(parents=True, exist_ok=True)
-            into.write_text(path.read_text(encoding="utf-8").replace(NAME, name), encoding="utf-8")
-            written.append(into)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with draft_folder(folder.parent) as place:
+        draft = place / folder.name
+        for path in sorted(STARTER.rglob("*")):
+            if path.is_file() and path.suffix in (".md", ".toml", ".py"):
+                inside = path.relative_to(STARTER)
+                text = path.read_text(encoding="utf-8").replace(NAME, name)
+                (draft / inside).parent.mkdir(parents=True, exist_ok=True)
+                (draft / inside).write_text(text, encoding="utf-8")
+                written.append(folder / inside)
+        draft.rename(folder)
     return written

@@ -11,7 +11,9 @@ import click
 
 from flows.cli.errors import BAD_INPUT
 from flows.cli.options import CELLS, FILE, FOLDER
+from flows.cli.progress import working
 from flows.cli.terminal import print_line, print_table
+from flows.untrusted import counted
 
 if TYPE_CHECKING:
     from flows.cli.domain_checks import Check
@@ -133,10 +135,12 @@ def check_domain(folder: Path, seconds: float, as_json: bool) -> int:
     from simulator.domain import open_domain
 
     checks = []
-    for check in checks_of(open_domain(folder), seconds):
-        checks.append(check)
-        if not as_json:
-            _print_check(check)
+    with working("checking the domain") as told:
+        for check in checks_of(open_domain(folder), seconds):
+            checks.append(check)
+            told(f"{counted(len(checks), 'promise')} checked, checking the next one", 0, 0)
+            if not as_json:
+                _print_check(check)
     fine = all(check.ok for check in checks)
     if as_json:
         print_line(json.dumps({"ok": fine, "checks": [asdict(check) for check in checks]}))
@@ -191,7 +195,10 @@ def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool)
         check_cell(cell)
     limits = Limits(**{key.partition(".")[2]: value for key, value in LIMITS.items()})
     opened = Sandbox(limits, ready=False, cell=cell, domain=domain)
-    with nullcontext(None) if quick else opened as trials:
+    with (
+        working("computing the certificate again"),
+        nullcontext(None) if quick else opened as trials,
+    ):
         for each in verify(certificate, domain, trials):
             found.append(Check(name=each.what, problems=each.problems))
             if not as_json:

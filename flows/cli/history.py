@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ import click
 
 from flows.cli.errors import BAD_INPUT, say
 from flows.cli.options import FILE, FOLDER, complete_experiments
+from flows.cli.progress import working
 from flows.cli.terminal import print_exactly, print_line, print_prose, print_table, screen_width
 from flows.errors import UserError
 from flows.home import home_folder, journal_folder
@@ -64,10 +66,13 @@ def run_sql(
     """
     from flows.history.export import render_table
     from flows.history.store import query
+    from simulator.errors import InputError
+    from simulator.whole_files import write_text
 
     if style == "parquet":
         return _write_parquet(statement, out, files)
-    table = query(home_folder(), statement, files=files)
+    with _reading("asking the history") as home:
+        table = query(home, statement, files=files)
     _tell(table.notes)
     if out is None and style == "table" and sys.stdout.isatty():
         _print_fitting(table)
@@ -76,10 +81,7 @@ def run_sql(
     if out is None:
         print_exactly(text)
         return 0
-    try:
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}") from None
+    write_text(out, text + "\n", InputError)
     print_line(f"{len(table.rows)} rows are in {out}")
     return 0
 
@@ -93,8 +95,11 @@ def export_history(folder: Path) -> int:
       assay export parquet-files
     """
     from flows.history.export import export_parquet
+    from flows.history.journal import journal_files
 
-    exported = export_parquet(home_folder(), folder)
+    home = home_folder()
+    with working("reading the journals", journal_files(home)) as told:
+        exported = export_parquet(home, folder, told)
     _tell(exported.notes)
     print_line(f"the tables are in {folder}, listed in {exported.manifest}")
     return 0
@@ -124,7 +129,8 @@ def check_database(as_json: bool) -> int:
     """
     from flows.history.check import check
 
-    report = check(home_folder())
+    with _reading("comparing the database with the journals") as home:
+        report = check(home)
     if as_json:
         print_line(json.dumps(report.to_mapping()))
     else:
@@ -144,9 +150,10 @@ def rebuild_database(as_json: bool) -> int:
     """
     from flows.history.store import rebuild
 
-    home = _home_with_history()
+    _require_history()
     began = time.monotonic()
-    report = rebuild(home)
+    with _reading("rebuilding the database") as home:
+        report = rebuild(home)
     seconds = round(time.monotonic() - began, 3)
     if as_json:
         print_line(json.dumps(_rebuilt(report, seconds)))
@@ -170,7 +177,9 @@ def vacuum_database(as_json: bool) -> int:
     """
     from flows.history.store import vacuum
 
-    report = vacuum(_home_with_history())
+    _require_history()
+    with _reading("writing the database again") as home:
+        report = vacuum(home)
     if as_json:
         print_line(json.dumps(asdict(report)))
         return 0
@@ -197,11 +206,12 @@ def make_report(experiment: str | None, out: Path | None) -> int:
     from flows.history.store import answers, find_experiment
     from flows.report.page import write_report
 
-    home = home_folder()
-    found = answers(home, lambda ask: find_experiment(ask, experiment)) or experiment
-    if found is None:
-        raise UserError(f"there is no experiment in {home} yet: start one with assay run")
-    print_line(str(write_report(home, found, out)))
+    with _reading("reading the history for the page") as home:
+        found = answers(home, lambda ask: find_experiment(ask, experiment)) or experiment
+        if found is None:
+            raise UserError(f"there is no experiment in {home} yet: start one with assay run")
+        page = write_report(home, found, out)
+    print_line(str(page))
     return 0
 
 
@@ -232,7 +242,8 @@ def show_candidate(candidate: str, experiment: str | None, only: str | None, as_
     """
     from flows.report.attempts import known_attempt
 
-    known = known_attempt(home_folder(), candidate, experiment)
+    with _reading("asking the history") as home:
+        known = known_attempt(home, candidate, experiment)
     if as_json:
         print_line(json.dumps(known, default=str))
         return 0
@@ -283,19 +294,29 @@ def _write_parquet(statement: str, out: Path | None, files: Path | None) -> int:
 
     if out is None:
         raise UserError("a Parquet file is binary: say where to write it with --out FILE")
-    copied = copy_to_parquet(home_folder(), statement, out, files)
+    with _reading("asking the history") as home:
+        copied = copy_to_parquet(home, statement, out, files)
     _tell(copied.notes)
     print_line(f"{copied.rows[out]} rows are in {out}")
     return 0
 
 
-def _home_with_history() -> Path:
+@contextmanager
+def _reading(what: str) -> Iterator[Path]:
+    """Give the home folder, and show how much of its journals has been read meanwhile."""
+    from flows.history.journal import journal_files
+
+    home = home_folder()
+    with working(what, journal_files(home)):
+        yield home
+
+
+def _require_history() -> None:
     home = home_folder()
     if not journal_folder(home).is_dir():
         raise UserError(
             f"there is no history in {home}: start a search with assay run, or set ASSAY_HOME"
         )
-    return home
 
 
 def _rebuilt(report: IngestReport, seconds: float) -> dict[str, object]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import get_completion_class
 
 from flows.cli.errors import NO_SANDBOX, say
-from flows.cli.options import CELLS, DOMAIN
+from flows.cli.options import CELLS, DOMAIN, FOLDER
+from flows.cli.progress import working
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 from flows.untrusted import counted
@@ -45,7 +47,8 @@ def examine_machine(as_json: bool, cell: str, domain: Domain, runtime: str | Non
 
     if runtime is not None and cell != DOCKER:
         raise UserError(f"--runtime {runtime} is for --cell docker: leave one of them out")
-    report = examine(cell=cell, runtime=runtime, domain=domain)
+    with working("examining the machine") as told:
+        report = examine(cell=cell, runtime=runtime, domain=domain, told=told)
     if as_json:
         print_line(json.dumps(report.to_mapping()))
         return 0 if report.ok else NO_SANDBOX
@@ -73,10 +76,48 @@ def reap_cells(everything: bool) -> int:
     """
     from sandbox.reaper import reap
 
-    reaped = reap(everything=everything)
+    with working("looking for stray cells"):
+        reaped = reap(everything=everything)
     for each in reaped.skipped:
         say(f"assay: {each}")
     print_line(f"removed {counted(len(reaped.removed), 'stray cell')}")
+    return 0
+
+
+@click.command("image", short_help="Build the image of the cells in which policies run.")
+@click.option(
+    "--base",
+    metavar="IMAGE",
+    help="Image with Python 3.11 to build on.  [default: python:3.11-slim-bookworm]",
+)
+@click.option(
+    "--work",
+    type=FOLDER,
+    metavar="DIR",
+    help="Where fetched libraries are kept.  [default: assay/image in the user's cache]",
+)
+@DOMAIN
+def build_cells_image(base: str | None, work: Path | None, domain: Domain) -> int:
+    """Build the image of the cells, unless this version has one on the engine already.
+
+    The base is pulled where the engine lacks it, and numpy and msgspec are fetched with pip or uv;
+    the build itself has no network. An interrupted build is begun again by the same command. Exit
+    code 4: the image cannot be built here.
+
+    \b
+      assay image
+      assay image --base assay-base:py311
+      assay image --domain ./my_domain
+    """
+    from sandbox.image_build import OFFICIAL_BASE, BuildError, cache_folder, ensure_image
+
+    try:
+        with working("looking for the image") as told:
+            tag, is_new = ensure_image(base or OFFICIAL_BASE, work or cache_folder(), domain, told)
+    except BuildError as error:
+        say(f"assay: {error}")
+        return NO_SANDBOX
+    print_line(f"image: {tag} is {'ready' if is_new else 'there'}")
     return 0
 
 

@@ -81,6 +81,7 @@ for _command in (
         history.export_history,
     ),
     *(history.db, traces.traces, domains.domains),
-    *(machine.examine_machine, machine.reap_cells, machine.print_completion),
+    *(machine.examine_machine, machine.build_cells_image, machine.reap_cells),
+    machine.print_completion,
 ):
     assay.add_command(_command)

@@ -41,6 +41,8 @@ def init_folder(folder: Path, domain: Domain) -> int:
       assay init night-search
     """
     from flows.settings.page import config_toml
+    from simulator.errors import InputError
+    from simulator.whole_files import write_texts
 
     contents = {CONFIG: config_toml(domain), POLICY: starter_policy(domain)}
     there = [name for name in contents if os.path.lexists(folder / name)]
@@ -51,11 +53,9 @@ def init_folder(folder: Path, domain: Domain) -> int:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in contents.items():
-            with (folder / name).open("x", encoding="utf-8") as file:
-                file.write(text)
     except OSError as error:
         raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+    write_texts({folder / name: text for name, text in contents.items()}, InputError)
     print_line(f"{folder / CONFIG}: the configuration of a search, every key with its meaning")
     print_line(f"{folder / POLICY}: a policy to start from")
     config, policy = quote(str(folder / CONFIG)), quote(str(folder / POLICY))

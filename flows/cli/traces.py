@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.cli.errors import BAD_INPUT, say
-from flows.cli.options import DOMAIN, FILE, SPLITS, domain_words
+from flows.cli.options import DOMAIN, FILE, PLACE, SPLITS, domain_words
+from flows.cli.progress import working
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
 
@@ -49,7 +50,8 @@ def list_traces(as_json: bool, domain: Domain) -> int:
     from flows.workloads import list_scenarios, scenario_mapping
     from simulator.suites import load_suite, suite_names
 
-    suites = [load_suite(name, domain) for name in suite_names(domain)]
+    with working("reading the suites"):
+        suites = [load_suite(name, domain) for name in suite_names(domain)]
     if as_json:
         mapping = [
             {
@@ -88,7 +90,8 @@ def describe_traces(
     """
     from flows.workloads import describe, description_mapping, glance_at
 
-    chosen = _described(name, scenario, split, params, domain)
+    with working("reading the workload"):
+        chosen = _described(name, scenario, split, params, domain)
     if as_json:
         described = [description_mapping(each, domain) for each in chosen]
         print_line(json.dumps({"scenarios": described}, allow_nan=False))
@@ -117,7 +120,9 @@ def generate_trace(
     """
     from flows.toml_text import document
 
-    return _report(_traces(domain).generate(params, out, draws, document), as_json)
+    with working("generating the trace"):
+        written = _traces(domain).generate(params, out, draws, document)
+    return _report(written, as_json)
 
 
 @traces.command("check", short_help="Check traces, headers and checksums.")
@@ -130,7 +135,8 @@ def check_traces(files: Sequence[str], as_json: bool, domain: Domain) -> int:
     \b
       assay traces check mine.csv
     """
-    checked = _traces(domain).check(files)
+    with working("checking traces", [Path(each) for each in files]):
+        checked = _traces(domain).check(files)
     if as_json:
         found = [{**asdict(each), "ok": each.ok} for each in checked]  # type: ignore[call-overload]
         print_line(json.dumps({"files": found, "ok": all(each.ok for each in checked)}))
@@ -166,7 +172,7 @@ def list_formats(as_json: bool, domain: Domain) -> int:
 @traces.command("import", short_help="Make a trace from public data.")
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
-@click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
+@click.option("--out", type=PLACE, required=True, metavar="CSV|FOLDER", help="The trace to write.")
 @click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of all random draws.")
 @click.option(
     "--start", type=float, metavar="S", help="First second of the window.  [default: the first job]"
@@ -228,7 +234,8 @@ def import_trace(
         steps_per_second=steps_per_second,
         assume=tuple(assume),
     )
-    written = _traces(domain).import_files(format_name, files, out, wishes, document)
+    with working(f"importing {format_name}", files):
+        written = _traces(domain).import_files(format_name, files, out, wishes, document)
     return _report(written, as_json)
 
 
@@ -276,7 +283,8 @@ def write_suite(
     wishes = SuiteWishes(
         windows=windows, validation=validation, test=test, seed=seed, params=params
     )
-    made = _traces(domain).make_suite(traces, out, wishes, document)
+    with working("making the suite", traces):
+        made = _traces(domain).make_suite(traces, out, wishes, document)
     if as_json:
         scenarios = [scenario_mapping(each, domain) for each in made.suite.scenarios]
         found = {"suite": str(out), "scenarios": scenarios, "notes": made.notes}

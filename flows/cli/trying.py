@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -24,6 +23,7 @@ from flows.cli.options import (
     SUITE,
     complete_policies,
 )
+from flows.cli.progress import Told, working
 from flows.cli.terminal import excerpt, print_line, print_table, screen_width
 from flows.errors import UserError
 from flows.untrusted import counted
@@ -82,10 +82,14 @@ def evaluate_policy(
     from sandbox.outcome import Outcome
 
     check_cell(cell)
-    scenarios = _scenarios(domain, suite, trace, params, split, policy_calls)
-    text = read_policy(policy, domain)
-    trial = _try(text, scenarios, cell, domain)
-    verdict = judge(trial, _references(scenarios, cell, domain), Scale(spec=domain.spec))
+    with working("reading the scenarios") as told:
+        scenarios = _scenarios(domain, suite, trace, params, split, policy_calls)
+        text = read_policy(policy, domain)
+        told(f"trying {text.title} on {counted(len(scenarios), 'scenario')}", 0, 0)
+        trial = _try(text, scenarios, cell, domain)
+        told(f"scoring against {domain.spec.reference}", 0, 0)
+        references = _references(scenarios, cell, domain)
+    verdict = judge(trial, references, Scale(spec=domain.spec))
     if as_json:
         print_line(json.dumps(_trial_json(trial, verdict, domain), allow_nan=False))
     else:
@@ -149,11 +153,14 @@ def compare_policies(
     published = _published(domain, suite)
     split = split or (ALL_SPLITS if published is not None else "validation")
     contenders = _contenders(policies, domain, published is not None)
-    scenarios = suite_scenarios(suite, domain, split, policy_calls)
-    measure, told = Measure(objective=objective), _teller(len(contenders))
-    ready = len(contenders) > slots
-    with Sandbox(slots=slots, ready=ready, cell=cell, domain=domain) as sandbox:
-        comparison = compare(contenders, scenarios, domain, sandbox, measure, told)
+    measure, ready = Measure(objective=objective), len(contenders) > slots
+    with (
+        working("reading the scenarios") as told,
+        Sandbox(slots=slots, ready=ready, cell=cell, domain=domain) as sandbox,
+    ):
+        scenarios = suite_scenarios(suite, domain, split, policy_calls)
+        tell = _teller(len({each.text.candidate for each in contenders}), told)
+        comparison = compare(contenders, scenarios, domain, sandbox, measure, tell)
     tried = {row.label: row.evaluations for row in comparison.rows}
     if as_json:
         figures = published.figures(tried) if published is not None else []
@@ -374,14 +381,14 @@ def _contenders(names: Sequence[str], domain: Domain, published: bool) -> list[C
     return found if named or (len(found) > 1 and not published) else [*found, reference]
 
 
-def _teller(contenders: int) -> Callable[[Contender, Trial], None]:
-    """Return a function that prints each tried policy on a terminal, and nothing elsewhere."""
+def _teller(policies: int, told: Told) -> Callable[[Contender, Trial], None]:
+    """Return a function that shows each tried policy, and how many of them there are."""
     tried: list[str] = []
+    told("trying policies", 0, policies)
 
     def report(contender: Contender, trial: Trial) -> None:
         tried.append(contender.label)
-        if sys.stderr.isatty():
-            say(f"assay: {len(tried)} of {contenders}: {contender.label} {trial.outcome}")
+        told(f"{contender.label} {trial.outcome}; trying policies", len(tried), policies)
 
     return report
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from flows.cli.progress import EVERY_SECONDS, bar
 from flows.cli.terminal import console, print_line, screen_width
-from flows.clock import SystemClock
+from flows.clock import SystemClock, time_text
 from flows.experiment import Finished
 from flows.history.records import CandidateRow, format_key
 from flows.judging.guards import STOPPED
@@ -41,7 +40,6 @@ from flows.search.progress import (
     sparkline,
     spend_text,
     time_left_seconds,
-    time_text,
 )
 from flows.untrusted import for_log
 
@@ -52,8 +50,6 @@ FIGURES = (
     "improved", "problem", "problem_line", "duplicate_of",
 )  # fmt: skip
 
-
-BAR_WIDTH = 30
 
 INNER = ("largest_", "reserve")
 """What only reserving needs."""
@@ -78,10 +74,6 @@ def _print_events(happening: Happening) -> None:
         print_line(line)
 
 
-STEP_SECONDS = 3.0
-"""The shortest time between two lines about one step."""
-
-
 def beside_others(name: str) -> Callable[[Happening], None]:
     """Show one search of several that run side by side: lines that begin with its name."""
     return _PlainView(f"{name}: ").show
@@ -91,14 +83,14 @@ class _PlainView:
     def __init__(self, prefix: str = "") -> None:
         self._progress = Progress()
         self._clock = SystemClock()
-        self._stepped = -STEP_SECONDS
+        self._stepped = -EVERY_SECONDS
         self._prefix = prefix
 
     def show(self, happening: Happening) -> None:
         self._progress = advance(self._progress, happening)
         if isinstance(happening, Stepped) and 0 < happening.done < happening.total:
             now = self._clock.seconds()
-            if now - self._stepped < STEP_SECONDS:
+            if now - self._stepped < EVERY_SECONDS:
                 return
             self._stepped = now
         line = plain_line(self._progress, happening)
@@ -161,16 +153,10 @@ def _drawing(progress: Progress) -> Group:
     for key, doing in progress.working.items():
         lines.append(Text(for_log(f"{key:>7}  {doing} ..."), style="dim", no_wrap=True))
     if progress.step is not None:
-        lines.append(_bar(progress.step))
+        what, done, total = progress.step.what, progress.step.done, progress.step.total
+        lines.append(bar(f"{what}  {done}/{total}", done, total))
     lines.append(Text(_footer(progress), style="dim"))
     return Group(*lines)
-
-
-def _bar(step: Stepped) -> Table:
-    row = Table.grid(padding=(0, 1))
-    words = Text(f"{step.what}  {step.done}/{step.total}", no_wrap=True)
-    row.add_row(words, ProgressBar(total=step.total, completed=step.done, width=BAR_WIDTH))
-    return row
 
 
 def _footer(progress: Progress) -> str:

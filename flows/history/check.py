@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from flows.history.database import Connection, QueryError, StoreError, UnusableError
@@ -13,6 +12,7 @@ from flows.history.records import ROW_KINDS
 from flows.history.redact import REDACTED
 from flows.history.store import open_history, refreshed, repaired
 from flows.home import published_path
+from simulator.whole_files import draft_folder
 
 MOST_NAMED = 10
 """How many problems of one kind are named; the others are counted."""
@@ -80,8 +80,8 @@ def check(home: Path) -> CheckReport:
 
 def _checked(home: Path, known: tuple[str, ...]) -> CheckReport:
     notes = list(known)
-    with TemporaryDirectory(prefix="assay-check-") as folder:
-        fresh = Path(folder) / "fresh.duckdb"
+    with draft_folder() as folder:
+        fresh = folder / "fresh.duckdb"
         lines = make_database(home, fresh).lines
         with open_history(home, beside=fresh) as connection:
             tables = tuple(_compare(connection, kind.table) for kind in ROW_KINDS)

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from flows.history.ingest import INGEST_WAIT_SECONDS, SCHEMA_VERSION
 from flows.history.records import ROW_KINDS
 from flows.history.store import Table, copy_tables, refreshed
 from flows.untrusted import for_csv, for_json, on_one_line
+from simulator.whole_files import draft_folder, uninterrupted
 
 Format = Literal["table", "json", "csv"]
 
@@ -129,29 +131,34 @@ def plain(value: Any) -> Any:
             return str(value)
 
 
-def export_parquet(home: Path, folder: Path) -> Exported:
+def export_parquet(
+    home: Path,
+    folder: Path,
+    told: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Exported:
     """Write every table as a Parquet file, and a manifest that names them.
 
-    All tables are of one moment, also while searches go on.
+    All tables are of one moment, also while searches go on; they appear together. ``told`` is
+    called with what is written, how many tables are done, and how many there are.
     """
     notes = refreshed(home, INGEST_WAIT_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drafts = {
-            f"FROM {kind.table} ORDER BY ALL": folder / f"{kind.table}.parquet.new"
-            for kind in ROW_KINDS
-        }
-        copied = copy_tables(home, drafts)
-        entries = [_entry(draft, rows) for draft, rows in copied.rows.items()]
-        draft = folder / "manifest.json.new"
-        facts = {
-            "assay_version": assay_version(),
-            "schema": SCHEMA_VERSION,
-            "recorded_until": plain(copied.recorded_until),
-        }
-        text = json.dumps({**facts, "tables": entries}, indent=2)
-        draft.write_text(text + "\n", encoding="utf-8")
-        manifest = draft.replace(draft.with_suffix(""))
+        with draft_folder(folder) as place:
+            drafts = {
+                f"FROM {kind.table} ORDER BY ALL": place / f"{kind.table}.parquet"
+                for kind in ROW_KINDS
+            }
+            copied = copy_tables(home, drafts, told=told)
+            facts = {
+                "assay_version": assay_version(),
+                "schema": SCHEMA_VERSION,
+                "recorded_until": plain(copied.recorded_until),
+                "tables": [_entry(draft, rows) for draft, rows in copied.rows.items()],
+            }
+            draft = place / "manifest.json"
+            draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            manifest = _appear(folder, [*drafts.values(), draft])
         return Exported(manifest=manifest, notes=(*notes, *copied.notes))
     except OSError as problem:
         raise ExportError(
@@ -159,16 +166,27 @@ def export_parquet(home: Path, folder: Path) -> Exported:
         ) from problem
 
 
-def _entry(draft: Path, rows: int) -> dict[str, Any]:
-    path = draft.replace(draft.with_suffix(""))
+def _appear(folder: Path, drafts: Sequence[Path]) -> Path:
+    """Put the files into the folder, the manifest last; return where that is.
+
+    A process that is killed here leaves no manifest: where one is, the tables are those it names.
+    """
+    manifest = folder / drafts[-1].name
+    with uninterrupted():
+        manifest.unlink(missing_ok=True)
+        for draft in drafts:
+            draft.replace(folder / draft.name)
+    return manifest
+
+
+def _entry(path: Path, rows: int) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = path.stat().st_size
     return {
         "table": path.stem,
         "file": path.name,
         "rows": rows,
-        "size_bytes": size,
+        "size_bytes": path.stat().st_size,
         "sha256": digest,
     }
 

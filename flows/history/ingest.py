@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
@@ -48,6 +48,7 @@ from flows.home import build_path, hold, lock_path, published_path
 from simulator.domain import shipped_domains
 from simulator.domain_spec import spec_from
 from simulator.errors import InputError
+from simulator.whole_files import uninterrupted
 
 SCHEMA_VERSION = 13
 """Goes up with every change of ``schema.sql``; a database with a higher one is refused.
@@ -198,14 +199,47 @@ def _rebuilt(home: Path, damage: UnusableError | None) -> IngestReport:
     if gone:
         kept = f"old-{build.name}"
         if damage is not None and published.exists():  # which may be whole
-            shutil.copyfile(published, published.with_name(f"old-{published.name}"))
+            _copied(published, published.with_name(f"old-{published.name}"))
             kept += f" and old-{published.name}"
         notes.append(f"rows of deleted journals are now only in {kept}: {', '.join(gone)}")
-    for path in (build, build.with_name(build.name + ".wal")):
-        if path.exists():
-            path.replace(path.with_name(f"old-{path.name}"))
-    report = make_database(home, build)
+    with _draft(build) as fresh:
+        report = make_database(home, fresh)
+        with uninterrupted():
+            for path in (build, _wal(build)):
+                if path.exists():
+                    path.replace(path.with_name(f"old-{path.name}"))
+            fresh.replace(build)
     return replace(report, rebuilt=True, notes=(*notes, *report.notes))
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Give a name for what will be ``path``; what is not put there inside the block is removed."""
+    draft = path.with_name(f"{path.name}.new")
+    made = (draft, _wal(draft))
+    for each in made:
+        each.unlink(missing_ok=True)
+    try:
+        yield draft
+    finally:
+        for each in made:
+            with suppress(OSError):
+                each.unlink()
+
+
+def _wal(database: Path) -> Path:
+    """Return where DuckDB writes ahead of a database."""
+    return database.with_name(f"{database.name}.wal")
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Put a whole copy of a file, safe on disk, under another name."""
+    with _draft(target) as copy:
+        shutil.copyfile(source, copy)
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        shutil.copystat(source, copy)
+        copy.replace(target)
 
 
 def _journals_that_are_gone(home: Path) -> list[str]:
@@ -224,19 +258,18 @@ def _journals_that_are_gone(home: Path) -> list[str]:
 
 def _compact(build: Path) -> None:
     """Copy a database into a file without gaps, and put that in its place."""
-    fresh = build.with_name(f"{build.name}.new")
-    fresh.unlink(missing_ok=True)
-    try:
-        with private_instance() as connection:
-            connection.execute(f"ATTACH {quoted(build)} AS old (READ_ONLY)")
-            connection.execute(
-                f"ATTACH {quoted(fresh)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
-            )
-            connection.execute("COPY FROM DATABASE old TO new")
-            connection.execute("CHECKPOINT new")
-    except DatabaseError as problem:
-        raise failure_of_writing(build, problem) from problem
-    fresh.replace(build)
+    with _draft(build) as fresh:
+        try:
+            with private_instance() as connection:
+                connection.execute(f"ATTACH {quoted(build)} AS old (READ_ONLY)")
+                connection.execute(
+                    f"ATTACH {quoted(fresh)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
+                )
+                connection.execute("COPY FROM DATABASE old TO new")
+                connection.execute("CHECKPOINT new")
+        except DatabaseError as problem:
+            raise failure_of_writing(build, problem) from problem
+        fresh.replace(build)
 
 
 def _published(home: Path, report: IngestReport) -> IngestReport:
@@ -257,13 +290,7 @@ def _is_published(home: Path) -> bool:
 
 def _publish(home: Path) -> None:
     """Put a whole new file under the name that people read."""
-    build, published = build_path(home), published_path(home)
-    copy = published.with_name(f"{published.name}.new")
-    shutil.copyfile(build, copy)
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
-    shutil.copystat(build, copy)
-    copy.replace(published)
+    _copied(build_path(home), published_path(home))
 
 
 def _leftovers(home: Path) -> tuple[Path, ...]:

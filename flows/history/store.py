@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import Any, Protocol, TypeVar
 
@@ -41,6 +40,7 @@ from flows.history.ingest import (
 from flows.history.records import ROW_KINDS
 from flows.home import journal_folder, published_path
 from flows.untrusted import counted
+from simulator.whole_files import draft_folder
 
 __all__ = [
     "Ask",
@@ -171,13 +171,21 @@ def copy_to_parquet(home: Path, sql: str, path: Path, files: Path | None = None)
     return replace(copied, rows={path: copied.rows[draft]}, notes=(*notes, *copied.notes))
 
 
-def copy_tables(home: Path, paths: Mapping[str, Path], files: Path | None = None) -> Copied:
-    """Write the answer to each query into a Parquet file, all from one moment."""
+def copy_tables(
+    home: Path,
+    paths: Mapping[str, Path],
+    files: Path | None = None,
+    told: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Copied:
+    """Write the answer to each query into a Parquet file, all from one moment.
+
+    ``told`` is called with the name of each file, how many are done, and how many there are.
+    """
     try:
-        return _copy(home, paths, files)
+        return _copy(home, paths, files, told)
     except UnusableError as damage:
         notes = repaired(home, damage)
-        return replace(_copy(home, paths, files), notes=notes)
+        return replace(_copy(home, paths, files, told), notes=notes)
 
 
 @contextmanager
@@ -197,9 +205,9 @@ def open_history(
     """
     path = published_path(home)
     try:
-        with TemporaryDirectory(prefix="assay-") as spill, private_instance() as connection:
+        with draft_folder() as spill, private_instance() as connection:
             if not path.exists():
-                path = Path(spill) / path.name
+                path = spill / path.name
                 make_database(home, path)
             connection.execute(f"ATTACH {quoted(path)} AS history (READ_ONLY)")
             if beside is not None:
@@ -314,13 +322,19 @@ def _in_time(connection: Connection, bounds: Bounds | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _copy(home: Path, paths: Mapping[str, Path], files: Path | None) -> Copied:
+def _copy(
+    home: Path,
+    paths: Mapping[str, Path],
+    files: Path | None,
+    told: Callable[[str, int, int], None],
+) -> Copied:
     every = " UNION ALL ".join(f"SELECT recorded_at FROM {kind.table}" for kind in ROW_KINDS)
     rows = {}
     writes = {sql: paths[sql].absolute() for sql in paths}
     with open_history(home, files=files, writes=writes.values()) as connection:
         newest = connection.execute(f"SELECT max(recorded_at) FROM ({every})").fetchall()[0][0]
-        for sql, path in paths.items():
+        for number, (sql, path) in enumerate(paths.items()):
+            told(f"writing {path.name}", number, len(paths))
             asked = _reading(connection, _one_statement(connection, sql))
             target = f"{quoted(writes[sql])} (FORMAT parquet, USE_TMP_FILE false)"
             rows[path] = int(connection.execute(f"COPY ({asked}) TO {target}").fetchall()[0][0])

@@ -1,6 +1,5 @@
 """A user's own templates: copied, and tried on made-up pasts before a model is asked and paid."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -27,6 +26,8 @@ from flows.prompting.templates import (
 from flows.settings.search import SearchConfig
 from sandbox.outcome import Evaluation, Outcome
 from simulator.domain import Scenario
+from simulator.errors import InputError
+from simulator.whole_files import write_texts
 
 PARENTS = {"free": 0, "fresh": 0, "vary": 1, "combine": 2}
 """How many parents each move has."""
@@ -41,10 +42,10 @@ def copy_templates(folder: Path) -> list[Path]:
         raise UserError(f"{present} exists already: name another folder, or remove the file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for source, target in zip(sources, targets, strict=True):
-            shutil.copyfile(source, target)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+    texts = [source.read_text(encoding="utf-8") for source in sources]
+    write_texts(dict(zip(targets, texts, strict=True)), InputError)
     return targets
 
 

@@ -63,12 +63,13 @@ def write_page(path: Path, page: str) -> Path:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        with suppress(OSError):  # the folder may be one in which nothing can be changed
-            partial.unlink(missing_ok=True)
         raise ReportError(
             f"report {path} cannot be written: {error.strerror or error}; "
             "name another file or make the folder writable"
         ) from error
+    finally:
+        with suppress(OSError):  # it is in its place, or the folder cannot be changed
+            partial.unlink()
     return path
 
 

@@ -257,16 +257,6 @@ def rate_text(progress: Progress) -> str:
     return f"{60 / each:.1f} a minute" if each else ""
 
 
-def time_text(seconds: float) -> str:
-    """Return a length of time as one reads a clock: 45 s, 3:05 min, 2:03:05 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
-
-
 def time_left_seconds(progress: Progress) -> float | None:
     """Return a guess from the rate so far, bounded by the budget of time; None without one."""
     config, spend, each = progress.config, progress.spend, _seconds_each(progress)

@@ -18,14 +18,19 @@ NESTING = "__"
 NOT_SETTINGS = (
     "HOME",
     "FOLDER",
+    "HOST",
     "SETUP_DIR",
     "VENV",
     "OFFICIAL_IMAGE",
     "DOCKER_RUN_DIR",
     "DOCKERD_LOG",
     "ENGINE_WAIT_S",
+    "EVERY_S",
+    "MCP_TOKEN",
+    "PROGRESS",
+    "VIEW_TOKEN",
 )
-"""Names after the prefix that say where things are, not how a search goes."""
+"""Names after the prefix that say where things are or what is shown, not how a search goes."""
 OTHER_PREFIXES = ("EVALUATOR_",)
 DOTENV_FILE = ".env"
 MAX_DOTENV_BYTES = 1 << 20

@@ -40,7 +40,8 @@ WORDS = {"POLICY.py": "best_program.py", "DIR": "tables", "...": "params.toml --
 IN_OTHER_TESTS = {
     "python -m benchmarks": "tests/docs/test_benchmarks_page.py",
     "make image": "tests/docs/test_set_up_pages.py",
-    "python -m sandbox.image_build --domain": "tests/domains/test_registration.py",
+    "assay image": "tests/docs/test_domains_page.py",
+    "python -m sandbox.image_build": "tests/domains/test_registration.py",
     "assay traces import --domain faas": "tests/docs/test_faas_suites_page.py",
     "make venv": "tests/docs/test_set_up_pages.py",
     "assay demo": "tests/flows/test_experiment.py",

@@ -27,7 +27,7 @@ def test_a_domain_made_from_the_page_runs_in_every_way_it_names(tmp_path: Path) 
     base = subprocess.run(
         [ROOT / "scripts" / "base-image.sh", "--name"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    build = "python -m sandbox.image_build"
+    build = "assay image"
     changes = {
         build: f"{build} --base {base} --work {ROOT / '.assay-setup' / 'image'}",
         "pip install .": PIP_HERE,

@@ -1,14 +1,17 @@
 """Settings from the environment, ``.env`` and ``KEY=VALUE``: what wins, what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from flows.errors import ConfigError
-from flows.settings.search import load_config
+from flows.settings.search import SearchConfig, load_config
 from flows.settings.sources import assignments, environment_settings, read_dotenv
 from tests.support.command import assay
 from tests.support.in_process import command
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -163,3 +166,17 @@ def test_a_mistake_in_the_users_own_defaults_names_their_file(tmp_path: Path) ->
 
     with pytest.raises(ConfigError, match=rf"^{personal}: budget\.candidates: .* got 0$"):
         load_config(None, {}, {"HOME": str(tmp_path)})
+
+
+def test_every_variable_that_our_programs_read_is_a_setting_or_known_as_none() -> None:
+    texts = [
+        path.read_text(encoding="utf-8")
+        for place, pattern in (("flows", "*.py"), ("sandbox", "*.py"), ("scripts", "*.sh"))
+        for path in (ROOT / place).rglob(pattern)
+    ]
+    read = {name for text in texts for name in re.findall(r"\bASSAY_([A-Z]\w*)", text)}
+
+    settings = environment_settings({f"ASSAY_{name}": "1" for name in read})
+
+    sections = {key.partition(".")[0] for key in settings}
+    assert read and sections <= SearchConfig.model_fields.keys()

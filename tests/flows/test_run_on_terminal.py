@@ -1,22 +1,17 @@
 """``assay run`` on a terminal, on a dumb one, for a program, and when Ctrl-C ends it."""
 
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from tests.support.small_suite import write_suite
-
-COLUMNS = 70
+from tests.support.terminal import COLUMNS, on_terminal
 
 
 @pytest.fixture(scope="module")
@@ -33,26 +28,6 @@ def environment(home: Path, terminal: str = "xterm-256color") -> dict[str, str]:
     not_of_it = ("ASSAY_", "COLUMNS", "LINES")  # a terminal says itself how large it is
     kept = {name: value for name, value in os.environ.items() if not name.startswith(not_of_it)}
     return {**kept, "ASSAY_HOME": str(home), "TERM": terminal, "NO_COLOR": "1"}
-
-
-def on_terminal(arguments: list[str], variables: dict[str, str]) -> str:
-    """What a program writes to a terminal of ``COLUMNS`` columns."""
-    here, there = pty.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    with subprocess.Popen(arguments, stdout=there, stderr=there, env=variables) as process:
-        os.close(there)
-        parts = []
-        while True:
-            try:
-                part = os.read(here, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            parts.append(part)
-        assert process.wait(timeout=60) == 0
-    os.close(here)
-    return b"".join(parts).decode("utf-8", "replace")
 
 
 def test_a_terminal_shows_curve_outcomes_rate_and_time_left(tmp_path: Path, suite: Path) -> None:

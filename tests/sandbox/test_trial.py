@@ -128,7 +128,7 @@ def test_isolation_none_is_refused() -> None:
     ("domain", "build"),
     [
         (find_domain(), "run `make image` to build it"),
-        (toy(), f"run `python -m sandbox.image_build --domain {TOY_FOLDER}` to build it"),
+        (toy(), f"run `assay image --domain {TOY_FOLDER}` to build it"),
     ],
 )
 def test_a_missing_image_says_how_to_build_it(domain: Domain, build: str) -> None:

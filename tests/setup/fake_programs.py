@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,25 +76,52 @@ class Machine:
         """Run one of the project's scripts on this machine."""
         done = subprocess.run(
             [str(ROOT / "scripts" / script), *arguments],
-            env={
-                "PATH": str(self.programs),
-                "HOME": str(self.state),
-                "STATE": str(self.state),
-                "ASSAY_SETUP_DIR": str(self.state / "setup"),
-                "ASSAY_DOCKER_RUN_DIR": str(self.run_dir),
-                "ASSAY_DOCKERD_LOG": str(self.state / "dockerd.log"),
-                "ASSAY_ENGINE_WAIT_S": "120",
-                **variables,
-            },
+            env=self._environment(variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
             timeout=240,
         )
+        return self._ended(done.returncode, done.stdout, done.stderr)
+
+    def interrupt(self, script: str, at: str, **variables: str) -> Ended:
+        """Run a script and type Ctrl-C when it prints ``at``."""
+        with subprocess.Popen(
+            ["env", "--default-signal=INT", str(ROOT / "scripts" / script)],
+            env=self._environment({"ASSAY_EVERY_S": "0", **variables}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            said = ""
+            for line in process.stdout:
+                if at in line and at not in said:
+                    os.killpg(process.pid, signal.SIGINT)
+                said += line
+            error = process.stderr.read()
+        assert at in said, said + error
+        return self._ended(process.returncode, said, error)
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "PATH": str(self.programs),
+            "HOME": str(self.state),
+            "STATE": str(self.state),
+            "ASSAY_SETUP_DIR": str(self.state / "setup"),
+            "ASSAY_DOCKER_RUN_DIR": str(self.run_dir),
+            "ASSAY_DOCKERD_LOG": str(self.state / "dockerd.log"),
+            "ASSAY_ENGINE_WAIT_S": "120",
+            **variables,
+        }
+
+    def _ended(self, code: int, out: str, err: str) -> Ended:
         calls = self.state / "calls"
         called = calls.read_text() if calls.exists() else ""
-        return Ended(code=done.returncode, out=done.stdout, err=done.stderr, calls=called)
+        return Ended(code=code, out=out, err=err, calls=called)
 
     def stop(self) -> None:
         """End the fake daemon, if one was started here."""

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.setup.fake_programs import DOCKER, Machine
 
-UNAVAILABLE = 4
+UNAVAILABLE, INTERRUPTED = 4, 130
 
 
 def test_the_name_is_told_without_asking_anybody(machine: Machine) -> None:
@@ -68,3 +70,33 @@ def test_a_debootstrap_that_fails_shows_the_end_of_its_log(
     assert ended.code == UNAVAILABLE
     assert "debootstrap could not make a base image" in ended.err
     assert not list(tmp_path.glob("assay-base.*"))
+
+
+TAKES_LONG = 'echo $$ >"$STATE/pid"; echo unpacking libc6; exec sleep 60'
+
+
+@pytest.mark.parametrize("step", ["debootstrap", "tar", "docker import"])
+def test_ctrl_c_ends_the_step_and_leaves_nothing_half_done(
+    machine: Machine, tmp_path: Path, step: str
+) -> None:
+    bodies = {"docker": DOCKER, "debootstrap": "true", "find": "true", "apt-get": "true"}
+    bodies["tar"] = "echo packed"
+    if step == "docker import":
+        bodies["docker"] = f"case $1 in import) {TAKES_LONG} ;; esac\n{DOCKER}"
+    else:
+        bodies[step] = f"exec >&2; {TAKES_LONG}"
+    for name, body in bodies.items():
+        (machine.programs / name).unlink(missing_ok=True)
+        machine.add(name, body)
+
+    ended = machine.interrupt("base-image.sh", " s: unpacking libc6", TMPDIR=str(tmp_path))
+
+    assert ended.code == INTERRUPTED, ended.err
+    assert list(tmp_path.glob("assay-base.*")) == []
+    cache = machine.state / ".cache" / "assay"
+    whole = [path.name for path in cache.iterdir()]
+    assert all(name.endswith(".tar.gz") for name in whole) and (step == "docker import") == bool(
+        whole
+    )
+    stat = Path("/proc", (machine.state / "pid").read_text().strip(), "stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"

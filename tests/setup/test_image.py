@@ -2,16 +2,21 @@
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from sandbox.image import DOCKERFILE, WHEELS_LOCK, image_tag, simulator_files, source_hash
 from sandbox.image_build import BuildError, build_image, main
+from simulator.domain import open_domain
 from tests.setup.fake_programs import ROOT
+from tests.support.domains import TOY_FOLDER
 
 PROBE = "import numpy, msgspec, simulator, sys; print(simulator.__path__[0], hash('a') != 0)"
 
@@ -128,3 +133,51 @@ def test_nothing_in_the_image_changes_its_user(built: str) -> None:
 def test_a_base_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="base image 'localhost:1/none' does not exist here"):
         build_image("localhost:1/none", tmp_path)
+
+
+@pytest.fixture
+def own_domain(tmp_path: Path) -> Iterator[Path]:
+    """A domain like no other, whose image is gone after the test."""
+    folder = tmp_path / "mine"
+    shutil.copytree(TOY_FOLDER, folder)
+    (folder / "one.py").write_text(f'"""Makes it one of its own: {uuid.uuid4()}."""\n')
+    yield folder
+    subprocess.run(["docker", "image", "rm", image_tag(domain=open_domain(folder))])
+
+
+@pytest.mark.docker
+@pytest.mark.nightly
+@pytest.mark.parametrize("step", ["run", "download", "build"])
+def test_ctrl_c_in_each_step_leaves_no_tag_and_no_draft(
+    own_domain: Path, tmp_path: Path, step: str
+) -> None:
+    base = subprocess.run(
+        [ROOT / "scripts" / "base-image.sh", "--name"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    work = tmp_path / "work"
+    words = ("image", "--domain", own_domain, "--base", base, "--work", work)
+    program = [sys.executable, "-m", "flows.cli", *map(str, words)]
+    inspect = ["docker", "image", "inspect", image_tag(domain=open_domain(own_domain))]
+
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        while not any(step in words for words in children(process.pid)):
+            assert process.poll() is None, f"it ended before {step}"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (130, "assay: interrupted\n")
+    assert subprocess.run(inspect, capture_output=True).returncode != 0
+    assert [path.name for path in work.iterdir() if not path.name.startswith("site-")] == []
+    assert subprocess.run(program).returncode == 0
+    assert subprocess.run(inspect, capture_output=True).returncode == 0
+
+
+def children(pid: int) -> list[list[str]]:
+    """The command lines of the processes that a process started."""
+    found = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in each.read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found.append(Path(f"/proc/{child}/cmdline").read_text().split("\0"))
+    return found

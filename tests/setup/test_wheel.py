@@ -91,7 +91,7 @@ def test_an_installed_assay_names_a_command_that_it_has(unpacked: Path, tmp_path
 
     said = typed(unpacked, tmp_path, code=ask)
 
-    assert said == "python -m sandbox.image_build\n"
+    assert said == "assay image\n"
 
 
 def typed(unpacked: Path, folder: Path, *arguments: str, code: str = "") -> str:

@@ -39,6 +39,6 @@ def assay(
         text=True,
         timeout=timeout,
         stdin=subprocess.DEVNULL,
-        env={**inherited, "ASSAY_HOME": str(home), **environment},
+        env={**inherited, "ASSAY_HOME": str(home), "ASSAY_PROGRESS": "no", **environment},
         check=False,
     )

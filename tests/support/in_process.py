@@ -42,5 +42,6 @@ def command_at(
         if name.startswith(("PREFECT_", "OPENAI_", "ASSAY_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("ASSAY_HOME", str(home))
+    monkeypatch.setenv("ASSAY_PROGRESS", "no")
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     return partial(command, capsys)

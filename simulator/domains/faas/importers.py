@@ -26,7 +26,7 @@ from simulator.readers.azure_2019 import (
     read_minutes,
 )
 from simulator.readers.files import MAX_COUNT, number, read_table
-from simulator.textfile import write_text
+from simulator.whole_files import draft_folder, put_in_place
 
 SOURCE_2021 = "Azure Functions Invocation Trace 2021 (Zhang et al., SOSP 2021)"
 COLUMNS_2021 = ("app", "func")
@@ -187,11 +187,21 @@ def write_scenario(imported: Imported, folder: Path) -> None:
     """Write the scenario's folder; what could not be read back is an error that says why."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with draft_folder(folder) as place:
+            drafts = {folder / name: place / name for name in imported.files}
+            for target, draft in drafts.items():
+                draft.write_bytes(imported.files[target.name].encode())
+            _read_back(place, folder)
+            put_in_place(drafts, InputError)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from None
-    for name, text in imported.files.items():
-        write_text(folder / name, text, InputError)
-    read_world(folder)
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _read_back(place: Path, folder: Path) -> None:
+    try:
+        read_world(place)
+    except InputError as error:
+        raise InputError(str(error).replace(str(place), str(folder))) from None
 
 
 class _Taking:

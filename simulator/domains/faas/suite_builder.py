@@ -12,7 +12,7 @@ from simulator.domains.faas.scenario import make_scenario
 from simulator.domains.faas.scenario_files import read_world
 from simulator.errors import InputError
 from simulator.suites import SPLITS
-from simulator.textfile import write_text
+from simulator.whole_files import write_text
 
 SMOKE_FAMILIES = {"steady": 1.0, "cron": 1.0, "heavy-tailed": 0.5}
 """Families of the suite ``faas-smoke`` and the hours of each of its scenarios."""

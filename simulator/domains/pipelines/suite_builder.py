@@ -16,7 +16,7 @@ from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.tracefile import render_trace
 from simulator.errors import TraceError
 from simulator.suites import SPLITS
-from simulator.textfile import write_text
+from simulator.whole_files import write_text
 
 SMOKE_SPLITS = ("train", "train", "validation", "test")
 SMOKE_FAMILIES = {"memory-fixed": 26, "all-scalings": 26, "branching": 56}

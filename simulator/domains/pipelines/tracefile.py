@@ -17,7 +17,7 @@ from simulator.domains.pipelines.workload import (
     Workload,
 )
 from simulator.errors import TraceError
-from simulator.textfile import read_text, show, write_text
+from simulator.textfile import read_text, show
 
 COLUMNS = (
     "pipeline_id",
@@ -82,6 +82,8 @@ def render_trace(workload: Workload, ticks_per_second: float) -> str:
 
 def write_trace(workload: Workload, path: str | Path, ticks_per_second: float) -> None:
     """Write a trace file; each operator must have one segment with a named scaling."""
+    from simulator.whole_files import write_text  # no cell writes files
+
     write_text(Path(path), render_trace(workload, ticks_per_second), TraceError)
 
 

@@ -12,7 +12,7 @@ from simulator.domains.pipelines.suite_builder import LICENCE
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError, TraceError
-from simulator.textfile import write_text
+from simulator.whole_files import write_texts
 
 Header = Mapping[str, Any]
 
@@ -35,6 +35,19 @@ def write_with_header(
 
     Nothing is written that could not be read back.
     """
+    texts, full = with_header(workload, out, ticks_per_second, header, toml)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out.parent} cannot be made: {error.strerror}") from None
+    write_texts(texts, TraceError)
+    return full
+
+
+def with_header(
+    workload: Workload, out: Path, ticks_per_second: int, header: Header, toml: Toml
+) -> tuple[dict[Path, str], dict[str, Any]]:
+    """Return the texts of a trace and of its header by their files, and the whole header."""
     text = render_trace(workload, ticks_per_second)
     parse_trace(text, ticks_per_second, str(out))
     full = {
@@ -44,13 +57,7 @@ def write_with_header(
         "operators": count_operators(workload),
         "sha256": text_sha256(text),
     }
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out.parent} cannot be made: {error.strerror}") from None
-    write_text(out, text, TraceError)
-    write_text(header_path(out), toml(full), TraceError)
-    return full
+    return {out: text, header_path(out): toml(full)}, full
 
 
 def generate(params: Path, out: Path, draws: str | None, toml: Toml) -> Written:

@@ -18,12 +18,13 @@ from simulator.domains.pipelines.traces.header import (
     header_path,
     read_header,
     text_sha256,
-    write_with_header,
+    with_header,
 )
 from simulator.domains.pipelines.workload import Workload
 from simulator.errors import InputError, TraceError
 from simulator.suites import MAX_SCENARIOS, SPLITS
-from simulator.textfile import read_text, write_text
+from simulator.textfile import read_text
+from simulator.whole_files import write_texts
 
 
 def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes, toml: Toml) -> MadeSuite:
@@ -36,8 +37,10 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes, toml: Tom
     cluster = {} if wishes.params is None else read_mapping(wishes.params)
     notes: list[str] = []
     groups: list[list[dict[str, Any]]] = []
+    texts: dict[Path, str] = {}
     for trace in traces:
-        entries = _scenarios(trace, out, wishes.windows, cluster, notes, toml)
+        entries, parts = _scenarios(trace, out, wishes.windows, cluster, notes, toml)
+        texts |= parts
         if wishes.windows >= len(SPLITS) or not groups:
             groups.append(entries)
         else:
@@ -54,7 +57,7 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: SuiteWishes, toml: Tom
     for number, entry in enumerate(entries):
         entry["params"].setdefault("random_seed", wishes.seed + number)
     suite = {"name": out.stem, "description": written, "scenarios": entries}
-    write_text(out, toml(suite), InputError)
+    write_texts({**texts, out: toml(suite)}, InputError)
     return MadeSuite(suite=load_suite(out), notes=tuple(notes))
 
 
@@ -65,8 +68,8 @@ def _scenarios(
     cluster: Mapping[str, Any],
     notes: list[str],
     toml: Toml,
-) -> list[dict[str, Any]]:
-    """Return the scenarios of a trace, without their splits."""
+) -> tuple[list[dict[str, Any]], dict[Path, str]]:
+    """Return the scenarios of a trace, without their splits, and the files of its windows."""
     header = read_header(trace) or {}
     rate = cluster.get("ticks_per_second", header.get("ticks_per_second", DEFAULT_TICKS_PER_SECOND))
     checked = Params.from_mapping({**cluster, "ticks_per_second": rate}, where=str(trace))
@@ -75,7 +78,7 @@ def _scenarios(
     length = span / windows
     seconds = cluster.get("duration", length)
     parts = [workload] if windows == 1 else _windows(workload, math.ceil(length * rate), windows)
-    entries = []
+    entries, texts = [], dict[Path, str]()
     for number, part in enumerate(parts, start=1):
         if not part.pipelines:
             notes.append(f"window {number} of {trace.name} has no pipelines and is left out")
@@ -85,8 +88,9 @@ def _scenarios(
             name = f"{trace.stem}-{number}"
             path = out.parent / f"{out.stem}-{name}.csv"
             about = {"window": f"{number} of {windows}", "window_seconds": length}
-            write_with_header(part, path, rate, {**_inherited(header, trace), **about}, toml)
-        text = read_text(path, TraceError, MAX_TRACE_BYTES)
+            told = {**_inherited(header, trace), **about}
+            texts |= with_header(part, path, rate, told, toml)[0]
+        text = texts[path] if windows > 1 else read_text(path, TraceError, MAX_TRACE_BYTES)
         params = {**cluster, "duration": seconds, "ticks_per_second": rate}
         entries.append(
             {
@@ -99,7 +103,7 @@ def _scenarios(
             }
         )
         notes += _never_done(name, part, seconds, seconds * rate)
-    return entries
+    return entries, texts
 
 
 def _span(header: Mapping[str, Any], workload: Workload, rate: int, windows: int) -> float:
