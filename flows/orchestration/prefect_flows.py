@@ -1,7 +1,8 @@
 """Prefect's side: five flows, thin tasks around the hops of the same plain loops, and artifacts.
 
 There is no ``from __future__ import annotations`` here: Prefect reads the annotations of a served
-flow to check its parameters and to draw its form.
+flow to check its parameters and to draw its form. What a flow returns is
+written as a string: its code travels to clusters, where no module has the class ``State[Any]``.
 """
 
 import os
@@ -160,7 +161,7 @@ def served(deployment: Deployment) -> RunnerDeployment:
 
 
 @flow(name="search", flow_run_name="{config.name}", version=assay_version(), persist_result=False)
-def search(config: SearchConfig, dated: bool = False) -> State[Any]:
+def search(config: SearchConfig, dated: bool = False) -> "State[Any]":
     """Search for a policy; the same configuration resumes an interrupted search.
 
     ``dated`` adds the scheduled day to the name, so that each day is a separate search.
@@ -194,7 +195,7 @@ def search(config: SearchConfig, dated: bool = False) -> State[Any]:
 
 
 @flow(name="sweep", flow_run_name="{config.name}", version=assay_version(), persist_result=False)
-def sweep(config: SweepConfig) -> State[Any]:
+def sweep(config: SweepConfig) -> "State[Any]":
     """Run the searches of a sweep, each as a run of the flow search; what has ended is not run.
 
     The same configuration continues what was interrupted.
@@ -215,7 +216,7 @@ def sweep(config: SweepConfig) -> State[Any]:
     version=assay_version(),
     persist_result=False,
 )
-def evaluate_policies(config: FolderConfig) -> State[Any]:
+def evaluate_policies(config: FolderConfig) -> "State[Any]":
     """Try every policy of a folder; what is recorded is not tried again, and runs share the work.
 
     Any number of runs may work on one folder at a time, on any worker that sees the home folder.
@@ -240,7 +241,7 @@ def evaluate_policies(config: FolderConfig) -> State[Any]:
     version=assay_version(),
     persist_result=False,
 )
-def compare_policies(config: CompareConfig) -> State[Any]:
+def compare_policies(config: CompareConfig) -> "State[Any]":
     """Compare policies on the same scenarios: a leaderboard with intervals and a verdict."""
     measure = Measure(objective=config.objective)
     with alive(home_folder()):

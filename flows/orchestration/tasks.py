@@ -3,12 +3,11 @@
 With Dask, an extra, trials are tasks that processes of a cluster run, each with one sandbox.
 """
 
-import atexit
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from prefect import task
@@ -17,31 +16,24 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 
 from flows.interrupts import interrupts_put_off, with_interrupts
+from flows.orchestration.hosts import Hosts, Job, Missing, Wanted, WorkerTrials, wanted_for, work
 from flows.orchestration.runs import end_quietly
 from flows.orchestration.server import check_runner
 from flows.settings.sections import RunnerConfig
 from flows.trials import OURS, RETRY_SECONDS, Around, Machinery, Trials, in_this_process
-from sandbox.errors import CellFailed, SandboxUnavailable
-from sandbox.limits import Limits
+from sandbox.errors import CellFailed
 from sandbox.outcome import Trial
 from sandbox.source import candidate_id
-from sandbox.trial import Payload, Sandbox
-from simulator.domain import Domain, find_domain
+from sandbox.trial import Payload
 
 T = TypeVar("T")
 PROPOSE = "propose"
 SHORT_SHA256 = 12
-MOST_AT_ONCE = 64
-"""More trials than a worker process has threads; how many run at once is its own affair."""
-
-Submit = Callable[[dict[str, Any]], Any]
-"""Runs :func:`work` with these parameters in some worker and returns what it returned."""
+LOOK_SECONDS = 2.0
+"""How often a trial looks whether a worker is left that may do it."""
 
 _label: ContextVar[str] = ContextVar("label", default="try")
 """What the trial that is sent to a worker is called."""
-_sandboxes: dict[tuple[Limits, str, str], Sandbox] = {}
-"""By limits, kind of cell and the hash of the domain."""
-_opening = threading.Lock()
 
 
 def around(config: Machinery) -> Around:
@@ -65,18 +57,11 @@ def open_trials(config: Machinery) -> Iterator[Trials]:
         with in_this_process(config) as trials:
             yield trials
         return
-    runner, loss = _dask(config.runner)
-
-    def submit(parameters: dict[str, Any]) -> Any:
-        name = _label.get()
-        named = try_in_worker.with_options(task_run_name=name)
-        try:
-            return runner.submit(named, parameters=parameters).result()
-        except loss as error:
-            raise CellFailed(f"the worker died under {name!r}: {error}") from None
-
-    with runner:
-        yield WorkerTrials(config, submit)
+    with _dask(config.runner) as runner:
+        wanted = wanted_for(config)
+        hosts = Hosts(runner.client, wanted, get_run_logger().warning)
+        info = hosts.require_all()
+        yield WorkerTrials(Sender(runner=runner, hosts=hosts, wanted=wanted), info)
 
 
 class NamedTrials:
@@ -90,54 +75,6 @@ class NamedTrials:
             return self._trials.try_policy(source, scenarios)
 
         return self._wrap("try", candidate_id(source)[:SHORT_SHA256], call)
-
-
-class WorkerTrials:
-    """Sends each trial to a worker. Cells are not started ahead: a worker outlives a search."""
-
-    def __init__(self, config: Machinery, submit: Submit) -> None:
-        self._config, self._submit = config, submit
-        self._info: dict[str, Any] = self._send(None, ())
-
-    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
-        trial = self._send(source, scenarios)
-        assert isinstance(trial, Trial)
-        return trial
-
-    def prepare(self, scenarios: int) -> None:
-        """Do nothing: no worker keeps cells in stock."""
-
-    def last_trials(self) -> None:
-        """Do nothing: no worker keeps cells in stock."""
-
-    def info(self) -> dict[str, Any]:
-        """Return what the first worker that answered runs trials on."""
-        return self._info
-
-    def _send(self, source: str | None, scenarios: Sequence[Payload]) -> Any:
-        return self._submit(
-            {
-                "source": source,
-                "scenarios": [(each.name, each.data) for each in scenarios],
-                "limits": self._config.limits,
-                "cell": self._config.cell,
-                "domain": (self._config.domain.setting, self._config.domain.sha256),
-            }
-        )
-
-
-def work(
-    source: str | None,
-    scenarios: Sequence[tuple[str, bytes]],
-    limits: Limits,
-    cell: str,
-    domain: tuple[str, str],
-) -> Trial | dict[str, Any]:
-    """Try a policy in the sandbox of this process; without a source, say what trials run on."""
-    sandbox = _sandbox(limits, cell, *domain)
-    if source is None:
-        return sandbox.info()
-    return sandbox.try_policy(source, [Payload(name=name, data=data) for name, data in scenarios])
 
 
 def _is_ours(_: Any, __: TaskRun, state: State[Any]) -> bool:
@@ -168,9 +105,10 @@ def try_candidate(call: Callable[[], Any]) -> Any:
 
 
 @_TRYING
-def try_in_worker(source: str | None, scenarios: Any, limits: Any, cell: str, domain: Any) -> Any:
+def try_in_worker(wanted: Wanted, job: Job) -> Any:
     """Do as ``try_candidate`` does in a process of the cluster, with the sandbox that it keeps."""
-    return _told(work(source, scenarios, limits, cell, domain))
+    end_quietly()
+    return _told(work(wanted, job))
 
 
 def _told(result: Any) -> Any:
@@ -191,42 +129,57 @@ def _labelled(hop: str, label: str, call: Callable[[], T]) -> T:
         _label.reset(token)
 
 
-def _sandbox(limits: Limits, cell: str, setting: str, sha256: str) -> Sandbox:
-    """Return this process's sandbox, opened at the first need and closed when the process ends."""
-    key = (limits, cell, sha256)
-    with _opening:
-        end_quietly()
-        if key not in _sandboxes:
-            domain = _same_domain(setting, sha256)
-            sandbox = Sandbox(limits, MOST_AT_ONCE, ready=False, cell=cell, domain=domain)
-            _sandboxes[key] = sandbox.__enter__()
-            atexit.register(sandbox.close)
-        return _sandboxes[key]
-
-
-def _same_domain(setting: str, sha256: str) -> Domain:
-    """Return this machine's domain, which has to be what the search's machine has."""
-    found = find_domain(setting)
-    if found.sha256 != sha256:
-        raise SandboxUnavailable(
-            f"domain {setting} of this worker has hash {found.sha256[:12]}, the search has "
-            f"{sha256[:12]}: install the same version of assay and of the domain on both"
-        )
-    return found
-
-
-def _dask(config: RunnerConfig) -> tuple[Any, type[Exception]]:
-    """Return the task runner, and the error it raises when a worker died during its task."""
+def _dask(config: RunnerConfig) -> Any:
+    """Return the task runner of a cluster."""
     check_runner(config)
-    from distributed.scheduler import KilledWorker
     from prefect_dask.task_runners import DaskTaskRunner
 
     if config.address is not None:
-        return DaskTaskRunner(address=config.address), KilledWorker
+        return DaskTaskRunner(address=config.address)
     own: dict[str, Any] = {
         "n_workers": config.workers,
         "threads_per_worker": 1,
         "dashboard_address": "127.0.0.1:0",
         "silence_logs": logging.ERROR,
     }
-    return DaskTaskRunner(cluster_kwargs=own), KilledWorker
+    return DaskTaskRunner(cluster_kwargs=own)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Has a trial made by one of the workers that may; by others where all of them go away."""
+
+    runner: Any
+    hosts: Hosts
+    wanted: Wanted
+    task: Any = try_in_worker
+
+    def __call__(self, job: Job) -> Trial | Missing:
+        """Return the answer of a worker; raise CellFailed for a trial under which workers die."""
+        from distributed.scheduler import KilledWorker
+
+        name = _label.get() + (" with scenarios" if job.data else "")
+        named = self.task.with_options(task_run_name=name)
+        while True:
+            addresses = self.hosts.ready()
+            future = self._submit(named, job, addresses)
+            if self._ends(future, addresses):
+                try:
+                    return cast("Trial | Missing", future.result())
+                except KilledWorker as error:
+                    raise CellFailed(f"the worker died under {name!r}: {error}") from None
+
+    def _submit(self, named: Any, job: Job, addresses: Sequence[str]) -> Any:
+        from dask.base import annotate
+
+        with annotate(workers=list(addresses)):
+            return self.runner.submit(named, parameters={"wanted": self.wanted, "job": job})
+
+    def _ends(self, future: Any, addresses: Sequence[str]) -> bool:
+        """Wait; return False if all workers that may do it, or the scheduler, went away before."""
+        running = future.wrapped_future
+        while not running.done():
+            future.wait(timeout=LOOK_SECONDS)
+            if not running.done() and not set(addresses) & set(self.hosts.there()):
+                running.cancel()
+        return not running.cancelled()

@@ -1,5 +1,6 @@
 """Trials in two processes of a Dask cluster give the history that threads give."""
 
+import platform
 import re
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ from sandbox.daemon import Daemon
 from tests.sandbox.own_engine import MACHINES_ENGINE
 from tests.support.command import assay
 from tests.support.engine_proxy import EngineProxy
-from tests.support.histories import essence
+from tests.support.histories import essence, lines_of
 from tests.support.prefect_machine import Machine, awaited
 from tests.support.small_suite import write_suite
 
@@ -58,6 +59,8 @@ def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(
     rows = essence(tmp_path / "d", experiment)
     assert len(rows) > 9
     assert rows == essence(tmp_path / "t", experiment)
+    named = {line["row"]["host"] for line in lines_of(tmp_path / "d", "evaluation")}
+    assert named == {platform.node()}
     cells = {name for line in proxy.asked for name in CREATED.findall(line)}
     assert len(cells) >= 3
     assert awaited(lambda: not there_are(cells) or None, "the end of all cells")
