@@ -142,6 +142,11 @@ class ReportData:
         """Whether simulators were searched and not policies."""
         return str(self.experiment.config.get("domain")).startswith(f"{BOOTSTRAP}:")
 
+    @property
+    def sought(self) -> str:
+        """What was searched, in a word."""
+        return "simulator" if self.of_simulators else "policy"
+
     @cached_property
     def test(self) -> EventRow | None:
         """The last final test; its detail has the figures."""

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from flows.history.records import CandidateRow
 from flows.judging.leaderboard import ENOUGH, scores_of
@@ -13,6 +13,7 @@ from flows.names import name_of
 from flows.report.data import ReportData, slot_name, slot_of
 from flows.report.summary import reference_name, verdict
 from flows.report.text import command_line, one_line, percent, score_text
+from flows.settings.search import SearchConfig
 from flows.untrusted import counted
 from sandbox.source import parse
 from simulator.domain import DEFAULT
@@ -240,20 +241,22 @@ def _next_steps(data: ReportData, best: CandidateRow | None) -> list[NextStep]:
     """What a reader may do next, the most useful first."""
     row, config = data.experiment, data.experiment.config
     steps = []
-    if row.status in ("running", "interrupted", "failed") and not data.alive:
+    searches = row.strategy in get_args(SearchConfig.model_fields["strategy"].annotation)
+    if searches and row.status in ("running", "interrupted", "failed") and not data.alive:
         words = "Continue the search: the same command goes on where it stopped."
         steps.append(NextStep(words=words, command=one_line(command_line(config), 2_000)))
     gain = _gain(data, best)
     wins = gain is not None and gain.kind == "better"
     if best is not None and best.iteration > 0:
-        words = "Read the policy, and how it did on each scenario."
+        words = f"Read the {data.sought}, and how it did on each scenario."
         show = f"assay show {slot_name(slot_of(best))} --experiment {row.experiment_id}"
         steps.append(NextStep(words=words, command=one_line(show)))
         rival = data.best_baseline
-        if rival is not None:
+        if rival is not None and not data.of_simulators:
             words = "Compare it with the best baseline on scenarios of your own."
             steps.append(NextStep(words=words, command=_comparison(data, rival)))
-    if not wins and not data.of_simulators and row.status not in ("running", "interrupted"):
+    ended = row.status not in ("running", "interrupted", "failed")
+    if searches and ended and not wins and not data.of_simulators:
         more = _longer(config)
         if more:
             words = "Search longer: with a larger budget the same search goes on."

@@ -105,6 +105,16 @@ def test_a_search_that_runs_says_how_to_continue_it() -> None:
     assert steps[0].command == "assay run --set name=made-up"
 
 
+def test_what_no_search_made_is_neither_continued_nor_searched_longer() -> None:
+    data = guarded_rows(6)
+    for status in ("running", "finished"):
+        row = replace(data.experiment, status=status, strategy="folder")
+
+        steps = opening(replace(data, experiment=row)).next_steps
+
+        assert not any("earch" in step.words for step in steps)
+
+
 def test_the_page_shows_it_first_and_nothing_of_it_is_markup() -> None:
     data = with_test(-9.1, -1.0, 5.6, baseline="<b>bold</b>")
 
