@@ -15,7 +15,8 @@ from simulator.textfile import one_line, read_toml
 
 MAX_SPEC_BYTES = 1 << 16
 """The largest ``domain.toml``; a reader of TOML may take the square of it in time."""
-Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,59}\Z")]
+WORD = r"^[a-z][a-z0-9_-]{0,59}\Z"
+Word = Annotated[str, msgspec.Meta(pattern=WORD)]
 Path_ = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z", max_length=200)]
 Label = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_length=120)]
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,39}\Z")]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from flows.bootstrap.certificate import changed_files
 from flows.bootstrap.examination import (
     Pace,
+    Try,
     adequacy,
     adequacy_record,
     check_record,
@@ -32,6 +33,8 @@ from simulator.sealed.shapes import MOST_SIMULATOR_BYTES
 from simulator.suites import load_suite
 from simulator.textfile import read_text
 
+Told = Callable[[str, int, int], None]
+"""Takes what goes on, how much of it is done, and how much there is."""
 UNCHANGED = ("name", "kind", "split", "sha256", "seeds", "verdict", "runs")
 """What of a check must come out the same; CPU seconds do not."""
 
@@ -102,7 +105,13 @@ def bootstrap_domain(folder: Path) -> Domain:
     return Domain(found.root, BOOTSTRAP)
 
 
-def verify(path: Path, domain: Domain, trials: Trials | None) -> Iterator[Verified]:
+def say_nothing(_what: str, _done: int, _total: int) -> None:
+    """Tell nobody how far it is."""
+
+
+def verify(
+    path: Path, domain: Domain, trials: Trials | None, told: Told = say_nothing
+) -> Iterator[Verified]:
     """Yield what was computed again; without ``trials`` only the hashes are."""
     certificate = read_certificate(path)
     _require_form(certificate, path)
@@ -134,7 +143,12 @@ def verify(path: Path, domain: Domain, trials: Trials | None) -> Iterator[Verifi
         return
     tried = partial(_tried, domain, trials)
     yield from _results(
-        certificate, read_text(simulator, InputError, MOST_SIMULATOR_BYTES), checks, domain, tried
+        certificate,
+        read_text(simulator, InputError, MOST_SIMULATOR_BYTES),
+        checks,
+        domain,
+        tried,
+        told,
     )
 
 
@@ -143,7 +157,8 @@ def _results(
     source: str,
     checks: Sequence[CheckScenario],
     domain: Domain,
-    tried: Any,
+    tried: Try,
+    told: Told,
 ) -> Iterator[Verified]:
     trial = tried(source, "checks", checks)
     ended = {each.scenario: each for each in trial.evaluations}
@@ -158,10 +173,10 @@ def _results(
         now = check_record(each, ended[each.name])
         for key in UNCHANGED:
             if now.get(key) != recorded[each.name].get(key):
-                told = (
+                words = (
                     f"{key} is {now.get(key)}, the certificate says {recorded[each.name].get(key)}"
                 )
-                differ.append(f"{each.name}: {told}")
+                differ.append(f"{each.name}: {words}")
     yield Verified(what=f"{len(checks)} checks come out as they did", problems=tuple(differ))
 
     first = [each for each in checks if each.split != "test"]
@@ -173,7 +188,7 @@ def _results(
         return
     recorded_pace = certificate["mutants"].get("pace")
     pace = None if recorded_pace is None else Pace(**recorded_pace)
-    tested = adequacy(for_mutants(first, ended, pace), mutants, tried, _one_by_one)
+    tested = adequacy(for_mutants(first, ended, pace), mutants, tried, partial(_one_by_one, told))
     held = [each.name for each in first if each.split == "validation"]
     now = adequacy_record(tested, held, pace)
     same = now == certificate["mutants"]
@@ -192,8 +207,12 @@ def _results(
         )
 
 
-def _one_by_one(call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    return [call(each) for each in items]
+def _one_by_one(told: Told, call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    done = []
+    for each in items:
+        done.append(call(each))
+        told("mutants tried", len(done), len(items))
+    return done
 
 
 def _checks(domain: Domain, certificate: Certificate) -> list[CheckScenario]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -163,7 +164,8 @@ def new_domain(name: str) -> int:
 
     for path in write_starter(Path(name), Path(name).name):
         print_line(str(path))
-    print_line(f"change them, then: assay domains check {name}; assay bootstrap {name}")
+    place = quote(name)
+    print_line(f"change them, then: assay domains check {place}; assay bootstrap {place}")
     return 0
 
 
@@ -188,7 +190,10 @@ def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool)
     from flows.cli.machine import check_cell
     from sandbox.limits import Limits
     from sandbox.trial import Sandbox
+    from simulator.errors import InputError
 
+    if not certificate.is_file():
+        raise InputError(f"{certificate}: there is no such file")
     domain = bootstrap_domain(certificate.parent)
     found = []
     if not quick:
@@ -196,10 +201,10 @@ def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool)
     limits = Limits(**{key.partition(".")[2]: value for key, value in LIMITS.items()})
     opened = Sandbox(limits, ready=False, cell=cell, domain=domain)
     with (
-        working("computing the certificate again"),
+        working("computing the certificate again") as told,
         nullcontext(None) if quick else opened as trials,
     ):
-        for each in verify(certificate, domain, trials):
+        for each in verify(certificate, domain, trials, told):
             found.append(Check(name=each.what, problems=each.problems))
             if not as_json:
                 _print_check(found[-1])

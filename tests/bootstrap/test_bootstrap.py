@@ -71,6 +71,11 @@ def test_a_start_is_written_and_found_right(here: Path, assay) -> None:  # type:
     assert checked.code == 0, checked.out
     assert "no problems found" in checked.out
     assert assay("domains", "new", "queue").code == 2
+    unnamed = assay("domains", "new", "My queue")
+    assert (unnamed.code, (here / "My queue").exists()) == (2, False)
+    assert "'My queue' cannot name a system" in unnamed.err
+    missing = assay("domains", "verify", "queue/certificate.json")
+    assert missing.code == 2 and "certificate.json: there is no such file" in missing.err
 
 
 @pytest.mark.parametrize("name", NAMES)
