@@ -174,7 +174,11 @@ class Pages:
 
 def _asked_here(request: Request) -> bool:
     """Return whether a person or a page of ours asked; what others link to has to be confirmed."""
-    return request.headers.get("sec-fetch-site", "") in ASKED_HERE
+    return _site(request.scope) in ASKED_HERE
+
+
+def _site(scope: Mapping[str, Any]) -> str:
+    return header(scope, b"sec-fetch-site").decode("latin-1")
 
 
 def _html(page: Page, mark: str = "", notes: Sequence[str] = ()) -> HTMLResponse:
@@ -255,6 +259,9 @@ class _Gate:
             return _message(
                 421, "this server only answers to the names of this machine, such as 127.0.0.1"
             )
+        mode = header(scope, b"sec-fetch-mode").decode("latin-1")
+        if mode not in ("", "navigate") and _site(scope) not in ASKED_HERE:
+            return _message(403, "a page of another site asked for this")
         token = self._door.token
         if token is None or scope["path"].startswith("/static/"):  # where no data are
             return None

@@ -214,6 +214,7 @@ def test_sql_is_answered_on_the_page_and_as_csv(many: Path, get: Get) -> None:
     assert "Not answered" in wrong and "nothing" in wrong
 
 
+@pytest.mark.slow
 def test_text_of_policies_and_models_does_nothing_on_any_page(tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE):
         data = filled(guarded_rows(3, model=True), text)
