@@ -1,7 +1,6 @@
 """Two workers on one pool share the policies of a folder; one is killed, the other finishes."""
 
 import fcntl
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from flows.settings.sections import FolderConfig, folder_experiment_id, folder_s
 from sandbox.source import candidate_id
 from simulator.domains.pipelines.library import policy_names, policy_source
 from tests.support.histories import candidates_by_process, essence, lines_of
-from tests.support.prefect_machine import Machine, awaited, end_group
+from tests.support.prefect_machine import Machine, awaited, end_family
 from tests.support.small_suite import write_suite
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
@@ -64,7 +63,7 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
                 awaited(lambda: alive(home) == set(runs) or None, "both to be there")
             awaited(lambda: len(candidates_by_process(home)) == 2 or None, "both to have recorded")
             awaited(lambda: sum(candidates_by_process(home).values()) >= 6 or None, "six policies")
-            end_group(one, signal.SIGKILL)
+            end_family(one)
         end = awaited(
             lambda: next((s for s in map(state_of(deployed), runs) if s == "COMPLETED"), None),
             "the run of the worker that lives",
