@@ -27,7 +27,8 @@ def command(suite: Path, *more: str) -> list[str]:
 def environment(home: Path, terminal: str = "xterm-256color") -> dict[str, str]:
     not_of_it = ("ASSAY_", "COLUMNS", "LINES")  # a terminal says itself how large it is
     kept = {name: value for name, value in os.environ.items() if not name.startswith(not_of_it)}
-    return {**kept, "ASSAY_HOME": str(home), "TERM": terminal, "NO_COLOR": "1"}
+    ours = {"ASSAY_HOME": str(home), "ASSAY_PROGRESS": "no"}
+    return {**kept, **ours, "TERM": terminal, "NO_COLOR": "1"}
 
 
 def test_a_terminal_shows_curve_outcomes_rate_and_time_left(tmp_path: Path, suite: Path) -> None:
