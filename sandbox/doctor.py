@@ -43,7 +43,7 @@ _USERS = {
     ONE_UID: "policies share the simulator's user id",
 }
 _CAPABILITIES = {"0x0": "no capabilities", f"{1 << CAP_KILL:#x}": "capability KILL only"}
-_UNSAFE = "do not run untrusted policies here; see docs/security.md"
+_UNSAFE = "do not run untrusted policies here; see assay docs security"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,5 +289,5 @@ def _addresses(facts: Any) -> Check:
 
 
 def _failed(name: str, error: SandboxError) -> Check:
-    remedy = error.remedy or "try again; see docs/security.md"
+    remedy = error.remedy or "try again; see assay docs security"
     return Check(name=name, ok=False, detail=error.problem, remedy=remedy)

@@ -45,7 +45,11 @@ LIMITS = {
 
 @click.command("bootstrap", short_help="Search for a simulator and accept it by checks.")
 @click.argument("folder", type=FOLDER)
-@click.option("--name", help="Name of the experiment.  [default: bootstrap- and the system's]")
+@click.option(
+    "--name",
+    metavar="TEXT",
+    help="Name of the experiment.  [default: bootstrap- and the system's]",
+)
 @click.option(
     "--baseline",
     "baselines",
@@ -75,7 +79,7 @@ def bootstrap_command(
     are held decide and are never told. What passes both is examined: small mistakes are made in it
     to see whether the checks notice, its parameters are fitted to figures.csv if there is one, and
     the final checks are touched once. Then simulator.py and certificate.json are written into
-    FOLDER. The same command again continues an interrupted search. Exit code 3: none was accepted.
+    FOLDER. The same command again continues an interrupted search.
 
     With --another a second one is searched, under a name and with a seed of its own, and written as
     simulator-2.py with certificate-2.json: a search of policies then promotes only what is better

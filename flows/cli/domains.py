@@ -27,7 +27,7 @@ CHECK_SECONDS = 300.0
 def domains() -> None:
     """List the domains, show one, and check a folder with one of your own.
 
-    A domain is a kind of system that policies schedule, as one folder. See docs/domains.md.
+    A domain is a kind of system that policies schedule, as one folder: assay docs domains.
 
     \b
       assay domains list
@@ -70,7 +70,7 @@ def list_domains(as_json: bool) -> int:
 @click.argument("name", metavar="NAME|FOLDER")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_domain(name: str, as_json: bool) -> int:
-    """Print what a domain says of itself: objectives, figures, policies, suites.
+    """Print what a domain (NAME or FOLDER) says of itself: objectives, figures, policies, suites.
 
     \b
       assay domains show ./my_domain
@@ -119,7 +119,8 @@ def show_domain(name: str, as_json: bool) -> int:
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=CHECK_SECONDS,
-    show_default="300",
+    show_default=True,
+    metavar="S",
     help="Most seconds for each promise.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -127,7 +128,7 @@ def check_domain(folder: Path, seconds: float, as_json: bool) -> int:
     """Check the domain in FOLDER: what it says of itself, and the promises of every domain.
 
     Its modules are imported and its policies run in another process of yours, without a cell, so
-    check only code that you trust. Exit code 2: something is wrong.
+    check only code that you trust.
 
     \b
       assay domains check my_domain
@@ -177,7 +178,7 @@ def new_domain(name: str) -> int:
 def verify_certificate(certificate: Path, quick: bool, cell: str, as_json: bool) -> int:
     """Compute CERTIFICATE again from the files beside it: hashes, checks, mutants, errors.
 
-    It speaks of what was tried, and proves nothing else. Exit code 2: something differs.
+    It speaks of what was tried, and proves nothing else.
 
     \b
       assay domains verify my-system/certificate.json

@@ -57,7 +57,9 @@ def run_sql(
     out: Path | None,
     files: Path | None,
 ) -> int:
-    """Query the history in SQL, read-only.
+    """Answer a STATEMENT of SQL over the history, read-only.
+
+    Tables and columns: assay docs history-schema. More questions: assay docs sql-cookbook.
 
     \b
       assay sql "from leaderboard limit 10"
@@ -121,8 +123,7 @@ def db() -> None:
 def check_database(as_json: bool) -> int:
     """Compare every row with the journals.
 
-    Damaged lines, lines of a newer assay and sources with a wrong sha256 are named too. Exit code 2
-    means that a problem was found.
+    Damaged lines, lines of a newer assay and sources with a wrong sha256 are named too.
 
     \b
       assay db check

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
+import flows
 from flows.cli.errors import NO_SANDBOX, say
 from flows.cli.options import CELLS, DOMAIN, FOLDER
 from flows.cli.progress import working
 from flows.cli.terminal import print_line, print_table
 from flows.errors import UserError
-from flows.untrusted import counted
+from flows.untrusted import counted, for_terminal
 from sandbox.provider import DOCKER
 
 if TYPE_CHECKING:
     from simulator.domain import Domain
 
 VARIABLE = "_ASSAY_COMPLETE"
+CONTENTS = "README"
+"""The page that lists the others."""
+
+
+def pages_folder() -> Path:
+    """Return where the pages of the documentation are: in the package, or the checkout."""
+    packages = Path(flows.__file__).resolve().parent
+    installed = packages / "_docs"
+    return installed if installed.is_dir() else packages.parent / "docs"
+
+
+def complete_pages(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a page."""
+    names = sorted(path.stem for path in pages_folder().glob("*.md"))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 @click.command("doctor", short_help="Check that hostile policies are contained here.")
@@ -101,13 +118,12 @@ def build_cells_image(base: str | None, work: Path | None, domain: Domain) -> in
     """Build the image of the cells, unless this version has one on the engine already.
 
     The base is pulled where the engine lacks it, and numpy and msgspec are fetched with pip or uv;
-    the build itself has no network. An interrupted build is begun again by the same command. Exit
-    code 4: the image cannot be built here.
+    the build itself has no network. An interrupted build is begun again by the same command.
 
     \b
       assay image
       assay image --base assay-base:py311
-      assay image --domain ./my_domain
+      assay image --work libraries
     """
     from sandbox.image_build import OFFICIAL_BASE, BuildError, cache_folder, ensure_image
 
@@ -118,6 +134,29 @@ def build_cells_image(base: str | None, work: Path | None, domain: Domain) -> in
         say(f"assay: {error}")
         return NO_SANDBOX
     print_line(f"image: {tag} is {'ready' if is_new else 'there'}")
+    return 0
+
+
+@click.command("docs", short_help="Print a page of the documentation.")
+@click.argument("page", required=False, shell_complete=complete_pages)
+def print_page(page: str | None) -> int:
+    """Print the PAGE of the documentation that has this name; without one, the list of all pages.
+
+    The pages are those of this version, in Markdown. On a terminal a pager shows them.
+
+    \b
+      assay docs
+      assay docs security
+      assay docs sql-cookbook | grep select
+    """
+    folder = pages_folder()
+    names = sorted(path.stem for path in folder.glob("*.md"))
+    name = (page or CONTENTS).removeprefix("docs/").removesuffix(".md")
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"there is no page {name!r}: {hint}for the list type assay docs")
+    click.echo_via_pager(for_terminal((folder / f"{name}.md").read_text(encoding="utf-8")))
     return 0
 
 

@@ -20,6 +20,14 @@ from flows.cli import (
     trying,
     view,
 )
+from flows.cli.errors import (
+    BAD_INPUT,
+    INTERNAL,
+    INTERRUPTED,
+    LOST,
+    NO_SANDBOX,
+    POLICY_FAILED,
+)
 from flows.loopback import never_proxy_loopback
 from flows.settings.sources import read_dotenv
 
@@ -64,8 +72,7 @@ def assay() -> None:
       assay sql "from leaderboard"      ask the history
 
     Results go to the folder that ASSAY_HOME names, .assay in the current folder if unset. A file
-    .env here may hold ASSAY_HOME, settings and a model's key. Exit codes: 0 done, 2 bad input, 3
-    the policy failed, 4 no sandbox, 130 interrupted.
+    .env here may hold ASSAY_HOME, settings and a model's key. Pages: assay docs.
     """
 
 
@@ -82,6 +89,46 @@ for _command in (
     ),
     *(history.db, traces.traces, domains.domains),
     *(machine.examine_machine, machine.build_cells_image, machine.reap_cells),
-    machine.print_completion,
+    *(machine.print_page, machine.print_completion),
 ):
     assay.add_command(_command)
+
+
+USUAL_CODES = {
+    0: "done",
+    INTERNAL: "an error of Assay",
+    BAD_INPUT: "bad input",
+    INTERRUPTED: "interrupted",
+}
+OWN_CODES = {
+    "evaluate": {INTERNAL: "the simulator failed", POLICY_FAILED: "the policy failed"},
+    "run": {LOST: "attempts were lost"},
+    "sweep": {LOST: "a search could not be run"},
+    "bootstrap": {POLICY_FAILED: "no simulator was accepted"},
+    "policies check": {POLICY_FAILED: "something is refused"},
+    "traces check": {BAD_INPUT: "bad input, or a file is wrong"},
+    "db check": {BAD_INPUT: "bad input, or a problem was found"},
+    "domains check": {BAD_INPUT: "bad input, or something is wrong"},
+    "domains verify": {BAD_INPUT: "bad input, or something differs"},
+    "doctor": {NO_SANDBOX: "a check failed"},
+    "image": {NO_SANDBOX: "it cannot be built here"},
+    "reap": {NO_SANDBOX: "no engine answers"},
+}
+"""What a code means for one command where that is not the usual."""
+
+
+def _say_codes(group: click.Group, *path: str) -> None:
+    """Let the help of each command end with its exit codes."""
+    for name, command in group.commands.items():
+        words = (*path, name)
+        if isinstance(command, click.Group):
+            _say_codes(command, *words)
+            continue
+        cells = any(each.name == "cell" for each in command.params)
+        codes = USUAL_CODES | ({NO_SANDBOX: "no sandbox"} if cells else {})
+        codes |= OWN_CODES.get(" ".join(words), {})
+        listed = ", ".join(f"{code} {what}" for code, what in sorted(codes.items()))
+        command.epilog = f"Exit codes: {listed}."
+
+
+_say_codes(assay)

@@ -126,8 +126,6 @@ def show_policy(name: str, domain: Domain) -> int:
 def check_policy(policy: str, domain: Domain, as_json: bool) -> int:
     """Check FILE without running it; list what the screen refuses, with lines and columns.
 
-    Exit code 3: something is refused.
-
     \b
       assay policies check my_policy.py
     """

@@ -45,41 +45,66 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
 
 
 @click.command("run", short_help="Search for a policy, or continue an interrupted search.")
-@click.option("--config", type=FILE, metavar="TOML", help="Configuration; flags override it.")
-@click.option("--name", help="Name of the experiment.  [default: search]")
+@click.option(
+    "--config", type=FILE, metavar="TOML", help="Configuration of the search; flags override it."
+)
+@click.option("--name", metavar="TEXT", help="Name of the experiment.  [default: search]")
 @CONFIGURED_DOMAIN
 @SUITE
 @click.option("--strategy", type=STRATEGIES, help="How parents are chosen.  [default: refine]")
-@click.option("--objective", metavar="NAME", help="What to optimise, as the domain names it.")
+@click.option(
+    "--objective",
+    metavar="NAME",
+    help="What to optimise.  [default: the domain's first objective]",
+)
 @click.option(
     "--baseline",
     "baselines",
     multiple=True,
     metavar="POLICY",
     shell_complete=complete_library_policies,
-    help="A library policy to compare with; may be repeated.",
+    help="A library policy to beat; may be repeated.  [default: those of the domain]",
 )
 @click.option("--candidates", type=int, metavar="N", help="Candidates to try.  [default: 24]")
 @click.option(
     "--evaluations",
     type=int,
     metavar="N",
-    help="Limit on trials in cells.",
+    help="Most trials in cells.  [default: no limit]",
 )
-@click.option("--minutes", type=float, help="Time limit.")
-@click.option("--dollars", type=float, help="Limit on the cost of a model.")
-@click.option("--tokens", type=int, help="Limit on a model's tokens.")
-@click.option("--seed", type=int, help="Seed of every random choice.  [default: 0]")
+@click.option("--minutes", type=float, metavar="N", help="Most minutes.  [default: no limit]")
+@click.option(
+    "--dollars", type=float, metavar="N", help="Most dollars for a model.  [default: no limit]"
+)
+@click.option(
+    "--tokens", type=int, metavar="N", help="Most tokens of a model.  [default: no limit]"
+)
+@click.option("--seed", type=int, metavar="N", help="Seed of every random choice.  [default: 0]")
 @click.option("--slots", type=int, metavar="N", help="Candidates in parallel.  [default: 1]")
-@click.option("--proposer", metavar="KIND", help="offline (no key needed), openai or replay.")
-@click.option("--base-url", metavar="URL", help="Any OpenAI-compatible server.")
-@click.option("--model", help="Model to ask at that server.")
-@click.option("--api", metavar="KIND", help="auto, chat or responses.")
-@click.option("--api-key-env", metavar="NAME", help="Variable with the key.  [OPENAI_API_KEY]")
-@click.option("--timeout", type=float, help="Seconds for one request to a model.  [700]")
-@click.option("--prices", type=FILE, metavar="TOML", help="Prices for unknown models.")
+@click.option(
+    "--proposer",
+    metavar="KIND",
+    help="offline (needs no key), openai or replay.  [default: offline]",
+)
+@click.option("--base-url", metavar="URL", help="Address of an OpenAI-compatible server.")
+@click.option("--model", metavar="NAME", help="Model to ask at that server.")
+@click.option("--api", metavar="KIND", help="auto, chat or responses.  [default: auto]")
+@click.option(
+    "--api-key-env", metavar="NAME", help="Variable with the key.  [default: OPENAI_API_KEY]"
+)
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="S",
+    help="Seconds for one request to a model.  [default: 700]",
+)
+@click.option(
+    "--prices", type=FILE, metavar="TOML", help="Prices of models that Assay does not know."
+)
 @click.option("--prompts", type=FOLDER, metavar="DIR", help="Prompt templates of your own.")
-@click.option("--feedback", type=FEEDBACK, help="What prompts show of the past.  [history]")
+@click.option(
+    "--feedback", type=FEEDBACK, help="What prompts show of the past.  [default: history]"
+)
 @click.option(
     "--fresh-test", type=int, metavar="SEED", help="Redraw the test scenarios from this seed."
 )
@@ -94,7 +119,7 @@ FEEDBACK = click.Choice(["score", "diagnoses", "history"])
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any key of the configuration, as guards.gap_percent=20.",
+    help="Any key of the configuration, as in guards.gap_percent=20; may be repeated.",
 )
 @click.option("--direct", is_flag=True, help="Run without Prefect.")
 @CONFIGURED_CELL
@@ -142,7 +167,7 @@ def run_command(
 
 @click.command("demo", short_help="Run a short search, from nothing to a report.")
 @click.option("--fresh", is_flag=True, help="Start a new demo even if one was interrupted.")
-@click.option("--direct", is_flag=True, help="Without Prefect.")
+@click.option("--direct", is_flag=True, help="Run without Prefect.")
 @CELL
 @click.option("-v", "--verbose", is_flag=True, help="Show Prefect's log.")
 def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
@@ -167,13 +192,19 @@ def run_demo(fresh: bool, direct: bool, cell: str, verbose: bool) -> int:
 @click.option("--config", type=FILE, metavar="TOML", help="The search to run each night.")
 @click.option("--cron", metavar="TEXT", help="Schedule in UTC, cron syntax.  [default: 0 2 * * *]")
 @click.option(
-    "--limit", type=click.IntRange(1), default=2, show_default=True, help="Parallel runs."
+    "--limit",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Runs in parallel.",
 )
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     default=4200,
     show_default=True,
+    metavar="N",
     help="Port of the server that is started.",
 )
 def serve_command(config: Path | None, cron: str | None, limit: int, port: int) -> int:

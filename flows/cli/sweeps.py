@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @click.command("sweep", short_help="Compare models: a search for each, effort and seed.")
 @click.argument("file", type=FILE, required=False, metavar="[TOML]")
-@click.option("--name", help="Name of the sweep.  [default: sweep]")
+@click.option("--name", metavar="TEXT", help="Name of the sweep.  [default: sweep]")
 @CONFIGURED_DOMAIN
 @SUITE
 @click.option(
@@ -46,33 +46,54 @@ if TYPE_CHECKING:
     "models",
     multiple=True,
     metavar="NAME",
-    help="Model to ask, of the file's if it has any; repeatable.",
+    help="Model to ask, one of the file's if it lists any; may be repeated.",
 )
 @click.option(
-    "--effort", "efforts", multiple=True, metavar="NAME", help="Reasoning effort; repeatable."
+    "--effort", "efforts", multiple=True, metavar="NAME", help="Reasoning effort; may be repeated."
 )
 @click.option(
     "--strategy",
     "strategies",
     multiple=True,
     type=searches.STRATEGIES,
-    help="How parents are chosen; repeatable.",
+    help="How parents are chosen; may be repeated.",
 )
 @click.option(
-    "--seed", "seeds", multiple=True, type=int, help="Seed of one search of each row; repeatable."
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=int,
+    metavar="N",
+    help="Seed of one search of each row; may be repeated.",
 )
 @click.option("--offline", is_flag=True, help="Search without a model as well.")
-@click.option("--candidates", type=int, metavar="N", help="Candidates of each search.")
-@click.option("--dollars", type=float, help="Limit on the cost of all searches together.")
-@click.option("--minutes", type=float, help="Time limit of all searches together.")
-@click.option("--slots", type=int, metavar="N", help="Candidates in parallel, of each search.")
-@click.option("--at-once", type=click.IntRange(1, 16), metavar="N", help="Searches in parallel.")
+@click.option(
+    "--candidates", type=int, metavar="N", help="Candidates of each search.  [default: 24]"
+)
+@click.option(
+    "--dollars",
+    type=float,
+    metavar="N",
+    help="Most dollars for all searches together.  [default: no limit]",
+)
+@click.option(
+    "--minutes",
+    type=float,
+    metavar="N",
+    help="Most minutes for all searches together.  [default: no limit]",
+)
+@click.option(
+    "--slots", type=int, metavar="N", help="Candidates in parallel, of each search.  [default: 1]"
+)
+@click.option(
+    "--at-once", type=click.IntRange(1, 16), metavar="N", help="Searches in parallel.  [default: 1]"
+)
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any key of the file, as sweep.budget.candidates=500.",
+    help="Any key of the file, as in sweep.budget.candidates=500; may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="List the searches and what each may cost.")
 @click.option("--report", "only_report", is_flag=True, help="Show the table, run nothing.")

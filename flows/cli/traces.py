@@ -83,7 +83,7 @@ def describe_traces(
     as_json: bool,
     domain: Domain,
 ) -> int:
-    """Describe a workload: what arrives, and how much of what there is it asks for.
+    """Describe a SUITE, TRACE or SCENARIO: what arrives, and how much of what there is it asks for.
 
     \b
       assay traces describe mixed --scenario mixed-wide-101
@@ -105,8 +105,12 @@ def describe_traces(
 
 
 @traces.command("generate")
-@click.option("--params", type=FILE, required=True, metavar="FILE", help="TOML or JSON.")
-@click.option("--draws", metavar="VERSION", help="Order of the random draws.")
+@click.option(
+    "--params", type=FILE, required=True, metavar="FILE", help="Parameters, TOML or JSON."
+)
+@click.option(
+    "--draws", metavar="VERSION", help="Order of the random draws.  [default: that of --params]"
+)
 @click.option("--out", type=FILE, required=True, metavar="CSV", help="The trace to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @DOMAIN
@@ -173,7 +177,9 @@ def list_formats(as_json: bool, domain: Domain) -> int:
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--out", type=PLACE, required=True, metavar="CSV|FOLDER", help="The trace to write.")
-@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of all random draws.")
+@click.option(
+    "--seed", type=SEEDS, default=0, show_default=True, metavar="N", help="Seed of all draws."
+)
 @click.option(
     "--start", type=float, metavar="S", help="First second of the window.  [default: the first job]"
 )
@@ -181,19 +187,34 @@ def list_formats(as_json: bool, domain: Domain) -> int:
     "--duration",
     type=click.FloatRange(0, min_open=True),
     metavar="S",
-    help="Length of the window in seconds.",
+    help="Length of the window in seconds.  [default: the format's own]",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N arrivals.")
 @click.option(
-    "--sample", type=SHARES, default=1.0, metavar="SHARE", help="Share of the jobs, drawn by seed."
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the first N arrivals.  [default: all]",
+)
+@click.option(
+    "--sample",
+    type=SHARES,
+    default=1.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the jobs, above 0 to 1, drawn by seed.",
 )
 @click.option(
     "--steps-per-second",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Steps per simulated second.",
+    help="Steps per simulated second.  [default: the format's own]",
 )
-@click.option("--assume", multiple=True, metavar="KEY=VALUE", help="Value that the data lacks.")
+@click.option(
+    "--assume",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Value that the data lacks, as assay traces formats lists them; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @DOMAIN
 def import_trace(
@@ -210,7 +231,7 @@ def import_trace(
     as_json: bool,
     domain: Domain,
 ) -> int:
-    """Make a trace from FILEs of a public data set; its header records all assumptions.
+    """Make a trace from FILEs of a public data set in a FORMAT; its header records all assumptions.
 
     Files may be packed as .gz, .xz, .bz2, .zip or .tar, with one file in it.
 
@@ -247,12 +268,29 @@ def import_trace(
     "--windows",
     type=click.IntRange(1),
     default=1,
+    show_default=True,
     metavar="N",
     help="Cut each trace into N windows.",
 )
-@click.option("--validation", type=PARTS, default=0.25, show_default=True, help="Share of it.")
-@click.option("--test", type=PARTS, default=0.25, show_default=True, help="Share of it.")
-@click.option("--seed", type=SEEDS, default=0, show_default=True, help="Seed of the splits.")
+@click.option(
+    "--validation",
+    type=PARTS,
+    default=0.25,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the scenarios for validation.",
+)
+@click.option(
+    "--test",
+    type=PARTS,
+    default=0.25,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the scenarios for the final test.",
+)
+@click.option(
+    "--seed", type=SEEDS, default=0, show_default=True, metavar="N", help="Seed of the splits."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @DOMAIN
 def write_suite(

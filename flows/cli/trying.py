@@ -70,8 +70,7 @@ def evaluate_policy(
     """Try one POLICY, a file or a library policy's name, in a locked container.
 
     The score says how many times as good as the domain's reference policy it is, as a geometric
-    mean over the scenarios; higher is better. Exit code 3 says that the policy failed, 1 that the
-    simulator of a sealed domain did.
+    mean over the scenarios; higher is better.
 
     \b
       assay evaluate my_policy.py

@@ -59,7 +59,7 @@ def shipped(nightly: dict[str, Any] | None = None, cron: str = CRON) -> tuple[De
         Deployment(
             flow="search",
             name="nightly",
-            description="A search each night; docs/prefect.md says how to change it.",
+            description="A search each night; `assay docs prefect` says how to change it.",
             parameters={"dated": True, "config": nightly or NIGHTLY},
             cron=cron,
             alone=True,

@@ -1,11 +1,16 @@
 """Completion in the shell: scripts for three shells, and names where names are wanted."""
 
+import os
+import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import assay
+from tests.support.terminal import on_terminal
+from tests.support.warm import folder_with_assay
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -42,6 +47,59 @@ def test_files_are_offered_beside_names(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "mine.txt").touch()
 
     assert completed(tmp_path, "assay run --suite mi") == ["mixed", "mine.toml"]
+
+
+BASH = """
+eval "$(assay completion bash)"
+COMP_WORDS=(assay run --suite mi) COMP_CWORD=3
+_assay_completion assay
+printf '%s\\n' "${COMPREPLY[@]}"
+complete -p assay
+"""
+FISH = """
+assay completion fish | source
+complete --do-complete 'assay run --suite mi'
+"""
+ASKS = "\x1b[?2004h"
+"""What zsh writes when it waits for a line."""
+ZSH = (
+    "autoload -U compinit; compinit -u -D; eval \"$(assay completion zsh)\"; PS1='ready> '\n",
+    "assay run --suite mi\t",
+)
+
+
+@pytest.mark.parametrize(("shell", "script"), [("bash", BASH), ("fish", FISH)])
+def test_a_real_shell_completes_a_name(tmp_path: Path, shell: str, script: str) -> None:
+    if shutil.which(shell) is None:
+        return  # docs/install.md says in which shells it was tried
+
+    done = subprocess.run(
+        [shell, "-c", script], env=of_shell(tmp_path), capture_output=True, text=True, cwd=tmp_path
+    )
+
+    assert done.stdout.split()[0] == "mixed", done.stdout + done.stderr
+
+
+def test_a_real_zsh_completes_a_name_when_tab_is_pressed(tmp_path: Path) -> None:
+    if shutil.which("zsh") is None:
+        return
+    to_type = list(ZSH)
+
+    def answer(shown: str, shell: subprocess.Popen[bytes], keys: int) -> None:
+        asked = shown.count(ASKS)
+        if to_type and asked > len(ZSH) - len(to_type):
+            os.write(keys, to_type.pop(0).encode())
+        elif "--suite mixed" in shown:
+            shell.kill()
+
+    shown = on_terminal(["zsh", "-f", "-i"], of_shell(tmp_path), answer, (-signal.SIGKILL,))
+
+    assert "--suite mixed" in shown
+
+
+def of_shell(home: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(folder_with_assay()), os.environ["PATH"]])
+    return {"PATH": path, "HOME": str(home), "ASSAY_HOME": str(home), "TERM": "xterm"}
 
 
 def completed(home: Path, words: str) -> list[str]:

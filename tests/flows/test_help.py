@@ -90,11 +90,34 @@ def test_help_fits_a_terminal_and_cuts_no_sentence_short(words: str) -> None:
     assert [line for line in lines if len(line) > COLUMNS or line.endswith("...")] == []
 
 
-@pytest.mark.parametrize("name", commands(assay))
-def test_every_option_says_what_it_is_for(name: str) -> None:
-    options = [each for each in commands(assay)[name].params if isinstance(each, click.Option)]
+SENTENCE = re.compile(r"[A-Z*a-z][^[]*\.(  \[default: .+\])?", re.DOTALL)
+"""What an option's help is: a sentence, and then a default that it does not get from click."""
 
-    silent = [each.name for each in options if not each.help]
+
+def test_every_option_says_in_a_sentence_what_it_is_for_and_a_number_its_unit() -> None:
+    options = [
+        (f"{name} {each.opts[0]}", each)
+        for name, command_ in commands(assay).items()
+        for each in command_.params
+        if isinstance(each, click.Option)
+    ]
+
+    assert [name for name, each in options if not SENTENCE.fullmatch(each.help or "")] == []
+    numbers = (click.types.IntParamType, click.types.FloatParamType)
+    assert [
+        name for name, each in options if isinstance(each.type, numbers) and not each.metavar
+    ] == []
+
+
+def test_every_command_ends_with_its_exit_codes_and_names_what_it_takes() -> None:
+    silent = []
+    for name, each in commands(assay).items():
+        assert re.fullmatch(r"Exit codes: 0 done, .*130 interrupted\.", each.epilog or ""), name
+        for argument in each.params:
+            words = (argument.metavar or argument.name or "").upper().lstrip("[")
+            if isinstance(argument, click.Argument) and words not in (each.help or "").upper():
+                first = re.split(r"[^A-Z]", words)[0]
+                silent += [f"{name} {words}"] if first not in (each.help or "").upper() else []
     assert silent == []
 
 

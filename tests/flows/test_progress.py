@@ -22,6 +22,7 @@ ALONE = {
     **dict.fromkeys(("init", "prompts copy", "domains new", "completion"), "writes a few texts"),
     **dict.fromkeys(
         (
+            "docs",
             "policies list",
             "policies show",
             "policies check",

@@ -85,7 +85,7 @@ def test_a_canary_says_in_a_sentence_whether_it_was_blocked() -> None:
         False,
         "not blocked: a child process (expected PermissionError; got outcome ok, 'not blocked')",
     )
-    assert bad.remedy == "do not run untrusted policies here; see docs/security.md"
+    assert bad.remedy == "do not run untrusted policies here; see assay docs security"
 
 
 @pytest.mark.docker

@@ -12,6 +12,8 @@ import pytest
 from sandbox.image import simulator_files, source_hash
 from tests.setup.fake_programs import ROOT
 
+MOST_BYTES = 3_000_000
+
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -20,7 +22,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    with zipfile.ZipFile(next(folder.glob("assay-*.whl"))) as wheel:
+    built = next(folder.glob("assay-*.whl"))
+    assert built.stat().st_size < MOST_BYTES
+    with zipfile.ZipFile(built) as wheel:
         wheel.extractall(folder / "site")
     return folder / "site"
 
@@ -46,6 +50,16 @@ def test_the_traces_are_in_the_wheel(unpacked: Path) -> None:
 
     assert traces
     assert [name for name in traces if not (unpacked / "simulator/_traces" / name).is_file()] == []
+
+
+def test_the_pages_are_in_the_wheel_and_scripts_only_as_they_are_used(unpacked: Path) -> None:
+    pages = {path.name for path in (unpacked / "flows" / "_docs").iterdir()}
+    scripts = {path.relative_to(unpacked / "flows").as_posix() for path in unpacked.rglob("*.js")}
+
+    assert pages == {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert {name for name in scripts if name.startswith("report/vega/")} == {
+        f"report/vega/{name}.min.js" for name in ("vega", "vega-lite", "vega-embed")
+    }
 
 
 def test_the_command_is_called_assay_and_the_licence_is_there(unpacked: Path) -> None:

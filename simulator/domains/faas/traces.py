@@ -20,7 +20,7 @@ from simulator.readers.formats import azure_formats, file_sha256, find_format
 from simulator.suites import is_suite_file, load_suite, suite_names
 
 FORMATS = {each.name: each for each in azure_formats(import_azure_2019, import_azure_2021)}
-BY_HAND = "write scenario.toml by hand, with [[traffic]] tables: docs/faas.md, section 2"
+BY_HAND = "write scenario.toml by hand, with [[traffic]] tables: assay docs faas, section 2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def make_suite(traces: Sequence[Path], out: Path, wishes: object, toml: Toml) ->
     """Refuse: suites of this domain are written by hand."""
     raise InputError(
         f"{out}: suites of faas are not made from traces; list the scenarios in a suite file: "
-        "docs/faas-suites.md"
+        "assay docs faas-suites"
     )
 
 
