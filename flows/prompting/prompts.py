@@ -5,6 +5,7 @@ the prompt would be too long. What changes least stands first: a server charges 
 that it has seen before.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -152,8 +153,8 @@ def fitted(
 
 def repeated_share(before: str, prompt: str) -> float:
     """Return the share of a prompt's characters that begin it as they began the one before."""
-    both = enumerate(zip(before, prompt, strict=False))
-    same = next((at for at, (old, new) in both if old != new), min(len(before), len(prompt)))
+    lengths = range(min(len(before), len(prompt)))  # comparing slices beats comparing characters
+    same = bisect_left(lengths, True, key=lambda at: before[: at + 1] != prompt[: at + 1])
     return same / len(prompt) if prompt else 0.0
 
 

@@ -15,6 +15,8 @@ from tests.support.history_rows import candidate, experiment, remember
 from tests.support.viewed import remember_many, remember_report, serving
 
 pytestmark = pytest.mark.browser
+TAB, ENTER, CONTROL = "\ue004", "\ue007", "\ue009"
+TOKEN = "a-token-of-this-test-alone"
 LIVE = "//*[contains(@class, 'live') and contains(@class, ' on')]"
 
 
@@ -123,16 +125,15 @@ def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, ser
 
 
 def test_a_person_gets_about_by_keyboard(page: Browser, server: str) -> None:
-    tab, enter, control = "\ue004", "\ue007", "\ue009"
-    page.type("body", tab)
+    page.type("body", TAB)
     assert page.run("return document.activeElement.className") == "skip"
     page.type("body", "/")
-    page.type('input[type="search"]', f"night 3{enter}")
+    page.type('input[type="search"]', f"night 3{ENTER}")
     until(page, "//input[@value='night 3']")
     assert len(page.texts("tbody tr")) == 1
 
     page.go(f"{server}/sql")
-    page.type("textarea", f"SELECT 6 * 7 AS answer{control}{enter}")
+    page.type("textarea", f"SELECT 6 * 7 AS answer{CONTROL}{ENTER}")
     until(page, "//td[. = '42']")
     assert "q=SELECT" in page.run("return location.search")
 
@@ -145,3 +146,18 @@ def test_two_candidates_are_chosen_on_a_leaderboard(page: Browser, server: str) 
     page.click("#board .sticky button")
     until(page, "//section[@id='source']")
     assert page.complaints() == []
+
+
+def test_the_token_is_typed_once_and_leads_to_what_was_asked_for(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    with serving(tmp_path, ASSAY_VIEW_TOKEN=TOKEN) as (address, _):
+        chromium.go(f"{address}sql?q=SELECT+6+*+7")
+        chromium.type("#door [name=token]", f"wrong{ENTER}")
+        until(chromium, "//p[contains(., 'not the token')]")
+        chromium.type("#door [name=token]", f"{TOKEN}{ENTER}")
+        until(chromium, "//td[. = '42']")
+
+        assert TOKEN not in chromium.run("return location.href + document.cookie")
+        chromium.go(f"{address}leaderboard")
+        assert chromium.texts("h1") == ["Leaderboard"]
