@@ -46,8 +46,8 @@ PREPARE = (
 ENGINE = ("dockerd", "--bridge=none", "--iptables=false", "--exec-opt=native.cgroupdriver=cgroupfs")
 MACHINES_ENGINE = engine_address(os.environ).host
 IN_GROUP = 'for f in $0; do echo 0 >"$f"; done; exec "$@"'
-FOR_EVER = 'while :; do "$@"; sleep 1; done'
-"""What ``Restart=always`` and ``RestartSec=1`` do."""
+FOR_EVER = 'while :; do while [ -e "$0" ]; do sleep 0.2; done; "$@"; sleep 1; done'
+"""What ``Restart=always`` and ``RestartSec=1`` do, unless somebody stopped the unit."""
 PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.1
 INHERITED = ("PATH", "HOME", "LANG", "DO_NOT_TRACK")
@@ -79,7 +79,9 @@ class Service:
     def __init__(self, host: "Host", name: str, command: list[str], **settings: Any) -> None:
         self.host, self.name = host, name
         self.log = host.files / f"{name}.log"
-        self._keeper = host.start("sh", "-c", FOR_EVER, "sh", *command, log=self.log, **settings)
+        self._stop = host.files / f"{name}.stop"
+        keeper = ("sh", "-c", FOR_EVER, str(self._stop))
+        self._keeper = host.start(*keeper, *command, log=self.log, **settings)
 
     @property
     def pid(self) -> int | None:
@@ -93,6 +95,19 @@ class Service:
         before = awaited(lambda: self.pid, f"{self.name} on {self.host.name}")
         os.kill(before, number)
         awaited(lambda: (self.pid or before) != before or None, f"{self.name} to start again")
+
+    @contextmanager
+    def stopped(self, number: signal.Signals) -> Iterator[None]:
+        """End the program by a signal, and start it again after the block."""
+        self._stop.touch()
+        before = awaited(lambda: self.pid, f"{self.name} on {self.host.name}")
+        os.kill(before, number)
+        awaited(lambda: self.pid is None or None, f"the end of {self.name}")
+        try:
+            yield
+        finally:
+            self._stop.unlink()
+            awaited(lambda: self.pid, f"{self.name} to start again")
 
     def says(self, text: str) -> int:
         """Return how often its log has ``text``."""

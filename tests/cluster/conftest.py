@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search whose trials take long enough for faults to happen in them."""
-    return write_config(tmp_path_factory.mktemp("search"), candidates=8, duration=600)
+    return write_config(tmp_path_factory.mktemp("search"), candidates=8, duration=300)
 
 
 @pytest.fixture(scope="session")

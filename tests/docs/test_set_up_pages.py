@@ -52,3 +52,15 @@ def test_the_configurations_of_clusters_are_read(tmp_path: Path) -> None:
     own, shared = read["cluster.toml"], read["search.toml"]
     assert (own.slots, own.runner.kind, own.runner.workers) == (8, "dask", 8)
     assert (shared.runner.kind, shared.runner.address) == ("dask", "tcp://one:8786")
+
+
+@follows(DOCS / "scale-out.md", "sh", holding="db rebuild")
+def test_a_copy_of_the_journal_is_a_backup(tmp_path: Path) -> None:
+    page = DOCS / "scale-out.md"
+    [shown] = [block for block in blocks(page, "sh") if "db rebuild" in block.text]
+    shutil.copytree(DOCS / "sample-history", tmp_path / ".assay")
+    count = "assay sql 'select count(*) from evaluations'"
+
+    type_in(typed(shown, {}), tmp_path)
+
+    assert type_in(f"ASSAY_HOME=backup {count}", tmp_path) == type_in(count, tmp_path)
