@@ -307,14 +307,17 @@ def _stand(
 
 def _by_each_scenario(own: Figures, best: Figures, rules: Rules, failed: str) -> Ruling:
     """Promote what is worse in no scenario that decides, and better in one of any split."""
-    score = geometric_mean(list(own.deciding.values())) if rules.deciding == VALIDATION else None
-    gains = {name: own.deciding[name] - theirs for name, theirs in best.deciding.items()}
+    whole = rules.deciding == VALIDATION and len(own.deciding) == len(best.deciding)
+    score = geometric_mean(list(own.deciding.values())) if whole else None
+    gains = {name: mine - best.deciding[name] for name, mine in own.deciding.items()}
     better, worse = (sum(sign * gain > 0 for gain in gains.values()) for sign in (1, -1))
     gained = better > 0 or sum(own.train.values()) > sum(best.train.values())
     against = (
         f"on {rules.deciding} against {best.title}: better in {better} and worse in {worse} of "
         f"{len(gains)} scenarios"
     )
+    if len(gains) < len(best.deciding):
+        against += f"; {len(best.deciding) - len(gains)} were not tried any more"
     if failed:
         standing, reason, against = REFUSED, "failed", f"failed on {rules.deciding}: {failed}"
     else:

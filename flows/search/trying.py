@@ -60,10 +60,13 @@ def confirm(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
     train, validation = session.services.scenarios.train, session.services.scenarios.validation
     scenarios = [*validation, train[0]] if validation else train
     chosen = to_confirm(session.ledger, attempts, each_counts=session.each_counts)
+    small, large = small_first(validation) if session.each_counts else ([], [])
+    if small and large:
+        attempts = _run_small_first(session, attempts, chosen, [*small, train[0]], large)
+    else:
+        attempts = run_again(session, attempts, chosen, scenarios)
     references = session.references()
-    return [
-        judge_again(each, references) for each in run_again(session, attempts, chosen, scenarios)
-    ]
+    return [judge_again(each, references) for each in attempts]
 
 
 def validate(session: Session, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -162,6 +165,48 @@ def run_again(
         return replace(attempt, again=trial)
 
     return _replaced(attempts, side_by_side(run, chosen))
+
+
+def small_first(scenarios: Sequence[Scenario]) -> tuple[list[Scenario], list[Scenario]]:
+    """Return the scenarios that are no larger than their mean, and the others."""
+    sizes = [sum(each.size.values()) for each in scenarios]
+    parts: tuple[list[Scenario], list[Scenario]] = ([], [])
+    for each, size in zip(scenarios, sizes, strict=True):
+        parts[size * len(sizes) > sum(sizes)].append(each)
+    return parts
+
+
+def _run_small_first(
+    session: Session,
+    attempts: Sequence[Attempt],
+    chosen: Sequence[Attempt],
+    small: Sequence[Scenario],
+    large: Sequence[Scenario],
+) -> list[Attempt]:
+    """Try on large scenarios only what is not worse in any small one, which refuses it already."""
+    keys, references = {each.key for each in chosen}, session.references()
+    first = run_again(session, attempts, chosen, small)
+    left = [e for e in first if e.key in keys and not _is_beaten(session, e, references)]
+    names = [each.name for each in (*small, *large)]
+    done = []
+    for before, after in zip(first, run_again(session, first, left, large), strict=True):
+        if after is not before and before.again is not None and after.again is not None:
+            after = replace(after, again=in_one([before.again, after.again], names))
+        done.append(after)
+    return done
+
+
+def _is_beaten(session: Session, attempt: Attempt, references: References) -> bool:
+    """Return whether nothing more can be of use: it is worse than the best in a scenario."""
+    again, best = attempt.again, session.ledger.best_before(attempt.key[0])
+    if again is None or best is None or has_limit(again):
+        return True
+    fresh = tuple(each for each in again.evaluations if each.scenario in references.validation)
+    verdict = judge(replace(again, evaluations=fresh), references.validation, references.scale)
+    theirs = session.ledger.scored((best.iteration, best.slot))
+    return any(
+        each.score < (theirs[each.evaluation.scenario].score or 0.0) for each in verdict.judged
+    )
 
 
 def to_confirm(

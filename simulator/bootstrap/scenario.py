@@ -42,7 +42,7 @@ class CheckScenario:
 
     @property
     def size(self) -> Mapping[str, int]:
-        return {"runs": len(self.check.seeds)}
+        return {"runs": len(getattr(self.check, "all_seeds", self.check.seeds))}
 
     @property
     def figures(self) -> Mapping[str, float]:
