@@ -181,7 +181,12 @@ def running_server(
             *("--host", HOST, "--port", str(port)),
         ],
         cwd=OUR_FOLDER,
-        env={**environment, **({} if with_pages else QUIETLY), "PYTHONUNBUFFERED": "1"},
+        env={
+            "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",  # else pages ask port 4200
+            **environment,
+            **({} if with_pages else QUIETLY),
+            "PYTHONUNBUFFERED": "1",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,11 +1,13 @@
 """``assay serve`` on a machine that has nothing: its own server, schedules, and no worker."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -44,6 +46,8 @@ def test_serve_runs_what_is_asked_for_on_a_server_of_its_own(tmp_path: Path) -> 
         kept = here.start_run("maintain/hourly", {})
         ended = here.ended(kept)
         assert crons(here) == ["0 2 * * *"]
+        pages = build_opener(ProxyHandler({})).open(url.removesuffix("api") + "ui-settings")
+        assert json.load(pages)["api_url"] == url, "its pages ask this server"
         with serving(with_options, "", tmp_path, PREFECT_API_URL=url) as second:
             awaited(lambda: crons(here) == ["30 1 * * 1-5"] or None, "its schedule")
             config = here.deployment("search/nightly")["parameters"]["config"]
