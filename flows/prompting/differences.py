@@ -16,10 +16,10 @@ from simulator.domain_host import Space
 NAMED = 3
 """Differences that a sentence names; it counts the others."""
 ALONE = {
-    "seed": "A starting point of the offline proposer.",
-    "sample": "Made without a parent.",
-    "baseline": "A policy of the library.",
-    "folder": "A policy of the folder.",
+    "seed": "A starting point of the offline proposer",
+    "sample": "Made without a parent",
+    "baseline": "A policy of the library",
+    "folder": "A policy of the folder",
 }
 """What is said of what was made from nothing, by its operator."""
 UNITS = {"gb": "GB", "mb": "MB", "cpus": "CPUs"}
@@ -56,7 +56,9 @@ def difference(row: CandidateRow, parents: Sequence[CandidateRow], space: Space[
     if row.source is None:
         return "The reply held no policy."
     if not parents:
-        return ALONE.get(row.operator, "Made without a parent.")
+        words = ALONE.get(row.operator, "Made without a parent")
+        title = " ".join(row.title.split()).rstrip(".")
+        return f"{words}." if title in ("", name_of(row)) else f"{words}: {title}."
     own, theirs = _genes(row, space), _genes(parents[0], space)
     if own and theirs:
         found = [

@@ -49,7 +49,7 @@ def test_genes_that_changed_are_named_with_both_values() -> None:
 
     said = differences([first, child], SPACE)
 
-    assert said[1, 0] == "A starting point of the offline proposer."
+    assert said[1, 0] == f"A starting point of the offline proposer: {first.title}."
     assert said[2, 0] == (
         f"As {name_of(first)} (1/0), but CPUs 3 instead of 4, least CPUs 3 instead of 4 "
         "and probe GB 2 instead of 0."
