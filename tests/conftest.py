@@ -76,10 +76,21 @@ LONGEST_FIRST = (PREFECT, CLUSTER, ATTACKS, "tests/docs", "tests/acceptance", "t
 os.environ.setdefault("ASSAY_PROGRESS", "no")
 
 # The same examples in every run, and no example is too slow on a machine that pauses for a while.
-settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("repeatable")
+for name, examples in (("by day", 50), ("by night", 100)):
+    settings.register_profile(
+        name,
+        derandomize=True,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("by night")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer generated examples where what is nightly is left out."""
+    if "not nightly" in config.option.markexpr:
+        settings.load_profile("by day")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the marks decide what is left out

@@ -33,6 +33,8 @@ ON_THE_MACHINE = [
 ON_THE_CONTAINER = (*PEEKING, *ESCAPING, *ON_THE_MACHINE)
 BATCH = 24
 SMALL = small_scenario()
+NINE_SECONDS, EVERY_TICK = "duration'] == 9", "policy_calls'] == 'every_tick'"
+"""What a policy knows the odd one of three scenarios by."""
 QUICK = TIGHT.model_copy(
     update={
         "call_cpu_seconds": 0.25,
@@ -139,15 +141,14 @@ def test_a_scenario_finds_nothing_of_the_one_before(setup: str) -> None:
 
 @in_every_setup
 @pytest.mark.parametrize(
-    ("change", "outcome"),
+    ("trigger", "change", "outcome"),
     [
-        ("enum.sys.modules['os']._exit(0)", Outcome.WORKER_DIED),
-        ("enum.sys.modules['os'].write(3, b'x' * 40)", Outcome.PROTOCOL_ERROR),
-        ("while True: pass", Outcome.CALL_TIMEOUT),
-        ("return [], [1]", Outcome.INVALID_DECISION),
+        (NINE_SECONDS, "enum.sys.modules['os']._exit(0)", Outcome.WORKER_DIED),
+        (EVERY_TICK, "enum.sys.modules['os'].write(3, b'x' * 40)", Outcome.PROTOCOL_ERROR),
+        (NINE_SECONDS, "while True: pass", Outcome.CALL_TIMEOUT),
+        (EVERY_TICK, "return [], [1]", Outcome.INVALID_DECISION),
     ],
 )
-@pytest.mark.parametrize("trigger", ["duration'] == 9", "policy_calls'] == 'every_tick'"])
 def test_a_failure_in_one_scenario_changes_no_other_result(
     stand: Stand, trigger: str, change: str, outcome: Outcome
 ) -> None:
