@@ -5,16 +5,20 @@ from dataclasses import replace
 
 from flows.bootstrap.verify import bootstrap_domain
 from simulator.bootstrap.cell import BootstrapCell
-from simulator.bootstrap.check_spec import SPLITS, problems_of
+from simulator.bootstrap.check_spec import SPLITS, Causality, problems_of
 from simulator.bootstrap.domain_spec import NOTHING
 from simulator.bootstrap.scenario import scenario_of
 from simulator.domain import Domain
 from simulator.driver import LocalPolicy
+from simulator.errors import InputError
 from simulator.sealed.spec import CONTRACT_FILE, read_contract
 from simulator.sealed.writer_side import simulator_contract
+from simulator.textfile import read_toml
 
 READABLE = "contract.toml, laws.toml and what they name can be read"
 """This has to hold before there is more to check."""
+
+SUITES = "suites"
 
 Promise = tuple[str, Callable[[], Iterator[str]]]
 """What should hold, and what yields a sentence for each way in which it does not."""
@@ -24,6 +28,7 @@ def promises(domain: Domain) -> Iterator[Promise]:
     """Yield what a sealed folder should keep."""
     yield READABLE, lambda: _readable(domain)
     yield "there are checks that are shown, held and final", lambda: _splits(domain)
+    yield "causality is checked where suites draw their scenarios", lambda: _drawn(domain)
     yield f"simulators/{NOTHING}.py fails a check of each split", lambda: _nothing(domain)
     if (domain.root / "reference.py").is_file():
         yield "reference.py passes every check", lambda: _reference(domain)
@@ -48,6 +53,19 @@ def _splits(domain: Domain) -> Iterator[str]:
     for split in SPLITS:
         if split not in named:
             yield f"no check has split {split}"
+
+
+def _drawn(domain: Domain) -> Iterator[str]:
+    """Yield where a simulator could tell a policy what is hidden, since no check looks there."""
+    checked = {each.generator for each in _cell(domain).checks if isinstance(each, Causality)}
+    for path in sorted((domain.root / SUITES).glob("*.toml")):
+        entries = read_toml(path, InputError).get("scenarios", [])
+        drawn = {str(each["generator"]) for each in entries if "generator" in each}
+        for name in sorted(drawn - checked):
+            yield (
+                f"{SUITES}/{path.name} draws from {name}, and no check of causality does: a "
+                "simulator could tell a policy there what is hidden"
+            )
 
 
 def _nothing(domain: Domain) -> Iterator[str]:
