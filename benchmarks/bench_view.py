@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 from benchmarks.measure import missed, sized
 from flows.history.journal import Journal
 from flows.history.store import ingest
-from tests.support.browser import Browser, browser
+from tests.support.browser import Browser, browser, draw_all
 from tests.support.guarded_rows import guarded_rows
 from tests.support.history_rows import candidate, evaluation
 from tests.support.viewed import remember_many, remember_report, serving
@@ -109,7 +109,8 @@ def _pages(address: str, pid: int) -> float:
 def _live(home: Path, address: str, pid: int, chromium: Browser) -> float:
     """Record attempts while a page is open; return by how many MB the server grew since then."""
     kept: list[tuple[float, float]] = []
-    chromium.go(address)
+    chromium.go(f"{address}experiment/search-1")
+    draw_all(chromium)
     with Journal(home, "search-1") as journal:
         for number in range(UPDATES):
             attempt = 1000 + number
@@ -121,12 +122,13 @@ def _live(home: Path, address: str, pid: int, chromium: Browser) -> float:
             journal.append_all([new, *scored])
             for path in ("/", "/experiment/search-1", "/leaderboard"):
                 _get(address, path)
-            script = "return (performance.memory || {}).usedJSHeapSize || 0"
-            kept.append((_resident_mb(pid), chromium.run(script) / 1e6))
+            chromium.devtools("HeapProfiler.collectGarbage", {})
+            used = chromium.devtools("Runtime.getHeapUsage", {})["usedSize"]
+            kept.append((_resident_mb(pid), used / 1e6))
     for place in sorted({0, *range(UPDATES // 6 - 1, UPDATES, max(1, UPDATES // 6))}):
         server, page = kept[max(0, place)]
         print(
-            f"after {place + 1:4} updates: server {server:6.0f} MB, open page {page:5.1f} MB of JS"
+            f"after {place + 1:4} updates: server {server:5.0f} MB, open page {page:5.1f} MB of JS"
         )
     settled = kept[UPDATES // 3 :]
     return max(0.0, settled[-1][0] - settled[0][0])

@@ -109,6 +109,7 @@ def test_what_a_report_shows_is_in_its_address(page: Browser, server: str) -> No
 def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, server: str) -> None:
     page.go(f"{server}/experiment/made-up")
     until(page, LIVE)
+    draw_all(page)
     page.click('#table [data-open="2/0"]')
     page.run("window.same = true")
     tried = int(page.texts(".tile strong")[1])
@@ -121,7 +122,28 @@ def test_a_live_report_keeps_what_a_person_opened(page: Browser, home: Path, ser
     assert page.run("return window.same") is True
     assert len(page.texts("#table tr.detail")) == 1
     assert spoken("new") in page.texts('#table [data-slot="13/0"]')[0]
+    draw_all(page)
+    until(page, "//section[@id='curve']//*[@aria-label='13/0']")
     assert page.complaints() == []
+
+
+def test_charts_that_are_drawn_anew_leave_nothing_behind(page: Browser, server: str) -> None:
+    page.go(f"{server}/experiment/made-up")
+    draw_all(page)
+    page.devtools("HeapProfiler.collectGarbage", {})
+    before = page.devtools("Memory.getDOMCounters", {})
+
+    for _ in range(3):
+        page.run(
+            "document.querySelectorAll('.chart').forEach((each) => delete each.dataset.drawn);"
+            "dispatchEvent(new Event('renewed'))"
+        )
+        draw_all(page)
+
+    page.devtools("HeapProfiler.collectGarbage", {})
+    after = page.devtools("Memory.getDOMCounters", {})
+    assert after["jsEventListeners"] <= before["jsEventListeners"]
+    assert after["nodes"] < 1.2 * before["nodes"]
 
 
 def test_a_person_gets_about_by_keyboard(page: Browser, server: str) -> None:

@@ -53,12 +53,22 @@ const charts = (() => {
     const { spec, datasets, zoomsWith } = wanted();
     const autosize = typeof spec.width === "number" ? "pad" : { type: "fit-x", contains: "padding" };
     const layer = spec.layer.filter((each) => !each.data || datasets[each.data.name].length);
-    const { view } = await vegaEmbed(place, { padding: 2, autosize, ...spec, layer, datasets }, options);
+    const { view, finalize } = await vegaEmbed(place, { padding: 2, autosize, ...spec, layer, datasets }, options);
+    end(place);
+    ends.set(place, finalize);
     place.dataset.drawn = "";
     view.addEventListener("click", (event, item) => {
       if (item?.datum?.slot) pick(item.datum.slot);
     });
     if (zoomsWith) zoomTogether(zoomsWith, view);
+  }
+
+  // What is drawn anew would else keep all that was drawn before it in memory.
+  const ends = new Map();
+
+  function end(place) {
+    ends.get(place)?.();
+    ends.delete(place);
   }
 
   // Charts of one scenario show the same stretch of time.
@@ -86,7 +96,11 @@ const charts = (() => {
 
   // Before other charts are put into a place: those of before are neither drawn nor zoomed any more.
   function forget(place, name) {
-    for (const old of place.querySelectorAll(".chart")) waiting.delete(old);
+    for (const old of place.querySelectorAll(".chart")) {
+      waiting.delete(old);
+      observer.unobserve(old);
+      end(old);
+    }
     views.set(name, new Set());
   }
 
