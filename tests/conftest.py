@@ -70,7 +70,18 @@ SLOW = (
 )
 """Beginnings of tests that start cells, searches or many programs, make many databases, or
 simulate a great deal."""
-LONGEST_FIRST = (PREFECT, CLUSTER, ATTACKS, "tests/docs", "tests/acceptance", "tests/sandbox")
+LONGEST_FIRST = (
+    PREFECT,
+    CLUSTER,
+    ATTACKS,
+    "tests/docs",
+    "tests/peers",
+    "tests/sealed",
+    "tests/acceptance",
+    "tests/sandbox",
+    "tests/bootstrap",
+    "tests/flows/test_kills",
+)
 
 # On a busy machine a command may take so long that it says how far it is.
 os.environ.setdefault("ASSAY_PROGRESS", "no")
