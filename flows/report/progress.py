@@ -1,7 +1,7 @@
 """How the search went: the improvement curve, and which attempt was made from which."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flows.history.records import CandidateRow
@@ -22,7 +22,7 @@ def improvement_curve(data: ReportData) -> dict[str, Any]:
         return {}
     validation = validation_scores(data)
     scores = [row.score for row in data.candidates if row.score is not None]
-    axis = score_axis([*scores, *validation.values()])
+    axis = _with_room(score_axis([*scores, *validation.values()]))
     number_of = {slot_of(row): number for number, row in enumerate(attempts, start=1)}
     best = _until([(number_of[slot], score) for slot, score in running_best(data)], len(attempts))
     confirmed = _confirmed(data, validation, number_of)
@@ -96,6 +96,13 @@ def curve_legend(data: ReportData) -> tuple[tuple[str, str], ...]:
 
 LABEL_SHARE = 0.055
 """How much of the height of the chart a line of text takes."""
+
+
+def _with_room(axis: ScoreAxis) -> ScoreAxis:
+    """The axis with room for the name of its highest line."""
+    if axis.log:
+        return replace(axis, high=axis.high * (axis.high / axis.low) ** LABEL_SHARE)
+    return replace(axis, high=axis.high + (axis.high - axis.low) * LABEL_SHARE)
 
 
 def _baseline_names(data: ReportData, axis: ScoreAxis) -> list[tuple[float, str, int]]:
