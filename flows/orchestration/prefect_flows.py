@@ -8,7 +8,7 @@ written as a string: its code travels to clusters, where no module has the class
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 from uuid import UUID
 
+import httpx
 from prefect import flow, serve
 from prefect.artifacts import (
     create_link_artifact,
@@ -36,7 +37,8 @@ from prefect.states import Completed
 from prefect.types.entrypoint import EntrypointType
 
 from flows import assay_version
-from flows.errors import ConfigError
+from flows.clock import Clock, SystemClock
+from flows.errors import ConfigError, OrchestratorUnavailable
 from flows.experiment import Finished, run_experiment
 from flows.history.export import export_parquet
 from flows.history.records import CandidateRow, key_of
@@ -111,7 +113,7 @@ def search_through_prefect(config: SearchConfig, watch: Watch) -> Finished:
     """Run the flow in this process and return what it left; failures are raised as they are."""
     token = _watch.set(watch)
     try:
-        with interrupts_put_off():
+        with interrupts_put_off(), _server_there():
             state: State[Any] = search(config, return_state=True)
         finished = state.result()
         assert isinstance(finished, Finished)
@@ -124,12 +126,26 @@ def sweep_through_prefect(config: SweepConfig, watching: Watching) -> tuple[Stan
     """Run the flow of a sweep in this process, as ``search_through_prefect`` does a search's."""
     token = _watching.set(watching)
     try:
-        with interrupts_put_off():
+        with interrupts_put_off(), _server_there():
             state: State[Any] = sweep(config, return_state=True)
         standings: tuple[Standing, ...] = state.result()
         return standings
     finally:
         _watching.reset(token)
+
+
+@contextmanager
+def _server_there() -> Iterator[None]:
+    """Say in words that Prefect's server is away for longer than its client waits."""
+    try:
+        yield
+    except (httpx.HTTPError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith(UNREACHED):
+            raise
+        raise OrchestratorUnavailable(
+            f"Prefect's server at {server_url()} does not answer ({error}): start it and type the "
+            "same command again, which goes on with what is recorded, or add --direct"
+        ) from error
 
 
 def serve_deployments(deployments: Sequence[Deployment], limit: int | None) -> None:
@@ -326,6 +342,10 @@ _ALL = (search, sweep, evaluate_policies, compare_policies, maintain)
 FLOWS = {each.name: each for each in _ALL}
 
 
+UNREACHED = "Failed to reach API"
+"""How Prefect begins to say that the server was not there at the start."""
+AWAY_SECONDS = 60.0
+"""How long a progress bar lets a server alone that did not answer."""
 MOST_ROWS = 1000
 """Rows of a table; Prefect keeps a table as one text."""
 
@@ -455,30 +475,50 @@ def show_comparison(pages: Pages, comparison: Comparison, title: str) -> None:
 class PrefectPages:
     """The pages of the flow run in which it is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self._bars: dict[str, UUID] = {}
         self._log = get_run_logger()
+        self._clock = clock or SystemClock()
+        self._away_until = 0.0
 
     def log(self, line: str) -> None:
         self._log.info(for_log(line))
 
     def progress(self, key: str, percent: float) -> None:
-        """Move the bar of this name, which begins with its first figure."""
+        """Move the bar of this name, which begins with its first figure.
+
+        While the server is away, a bar waits for it once in a while and not at each step.
+        """
+        if self._clock.seconds() < self._away_until:
+            return
         if key in self._bars:
-            update_progress_artifact(self._bars[key], percent)
-        else:
-            self._bars[key] = cast(UUID, create_progress_artifact(percent, key=key))
+            self._show(partial(update_progress_artifact, self._bars[key], percent))
+        elif made := self._show(partial(create_progress_artifact, percent, key=key)):
+            self._bars[key] = made
 
     def table(
         self, key: str, rows: Sequence[Mapping[str, Markdown]], description: Markdown
     ) -> None:
-        create_table_artifact([dict(row) for row in rows], key=key, description=description)
+        content = [dict(row) for row in rows]
+        self._show(partial(create_table_artifact, content, key=key, description=description))
 
     def text(self, key: str, content: Markdown, description: Markdown) -> None:
-        create_markdown_artifact(content, key=key, description=description)
+        self._show(partial(create_markdown_artifact, content, key=key, description=description))
 
     def link(self, key: str, url: str, text: Markdown) -> None:
-        create_link_artifact(url, link_text=text, key=key)
+        self._show(partial(create_link_artifact, url, link_text=text, key=key))
+
+    def _show(self, show: Callable[[], Any]) -> UUID | None:
+        """Return the id of what is shown, None if the server is away for longer than is waited.
+
+        Whatever is shown is in the history too: no search ends because its pages cannot be made.
+        """
+        try:
+            return cast(UUID, show())
+        except httpx.HTTPError as error:
+            self._away_until = self._clock.seconds() + AWAY_SECONDS
+            self._log.warning(f"Prefect's server does not answer, and does not show this: {error}")
+            return None
 
     def event(self, name: str, experiment: str, payload: Mapping[str, Any]) -> None:
         """Emit an event about an experiment, to which an automation can react."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from flows.errors import OrchestratorUnavailable
 from flows.orchestration.deployments import shipped
 from flows.search.loop import run_search
-from flows.search.progress import SearchResult
+from flows.search.progress import SearchResult, ignore
 from flows.settings.sections import CompareConfig, FolderConfig
 from sandbox.errors import CellFailed
 from simulator.domains.pipelines.library import policy_source
@@ -51,6 +52,23 @@ def test_hops_are_tasks_and_a_failure_of_ours_is_begun_again(server: Machine) ->
     }
     assert len(names) == len(set(names))
     assert sorted(run["run_count"] for run in runs)[-1] == 2
+
+
+def test_a_server_that_is_away_is_named_with_what_to_do(
+    server: Machine, home: Path, tmp_path: Path
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.orchestration.prefect_flows import search_through_prefect
+
+    chosen = config(suite=str(write_suite(tmp_path)), cell="process", name="away")
+
+    nowhere = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"})
+    with nowhere, pytest.raises(OrchestratorUnavailable) as away:
+        search_through_prefect(chosen, ignore)
+
+    assert str(away.value).startswith("Prefect's server at http://127.0.0.1:9/api does not answer")
+    assert "start it and type the same command again" in str(away.value)
 
 
 def test_a_search_leaves_its_board_and_an_event_for_each_new_best(
