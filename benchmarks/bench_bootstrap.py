@@ -33,7 +33,7 @@ from tests.support.systems import examined, mutants_of_small_faas, system, verdi
 
 GENERIC = 10
 GENERIC_SEED = 1
-SEEDS = range(sized(10, 1))
+SEEDS = range(sized(4, 1))
 MOST_TRIED = sized(200, 3)
 """Assemblies that a search may try."""
 MOST_SECONDS = sized(120, 10)
