@@ -28,6 +28,7 @@ from flows.history.database import (
     UnwritableError,
     damage_in,
     failure_of_writing,
+    interruptible,
     open_database,
     private_instance,
     quoted,
@@ -260,7 +261,7 @@ def _compact(build: Path) -> None:
     """Copy a database into a file without gaps, and put that in its place."""
     with _draft(build) as fresh:
         try:
-            with private_instance() as connection:
+            with private_instance() as connection, interruptible(connection):
                 connection.execute(f"ATTACH {quoted(build)} AS old (READ_ONLY)")
                 connection.execute(
                     f"ATTACH {quoted(fresh)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"

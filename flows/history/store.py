@@ -23,6 +23,7 @@ from flows.history.database import (
     UnusableError,
     UnwritableError,
     failure_of_reading,
+    interruptible,
     is_select,
     private_instance,
     quoted,
@@ -205,7 +206,11 @@ def open_history(
     """
     path = published_path(home)
     try:
-        with draft_folder() as spill, private_instance() as connection:
+        with (
+            draft_folder() as spill,
+            private_instance() as connection,
+            interruptible(connection),
+        ):
             if not path.exists():
                 path = spill / path.name
                 make_database(home, path)

@@ -1,7 +1,11 @@
 """Ctrl-C at every point at which a command changes a file leaves all as before, or all done."""
 
 import hashlib
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,3 +245,33 @@ def rows(database: Path) -> str:
 def readable(found: dict[str, str]) -> dict[str, str]:
     """The same without what only says that a command ran before."""
     return {name: each for name, each in found.items() if "old-" not in name}
+
+
+def test_an_interrupt_ends_a_long_question_of_sql(tmp_path: Path) -> None:
+    """DuckDB has the main thread meanwhile, and Python's own handlers wait for it."""
+    endless = "select sum(a.range * b.range) from range(1000000) a, range(1000000) b"
+    program = [sys.executable, "-m", "flows.cli", "sql", endless]
+    variables = {**os.environ, "ASSAY_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+
+    with subprocess.Popen(program, env=variables, stderr=subprocess.PIPE, text=True) as process:
+        began = None
+        while began is None or ticks(process.pid) < began + ASKING:
+            assert process.poll() is None
+            if began is None and list(tmp_path.glob(".assay-*")):
+                began = ticks(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert process.returncode == INTERRUPTED, said
+    assert said.strip() == "assay: interrupted"
+    assert list(tmp_path.glob(".assay-*")) == []
+
+
+ASKING = 50
+"""Ticks of CPU time, 100 to a second, after the start of DuckDB: then it asks."""
+
+
+def ticks(pid: int) -> int:
+    """How many ticks of CPU time a process has taken."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
