@@ -43,6 +43,7 @@ def test_random_scenarios_are_equal_when_called_on_change(name: str) -> None:
     assert run.stats == golden.expected
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", sorted(QUICK_BY_TICKS))
 def test_the_oracle_gives_the_golden_figures_too(name: str) -> None:
     golden = golden_scenario(name)
