@@ -2,7 +2,7 @@
 # finds its work done says so and does nothing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base image browser demo model demo-model simulators database test test-all cluster-test check durations coverage bench bench-search hooks lock clean
+.PHONY: help setup venv engine base image browser demo model demo-model simulators database test test-all cluster-test check durations coverage bench bench-search packages hooks lock clean
 
 PYTHON_IN_VENV := .venv/bin/python
 export DO_NOT_TRACK ?= 1
@@ -76,6 +76,9 @@ bench: setup  ## Measure the engine against an oracle, the cell against in-proce
 
 bench-search: venv  ## Measure searches without a model: strategies, racing, parents, where cost arises, lessons, prompts
 	$(PYTHON_IN_VENV) -m benchmarks search racing parents excess lessons prompts
+
+packages: setup  ## Build wheel and sdist; install each way and each extra in new environments, and use it
+	$(PYTHON_IN_VENV) -m pytest tests/setup/test_packages.py tests/setup/test_wheel.py
 
 hooks: venv  ## Run formatter, linter, types and architecture before each commit of this checkout
 	.venv/bin/pre-commit install

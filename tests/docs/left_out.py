@@ -95,6 +95,16 @@ LEFT_OUT = {
         file="tests/bootstrap/test_bootstrap.py",
         line='words = ("bootstrap", "queue", "--direct", "--cell", "process", "--another", *asked)',
     ),
+    "make packages": LeftOut(
+        reason="it installs from the package index; every night its tests run with all others",
+        file="Makefile",
+        line="$(PYTHON_IN_VENV) -m pytest tests/setup/test_packages.py tests/setup/test_wheel.py",
+    ),
+    "make base": LeftOut(
+        reason="'make setup', which is typed, does it as well",
+        file="Makefile",
+        line="@scripts/base-image.sh",
+    ),
     "make lock": LeftOut(
         reason="it asks registries for the newest versions; what it writes is tested",
         file="tests/setup/test_scripts.py",
