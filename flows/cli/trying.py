@@ -153,13 +153,11 @@ def compare_policies(
     split = split or (ALL_SPLITS if published is not None else "validation")
     contenders = _contenders(policies, domain, published is not None)
     measure, ready = Measure(objective=objective), len(contenders) > slots
-    with (
-        working("reading the scenarios") as told,
-        Sandbox(slots=slots, ready=ready, cell=cell, domain=domain) as sandbox,
-    ):
+    with working("reading the scenarios") as told:
         scenarios = suite_scenarios(suite, domain, split, policy_calls)
         tell = _teller(len({each.text.candidate for each in contenders}), told)
-        comparison = compare(contenders, scenarios, domain, sandbox, measure, tell)
+        with Sandbox(slots=slots, ready=ready, cell=cell, domain=domain) as sandbox:
+            comparison = compare(contenders, scenarios, domain, sandbox, measure, tell)
     tried = {row.label: row.evaluations for row in comparison.rows}
     if as_json:
         figures = published.figures(tried) if published is not None else []

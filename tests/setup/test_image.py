@@ -166,7 +166,7 @@ def test_ctrl_c_in_each_step_leaves_no_tag_and_no_draft(
         assert process.stderr is not None
         said = process.stderr.read()
 
-    assert (process.returncode, said) == (130, "assay: interrupted\n")
+    assert (process.returncode, said.strip()) == (130, "assay: interrupted")
     assert subprocess.run(inspect, capture_output=True).returncode != 0
     assert [path.name for path in work.iterdir() if not path.name.startswith("site-")] == []
     assert subprocess.run(program).returncode == 0
