@@ -284,7 +284,7 @@ class Bed:
 def open_bed(*names: str) -> Iterator[Bed]:
     """Make hosts of these names; end them, and remove what they left, in the end."""
     with ExitStack() as stack:
-        bed = Bed(names or NAMES, Path(tempfile.mkdtemp(prefix="assay-bed-")), stack)
+        bed = Bed(names or NAMES, Path(tempfile.mkdtemp(prefix=_prefix())), stack)
         yield bed
     for host in bed.hosts:
         for service in host.services.values():
@@ -331,8 +331,13 @@ def _in_network(pid: int, *commands: str) -> None:
 
 
 def _group(host: str) -> str:
-    """Return the name of a host's control group; our process id keeps beds apart."""
-    return f"assay-bed-{os.getpid()}-{host}"
+    """Return the name of a host's control group."""
+    return f"{_prefix()}{host}"
+
+
+def _prefix() -> str:
+    """Return how the names of our folders and groups begin; our process id keeps beds apart."""
+    return f"assay-bed-{os.getpid()}-"
 
 
 @cache

@@ -10,7 +10,7 @@ from tests.docs.left_out import LEFT_OUT
 from tests.docs.pages import FOLLOWED, PAGES, ROOT, SHOWN, blocks, follow
 
 HERE = Path(__file__).stem
-FOLDERS = ("tests/docs", "tests/prefect", "tests/peers", "tests/cluster")
+FOLDERS = ("tests/docs", "tests/prefect", "tests/peers", "tests/cluster", "tests/setup")
 RUN_BY_TYPING = {"sh", "python", "toml", "csv"}
 COMMAND = re.compile(r"^\$? ?(?:assay|make|prefect|python3?|pip|docker|duckdb) +\S", re.MULTILINE)
 INDENTED = re.compile(r"(?:\A|\n\n)( {4}\S.*)")

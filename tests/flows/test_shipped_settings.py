@@ -91,7 +91,11 @@ def test_the_sweep_is_a_valid_configuration() -> None:
 
 
 def test_the_cluster_of_the_page_is_a_valid_configuration(tmp_path: Path) -> None:
-    [text] = [block.text for block in blocks(DOCS / "scale-out.md") if block.language == "toml"]
+    [text] = [
+        block.text
+        for block in blocks(DOCS / "scale-out.md", "toml")
+        if block.text.startswith("# cluster.toml")
+    ]
     (tmp_path / "cluster.toml").write_text(text, encoding="utf-8")
 
     runner = load_config(tmp_path / "cluster.toml", {}).runner

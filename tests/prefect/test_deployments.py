@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.settings.search import SearchConfig
 from simulator.domain import find_domain
 from tests.docs.pages import blocks, follows
 from tests.support.model_server import ModelServer, Received, Sent, policy
@@ -71,7 +72,7 @@ def test_the_form_knows_the_configuration_field_by_field(deployed: Machine) -> N
     config = schema["definitions"]["SearchConfig"]["properties"]
 
     assert config["slots"]["maximum"] == 64
-    assert config["suite"]["description"] == "a suite of the domain, or a suite file"
+    assert config["suite"]["description"] == SearchConfig.model_fields["suite"].description
     assert config["strategy"]["enum"] == ["refine", "best_of_n", "evolve"]
     folder = deployed.deployment("evaluate-policies/folder")["parameter_openapi_schema"]
     assert "folder" in folder["definitions"]["FolderConfig"]["properties"]
