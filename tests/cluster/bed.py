@@ -202,7 +202,7 @@ class Host:
 
     def start_engine(self) -> None:
         """Start a Docker engine with this host's own files, and wait until it answers."""
-        group = f"--cgroup-parent=/{_group(self.name)}"
+        group = f"--cgroup-parent=/{_group(self.files)}"
         daemon = self.keep("docker", *ENGINE, group)
         awaited(
             lambda: self.can("docker", "version") or None,
@@ -251,9 +251,9 @@ class Bed:
     def _host(
         self, stack: ExitStack, name: str, address: str, addresses: Mapping[str, str]
     ) -> Host:
-        groups = _groups(name)
         files = self.folder / name
-        init = stack.enter_context(_first_process(files, *_all_groups(name)))
+        groups = _groups(_group(files))
+        init = stack.enter_context(_first_process(files, *_all_groups(_group(files))))
         for folder in groups:
             folder.mkdir(parents=True)
         host = Host(
@@ -284,7 +284,7 @@ class Bed:
 def open_bed(*names: str) -> Iterator[Bed]:
     """Make hosts of these names; end them, and remove what they left, in the end."""
     with ExitStack() as stack:
-        bed = Bed(names or NAMES, Path(tempfile.mkdtemp(prefix=_prefix())), stack)
+        bed = Bed(names or NAMES, Path(tempfile.mkdtemp(prefix=f"assay-bed-{os.getpid()}-")), stack)
         yield bed
     for host in bed.hosts:
         for service in host.services.values():
@@ -330,30 +330,25 @@ def _in_network(pid: int, *commands: str) -> None:
     )
 
 
-def _group(host: str) -> str:
-    """Return the name of a host's control group."""
-    return f"{_prefix()}{host}"
-
-
-def _prefix() -> str:
-    """Return how the names of our folders and groups begin; our process id keeps beds apart."""
-    return f"assay-bed-{os.getpid()}-"
+def _group(files: Path) -> str:
+    """Return the name of a host's control group, of which no host of another bed has one."""
+    return f"{files.parent.name}-{files.name}"
 
 
 @cache
-def _groups(host: str) -> tuple[Path, ...]:
+def _groups(group: str) -> tuple[Path, ...]:
     """Return the control groups for a host's processes: one a controller, or the only one."""
     if (CGROUPS / "cgroup.controllers").exists():
-        return (CGROUPS / _group(host) / "services",)  # where processes are, no groups may be
+        return (CGROUPS / group / "services",)  # where processes are, no groups may be
     mounted = [path for path in sorted(CGROUPS.glob("*/")) if (path / "cgroup.procs").exists()]
-    return tuple(path / _group(host) for path in mounted if path.name == "cpu")
+    return tuple(path / group for path in mounted if path.name == "cpu")
 
 
-def _all_groups(host: str) -> tuple[Path, ...]:
+def _all_groups(group: str) -> tuple[Path, ...]:
     """Return every control group that a host may come to have; its engine makes some."""
     if (CGROUPS / "cgroup.controllers").exists():
-        return (CGROUPS / _group(host),)
-    return tuple(path / _group(host) for path in sorted(CGROUPS.glob("*/")))
+        return (CGROUPS / group,)
+    return tuple(path / group for path in sorted(CGROUPS.glob("*/")))
 
 
 def _processes() -> list[int]:
