@@ -11,6 +11,7 @@ from flows.report.charts import COLOURS, Chart
 from flows.report.text import dollars, number, one_line, percent, score_text
 from flows.untrusted import counted
 from flows.view.address import Choice, address, choices, reference
+from flows.view.listing import OF_TEST, SPLITS
 
 MOST_ROWS = 200
 MOST_KINDS = 8
@@ -25,15 +26,6 @@ STEPS = {
     "week": timedelta(weeks=1),
 }
 
-_OF_TEST = """
-SELECT experiment_id, iteration, slot,
-    CASE
-        WHEN count(score) < count(*) THEN NULL
-        WHEN min(score) <= 0 THEN 0
-        ELSE exp(avg(CASE WHEN score > 0 THEN ln(score) END))
-    END AS test
-FROM evaluations WHERE attempt = 0 AND split = 'test' GROUP BY experiment_id, iteration, slot
-"""
 _EDITIONS = """
 SELECT experiment_id, md5(string_agg(concat_ws(chr(31), scenario, split, sha256), chr(30)
     ORDER BY scenario)) AS edition
@@ -47,7 +39,7 @@ FROM experiments e JOIN editions d USING (experiment_id)
 GROUP BY ALL ORDER BY newest DESC, board
 """
 _ON_BOARD = f"""
-WITH editions AS ({_EDITIONS}), of_test AS ({_OF_TEST}), chosen AS (
+WITH editions AS ({_EDITIONS}), of_test AS ({OF_TEST}), chosen AS (
     SELECT e.experiment_id, e.name
     FROM experiments e JOIN editions d USING (experiment_id)
     WHERE md5(concat_ws(chr(31), e.domain, e.suite, e.objective, d.edition)) = ?
@@ -68,7 +60,6 @@ ORDER BY standing IS NOT DISTINCT FROM 'barred', {{by}} DESC NULLS LAST, train D
     experiment_id, iteration, slot
 LIMIT {MOST_ROWS + 1}
 """
-SPLITS = ("test", "validation", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,19 +15,21 @@ PER_PAGE = 100
 MOST = 20_000
 """Experiments that are read, the newest ones."""
 RUNNING, STOPPED = "running", "stopped"
-_SPLITS = ("test", "validation", "train")
+SPLITS = ("test", "validation", "train")
+"""The one that counts most first."""
+OF_TEST = """
+SELECT experiment_id, iteration, slot,
+    CASE
+        WHEN count(score) < count(*) THEN NULL
+        WHEN min(score) <= 0 THEN 0
+        ELSE exp(avg(CASE WHEN score > 0 THEN ln(score) END))
+    END AS test
+FROM evaluations WHERE attempt = 0 AND split = 'test' GROUP BY experiment_id, iteration, slot
+"""
+"""The score of each attempt on test; a search keeps those on the other splits."""
 
 _EXPERIMENTS = f"""
-WITH of_test AS (
-    SELECT experiment_id, iteration, slot,
-        CASE
-            WHEN count(score) < count(*) THEN NULL
-            WHEN min(score) <= 0 THEN 0
-            ELSE exp(avg(CASE WHEN score > 0 THEN ln(score) END))
-        END AS test
-    FROM evaluations WHERE attempt = 0 AND split = 'test'
-    GROUP BY experiment_id, iteration, slot
-), scored AS (
+WITH of_test AS ({OF_TEST}), scored AS (
     SELECT c.experiment_id, c.iteration, c.slot, c.origin = 'baseline' AS is_baseline, c.improved,
         c.candidate, c.origin, c.title, c.outcome, c.created_at,
         c.score AS train, c.validation_score AS validation, t.test
@@ -232,7 +234,7 @@ def _experiment(home: Path, row: Sequence[Any]) -> Experiment:
 
 def _on(best: Sequence[float | None], bar: Sequence[float | None]) -> tuple[Any, ...]:
     """Return the split by which the best counts, its score there and that of the best baseline."""
-    for split, score, against in zip(_SPLITS, best, bar, strict=True):
+    for split, score, against in zip(SPLITS, best, bar, strict=True):
         if score is not None:
             return split, score, against
     return "", None, None
