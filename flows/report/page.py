@@ -85,6 +85,34 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """Policies beside each other: their scores, figures and panels."""
+
+    measure: str
+    contenders: tuple[Contender, ...]
+    scores: ScoreTable
+    figures: tuple[Line, ...]
+    guarded: bool
+    """Whether some of the figures may not get worse."""
+    tables: tuple[Listed, ...]
+    listed: tuple[Listed, ...]
+    words: Words
+    panels: dict[str, Panel]
+    duel: tuple[Contender, ...]
+    drawn_classes: tuple[tuple[int, str], ...]
+    not_drawn: int
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What a script draws of it."""
+        return {
+            "policies": [rival.name for rival in self.contenders],
+            "places": [rival.place for rival in self.contenders],
+            "panels": {name: panel.content for name, panel in self.panels.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
     """The page's content as plain text; what its script draws is in ``payload``."""
 
@@ -99,19 +127,7 @@ class ReportView:
     legend: tuple[tuple[str, str], ...]
     """The kinds of marks in the chart of the search, and what they say."""
     reference: str
-    measure: str
-    contenders: tuple[Contender, ...]
-    scores: ScoreTable
-    figures: tuple[Line, ...]
-    guarded: bool
-    """Whether some of the figures may not get worse."""
-    tables: tuple[Listed, ...]
-    listed: tuple[Listed, ...]
-    words: Words
-    panels: dict[str, Panel]
-    duel: tuple[Contender, ...]
-    drawn_classes: tuple[tuple[int, str], ...]
-    not_drawn: int
+    contest: Contest
     simulator: CheckHistory | None
     """Where simulators were searched and not policies."""
     failures: tuple[FailureKind, ...]
@@ -150,13 +166,7 @@ def loaded_with_costs(ask: Ask, home: Path, experiment_id: str) -> ReportData:
 def build_view(data: ReportData) -> ReportView:
     """Return the content of the page for one experiment."""
     rivals = contenders(data)
-    pair = duel(data, rivals)
-    spans = span_panel(data, pair)
-    panels = {
-        "classes": class_panel(data, rivals),
-        "channels": time_panel(data, pair),
-        "spans": spans,
-    }
+    contest = contest_of(data, rivals, duel(data, rivals), published_tables(data, rivals))
     curve = improvement_curve(data)
     rows = table_rows(data)
     paths = [row.path for row in data.artifacts if row.kind == "best_policy"]
@@ -171,18 +181,7 @@ def build_view(data: ReportData) -> ReportView:
         has_validation=bool(validation_scores(data)),
         legend=curve_legend(data),
         reference=reference_name(data),
-        measure=measure(data),
-        contenders=rivals,
-        scores=scenario_scores(data, rivals),
-        figures=figure_lines(data, rivals),
-        guarded=data.objective is not None and bool(data.objective.guards),
-        tables=published_tables(data, rivals),
-        listed=listed(data, rivals),
-        words=words_of(data),
-        panels=panels,
-        duel=pair,
-        drawn_classes=tuple(drawn_classes(spans)),
-        not_drawn=len(data.scenarios) - len(data.drawn),
+        contest=contest,
         simulator=check_history(data),
         failures=failures(data),
         steps=ancestry(data),
@@ -199,11 +198,37 @@ def build_view(data: ReportData) -> ReportView:
         config=_config(data),
         payload={
             **payload(data),
-            "policies": [rival.name for rival in rivals],
-            "places": [rival.place for rival in rivals],
+            **contest.drawn,
             "drawings": {"curve": curve, "tree": lineage_tree(data)},
-            "panels": {name: panel.content for name, panel in panels.items()},
         },
+    )
+
+
+def contest_of(
+    data: ReportData,
+    rivals: tuple[Contender, ...],
+    pair: tuple[Contender, ...],
+    tables: tuple[Listed, ...] = (),
+) -> Contest:
+    """Return the rivals beside each other, with panels over time of the two in ``pair``."""
+    spans = span_panel(data, pair)
+    return Contest(
+        measure=measure(data),
+        contenders=rivals,
+        scores=scenario_scores(data, rivals),
+        figures=figure_lines(data, rivals),
+        guarded=data.objective is not None and bool(data.objective.guards),
+        tables=tables,
+        listed=listed(data, rivals),
+        words=words_of(data),
+        panels={
+            "classes": class_panel(data, rivals),
+            "channels": time_panel(data, pair),
+            "spans": spans,
+        },
+        duel=pair,
+        drawn_classes=tuple(drawn_classes(spans)),
+        not_drawn=len(data.scenarios) - len(data.drawn),
     )
 
 

@@ -7,19 +7,9 @@ from typing import Any
 from flows.history.records import CandidateRow, EvaluationRow, ExperimentRow, ScenarioRow
 from flows.history.store import Ask, Found
 from flows.names import name_of
-from flows.report.compare import (
-    Contender,
-    Line,
-    Listed,
-    ScoreTable,
-    figure_lines,
-    listed,
-    scenario_scores,
-)
+from flows.report.compare import Contender
 from flows.report.data import ReportData, geometric_mean, in_order, installed, read_rows
-from flows.report.page import Words, words_of
-from flows.report.panels import Panel, class_panel, drawn_classes, span_panel, time_panel
-from flows.report.summary import measure
+from flows.report.page import Contest, contest_of
 from flows.report.text import moment, number, one_line, score_text, short
 from flows.untrusted import for_page
 from sandbox.source import source_diff
@@ -55,18 +45,7 @@ class PairView:
     """Why there are no figures, or not all of them; empty otherwise."""
     diff: tuple[tuple[str, str], ...]
     """Lines of the difference between the sources, each with its kind."""
-    contenders: tuple[Contender, ...]
-    measure: str
-    scores: ScoreTable
-    figures: tuple[Line, ...]
-    guarded: bool
-    tables: tuple[Listed, ...]
-    listed: tuple[Listed, ...]
-    words: Words
-    panels: dict[str, Panel]
-    duel: tuple[Contender, ...]
-    drawn_classes: tuple[tuple[int, str], ...]
-    not_drawn: int
+    contest: Contest
     payload: dict[str, Any]
 
 
@@ -89,35 +68,14 @@ def compare_pair(ask: Ask, first: Found, second: Found) -> PairView:
         Contender(name=f"{letter}: {short(name_of(row), 24)}", place=place, row=row)
         for letter, place, row in zip("AB", PLACES, data.candidates, strict=True)
     )
-    spans = span_panel(data, rivals)
-    panels = {
-        "classes": class_panel(data, rivals),
-        "channels": time_panel(data, rivals),
-        "spans": spans,
-    }
+    contest = contest_of(data, rivals, rivals)
     sides = (_side("A", halves[0]), _side("B", halves[1]))
     return PairView(
         sides=sides,
         note=note,
         diff=_diff(halves, sides),
-        contenders=rivals,
-        measure=measure(data),
-        scores=scenario_scores(data, rivals),
-        figures=figure_lines(data, rivals),
-        guarded=data.objective is not None and bool(data.objective.guards),
-        tables=(),
-        listed=listed(data, rivals),
-        words=words_of(data),
-        panels=panels,
-        duel=rivals,
-        drawn_classes=tuple(drawn_classes(spans)),
-        not_drawn=len(data.scenarios) - len(data.drawn),
-        payload={
-            "policies": [rival.name for rival in rivals],
-            "places": [rival.place for rival in rivals],
-            "drawings": {},
-            "panels": {name: panel.content for name, panel in panels.items()},
-        },
+        contest=contest,
+        payload={**contest.drawn, "drawings": {}},
     )
 
 

@@ -105,8 +105,8 @@ def test_an_empty_search_has_a_page_too() -> None:
 
     assert view.verdict == "No candidate has been tried yet."
     assert view.status.startswith("The search is still running, or was killed")
-    assert (view.has_curve, view.scores.lines, view.rows) == (False, (), ())
-    assert not any(panel.names for panel in view.panels.values())
+    assert (view.has_curve, view.contest.scores.lines, view.rows) == (False, (), ())
+    assert not any(panel.names for panel in view.contest.panels.values())
     assert "<!doctype html>" in render(view)
 
 

@@ -77,7 +77,7 @@ def test_bars_show_the_delay_of_each_tenant_of_a_scenario() -> None:
     assert panel.content["name"] == "tenant"
     bar = panel.content["charts"][0]["layer"][0]["encoding"]["x"]
     assert (panel.content["columns"][int(bar["field"][1:])], bar["title"]) == ("mean", "mean, s")
-    words = build_view(data).words
+    words = build_view(data).contest.words
     assert words.class_note.startswith("Bars show mean and marks p99.")
 
 
@@ -130,7 +130,7 @@ def test_three_prices_of_memory_and_the_guards_are_among_the_figures() -> None:
     assert all(a < b < c for a, b, c in zip(quarter, usual, four_times, strict=True))
     guards = [label for label, line in lines.items() if line.note.endswith("· guard")]
     assert guards == ["delay, 99th percentile, s", "slowdown of the worst tenant"]
-    assert build_view(data).guarded
+    assert build_view(data).contest.guarded
 
 
 def test_cells_that_read_the_same_as_the_best_are_best_too() -> None:
