@@ -4,8 +4,11 @@ Seconds are wall time as the client sees it; promises are held to the CPU second
 of the processes that it starts, which other work on the machine does not lengthen.
 """
 
+import argparse
 import os
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -22,6 +25,8 @@ from tests.support.viewed import remember_many, remember_report, serving
 EXPERIMENTS, ATTEMPTS, SCENARIOS = sized((200, 124, 4), (4, 5, 4))
 UPDATES = sized(120, 2)
 """Live ones; each records an attempt and its evaluations, and every page that is open loads it."""
+EVERY_SECONDS = 10.0
+"""Between two updates where ``--minutes`` says how long they go on."""
 ASKED = sized(5, 1)
 PROMISED_FIRST_SECONDS = 1.0
 PROMISED_QUERY_SECONDS = 1.0
@@ -32,21 +37,26 @@ SQL = (
 )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print the tables; a promise that is missed ends with status 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--minutes", type=float, help=f"so long, one update every {EVERY_SECONDS:g} s"
+    )
+    minutes = parser.parse_args(arguments).minutes
     with TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         _make(home)
         with serving(home) as (address, pid), browser(Path(folder) / "profile") as chromium:
             first = _first_screen(chromium, address, pid)
             slowest = _pages(address, pid)
-            growth = _live(home, address, pid, chromium)
+            growth, updates = _live(home, address, pid, chromium, minutes)
     if first > PROMISED_FIRST_SECONDS:
         missed(f"the first screen in {PROMISED_FIRST_SECONDS:g} CPU s, it took {first:.2f}")
     if slowest > PROMISED_QUERY_SECONDS:
         missed(f"every answer in {PROMISED_QUERY_SECONDS:g} CPU s, the slowest took {slowest:.2f}")
     if growth > PROMISED_GROWTH_MB:
-        missed(f"memory within {PROMISED_GROWTH_MB:g} MB over {UPDATES} live updates: {growth:.0f}")
+        missed(f"memory within {PROMISED_GROWTH_MB:g} MB over {updates} live updates: {growth:.0f}")
 
 
 def _make(home: Path) -> None:
@@ -106,13 +116,18 @@ def _pages(address: str, pid: int) -> float:
     return slowest
 
 
-def _live(home: Path, address: str, pid: int, chromium: Browser) -> float:
-    """Record attempts while a page is open; return by how many MB the server grew since then."""
+def _live(
+    home: Path, address: str, pid: int, chromium: Browser, minutes: float | None
+) -> tuple[float, int]:
+    """Record attempts while a page is open.
+
+    Return by how many MB the server grew after the first third of the updates, and their number.
+    """
     kept: list[tuple[float, float]] = []
     chromium.go(f"{address}experiment/search-1")
     draw_all(chromium)
     with Journal(home, "search-1") as journal:
-        for number in range(UPDATES):
+        for number in _updates(minutes):
             attempt = 1000 + number
             scored = [
                 evaluation(experiment_id="search-1", iteration=attempt, scenario=f"mixed-{place}")
@@ -125,13 +140,25 @@ def _live(home: Path, address: str, pid: int, chromium: Browser) -> float:
             chromium.devtools("HeapProfiler.collectGarbage", {})
             used = chromium.devtools("Runtime.getHeapUsage", {})["usedSize"]
             kept.append((_resident_mb(pid), used / 1e6))
-    for place in sorted({0, *range(UPDATES // 6 - 1, UPDATES, max(1, UPDATES // 6))}):
+    count = len(kept)
+    for place in sorted({0, *range(count // 6 - 1, count, max(1, count // 6))}):
         server, page = kept[max(0, place)]
         print(
             f"after {place + 1:4} updates: server {server:5.0f} MB, open page {page:5.1f} MB of JS"
         )
-    settled = kept[UPDATES // 3 :]
-    return max(0.0, settled[-1][0] - settled[0][0])
+    settled = kept[count // 3 :]
+    return max(0.0, settled[-1][0] - settled[0][0]), count
+
+
+def _updates(minutes: float | None) -> Iterator[int]:
+    """Number the updates: ``UPDATES`` in a row, or one every ``EVERY_SECONDS`` for some minutes."""
+    if minutes is None:
+        yield from range(UPDATES)
+        return
+    began = time.monotonic()
+    for number in range(max(1, round(minutes * 60 / EVERY_SECONDS))):
+        time.sleep(max(0.0, began + number * EVERY_SECONDS - time.monotonic()))
+        yield number
 
 
 def _get(address: str, path: str) -> int:
@@ -153,4 +180,4 @@ def _resident_mb(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

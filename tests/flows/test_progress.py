@@ -1,6 +1,7 @@
 """Long work says how far it is: a bar on a terminal, elsewhere lines; short work says nothing."""
 
 import inspect
+import io
 import os
 import re
 import signal
@@ -71,18 +72,19 @@ def test_every_command_that_may_take_long_shows_how_far_it_is() -> None:
 
 
 def test_lines_say_what_goes_on_how_far_it_is_and_for_how_long(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    said = io.StringIO()  # a capture of pytest's may lose what another thread prints while it reads
+    monkeypatch.setattr(sys, "stderr", said)
     monkeypatch.delenv("ASSAY_PROGRESS", raising=False)
     monkeypatch.setattr(progress, "EVERY_SECONDS", 0.001)
 
-    said = ""
     with working("counting") as told:
         told("counting sheep", 3, 12)
-        while "sheep" not in said:
-            said += capfd.readouterr().err
+        while "sheep" not in said.getvalue():
+            pass
 
-    assert "assay: counting sheep: 3 of 12, 0 s\n" in said
+    assert "assay: counting sheep: 3 of 12, 0 s\n" in said.getvalue()
 
 
 def test_work_that_ends_soon_or_is_told_to_be_silent_shows_nothing(

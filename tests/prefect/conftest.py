@@ -48,11 +48,14 @@ def deployed(server: Machine) -> Machine:
 
 @contextmanager
 def _server(folder: Path) -> Iterator[None]:
+    from prefect.logging.handlers import APILogHandler  # takes seconds
+
     before = dict(os.environ)
     with machine(folder) as running:
         os.environ.update(running.environment)
         _running["bare"] = running
         yield
+        APILogHandler().flush()  # what is sent later would fail in the middle of another test
     _running.clear()
     os.environ.clear()
     os.environ.update(before)
