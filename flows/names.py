@@ -1,9 +1,11 @@
 """What a candidate is called: two words that follow from its source, the same wherever it is shown.
 
-A name is for people. The history names candidates by their sha256 and attempts by their place; two
-candidates of a very long search may share a name, so that the place stands beside it.
+A name is for people. The history names candidates by their sha256 and attempts by their place. Two
+candidates of a long search may have the same two words; the later one then has a third, so that a
+name means one candidate of its search.
 """
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Protocol
 
@@ -22,6 +24,8 @@ class Named(Protocol):
     def origin(self) -> str: ...
     @property
     def title(self) -> str: ...
+    @property
+    def name(self) -> str: ...
 
 
 class Placed(Named, Protocol):
@@ -40,21 +44,31 @@ def called(row: Placed) -> str:
 
 def name_of(row: Named) -> str:
     """Return what a candidate is called: ``brisk-otter``, or the name that it has in a library."""
-    return name_from(row.candidate, row.origin, row.title)
+    return row.name or name_from(row.candidate, row.origin, row.title)
 
 
-def name_from(candidate: str | None, origin: str | None, title: str | None) -> str:
-    """Return the same from columns of the history."""
+def name_from(
+    candidate: str | None, origin: str, title: str, taken: Collection[str] = frozenset()
+) -> str:
+    """Return a name for what has none yet; ``taken`` are those of other candidates."""
     if origin in KNOWN_BY_TITLE and title:
         return title
-    return spoken(candidate) if candidate else NAMELESS
+    return spoken(candidate, taken) if candidate else NAMELESS
 
 
-def spoken(candidate: str) -> str:
-    """Return two words for the sha256 of a source, an adjective and an animal."""
+def spoken(candidate: str, taken: Collection[str] = frozenset()) -> str:
+    """Return words for the sha256 of a source: an adjective and an animal.
+
+    As long as others have that name, one more adjective comes before it.
+    """
     number = int.from_bytes(sha256(candidate.encode()).digest()[:8])
     number, animal = divmod(number, len(ANIMALS))
-    return f"{ADJECTIVES[number % len(ADJECTIVES)]}-{ANIMALS[animal]}"
+    name = ANIMALS[animal]
+    while True:
+        number, adjective = divmod(number, len(ADJECTIVES))
+        name = f"{ADJECTIVES[adjective]}-{name}"
+        if name not in taken or number == 0:
+            return name
 
 
 ADJECTIVES = tuple(

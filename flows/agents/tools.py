@@ -65,7 +65,7 @@ TITLE = 80
 
 
 _BOARD = """
-SELECT score, validation_score, outcome, standing, title, origin,
+SELECT l.name, score, validation_score, outcome, standing, title, origin,
     l.iteration || '/' || l.slot AS place, left(candidate, 12) AS candidate, experiment_id
 FROM leaderboard l JOIN experiments e USING (experiment_id)
 WHERE ({where}) AND score IS NOT NULL AND duplicate_of IS NULL

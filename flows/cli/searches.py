@@ -323,7 +323,7 @@ def show_prompt(
     return 0
 
 
-QUESTION = "select rank, score, title, experiment from leaderboard order by rank limit 10"
+QUESTION = "select rank, name, score, title, experiment from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
 KEYS = {
     "name": "name",

@@ -30,9 +30,10 @@ EXPERIMENTS = (
 ).split()
 """Not ``config``, which names folders and servers; ``status_detail`` may tell a result."""
 CANDIDATES = (
-    "experiment_id iteration slot candidate title origin operator parents source outcome score "
-    "improved problem problem_line duplicate_of prompt_sha256 created_at seconds cell_seconds "
-    "image_id isolation findings simulator_version config_sha256 domain domain_version standing"
+    "experiment_id iteration slot candidate name title origin operator parents source outcome "
+    "score improved problem problem_line duplicate_of prompt_sha256 created_at seconds "
+    "cell_seconds image_id isolation findings simulator_version config_sha256 domain "
+    "domain_version standing"
 ).split()
 OF_VALIDATION = (
     "validation_score standing_detail gain_low_percent gain_high_percent gap_percent".split()

@@ -44,14 +44,15 @@ from flows.history.journal import (
     journal_files,
     parse_time,
 )
-from flows.history.records import ROW_KINDS, RowKind
+from flows.history.records import ROW_KINDS, CandidateRow, Row, RowKind
 from flows.home import build_path, hold, lock_path, published_path
+from flows.names import name_of
 from simulator.domain import shipped_domains
 from simulator.domain_spec import spec_from
 from simulator.errors import InputError
 from simulator.whole_files import uninterrupted
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 """Goes up with every change of ``schema.sql``; a database with a higher one is refused.
 
 The views of domains follow the domains, without a new number.
@@ -498,7 +499,7 @@ def _values(
     kind: RowKind, found: Recorded, name: str, nested: Sequence[int], moments: Sequence[int]
 ) -> list[Any]:
     """A row as the database takes it: JSON as text, moments in UTC without a zone."""
-    values = list(kind.values(found.row))
+    values = list(kind.values(_named(found.row)))
     for place in nested:
         if values[place] is not None:
             values[place] = database_text(values[place])
@@ -506,3 +507,10 @@ def _values(
         if values[place] is not None:
             values[place] = parse_time(values[place]).replace(tzinfo=None)
     return [*values, found.recorded_at.replace(tzinfo=None), name]
+
+
+def _named(row: Row) -> Row:
+    """Return a row as its table has it: journals may hold candidates without their names."""
+    if isinstance(row, CandidateRow) and not row.name:
+        return replace(row, name=name_of(row))
+    return row

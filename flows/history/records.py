@@ -111,6 +111,8 @@ class CandidateRow:
     """Interval of its gain over the best before it, paired over the validation scenarios."""
     gap_percent: float | None = None
     """How far train is above validation, beyond the same for the best baseline."""
+    name: str = ""
+    """What it is called; empty where it was recorded without: see ``flows.names.name_of``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

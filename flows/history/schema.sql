@@ -152,6 +152,7 @@ CREATE TABLE candidates (
     gain_low_percent DOUBLE,
     gain_high_percent DOUBLE,
     gap_percent DOUBLE,
+    name VARCHAR,
     recorded_at TIMESTAMP NOT NULL,
     recorded_in VARCHAR NOT NULL,
     PRIMARY KEY (experiment_id, iteration, slot)
@@ -189,6 +190,7 @@ COMMENT ON COLUMN candidates.standing_detail IS 'Why it has that standing, in wo
 COMMENT ON COLUMN candidates.gain_low_percent IS 'Lower end of the interval of its gain over the best before it, paired over the validation scenarios, in per cent.';
 COMMENT ON COLUMN candidates.gain_high_percent IS 'Upper end of that interval, in per cent.';
 COMMENT ON COLUMN candidates.gap_percent IS 'How far its train score is above its validation score, beyond the same for the best baseline, in per cent.';
+COMMENT ON COLUMN candidates.name IS 'What it is called everywhere, such as brisk-otter; a library policy has its own name.';
 COMMENT ON COLUMN candidates.recorded_at IS 'When this row was written to the journal, UTC.';
 COMMENT ON COLUMN candidates.recorded_in IS 'Journal file that holds this row.';
 
@@ -417,6 +419,7 @@ SELECT
             c.iteration,
             c.slot
     ) AS rank,
+    c.name,
     c.title,
     c.score,
     c.validation_score,
@@ -448,6 +451,7 @@ LEFT JOIN experiments e USING (experiment_id);
 COMMENT ON VIEW leaderboard IS 'Every attempt with its place within its experiment, baselines and failures included.';
 COMMENT ON COLUMN leaderboard.experiment IS 'Name of the search.';
 COMMENT ON COLUMN leaderboard.rank IS 'Place from 1: the best that was promoted, the others by score, then the barred and those without a score; of equal scores the earlier comes first.';
+COMMENT ON COLUMN leaderboard.name IS 'What it is called, such as brisk-otter; assay show takes it.';
 COMMENT ON COLUMN leaderboard.title IS 'A few words that say what the policy does.';
 COMMENT ON COLUMN leaderboard.score IS 'Geometric mean of the scores of the train scenarios; higher is better.';
 COMMENT ON COLUMN leaderboard.validation_score IS 'The same over the validation scenarios; null when it was not tried on them.';
@@ -499,6 +503,7 @@ SELECT
     r.tried,
     r.iteration,
     r.slot,
+    r.name,
     r.title,
     r.origin,
     r.outcome,
@@ -517,6 +522,7 @@ COMMENT ON COLUMN improvement_curve.experiment IS 'Name of the search.';
 COMMENT ON COLUMN improvement_curve.tried IS 'Number of attempts so far, this one included.';
 COMMENT ON COLUMN improvement_curve.iteration IS 'Round of the search; 0 holds the baselines.';
 COMMENT ON COLUMN improvement_curve.slot IS 'Place within the round.';
+COMMENT ON COLUMN improvement_curve.name IS 'What it is called, such as brisk-otter; assay show takes it.';
 COMMENT ON COLUMN improvement_curve.title IS 'A few words that say what the policy does.';
 COMMENT ON COLUMN improvement_curve.origin IS 'baseline, offline, model or replay.';
 COMMENT ON COLUMN improvement_curve.outcome IS 'ok, or the first failure over the scenarios.';
@@ -652,6 +658,7 @@ WITH RECURSIVE numbered AS MATERIALIZED (
         experiment_id,
         iteration,
         slot,
+        name,
         title,
         score,
         candidate,
@@ -689,12 +696,14 @@ SELECT
     c.experiment_id,
     c.iteration,
     c.slot,
+    c.name,
     c.title,
     c.score,
     r.depth,
     r.on_main_line,
     a.iteration AS ancestor_iteration,
     a.slot AS ancestor_slot,
+    a.name AS ancestor_name,
     a.title AS ancestor_title,
     a.score AS ancestor_score,
     c.candidate,
@@ -706,12 +715,14 @@ COMMENT ON VIEW lineage IS 'Every attempt with each of its ancestors: the line o
 COMMENT ON COLUMN lineage.experiment_id IS 'The search.';
 COMMENT ON COLUMN lineage.iteration IS 'Round of the search; 0 holds the baselines.';
 COMMENT ON COLUMN lineage.slot IS 'Place within the round.';
+COMMENT ON COLUMN lineage.name IS 'What it is called, such as brisk-otter; assay show takes it.';
 COMMENT ON COLUMN lineage.title IS 'A few words that say what the policy does.';
 COMMENT ON COLUMN lineage.score IS 'Score of the attempt.';
 COMMENT ON COLUMN lineage.depth IS 'Generations back; 0 is the attempt itself.';
 COMMENT ON COLUMN lineage.on_main_line IS 'The ancestor is on the line of first parents; else it is another parent of one that is.';
 COMMENT ON COLUMN lineage.ancestor_iteration IS 'Round of the ancestor.';
 COMMENT ON COLUMN lineage.ancestor_slot IS 'Place of the ancestor within its round.';
+COMMENT ON COLUMN lineage.ancestor_name IS 'What the ancestor is called.';
 COMMENT ON COLUMN lineage.ancestor_title IS 'Title of the ancestor.';
 COMMENT ON COLUMN lineage.ancestor_score IS 'Score of the ancestor.';
 COMMENT ON COLUMN lineage.candidate IS 'sha256 of the source.';
@@ -752,6 +763,7 @@ SELECT
     e.name AS experiment,
     w.iteration,
     w.slot,
+    c.name,
     c.title,
     CASE WHEN c.standing IS DISTINCT FROM 'stopped' THEN w.train_score END AS train_score,
     w.validation_score,
@@ -772,6 +784,7 @@ COMMENT ON COLUMN generalisation_gap.experiment_id IS 'The search.';
 COMMENT ON COLUMN generalisation_gap.experiment IS 'Name of the search.';
 COMMENT ON COLUMN generalisation_gap.iteration IS 'Round of the search; 0 holds the baselines.';
 COMMENT ON COLUMN generalisation_gap.slot IS 'Place within the round.';
+COMMENT ON COLUMN generalisation_gap.name IS 'What it is called, such as brisk-otter; assay show takes it.';
 COMMENT ON COLUMN generalisation_gap.title IS 'A few words that say what the policy does.';
 COMMENT ON COLUMN generalisation_gap.train_score IS 'Geometric mean of the scores on the train scenarios; null for one that was stopped before all were tried.';
 COMMENT ON COLUMN generalisation_gap.validation_score IS 'The same on the validation scenarios; null when it was not tried on them.';
@@ -837,6 +850,7 @@ SELECT
     e.name AS experiment,
     c.iteration,
     c.slot,
+    c.name,
     c.title,
     c.standing IS NOT DISTINCT FROM 'stopped' AS stopped,
     coalesce(t.scenarios, 0) AS scenarios_tried,
@@ -854,6 +868,7 @@ COMMENT ON COLUMN racing.experiment_id IS 'The search.';
 COMMENT ON COLUMN racing.experiment IS 'Name of the search.';
 COMMENT ON COLUMN racing.iteration IS 'Round of the search.';
 COMMENT ON COLUMN racing.slot IS 'Place within the round.';
+COMMENT ON COLUMN racing.name IS 'What it is called, such as brisk-otter; assay show takes it.';
 COMMENT ON COLUMN racing.title IS 'A few words that say what the policy does.';
 COMMENT ON COLUMN racing.stopped IS 'Its trial was stopped; it has no score and is never ranked.';
 COMMENT ON COLUMN racing.scenarios_tried IS 'Train scenarios it was tried on; 0 for one that repeats an earlier source.';

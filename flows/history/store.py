@@ -387,6 +387,7 @@ _BEST = (
     _ATTEMPTS + "WHERE experiment_id = ? AND improved ORDER BY iteration DESC, slot DESC LIMIT 1"
 )
 _AT_PLACE = _ATTEMPTS + "WHERE experiment_id = ? AND iteration = ? AND slot = ?"
+_BY_NAME = _ATTEMPTS + "WHERE experiment_id = ? AND name = ? ORDER BY iteration, slot LIMIT 1"
 _BY_SHA256 = (
     _ATTEMPTS
     + """
@@ -422,6 +423,11 @@ def find_best(ask: Ask, experiment_id: str) -> Found | None:
 def find_at(ask: Ask, experiment_id: str, iteration: int, slot: int) -> Found | None:
     """Return the attempt at a place of an experiment."""
     return _first(ask(_AT_PLACE, [experiment_id, iteration, slot]).rows)
+
+
+def find_named(ask: Ask, experiment_id: str, name: str) -> Found | None:
+    """Return the first attempt of an experiment whose candidate is called so."""
+    return _first(ask(_BY_NAME, [experiment_id, name]).rows)
 
 
 def find_candidate(ask: Ask, prefix: str, experiment_id: str | None = None) -> Found | None:

@@ -1,7 +1,6 @@
 """All that the history knows of one attempt: how it did, what it was made from, who asked."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -18,9 +17,10 @@ from flows.history.store import (
     find_best,
     find_candidate,
     find_experiment,
+    find_named,
 )
 from flows.judging.objectives import metric_text
-from flows.names import name_of, spoken
+from flows.names import name_of
 from flows.prompting.differences import difference
 from flows.report.costs import cost_lines
 from flows.report.data import installed
@@ -29,8 +29,6 @@ from sandbox.outcome import Evaluation, Outcome
 from simulator.domain_spec import DomainSpec, spec_from
 from simulator.errors import InputError
 
-SPOKEN = re.compile(r"[a-z]{2,}-[a-z]{2,}")
-"""What looks like the name of a candidate."""
 _ATTEMPT = "SELECT * FROM candidates WHERE experiment_id = ? AND iteration = ? AND slot = ?"
 _TRIES = """
 SELECT split, scenario, coalesce(purpose, 'score') AS purpose, outcome, score,
@@ -49,10 +47,6 @@ SELECT * FROM candidates WHERE experiment_id = ? AND candidate = ? ORDER BY iter
 _TESTS = """
 SELECT message FROM events WHERE experiment_id = ? AND iteration = ? AND slot = ? AND kind = 'test'
 ORDER BY sequence
-"""
-_SOURCES = """
-SELECT candidate, iteration, slot FROM candidates
-WHERE experiment_id = ? AND candidate IS NOT NULL ORDER BY iteration, slot
 """
 _SEARCHED = "SELECT objective, domain_spec FROM experiments WHERE experiment_id = ?"
 _REFERENCE = """
@@ -82,12 +76,12 @@ def _find(ask: Ask, home: Path, name: str, experiment: str | None) -> Found:
     place = PLACE.fullmatch(name)
     if name == "best":
         found = find_best(ask, where)
-    elif SPOKEN.fullmatch(name):
-        found = _find_spoken(ask, where, name)
     elif place is not None:
         found = find_at(ask, where, int(place[1]), int(place[2]))
     else:
-        found = find_candidate(ask, name.lower(), where if experiment else None)
+        found = find_named(ask, where, name) or find_candidate(
+            ask, name.lower(), where if experiment else None
+        )
     if found is None:
         there = where if experiment or place else home
         raise UserError(
@@ -97,14 +91,6 @@ def _find(ask: Ask, home: Path, name: str, experiment: str | None) -> Found:
             'assay sql "from leaderboard" lists them'
         )
     return found
-
-
-def _find_spoken(ask: Ask, experiment: str, name: str) -> Found | None:
-    """Return the first attempt of an experiment whose candidate has this name."""
-    for candidate, iteration, slot in ask(_SOURCES, [experiment]).rows:
-        if spoken(candidate) == name:
-            return find_at(ask, experiment, iteration, slot)
-    return None
 
 
 def _known(ask: Ask, found: Found) -> dict[str, Any]:

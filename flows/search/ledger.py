@@ -29,6 +29,7 @@ from flows.judging.leaderboard import verdict_of
 from flows.judging.objectives import Reference
 from flows.judging.scoring import behaviour, normalised_sha256
 from flows.judging.splits import TEST, TRAIN
+from flows.names import name_from, name_of
 from flows.prompting.excess import THINNED, thinned, width_for
 from flows.proposers.refusals import FINAL
 from flows.search.budget import Spend, spent_with
@@ -58,6 +59,8 @@ class Ledger:
         self._tries: dict[Key, int] = {}
         self._attempts: dict[Key, SeenAttempt] = {}
         self._sources: dict[str, Key] = {}
+        self._names: dict[str | None, str] = {}
+        """Of candidates by their sha256."""
         self._behaviours: dict[tuple[tuple[str, str], ...], Key] = {}
         self._prompts: set[str] = set()
         self._lost: set[Key] = set()
@@ -133,6 +136,11 @@ class Ledger:
     def evaluations(self, key: Key) -> tuple[Evaluation, ...]:
         """Return the scored evaluations of an attempt, those of its original for a duplicate."""
         return self._attempts[key].evaluations
+
+    def named(self, row: CandidateRow) -> CandidateRow:
+        """Return the row with a name that no other candidate has."""
+        others = {name for key, name in self._names.items() if key != row.candidate}
+        return replace(row, name=name_from(row.candidate, row.origin, row.title, others))
 
     def same_source(self, source: str) -> Key | None:
         """Return the first attempt with the same normalised source."""
@@ -249,6 +257,7 @@ class Ledger:
             self._count_tries(key)
         evaluations = self._own_evaluations(key, row)
         self._attempts[key] = make_attempt(row, evaluations)
+        self._names.setdefault(row.candidate, name_of(row))
         if row.source is not None:
             self._sources.setdefault(normalised_sha256(row.source), key)
         marks = behaviour(evaluations)

@@ -130,7 +130,7 @@ def nothing_left(session: Session, iteration: int) -> Stop | None:
             return None
         if not cannot_be_beaten(objective, row, reference, PLAUSIBLE_SLACK):
             return None
-    words = f"{called(best)} has the best possible {objective.label}"
+    words = f"{called(ledger.candidates[key])} has the best possible {objective.label}"
     return Stop(planned=True, reason=f"{words} in every scenario")
 
 

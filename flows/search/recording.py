@@ -76,7 +76,7 @@ def record(session: Session, attempt: Attempt) -> None:
         _lose(session, attempt)
         return
     now = session.now()
-    row = candidate_row(attempt, session.provenance, now)
+    row = session.ledger.named(candidate_row(attempt, session.provenance, now))
     tries = tries_of(attempt, session.services.scenarios)
     events = _events(session, attempt, row)
     session.losses_in_a_row = 0

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.history.store import Ask
-from flows.names import name_from
 from flows.report.charts import COLOURS, Chart
 from flows.report.text import dollars, number, one_line, percent, score_text
 from flows.untrusted import counted
@@ -44,15 +43,15 @@ WITH editions AS ({_EDITIONS}), of_test AS ({OF_TEST}), chosen AS (
     FROM experiments e JOIN editions d USING (experiment_id)
     WHERE md5(concat_ws(chr(31), e.domain, e.suite, e.objective, d.edition)) = ?
 ), scored AS (
-    SELECT c.experiment_id, x.name, c.iteration, c.slot, c.title, c.origin, c.standing, c.candidate,
-        c.score AS train, c.validation_score AS validation, t.test, c.created_at,
-        count(*) OVER (PARTITION BY coalesce(c.candidate, '')) AS times
+    SELECT c.experiment_id, x.name AS experiment, c.iteration, c.slot, c.name, c.title, c.origin,
+        c.standing, c.candidate, c.score AS train, c.validation_score AS validation, t.test,
+        c.created_at, count(*) OVER (PARTITION BY coalesce(c.candidate, '')) AS times
     FROM candidates c JOIN chosen x USING (experiment_id)
         LEFT JOIN of_test t USING (experiment_id, iteration, slot)
     WHERE c.score IS NOT NULL AND c.duplicate_of IS NULL AND (? = '' OR c.origin <> 'baseline')
 )
-SELECT experiment_id, name, iteration, slot, title, origin, standing, times, train, validation,
-    test, candidate
+SELECT experiment_id, experiment, iteration, slot, name, title, origin, standing, times, train,
+    validation, test
 FROM scored
 QUALIFY row_number() OVER (PARTITION BY candidate
     ORDER BY {{by}} DESC NULLS LAST, created_at, experiment_id, iteration, slot) = 1
@@ -153,10 +152,9 @@ def _named(known: Sequence[tuple[Any, ...]], chosen: str) -> tuple[Board, ...]:
 
 
 def _on_board(rank: int, row: Sequence[Any]) -> Ranked:
-    experiment, name, iteration, slot, title, origin, standing, times, *scores, candidate = row
+    experiment, name, iteration, slot, called, title, origin, standing, times, *scores = row
     train, validation, test = scores
     attempt = f"{iteration}/{slot}"
-    called = name_from(candidate, origin, title)
     return Ranked(
         rank=rank,
         reference=reference(experiment, attempt),

@@ -8,7 +8,6 @@ from typing import Any
 
 from flows.history.store import Ask
 from flows.home import experiment_folder, is_held
-from flows.names import name_from
 from flows.view.address import Choice, address, choices
 
 PER_PAGE = 100
@@ -31,7 +30,7 @@ FROM evaluations WHERE attempt = 0 AND split = 'test' GROUP BY experiment_id, it
 _EXPERIMENTS = f"""
 WITH of_test AS ({OF_TEST}), scored AS (
     SELECT c.experiment_id, c.iteration, c.slot, c.origin = 'baseline' AS is_baseline, c.improved,
-        c.candidate, c.origin, c.title, c.outcome, c.created_at,
+        c.name AS called, c.title, c.outcome, c.created_at,
         c.score AS train, c.validation_score AS validation, t.test
     FROM candidates c LEFT JOIN of_test t USING (experiment_id, iteration, slot)
 ), best AS (
@@ -54,8 +53,7 @@ WITH of_test AS ({OF_TEST}), scored AS (
 SELECT e.experiment_id, e.name, e.status, e.domain, e.suite, e.objective, e.proposer, e.model,
     e.created_at, e.finished_at, t.latest, coalesce(t.tried, 0), coalesce(t.promoted, 0),
     coalesce(t.failed, 0), p.usd, b.iteration, b.slot, b.title, b.is_baseline,
-    b.candidate, b.origin,
-    b.test, b.validation, b.train, r.test, r.validation, r.train
+    b.called, b.test, b.validation, b.train, r.test, r.validation, r.train
 FROM experiments e LEFT JOIN tried t USING (experiment_id) LEFT JOIN paid p USING (experiment_id)
     LEFT JOIN best b USING (experiment_id) LEFT JOIN bar r USING (experiment_id)
 ORDER BY e.created_at DESC, e.experiment_id LIMIT {MOST}
@@ -204,9 +202,8 @@ def _sorted(rows: list[Experiment], sort: str) -> list[Experiment]:
 def _experiment(home: Path, row: Sequence[Any]) -> Experiment:
     (identity, name, status, domain, suite, objective, proposer, model, started, ended) = row[:10]
     latest, tried, promoted, failed, usd, iteration, slot, title, is_baseline = row[10:19]
-    candidate, origin = row[19:21]
-    on, score, bar = _on(row[21:24], row[24:27])
-    called = "" if iteration is None else name_from(candidate, origin, title)
+    called = row[19] or ""
+    on, score, bar = _on(row[20:23], row[23:26])
     return Experiment(
         experiment_id=str(identity),
         name=str(name or identity),

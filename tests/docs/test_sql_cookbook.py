@@ -70,7 +70,9 @@ def test_every_question_gets_an_answer(home: Path, sql: str) -> None:
 def test_the_best_policy_is_the_promoted_one_with_the_highest_held_out_score(home: Path) -> None:
     best = answer(home, "best of all").rows[0]
 
-    assert best[:4] == ("pipelines", "model-tuesday", "idea 8", 2.7)
+    assert best[:4] == ("pipelines", "model-tuesday", "whole-cricket", 2.7)
+    assert "idea 8" in best
+    assert answer(home, "name that I read").rows[0][:2] == ("model-tuesday", "whole-cricket")
 
 
 def test_the_wording_that_fails_most_comes_first(home: Path) -> None:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 
 from flows.history.records import CandidateRow
 from flows.names import ADJECTIVES, ANIMALS, NAMELESS, name_of, spoken
 from flows.prompting.differences import difference, differences
 from flows.prompting.templates import render_text
+from flows.search.ledger import Ledger
 from simulator.domain import find_domain
 from tests.support.history_rows import candidate
 
@@ -34,6 +36,23 @@ def test_a_name_follows_from_the_source_alone_and_hardly_any_two_are_equal() -> 
     assert len(set(names)) >= 199
     assert max(map(len, names)) <= 17 and all(len(each.split("-")) == 2 for each in names)
     assert len(set(ADJECTIVES)) == len(ADJECTIVES) and len(set(ANIMALS)) == len(ANIMALS)
+
+
+def test_a_third_word_comes_only_before_a_name_that_another_candidate_of_the_search_has() -> None:
+    first, second = (
+        "a" * 64,
+        next(each for each in map(str, count()) if spoken(each) == spoken("a" * 64)),
+    )
+    ledger = Ledger()
+    named = []
+    for number, key in enumerate((first, second, first, second)):
+        row = ledger.named(candidate(iteration=number + 1, candidate=key))
+        ledger.absorb(row)
+        named.append(name_of(row))
+
+    assert named[0] == named[2] == "strong-pigeon"
+    assert named[1] == named[3] and named[1].endswith("-strong-pigeon")
+    assert Ledger(ledger.candidates.values()).named(candidate(candidate=second)).name == named[1]
 
 
 def test_what_has_a_name_of_its_own_keeps_it() -> None:

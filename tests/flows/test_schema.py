@@ -22,7 +22,7 @@ VIEWS = [
 
 # With every change of the schema its number goes up, so that an older assay refuses the database
 # instead of rebuilding it without what it does not know.
-SCHEMAS = {13: "14f93bcf2f724d9bd8ec80d30a2099d48d5da581eab53dbe02dacf86048c42ae"}
+SCHEMAS = {14: "f25ff728847b383025a8cb47553aa1c3dabff280e9730f35189ce435c7ff69f0"}
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,23 @@ def test_leaderboard_ranks_every_attempt_within_its_experiment(tmp_path: Path) -
         (4, "naive", "night"),
         (5, "no source", "night"),
     )
+
+
+def test_a_candidate_is_found_by_its_name_whether_or_not_its_journal_has_it(tmp_path: Path) -> None:
+    remember(
+        tmp_path,
+        [
+            candidate(iteration=0, origin="baseline", title="naive"),
+            candidate(candidate="a" * 64),
+            candidate(iteration=2, candidate="b" * 64, name="odd-brisk-otter", parents=["a" * 64]),
+        ],
+    )
+
+    names = query(tmp_path, "SELECT name FROM leaderboard ORDER BY iteration").rows
+    line = "SELECT ancestor_name FROM lineage WHERE name = 'odd-brisk-otter' ORDER BY depth"
+
+    assert names == (("naive",), ("strong-pigeon",), ("odd-brisk-otter",))
+    assert query(tmp_path, line).rows == (("odd-brisk-otter",), ("strong-pigeon",))
 
 
 def test_leaderboard_starts_anew_for_each_experiment(tmp_path: Path) -> None:
