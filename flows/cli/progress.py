@@ -1,6 +1,7 @@
 """What is shown of long work: a bar on a terminal, elsewhere a line every few seconds.
 
-Both go to standard error, and work that ends soon shows nothing. Ctrl-C takes the bar away.
+Both go to standard error, and work that ends soon shows nothing. Ctrl-C takes the bar away. What
+prints lines of its own, as a search does, is only helped where it would be silent for long.
 """
 
 import os
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 5.0
 """Between two lines about one piece of work."""
+SILENCE_SECONDS = 30.0
+"""Without a line of its own, after which a search says what it does."""
 BAR_AFTER_SECONDS = 0.5
 DRAWN_EVERY_SECONDS = 0.25
 BAR_WIDTH = 30
@@ -48,6 +51,25 @@ def working(what: str, files: Sequence[Path] = ()) -> Iterator[Told]:
         yield work.told
     finally:
         work.over.set()
+        shown.join()
+
+
+@contextmanager
+def breaking_silence(words: Callable[[], str]) -> Iterator[Callable[[], None]]:
+    """Say what goes on inside the ``with`` block whenever the block was silent for long.
+
+    ``words`` returns what goes on. The block calls what it is given with each line of its own.
+    """
+    silence = _Silence(words)
+    if os.environ.get(VARIABLE) == "no":
+        yield silence.broken
+        return
+    shown = Thread(target=silence.keep, name="silence", daemon=True)
+    shown.start()
+    try:
+        yield silence.broken
+    finally:
+        silence.end()
         shown.join()
 
 
@@ -135,6 +157,33 @@ class _Work:
 
     def _seconds(self) -> str:
         return time_text(self._clock.seconds() - self._since)
+
+
+class _Silence:
+    """A thread's way to break it, as long as nobody else does."""
+
+    def __init__(self, words: Callable[[], str]) -> None:
+        self._words = words
+        self._broken = Event()
+        self._over = False
+
+    def broken(self) -> None:
+        """Take in that a line was printed."""
+        self._broken.set()
+
+    def end(self) -> None:
+        """Say no more."""
+        self._over = True
+        self._broken.set()
+
+    def keep(self) -> None:
+        """Say what goes on each time that nobody else said anything for a while."""
+        with suppress(OSError):  # nobody reads standard error any more
+            while not self._over:
+                if self._broken.wait(SILENCE_SECONDS):
+                    self._broken.clear()
+                else:
+                    say(f"assay: {for_log(self._words())}")
 
 
 def _draws() -> bool:

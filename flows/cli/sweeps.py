@@ -213,7 +213,8 @@ def _watching(config: SweepConfig, quiet: bool) -> Watching:
             return
         print_line(f"search {member.number} of {count}: {member.label}")
         if config.sweep.at_once > 1:
-            yield beside_others(str(member.number))
+            with beside_others(str(member.number)) as shown:
+                yield shown
             return
         with watching() as shown:
             yield shown

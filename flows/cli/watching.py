@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from flows.cli.progress import EVERY_SECONDS, bar
+from flows.cli.progress import EVERY_SECONDS, bar, breaking_silence
 from flows.cli.terminal import console, print_line, screen_width
 from flows.clock import SystemClock, time_text
 from flows.experiment import Finished
@@ -32,6 +32,7 @@ from flows.search.progress import (
     Stepped,
     Working,
     advance,
+    at_work,
     best_text,
     later,
     live_line,
@@ -57,7 +58,10 @@ INNER = ("largest_", "reserve")
 
 @contextmanager
 def watching(quiet: bool = False, as_json: bool = False) -> Iterator[Callable[[Happening], None]]:
-    """Show a search while it runs: live on a terminal, else a line for each attempt."""
+    """Show a search while it runs: live on a terminal, else a line for each attempt.
+
+    Where attempts take long, lines on standard error say that the search is still at work.
+    """
     if as_json:
         yield _print_events
     elif quiet:
@@ -66,7 +70,8 @@ def watching(quiet: bool = False, as_json: bool = False) -> Iterator[Callable[[H
         with _LiveView() as view:
             yield view.show
     else:
-        yield _PlainView().show
+        with _in_lines() as shown:
+            yield shown
 
 
 def _print_events(happening: Happening) -> None:
@@ -74,28 +79,52 @@ def _print_events(happening: Happening) -> None:
         print_line(line)
 
 
-def beside_others(name: str) -> Callable[[Happening], None]:
+@contextmanager
+def beside_others(name: str) -> Iterator[Callable[[Happening], None]]:
     """Show one search of several that run side by side: lines that begin with its name."""
-    return _PlainView(f"{name}: ").show
+    with _in_lines(f"{name}: ") as shown:
+        yield shown
+
+
+@contextmanager
+def _in_lines(prefix: str = "") -> Iterator[Callable[[Happening], None]]:
+    view = _PlainView(prefix)
+    with breaking_silence(view.still_at_work) as spoke:
+
+        def show(happening: Happening) -> None:
+            if view.show(happening):
+                spoke()
+
+        yield show
 
 
 class _PlainView:
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str) -> None:
         self._progress = Progress()
         self._clock = SystemClock()
+        self._since = self._clock.seconds()
         self._stepped = -EVERY_SECONDS
         self._prefix = prefix
 
-    def show(self, happening: Happening) -> None:
+    def still_at_work(self) -> str:
+        """Return what goes on now, for a reader who sees nothing else."""
+        now = later(self._progress, self._clock.seconds() - self._since)
+        return f"{self._prefix}{at_work(now)}"
+
+    def show(self, happening: Happening) -> bool:
+        """Print the line about a happening; return whether it has one."""
+        if isinstance(happening, Preparing | Began | Settled):
+            self._since = self._clock.seconds()
         self._progress = advance(self._progress, happening)
         if isinstance(happening, Stepped) and 0 < happening.done < happening.total:
             now = self._clock.seconds()
             if now - self._stepped < EVERY_SECONDS:
-                return
+                return False
             self._stepped = now
         line = plain_line(self._progress, happening)
         if line is not None:
             print_line(f"{self._prefix}{for_log(line)}")
+        return line is not None
 
 
 class _LiveView:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flows.clock import time_text
 from flows.history.records import CandidateRow
 from flows.judging.guards import PROMOTED, reason_in_short
 from flows.judging.leaderboard import scores_text
@@ -194,6 +195,19 @@ def plain_line(progress: Progress, happening: Happening) -> str | None:
             return f"{what}: {done} of {total}"
         case Working():
             return None
+
+
+def at_work(progress: Progress) -> str:
+    """Return what goes on now and for how long, where a log would otherwise be silent."""
+    took, config = time_text(progress.spend.seconds), progress.config
+    if config is None:
+        return f"{progress.preparing or 'preparing the search'}: {took} so far"
+    done = f"{progress.tried} of {config.budget.candidates} candidates tried after {took}"
+    doing = [f"{key} {what}" for key, what in progress.working.items()]
+    if progress.step is not None:
+        step = progress.step
+        doing.append(f"{step.what}: {step.done} of {step.total}")
+    return f"{done}, now {', '.join(doing)}" if doing else done
 
 
 def attempt_line(row: CandidateRow, best: CandidateRow | None = None) -> str:

@@ -15,6 +15,9 @@ import pytest
 from flows.cli import progress
 from flows.cli.main import assay
 from flows.cli.progress import bytes_read, working
+from flows.cli.watching import watching
+from flows.search.progress import Began, Preparing, Working
+from flows.settings.search import load_config
 from tests.support.terminal import on_terminal
 
 ALONE = {
@@ -99,6 +102,28 @@ def test_work_that_ends_soon_or_is_told_to_be_silent_shows_nothing(
         pass
 
     assert capfd.readouterr().err == ""
+
+
+def test_a_search_that_is_silent_for_long_says_what_it_does(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ASSAY_PROGRESS", raising=False)
+    monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.001)
+    config = load_config(None, {"suite": "smoke"})
+
+    said, printed = "", ""
+    with watching() as shown:
+        shown(Preparing(step="loading Prefect"))
+        while "loading Prefect: 0 s so far" not in said:
+            said += capfd.readouterr().err
+        shown(Began(experiment_id="night", config=config, scenarios=3))
+        shown(Working(iteration=1, slot=0, hop="try", title="brisk-otter"))
+        while "try brisk-otter" not in said:
+            out, err = capfd.readouterr()
+            said, printed = said + err, printed + out
+
+    assert "assay: 0 of 24 candidates tried after 0 s, now 1/0 try brisk-otter\n" in said
+    assert "assay:" not in printed
 
 
 def test_how_much_of_files_is_read_is_seen_from_outside(tmp_path: Path) -> None:
