@@ -23,7 +23,7 @@ from flows.history.store import Ask, Bounds, QueryError, StoreError, answers, re
 from flows.serving import bearer, header, names_this_machine, same_secret
 from flows.view import pages
 from flows.view.console import Console
-from flows.view.live import MOST_LISTENERS, WAIT_SECONDS, Changes, journal_sizes, mark_of
+from flows.view.live import MOST_LISTENERS, WAIT_SECONDS, Changes, look
 from flows.view.pages import Page
 
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class Pages:
 
     def _shown(self, _: Request, make: Callable[[Ask], Page]) -> Response:
         """Return a page from answers of one moment, with the mark that tells whether it is old."""
-        sizes = journal_sizes(self._home)
+        seen = look(self._home)
         if not self._turns.acquire(timeout=PATIENCE_SECONDS):
             raise HTTPException(503, "the server is busy: load the page again in a moment")
         try:
@@ -150,7 +150,7 @@ class Pages:
             page = answers(self._home, make, refresh=False, bounds=PAGE)
         finally:
             self._turns.release()
-        return _html(page, mark_of(sizes, page.about), notes)
+        return _html(page, seen.mark(page.about), notes)
 
     def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.history.journal import Journal
+from flows.home import experiment_folder, only_one
 from flows.names import spoken
 from tests.browser.test_report_in_browser import HOSTILE
 from tests.support.browser import Browser, browser, draw_all
@@ -89,6 +90,24 @@ def test_a_running_search_is_seen_without_loading_the_page_again(page: Browser, 
     with Journal(home, "newest") as journal:
         journal.append(candidate(experiment_id="newest", title="came in while the page was open"))
     until(page, "//section[@id='candidates']//tr[contains(@data-title, 'came in while')]")
+
+
+def test_a_search_that_is_killed_is_shown_as_stopped_without_loading_the_page_again(
+    page: Browser, home: Path
+) -> None:
+    state = "//tr[@data-key='search-4']//*[contains(@class, 'chip') and . = '{}']"
+    until(page, LIVE)
+
+    with only_one(experiment_folder(home, "search-4"), "busy", "search"):
+        until(page, state.format("running"))
+        page.click('[data-key="search-4"] a')
+        until(page, LIVE)
+        until(page, "//*[contains(text(), 'The search is running.')]")
+        page.run("window.same = true")
+    until(page, "//*[contains(text(), 'was killed and can be continued')]")
+    assert page.run("return window.same") is True
+    page.call("back", {})
+    until(page, state.format("stopped"))
 
 
 def test_what_a_report_shows_is_in_its_address(page: Browser, server: str) -> None:

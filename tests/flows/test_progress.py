@@ -114,7 +114,7 @@ def test_a_search_that_is_silent_for_long_says_what_it_does(
     said, printed = "", ""
     with watching() as shown:
         shown(Preparing(step="loading Prefect"))
-        while "loading Prefect: 0 s so far" not in said:
+        while "loading Prefect: " not in said:
             said += capfd.readouterr().err
         shown(Began(experiment_id="night", config=config, scenarios=3))
         shown(Working(iteration=1, slot=0, hop="try", title="brisk-otter"))
@@ -122,7 +122,8 @@ def test_a_search_that_is_silent_for_long_says_what_it_does(
             out, err = capfd.readouterr()
             said, printed = said + err, printed + out
 
-    assert "assay: 0 of 24 candidates tried after 0 s, now 1/0 try brisk-otter\n" in said
+    at_work = r"assay: 0 of 24 candidates tried after \d+ s, now 1/0 try brisk-otter\n"
+    assert re.search(at_work, said)
     assert "assay:" not in printed
 
 
