@@ -78,7 +78,7 @@ bench-search: venv  ## Measure searches without a model: strategies, racing, par
 	$(PYTHON_IN_VENV) -m benchmarks search racing parents excess lessons prompts
 
 packages: setup  ## Build wheel and sdist; install each way and each extra in new environments, and use it
-	$(PYTHON_IN_VENV) -m pytest tests/setup/test_packages.py tests/setup/test_wheel.py
+	$(PYTHON_IN_VENV) -m pytest -v tests/setup/test_packages.py tests/setup/test_wheel.py
 
 hooks: venv  ## Run formatter, linter, types and architecture before each commit of this checkout
 	.venv/bin/pre-commit install

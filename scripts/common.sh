@@ -71,7 +71,7 @@ how_far() {
         line="$STEP: $line"
         printf '\r\033[K%s' "${line:0:79}"
     else
-        say "$line"
+        say "${line:0:100}"
     fi
 }
 
@@ -122,8 +122,11 @@ apt_install() {
 
 # Lets only one run of this step work in a checkout; held until the calling script ends.
 take_setup_lock() {
+    local began=$SECONDS
     if command -v flock >/dev/null; then
         exec 9>"$SETUP_DIR/$STEP.lock"
-        flock 9
+        until flock -w "$EVERY_S" 9; do
+            say "$((SECONDS - began)) s: waiting for another run of this step"
+        done
     fi
 }

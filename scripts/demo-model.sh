@@ -13,10 +13,17 @@ SUMMARY="select outcome, count(*) as replies from candidates
     group by all order by all"
 
 main() {
-    local address status=0
+    local address='' status=0
     # The server ends when its standard input does, and nobody else holds the other end of it.
     coproc SERVER { exec "$SETUP_DIR/model/bin/python" scripts/model_server.py 2>"$LOG"; }
-    if ! read -r -t "$PATIENCE_S" address <&"${SERVER[0]}"; then
+    begin_work
+    until read -r -t 1 address <&"${SERVER[0]}"; do
+        # Above 128 it waited in vain for a second; below, the server has ended.
+        [ "$?" -gt 128 ] && [ $((SECONDS - WORK_BEGAN)) -lt "$PATIENCE_S" ] || break
+        how_far "$LOG"
+    done
+    end_work
+    if [ -z "$address" ]; then
         tail -n 20 "$LOG" >&2
         give_up "the model's server did not start (log: $LOG)"
     fi

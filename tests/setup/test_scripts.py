@@ -1,5 +1,6 @@
 """The set-up as a user meets it: make's list of targets, a second set-up, the lock files."""
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -63,6 +64,20 @@ def test_an_unsupported_python_is_refused_with_the_way_to_name_another(machine: 
     assert ended.code == 2
     assert "found no Python 3.11, 3.12 or 3.13" in ended.err
     assert "make PYTHON=/path/to/python3.11" in ended.err
+
+
+def test_a_step_that_another_run_is_at_says_that_it_waits(machine: Machine) -> None:
+    lock = machine.state / "setup" / "browser.lock"
+    lock.parent.mkdir()
+    machine.add("apt-get", "true")
+
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = machine.interrupt("browser.sh", "waiting for another run of this step")
+
+    assert ended.out == "browser: 0 s: waiting for another run of this step\n" * ended.out.count(
+        "\n"
+    )
 
 
 @pytest.mark.parametrize("name", LOCKS)
