@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from flows.attempt import SeenAttempt
@@ -177,12 +178,14 @@ class Ledger:
         rows = self._evaluations.get(key, [])
         return {row.scenario: row for row in rows if row.attempt == 0}
 
-    def complete_before(self, iteration: int, scenarios: Sequence[str]) -> list[dict[str, float]]:
+    def complete_before(
+        self, iteration: int, scenarios: Sequence[str]
+    ) -> dict[Key, dict[str, float]]:
         """Return the scores by scenario of earlier attempts that ended well in all ``scenarios``.
 
         Repeats of an earlier attempt and what was barred are left out.
         """
-        found = []
+        found = {}
         for key in sorted(self.candidates):
             row = self.candidates[key]
             if key[0] >= iteration or row.score is None or row.outcome != Outcome.OK:
@@ -191,8 +194,29 @@ class Ledger:
                 continue
             scored = self.scored(key)
             if all(name in scored for name in scenarios):
-                found.append({name: scored[name].score or 0.0 for name in scenarios})
+                found[key] = {name: scored[name].score or 0.0 for name in scenarios}
         return found
+
+    def stopped_before(self, iteration: int) -> dict[Key, int]:
+        """Return after how many train scenarios earlier attempts were stopped; without repeats."""
+        return {
+            key: sum(each.split == TRAIN for each in self.scored(key).values())
+            for key, row in self.candidates.items()
+            if key[0] < iteration and row.standing == STOPPED and row.duplicate_of is None
+        }
+
+    def calls_before(self, iteration: int, scenarios: Sequence[str]) -> dict[str, float]:
+        """Return the mean number of policy calls in each of ``scenarios``, over earlier attempts.
+
+        Only tries that ended well count.
+        """
+        calls: dict[str, list[int]] = {name: [] for name in scenarios}
+        for key in self.candidates:
+            if key[0] < iteration:
+                for name, row in self.scored(key).items():
+                    if name in calls and row.outcome == Outcome.OK:
+                        calls[name].append(row.policy_calls)
+        return {name: fmean(each or [0]) for name, each in calls.items()}
 
     def baselines(self) -> list[CandidateRow]:
         """Return the library policies that were tried, in their order."""

@@ -1,7 +1,9 @@
 """Trials in cells: on train, again before a promotion, and the verdicts on both."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 from flows.attempt import Attempt
 from flows.history.records import format_key
@@ -37,10 +39,14 @@ def race_before(session: Session, iteration: int) -> Race | None:
     settings = session.config.racing
     if not settings.enabled:
         return None
-    names = [each.name for each in session.services.scenarios.train]
-    past = session.ledger.complete_before(iteration, names)
-    best = max(past, key=lambda scores: geometric_mean(list(scores.values())), default=None)
-    return None if best is None else race(names, past, best, settings.confidence)
+    names, ledger = [each.name for each in session.services.scenarios.train], session.ledger
+    past, stopped = ledger.complete_before(iteration, names), ledger.stopped_before(iteration)
+    if not past:
+        return None
+    best = max(past.values(), key=lambda scores: geometric_mean(list(scores.values())))
+    latest = [past.get(key) or stopped[key] for key in sorted(past | stopped) if key[0] > 0]
+    costs = ledger.calls_before(iteration, names)
+    return race(costs, list(past.values()), latest, best, settings.confidence)
 
 
 def try_on_train(
@@ -100,44 +106,77 @@ def run_on_train(
             fresh.setdefault(normalised_sha256(each.source), each)
     train = session.services.scenarios.train
 
+    if by is not None:
+        return _replaced(attempts, _run_race(session, list(fresh.values()), by))
+
     def run(attempt: Attempt) -> Attempt:
-        number = (attempt.key[0] - 1) * session.config.slots + attempt.key[1] + 1
-        if by is not None and not is_spared(number):
-            return _run_rungs(session, attempt, by)
         attempt, trial = _timed(session, attempt, "try", [*train, train[0]])
         return replace(attempt, trial=trial)
 
     return _replaced(attempts, side_by_side(run, list(fresh.values())))
 
 
-def _run_rungs(session: Session, attempt: Attempt, by: Race) -> Attempt:
-    """Try on train in rungs, until the race stops the attempt; the first scenario twice at the end.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runner:
+    """An attempt in a race: its trials so far, and the scenarios of each rung that is left."""
+
+    attempt: Attempt
+    left: tuple[tuple[str, ...], ...]
+    trials: tuple[Trial, ...] = ()
+    spared: bool = False
+    """Whether it is tried on all scenarios whatever it does."""
+
+    def at_once(self) -> "_Runner":
+        """Return the same with all that is left in one rung."""
+        return replace(self, left=(tuple(chain.from_iterable(self.left)),))
+
+
+def _run_race(session: Session, attempts: Sequence[Attempt], by: Race) -> list[Attempt]:
+    """Try on train in rungs, all attempts side by side; slots that are free take a share."""
+    slots = session.config.slots
+    runners = {}
+    for each in attempts:
+        spared = is_spared((each.key[0] - 1) * slots + each.key[1] + 1)
+        runners[each.key] = _Runner(attempt=each, left=by.parts(), spared=spared)
+    while running := [each for each in runners.values() if each.left]:
+        rung = partial(_run_rung, session, by, slots // len(running))
+        runners |= {each.attempt.key: each for each in side_by_side(rung, running)}
+    return [each.attempt for each in runners.values()]
+
+
+def _run_rung(session: Session, by: Race, cells: int, runner: _Runner) -> _Runner:
+    """Try an attempt in its next rung, on up to ``cells`` cells; the first scenario twice at last.
 
     What fails in a rung is tried on all the others at once and judged as without a race, except
     after a time limit, which ends every trial.
     """
     references, train = session.references(), session.services.scenarios.train
-    scenarios, trials = {each.name: each for each in train}, list[Trial]()
-    left = list(by.parts())
-    while left:
-        part = [scenarios[name] for name in left.pop(0)]
-        if not left and (train[0] in part or _repeats(trials, train[0])):
-            part.append(train[0])
-        attempt, trial = _timed(session, attempt, _rung_name(trials, part, train), part)
-        if trial is None:
-            return attempt
-        trials.append(trial)
-        whole = in_one(trials, list(scenarios))
-        verdict = judge(whole, references.train, references.scale)
-        if not left or has_limit(trial):
-            break
-        if not verdict.believed:
-            left = [tuple(name for names in left for name in names)]
-            continue
-        stopped = by.stops({each.evaluation.scenario: each.score for each in verdict.judged})
-        if stopped:
-            return replace(attempt, trial=whole, stopped=stopped)
-    return replace(attempt, trial=completed(trials, list(scenarios)))
+    scenarios = {each.name: each for each in train}
+    part = [scenarios[name] for name in runner.left[0]]
+    runner = replace(runner, left=runner.left[1:])
+    if not runner.left and train[0] in part:
+        part.remove(train[0])
+        part = [train[0], train[0], *part]  # neighbours share a cell, or a share of the scenarios
+    elif not runner.left and _repeats(runner.trials, train[0]):
+        part.append(train[0])
+    hop = _rung_name(runner.trials, part, train)
+    attempt, trial = _timed(session, runner.attempt, hop, part, cells)
+    runner = replace(runner, attempt=attempt)
+    if trial is None:
+        return replace(runner, left=())
+    trials = (*runner.trials, trial)
+    runner = replace(runner, trials=trials)
+    if not runner.left or has_limit(trial):
+        done = replace(attempt, trial=completed(trials, list(scenarios)))
+        return replace(runner, attempt=done, left=())
+    whole = in_one(trials, list(scenarios))
+    verdict = judge(whole, references.train, references.scale)
+    if runner.spared or not verdict.believed:
+        return runner.at_once()
+    stopped = by.stops({each.evaluation.scenario: each.score for each in verdict.judged})
+    if stopped:
+        return replace(runner, attempt=replace(attempt, trial=whole, stopped=stopped), left=())
+    return runner
 
 
 def _repeats(trials: Sequence[Trial], first: Scenario) -> bool:

@@ -16,7 +16,14 @@ from flows.prompting.prompts import headline
 from flows.search.ledger import Ledger
 from flows.search.loop import run_search
 from flows.search.progress import attempt_line
-from flows.search.racing import Race, fewest_attempts, race, ranking_order, rungs_of
+from flows.search.racing import (
+    START_CALLS,
+    Race,
+    fewest_attempts,
+    informative_order,
+    race,
+    rungs_that_pay,
+)
 from flows.settings.search import config_sha256
 from flows.trials import completed
 from sandbox.outcome import Outcome
@@ -39,6 +46,8 @@ from tests.support.search_fakes import (
 NAMES = ("one", "two", "three", "four", "five", "six")
 MANY = replace(SPLITS, train=tuple(map(scenario, NAMES)))
 RACED = {"racing__enabled": True, "racing__confidence": 0.75}
+COSTS = dict.fromkeys(NAMES, 5.0 * START_CALLS)
+"""So much that a cell's start is little beside it."""
 
 scores = st.fixed_dictionaries({name: st.floats(0.2, 5.0) for name in NAMES})
 pasts = st.lists(scores, min_size=19, max_size=40)
@@ -62,8 +71,9 @@ def test_of_recorded_attempts_that_beat_the_best_no_more_are_stopped_than_the_co
     past: list[dict[str, float]],
 ) -> None:
     for to_beat in past[:3]:
-        found = race(NAMES, past, to_beat, 0.95)
-        assert found is not None
+        found = race(COSTS, past, [*past, 1, 2], to_beat, 0.95)
+        if found is None:
+            continue
         for rung, lift in zip(found.rungs, found.lifts, strict=True):
             first = replace(found, rungs=(rung,), lifts=(lift,))
             wrongly = [o for o in past if mean(o) > mean(to_beat) and stopped_at(first, o)]
@@ -75,30 +85,56 @@ def test_of_recorded_attempts_that_beat_the_best_no_more_are_stopped_than_the_co
 def test_the_order_is_of_all_scenarios_and_follows_from_the_attempts(
     past: list[dict[str, float]],
 ) -> None:
-    order = ranking_order(NAMES, past)
+    order = informative_order(COSTS, past)
 
     assert sorted(order) == sorted(NAMES)
-    assert ranking_order(NAMES, [dict(reversed(each.items())) for each in past]) == order
+    assert informative_order(COSTS, [dict(reversed(each.items())) for each in past]) == order
 
 
-def test_the_scenario_that_ranks_like_all_comes_first_and_ties_go_by_the_suite() -> None:
+def test_what_ranks_like_all_at_the_least_cost_comes_first_and_ties_go_by_the_suite() -> None:
     past = [{"a": 1.0, "b": x, "c": x * y} for x, y in ((1.0, 2.0), (2.0, 1.0), (4.0, 3.0))]
 
-    assert ranking_order(("a", "b", "c"), past)[0] == "b"
+    assert informative_order({"a": 9.0, "b": 9.0, "c": 9.0}, past)[0] == "b"
+    assert informative_order({"a": 9.0, "b": 99.0 * START_CALLS, "c": 9.0}, past)[0] != "b"
     alike = [dict.fromkeys(NAMES, x) for x in (1.0, 2.0)]
-    assert ranking_order(NAMES, alike) == NAMES
+    assert informative_order(COSTS, alike) == NAMES
 
 
 def test_too_few_attempts_or_scenarios_race_nobody() -> None:
     past = [dict.fromkeys(NAMES, 1.0 + n) for n in range(19)]
 
     assert fewest_attempts(0.95) == 19 and fewest_attempts(0.9) == 9
-    assert race(NAMES, past[:18], past[0], 0.95) is None
-    assert race(NAMES, past, past[0], 0.95) is not None
-    assert race(NAMES[:1], past, past[0], 0.95) is None
-    assert [rungs_of(count) for count in (1, 2, 3, 6, 11, 15, 40)] == [
-        (), (1,), (1, 2), (1, 2, 4), (2, 4, 8), (3, 6, 12), (8, 16, 32),
-    ]  # fmt: skip
+    assert race(COSTS, past[:18], past, past[-1], 0.95) is None
+    assert race(COSTS, past, [], past[-1], 0.95) is None
+    assert race(COSTS, past, past, past[-1], 0.95) is not None
+    assert race({"one": COSTS["one"]}, past, past, past[-1], 0.95) is None
+
+
+costs = st.lists(st.floats(0.0, 4.0 * START_CALLS), min_size=2, max_size=12)
+
+
+@given(costs, st.data())
+def test_rungs_save_more_than_the_starts_of_their_cells(
+    each: list[float], data: st.DataObject
+) -> None:
+    places = st.lists(st.booleans(), min_size=len(each) - 1, max_size=len(each) - 1)
+    ends = data.draw(st.lists(places, min_size=1, max_size=20))
+
+    def spent(rungs: tuple[int, ...]) -> float:
+        parts = [next(((n, r) for n, r in enumerate(rungs, 1) if e[r - 1]), None) for e in ends]
+        whole = len(rungs) + 1, len(each)
+        return sum(sum(each[:last]) + START_CALLS * n for n, last in (p or whole for p in parts))
+
+    rungs = rungs_that_pay(each, ends)
+
+    assert list(rungs) == sorted(set(rungs))
+    assert spent(rungs) < spent(()) or not rungs
+
+
+def test_no_rung_pays_where_nobody_is_stopped_or_a_start_costs_more_than_the_rest() -> None:
+    assert rungs_that_pay([9.0] * 6, [[True] * 5, [False] * 5]) == ()
+    assert rungs_that_pay([9.0 * START_CALLS] * 6, [[False] * 5] * 3) == ()
+    assert rungs_that_pay([9.0 * START_CALLS] * 15, [[True] * 14] * 3) == (3,)
 
 
 def search(*policies: str, **changes: Any) -> tuple[list[CandidateRow], FakeJournal, FakeSandbox]:
@@ -144,6 +180,35 @@ def test_what_is_not_stopped_has_the_rows_of_a_search_without_racing() -> None:
             for rows in (raced, plain)
         )
         assert one == other, policies[iteration - 1]
+
+
+def test_slots_of_those_that_are_stopped_share_the_work_of_the_others_and_change_no_result() -> (
+    None
+):
+    twelve = replace(SPLITS, train=tuple(scenario(f"s{n}") for n in range(12)))
+    others = ("latency = 30", "latency = 29 s0 fails", "latency = 28 s7 fails", "fails")
+
+    def rows_of(*, raced: bool) -> tuple[dict[Any, Any], list[int]]:
+        journal, sandbox = FakeJournal(), FakeSandbox()
+        proposer = FakeProposer(
+            lambda asked: proposal(
+                f"{USUAL[asked.iteration % 3]}{asked.iteration}{asked.slot}"
+                if asked.iteration < 3
+                else (HOPELESS + str(asked.iteration), others[asked.iteration - 3])[asked.slot]
+            )
+        )
+        chosen = {**RACED, "racing__enabled": raced, "slots": 2, "budget__candidates": 12}
+        outside = services(proposer, journal=journal, sandbox=sandbox, scenarios=twelve)
+        run_search(config(**chosen), outside)
+        found = [row for row in journal.rows if isinstance(row, EvaluationRow)]
+        same = [replace(row, config_sha256="", experiment_id="") for row in found if row.slot == 1]
+        tried = [len(names) for source, names in sandbox.trials if source == others[0]]
+        return {i: [row for row in same if row.iteration == i] for i in range(3, 7)}, tried
+
+    (raced, parts), (plain, whole) = rows_of(raced=True), rows_of(raced=False)
+
+    assert raced == plain
+    assert (parts[:3], whole[:1]) == ([2, 5, 6], [13])
 
 
 def test_every_eighth_candidate_is_tried_on_all_scenarios_whatever_it_does() -> None:
