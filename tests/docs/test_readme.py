@@ -12,6 +12,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, follows, type_in, typed
 from tests.support.model_server import ModelServer, policy
 from tests.support.prefect_machine import give_database
 from tests.support.small_suite import write_suite
+from tests.support.warm import folder_with_assay
 
 README = ROOT / "README.md"
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -22,8 +23,8 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 @pytest.mark.timeout(1500)
 @follows(README, "sh", holding="assay ")
 def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
-    """All but the model's in containers and through Prefect; the searches are shorter ones, with
-    one baseline."""
+    """All but the model's in containers and through Prefect, on a suite of short scenarios; the
+    searches are shorter ones, with one baseline."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     give_database(tmp_path / ".assay")
     source = (ROOT / "simulator" / "domains" / "pipelines" / "policies" / "naive.py").read_text(
@@ -32,13 +33,21 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
     paper, _, usual, with_a_model = blocks(README, "sh")
     assert typed(paper, {}) == ""  # a search of minutes, left out by name
 
-    commands = usual.take().replace("--candidates 8 ", "--candidates 2 ")
-    output = type_in(commands, tmp_path, {"ASSAY_BASELINES": '["naive"]'})
+    suite = write_suite(tmp_path, {"train": (1, 2), "validation": (3,), "test": (4,)})
+    short = {"ASSAY_SUITE": str(suite), "ASSAY_BASELINES": '["naive"]'}
+
+    activate, *commands = usual.take().splitlines()
+    assert activate == ". .venv/bin/activate"
+    at_once = f"PATH={folder_with_assay()}:$PATH"
+    changed = "\n".join([activate, at_once, *commands]).replace(
+        "--candidates 8 ", "--candidates 2 "
+    )
+    output = type_in(changed.replace("--suite smoke", f"--suite {suite}"), tmp_path, short)
     with ModelServer(policy(source)) as server:
         there = with_a_model.take().replace("http://127.0.0.1:8000/v1", server.url).strip()
-        short = f"--suite {write_suite(tmp_path)} --baseline naive --cell process --direct"
-        asked = type_in(f"{there} {short}", tmp_path)
+        asked = type_in(f"{there} --cell process --direct", tmp_path, short)
 
+    assert "starting Prefect's local server" in output
     assert "finished: all 2 candidates were tried" in output
     assert "untrusted policies are contained here" in output
     assert "finished: all 3 candidates were tried" in asked

@@ -48,6 +48,7 @@ def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(
         dask = assay(
             *("run", "--config", spread),
             home=tmp_path / "d",
+            programs=server.programs,
             DOCKER_HOST=proxy.address,
             PREFECT_API_URL=server.url,
         )

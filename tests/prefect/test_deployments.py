@@ -104,7 +104,7 @@ def test_bad_values_are_refused_by_the_name_of_the_field(
 def test_the_page_tells_how_to_ask_for_a_run(deployed: Machine) -> None:
     [asking] = [block for block in blocks(PAGE, "sh") if "deployment run" in block.text]
 
-    told = deployed.prefect(*program(asking.take())[3:])
+    told = deployed.prefect(*program(asking.take()))
 
     assert "Created flow run" in told
     hourly = {

@@ -71,7 +71,7 @@ def test_killed_at_a_random_moment_the_same_command_goes_on(
         f"{moment} lines of the journal",
     )
     end_group(killed, signal.SIGKILL)
-    again = assay(*arguments, home=home, PREFECT_API_URL=server.url)
+    again = assay(*arguments, home=home, programs=server.programs, PREFECT_API_URL=server.url)
 
     assert again.returncode == 0, again.stderr
     assert "finished: all 4 candidates were tried" in again.stdout

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -63,31 +64,76 @@ def test_a_server_that_is_stopped_while_it_starts_leaves_nothing_behind() -> Non
     awaited(lambda: None if is_alive(started_by_it) else True, "the end of what it started")
 
 
-def test_a_signal_to_the_whole_group_ends_a_search_as_one_to_the_command_does(
-    tmp_path: Path,
-) -> None:
-    give_database(tmp_path / "home")
-    short = ("--suite", str(write_suite(tmp_path)), "--baseline", "naive")
-    with started(tmp_path, *RUN, "1000", *short) as command:
-        server = awaited(lambda: server_of(command.pid), f"a server ({tmp_path}/log)")
-        awaited(lambda: "1/0 " in (tmp_path / "log").read_text() or None, "a candidate")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """What a search left that was interrupted after its first candidate, and how it ended."""
+
+    code: int
+    told: str
+    is_server_gone: bool
+    tripped: tuple[str, ...]
+    """The traps of the current folder that something went into."""
+    runs: int
+    """In the database below the current folder."""
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    """Search in a folder full of traps, and send SIGTERM to the whole process group."""
+    top = tmp_path_factory.mktemp("interrupted")
+    folder, tripwire = top / "folder", top / "tripped"
+    tripwire.mkdir()
+    set_traps(folder, tripwire)
+    give_database(folder / ".assay")
+    short = ("--suite", str(write_suite(top)), "--baseline", "naive")
+    traps = {"TRIPWIRE": str(tripwire), "http_proxy": "http://127.0.0.1:9", "NO_PROXY": "::1/128"}
+    with started(top, *RUN, "1000", *short, folder=folder, ASSAY_HOME="", **traps) as command:
+        server = awaited(lambda: server_of(command.pid), f"a server ({top}/log)")
+        awaited(lambda: "1/0 " in (top / "log").read_text() or None, "a candidate")
         os.killpg(command.pid, signal.SIGTERM)
         code = command.wait(280)
         awaited(lambda: None if is_alive(server) else True, "the end of the server")
+    with closing(sqlite3.connect(folder / ".assay" / "prefect" / "prefect.db")) as used:
+        [(runs,)] = used.execute("select count(*) from flow_run").fetchall()
+    return Interrupted(
+        code=code,
+        told=(top / "log").read_text(),
+        is_server_gone=not is_alive(server),
+        tripped=tuple(path.name for path in tripwire.iterdir()),
+        runs=runs,
+    )
 
-    told = (tmp_path / "log").read_text()
-    assert (code, "internal error" in told) == (130, False), told
+
+def test_a_signal_to_the_whole_group_ends_a_search_as_one_to_the_command_does(
+    interrupted: Interrupted,
+) -> None:
+    told = interrupted.told
+
+    assert (interrupted.code, "internal error" in told) == (130, False), told
     assert "is interrupted, everything recorded is kept" in told
+    assert interrupted.is_server_gone
+
+
+def test_nothing_in_the_current_folder_is_run_or_read_as_a_setting(
+    interrupted: Interrupted,
+) -> None:
+    """All that Python and Prefect would take from a folder has a tripwire in it."""
+    assert interrupted.tripped == ()
+    assert "1/0 " in interrupted.told
+    assert interrupted.runs == 1
 
 
 @contextmanager
-def started(folder: Path, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    top: Path, *arguments: str, folder: Path = ROOT, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command of assay in a process group of its own, of which nothing is left in the end."""
-    with (folder / "log").open("w") as log:
+    own = {"HOME": str(top), "ASSAY_HOME": str(top / "home"), **environment}
+    with (top / "log").open("w") as log:
         command = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
-            cwd=ROOT,
-            env={**reader(folder), "HOME": str(folder), "ASSAY_HOME": str(folder / "home")},
+            [sys.executable, "-P", "-m", "flows.cli", *arguments],
+            cwd=folder,
+            env={**reader(top), **own},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -141,10 +187,8 @@ def test_a_failure_that_no_patience_ends_is_told_from_the_log_by_its_cause() -> 
     assert why_not(["(sqlite3.OperationalError) database is locked"], {}) is None
 
 
-def test_nothing_in_the_current_folder_is_run_or_read_as_a_setting(tmp_path: Path) -> None:
-    """All that Python and Prefect would take from a folder, each with a tripwire in it."""
-    folder, tripwire = tmp_path / "folder", tmp_path / "tripped"
-    tripwire.mkdir()
+def set_traps(folder: Path, tripwire: Path) -> None:
+    """Make a folder with all that Python and Prefect would take from one, in vain."""
     logging = folder / "logging.yml"
     for path in (folder, folder / ".assay" / "prefect"):
         path.mkdir(parents=True, exist_ok=True)
@@ -166,22 +210,6 @@ def test_nothing_in_the_current_folder_is_run_or_read_as_a_setting(tmp_path: Pat
         )
     for name in ("sitecustomize", "usercustomize", "prefect", "uvicorn", "docker", "json", "flows"):
         (folder / f"{name}.py").write_text(EVIL)
-
-    give_database(folder / ".assay")
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "flows.cli", "run", "--cell", "process", "--baseline", "naive",
-         "--suite", str(write_suite(tmp_path)), "--candidates", "1"],
-        cwd=folder,
-        env={**reader(tmp_path), "HOME": str(tmp_path), "ASSAY_HOME": "",
-             "TRIPWIRE": str(tripwire), "http_proxy": "http://127.0.0.1:9",
-             "NO_PROXY": "::1/128"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
-
-    assert [path.name for path in tripwire.iterdir()] == []
-    assert done.returncode == 0, done.stdout + done.stderr
-    with closing(sqlite3.connect(folder / ".assay" / "prefect" / "prefect.db")) as used:
-        assert used.execute("select count(*) from flow_run").fetchall() == [(1,)]
 
 
 def test_what_is_released_lives_on() -> None:

@@ -1,10 +1,11 @@
 """Commands of the pages that use a Prefect server which is there: typed, with short searches."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import blocks, follows, type_in
+from tests.docs.pages import blocks, follows, reader, type_in
 from tests.support.prefect_machine import PAGE, Machine
 from tests.support.small_suite import write_suite
 
@@ -17,7 +18,8 @@ def test_a_search_uses_the_server_that_the_page_exports(server: Machine, tmp_pat
     there = shown.take().replace("http://127.0.0.1:4200/api", server.url).strip()
     short = f"--candidates 2 --suite {write_suite(tmp_path)} --cell process --baseline naive"
 
-    output = type_in(f"{there} {short}", tmp_path)
+    path = os.pathsep.join([str(server.programs), reader(tmp_path)["PATH"]])
+    output = type_in(f"{there} {short}", tmp_path, {"PATH": path})
 
     assert "finished: all 2 candidates were tried" in output
     [run] = [run for run in server.runs() if str(tmp_path) in str(run["parameters"])]

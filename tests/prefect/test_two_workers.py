@@ -56,7 +56,7 @@ def test_two_workers_share_a_folder_and_one_that_is_killed_loses_nothing(
     claims = claims_of(home, parameters["config"])
     last = [candidate_id(path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))[-2:]]
 
-    with deployed.worker("one", home) as one, deployed.worker("two", home):
+    with deployed.worker("one", home, family=True) as one, deployed.worker("two", home):
         with held(claims, last):
             with held(claims, [NUMBERS]):  # which each run needs before it takes any policy
                 runs = [deployed.start_run("evaluate-policies/folder", parameters) for _ in "ab"]

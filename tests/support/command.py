@@ -18,14 +18,16 @@ def assay(
     stdout: int | IO[str] = subprocess.PIPE,
     folder: Path | None = None,
     before: tuple[str, ...] = (),
+    programs: Path | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Return what ``assay ARGUMENTS`` did; no key and no Prefect server is inherited.
 
     ``before`` is what starts it, with limits for instance; it then is an interpreter of its own.
+    ``programs`` is the folder of another ``assay`` that starts at once, such as a server's.
     """
     real = (*before, sys.executable, "-m", "flows.cli")
-    program = real if before else (str(folder_with_assay() / "assay"),)
+    program = real if before else (str((programs or folder_with_assay()) / "assay"),)
     inherited = {
         name: value
         for name, value in os.environ.items()

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,8 +13,17 @@ from flows.orchestration.hosts import Job, Missing, Wanted, work
 from sandbox.outcome import Trial
 from sandbox.provider import host_name
 from tests.support.prefect_machine import ROOT, awaited
+from tests.support.warm import warm_programs
 
-WORKER = (sys.executable, "-m", "distributed.cli.dask_worker")
+WARM = (
+    "distributed.cli.dask_worker",
+    "flows.orchestration.hosts",
+    "sandbox.process_cells",
+    "sandbox.trial",
+    "simulator.domains.pipelines.cell",
+    "tests.support.dask_workers",
+)
+"""What workers import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +33,7 @@ class Cluster:
     client: Any
     address: str
     folder: Path
+    programs: Path
     ends: ExitStack
 
     def start(self, host: str, *, threads: int = 1, root: Path = ROOT) -> "subprocess.Popen[bytes]":
@@ -33,8 +42,8 @@ class Cluster:
         log = self.ends.enter_context((self.folder / f"{host}.log").open("ab"))
         process = subprocess.Popen(
             [
-                *(*WORKER, self.address, "--nthreads", str(threads), "--no-nanny"),
-                *("--no-dashboard", "--local-directory", str(self.folder)),
+                *(self.programs / "dask-worker", self.address, "--nthreads", str(threads)),
+                *("--no-nanny", "--no-dashboard", "--local-directory", str(self.folder)),
             ],
             cwd=root,
             env={**os.environ, "ASSAY_HOST": host, "PYTHONPATH": str(root)},
@@ -74,8 +83,20 @@ def dask_cluster(folder: Path) -> Iterator[Cluster]:
 
     start, connect = cast(Any, LocalCluster), cast(Any, Client)
     local = start(n_workers=0, dashboard_address="127.0.0.1:0", protocol="tcp")
-    with local, connect(local, set_as_default=False) as client, ExitStack() as ends:
-        yield Cluster(client=client, address=local.scheduler_address, folder=folder, ends=ends)
+    ours = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (
+        local,
+        connect(local, set_as_default=False) as client,
+        warm_programs("dask-worker", modules=WARM, environment=ours) as programs,
+        ExitStack() as ends,
+    ):
+        yield Cluster(
+            client=client,
+            address=local.scheduler_address,
+            folder=folder,
+            programs=programs,
+            ends=ends,
+        )
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -22,6 +22,7 @@ import httpx
 
 from flows.orchestration.server import prepare_prefect
 from tests.docs.pages import DOCS, blocks
+from tests.support.warm import MODULES, warm_programs
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,17 @@ WORKER_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 OUR_PORTS = (12_000, 32_000)
 BUSY = 503
+WARM = (
+    *MODULES,
+    "prefect.main",
+    "prefect.cli.deploy",
+    "prefect.cli.deployment",
+    "prefect.cli.work_pool",
+    "prefect.cli.worker",
+    "prefect.workers.process",
+    "flows.orchestration.prefect_flows",
+)
+"""What commands that use a server import; Prefect alone takes seconds."""
 MIGRATED = ROOT / ".assay-setup" / f"prefect-{version('prefect')}.db"
 PLAINLY = httpx.Client(
     verify=False,
@@ -50,13 +62,15 @@ class Machine:
 
     url: str
     environment: Mapping[str, str]
+    programs: Path = Path()
+    """A folder with ``assay`` and ``prefect`` that start at once, in this environment."""
     typed: tuple[str, ...] = ()
     """The commands of docs/prefect.md that were typed to make it what it is."""
 
     def prefect(self, *arguments: str, **environment: str) -> str:
         """Return what ``prefect ARGUMENTS`` printed, called in the project's folder."""
         done = subprocess.run(
-            [*PREFECT, *arguments],
+            [self.programs / "prefect", *arguments],
             cwd=ROOT,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -68,12 +82,18 @@ class Machine:
         return done.stdout
 
     @contextlib.contextmanager
-    def worker(self, name: str, home: Path, limit: int = 1) -> Iterator["subprocess.Popen[str]"]:
-        """Run a worker, as docs/prefect.md starts one, in a process group of its own."""
+    def worker(
+        self, name: str, home: Path, limit: int = 1, *, family: bool = False
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Run a worker, as docs/prefect.md starts one, in a process group of its own.
+
+        With ``family`` its process is the parent of all that it starts, and takes long to start.
+        """
         [shown] = [block for block in blocks(PAGE, "sh") if "prefect worker start" in block.text]
+        typed = program(shown.take().replace("--limit 2", f"--limit {limit}"))
         log = (home.parent / f"{name}.log").open("w")
         process = subprocess.Popen(
-            [*program(shown.take().replace("--limit 2", f"--limit {limit}")), "--name", name],
+            [*((*PREFECT,) if family else (self.programs / "prefect",)), *typed, "--name", name],
             cwd=ROOT,
             env={**self.environment, "ASSAY_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"},
             stdin=subprocess.DEVNULL,
@@ -143,7 +163,7 @@ def machine(folder: Path) -> Iterator[Machine]:
     give_database(folder)
     log = (folder / "server.log").open("w")
     server = subprocess.Popen(
-        program(shown.take()),
+        [*PREFECT, *program(shown.take())],
         env=environment
         | {
             "PREFECT_SERVER_API_PORT": str(port),
@@ -156,9 +176,16 @@ def machine(folder: Path) -> Iterator[Machine]:
         text=True,
         start_new_session=True,
     )
+    read = environment | {
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
     try:
-        awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)")
-        yield Machine(url=url, environment=environment, typed=tuple(shown.lines()))
+        with warm_programs("assay", "prefect", modules=WARM, environment=read) as programs:
+            awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)")
+            yield Machine(
+                url=url, environment=environment, programs=programs, typed=tuple(shown.lines())
+            )
     finally:
         end_group(server, signal.SIGTERM)
         log.close()
@@ -195,10 +222,10 @@ def migrate(database: Path) -> None:
 
 
 def program(line: str) -> list[str]:
-    """Return the words of a command of Prefect, as this environment's Prefect runs it."""
+    """Return the words of a command of Prefect after its name."""
     first, *words = shlex.split(line)
     assert first == "prefect", line
-    return [*PREFECT, *words]
+    return words
 
 
 def is_healthy(url: str) -> bool:

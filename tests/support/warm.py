@@ -1,4 +1,4 @@
-"""``assay`` as a program that starts at once: a process with everything imported forks for it.
+"""Programs that start at once: a process with everything imported forks for each command.
 
 Each command has a process, an environment, a folder and streams of its own, and the interpreter
 ends with it as always. What a real start does besides, tests look at that start the interpreter.
@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -38,7 +38,14 @@ MODULES = (
     "simulator.domains.faas.cell",
 )
 """What commands import sooner or later; never Prefect, which reads settings when imported."""
-OF_PYTHON = "PYTHON"
+PROGRAMS = {
+    "assay": ("flows.cli.main", "main", "flows.cli"),
+    "prefect": ("prefect.cli", "app", "prefect"),
+    "dask-worker": ("distributed.cli.dask_worker", "main", "distributed.cli.dask_worker"),
+}
+"""The function of each program, in its module, and the module that runs as the program."""
+OF_PYTHON, SAFE_PATH = "PYTHON", "PYTHONSAFEPATH"
+"""Beginning of Python's own settings, and the one that no program has that lies in a folder."""
 LONGEST_REQUEST = 1 << 20
 CLIENT = '''#!{python} -SE
 """Has the process at {address} fork for this command; starts it itself where Python's own
@@ -46,14 +53,16 @@ settings are others."""
 import array, json, os, signal, socket, sys
 
 def settings():
-    return {{k: v for k, v in os.environ.items() if k.startswith("PYTHON")}}
+    names = [k for k in os.environ if k.startswith("PYTHON") and k != "PYTHONSAFEPATH"]
+    return {{k: os.environ[k] for k in names}}
 
 def main():
     if settings() != {settings}:
-        os.execv(sys.executable, [sys.executable, "-m", "flows.cli", *sys.argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-m", {module!r}, *sys.argv[1:]])
     door = socket.socket(socket.AF_UNIX)
     door.connect({address!r})
-    wish = {{"words": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+    wish = {{"program": {program!r}, "words": sys.argv[1:], "folder": os.getcwd()}}
+    wish["environment"] = dict(os.environ)
     streams = array.array("i", [0, 1, 2])
     data = json.dumps(wish).encode("utf-8", "surrogateescape") + b"\\n"
     door.sendmsg([data[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
@@ -75,34 +84,62 @@ main()
 @cache
 def folder_with_assay() -> Path:
     """Return a folder with a program ``assay``, to be the first on a PATH; it is removed later."""
+    folder, end = _started(("assay",), MODULES, os.environ)
+    atexit.register(end)
+    return folder
+
+
+@contextmanager
+def warm_programs(
+    *programs: str, modules: tuple[str, ...], environment: Mapping[str, str]
+) -> Iterator[Path]:
+    """Yield a folder with these programs, which have ``modules`` imported in an ``environment``.
+
+    What a module reads when it is imported is that of this environment, whatever a command has.
+    """
+    folder, end = _started(programs, modules, environment)
+    try:
+        yield folder
+    finally:
+        end()
+
+
+def _started(
+    programs: tuple[str, ...], modules: tuple[str, ...], environment: Mapping[str, str]
+) -> tuple[Path, Callable[[], None]]:
+    """Return a folder of programs, and what ends the process that forks for them."""
     folder = tempfile.TemporaryDirectory(prefix="assay-tests-")
     address = f"{folder.name}/door"
+    inherited = {name: value for name, value in environment.items() if name != SAFE_PATH}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.warm", address],
+        [sys.executable, "-m", "tests.support.warm", address, *modules],
         cwd=ROOT,
+        env=inherited,
         stdin=subprocess.PIPE,  # whose end is the end of the process
         stdout=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None
 
-    def close() -> None:
+    def end() -> None:
         process.communicate()
         folder.cleanup()
 
-    atexit.register(close)
-    program = Path(folder.name) / "bin" / "assay"
-    program.parent.mkdir()
-    settings = {name: value for name, value in os.environ.items() if name.startswith(OF_PYTHON)}
-    program.write_text(CLIENT.format(python=sys.executable, address=address, settings=settings))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    binaries = Path(folder.name) / "bin"
+    binaries.mkdir()
+    settings = {k: v for k, v in inherited.items() if k.startswith(OF_PYTHON)}
+    for name in programs:
+        path = binaries / name
+        told = {"address": address, "settings": settings, "program": name}
+        path.write_text(CLIENT.format(python=sys.executable, module=PROGRAMS[name][2], **told))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
     assert process.stdout.readline() == b"ready\n"
-    return program.parent
+    return binaries, end
 
 
-def serve(address: str) -> Mapping[str, object] | None:
+def serve(address: str, *modules: str) -> Mapping[str, object] | None:
     """Fork for every command that is asked for; return its wish in the process that is its own."""
-    for module in MODULES:
+    for module in modules:
         import_module(module)
     with suppress(import_module("sandbox.errors").SandboxUnavailable):
         limits = import_module("sandbox.limits").Limits()
@@ -164,17 +201,18 @@ def become(wish: Mapping[str, object]) -> None:
     """Run the command, as a fresh interpreter would."""
     words, environment, folder = wish["words"], wish["environment"], wish["folder"]
     assert isinstance(words, list) and isinstance(environment, dict) and isinstance(folder, str)
+    module, function, _ = PROGRAMS[str(wish["program"])]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.argv = ["assay", *words]
+    sys.argv = [str(wish["program"]), *words]
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", closefd=False, errors="backslashreplace")
     code: object = 0
     try:
-        import_module("flows.cli.main").main()
+        getattr(import_module(module), function)()
     except SystemExit as left:
         code = left.code
     except BaseException:
@@ -194,7 +232,7 @@ def end(code: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    chosen = serve(sys.argv[1])
+    chosen = serve(*sys.argv[1:])
     if chosen is not None:
         become(chosen)
     os._exit(0)  # without taking anything apart

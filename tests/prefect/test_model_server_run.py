@@ -15,7 +15,7 @@ from tests.acceptance.cells_left import finish, start
 from tests.support import model_server as behaves
 from tests.support.command import assay
 from tests.support.model_server import ModelServer
-from tests.support.prefect_machine import give_database
+from tests.support.prefect_machine import Machine
 from tests.support.small_suite import write_suite
 
 pytestmark = [pytest.mark.docker, pytest.mark.prefect, pytest.mark.timeout(900)]
@@ -40,30 +40,34 @@ CALLS = [
 ]
 
 
-def test_a_misbehaving_server_is_survived_recorded_and_told_no_secret(tmp_path: Path) -> None:
+def test_a_misbehaving_server_is_survived_recorded_and_told_no_secret(
+    server: Machine, tmp_path: Path
+) -> None:
     settings, home = tmp_path / "search.toml", tmp_path / "home"
-    settings.write_text(f'suite = "{write_suite(tmp_path)}"\nbaselines = ["naive"]\n', "utf-8")
-    give_database(home)
-    model = ("--proposer", "openai", "--model", "any", "--timeout", "8", "--candidates", "5")
-    with ModelServer(*SCRIPT) as server, _watched_cells() as seen:
+    suite = write_suite(tmp_path)
+    settings.write_text(f'suite = "{suite}"\nbaselines = ["naive"]\n', "utf-8")
+    words = ("--proposer", "openai", "--model", "any", "--timeout", "5", "--candidates", "5")
+    with ModelServer(*SCRIPT) as model, _watched_cells() as seen:
         process = start(
-            *("run", "--config", settings, "--base-url", server.url, *model),
+            *("run", "--config", settings, "--base-url", model.url, *words),
             home=home,
             OPENAI_API_KEY=KEY,
+            PREFECT_API_URL=server.url,
         )
         done = finish(process, 600)
 
     assert (done.code, done.cells) == (0, ())
-    assert "starting Prefect's local server" in done.stdout
-    assert (home / "prefect").is_dir()
     assert "finished: all 5 candidates were tried" in done.stdout
     tried = _ask(home, "select outcome from candidates where iteration > 0 order by iteration")
     assert [row["outcome"] for row in tried] == OUTCOMES
     calls = _ask(home, "select outcome from llm_calls order by iteration, attempt")
     assert [row["outcome"] for row in calls] == CALLS
-    assert len(server.requests) == len(SCRIPT)
+    assert len(model.requests) == len(SCRIPT)
     assert KEY not in done.stdout + done.stderr
-    assert not [path for path in _files(home) if KEY.encode() in path.read_bytes()]
+    [run] = [run for run in server.runs() if str(suite) in str(run["parameters"])]
+    assert run["state"]["name"] == "Finished"
+    written = [*_files(home), *_files(Path(server.environment["PREFECT_HOME"]).parent)]
+    assert not [path for path in written if KEY.encode() in path.read_bytes()]
     assert seen and KEY not in "".join(seen)
 
 
