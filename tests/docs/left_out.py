@@ -98,7 +98,8 @@ LEFT_OUT = {
     "make packages": LeftOut(
         reason="it installs from the package index; every night its tests run with all others",
         file="Makefile",
-        line="-m pytest -v tests/setup/test_packages.py tests/setup/test_wheel.py",
+        line="$(PYTHON_IN_VENV) -m pytest -v "
+        "tests/setup/test_packages.py tests/setup/test_wheel.py",
     ),
     "make base": LeftOut(
         reason="'make setup', which is typed, does it as well",
