@@ -1,5 +1,6 @@
 """What an attack is: a hostile policy, and how a cell must end it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
@@ -20,6 +21,7 @@ def held(act):
         print("held:", type(error).__name__)
 """
 
+HONEST_ARGUMENTS = "s, results, pipelines"
 ONCE = """
 _honest_step = step
 _attacked = []
@@ -71,13 +73,34 @@ def module(name: str, source: str, *outcomes: Outcome, **rest: object) -> Attack
 
 def _behind_honest(body: str) -> str:
     decorator = '@register_scheduler(key="honest")\n'
-    return behind(HONEST, decorator, "s, results, pipelines", body)
+    return behind(HONEST, decorator, HONEST_ARGUMENTS, body)
+
+
+def _indented(body: str) -> str:
+    return indent(dedent(body).strip("\n"), "    ")
+
+
+def behind_honest_by_name(attacks: Sequence[Attack]) -> str:
+    """Return the honest policy that makes one of these attacks once first.
+
+    It makes the one that stands before a space in the name of the first pipeline; none without one.
+    """
+    made = "".join(
+        f"def attack_{number}({HONEST_ARGUMENTS}):\n{_indented(each.body)}\n"
+        for number, each in enumerate(attacks)
+    )
+    names = ", ".join(f"{each.name!r}: attack_{number}" for number, each in enumerate(attacks))
+    chosen = f"""
+    name, space, _ = pipelines[0].pipeline_id.partition(" ")
+    return space and {{{names}}}[name]({HONEST_ARGUMENTS})
+    """
+    return made + _behind_honest(chosen)
 
 
 def behind(policy: str, decorator: str, arguments: str, body: str) -> str:
     """Return a policy whose step, below ``decorator``, makes the attack in ``body`` once first."""
     assert decorator in policy
-    attack = f"def attack({arguments}):\n" + indent(dedent(body).strip("\n"), "    ")
+    attack = f"def attack({arguments}):\n{_indented(body)}"
     once = ONCE.replace("ARGUMENTS", arguments)
     registered = decorator.strip().removeprefix("@")
     return f"{PRELUDE}{attack}\n{policy.replace(decorator, '')}{once}\n{registered}(step)\n"

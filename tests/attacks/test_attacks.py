@@ -1,10 +1,11 @@
 """Every attack in a real cell: its outcome, with nothing forged, left or passed on.
 
-Each runs in an embedded cell. Those that a container or its users stop in their own way run in a
-container too. The other attacks in containers, with and without separate users, run nightly.
+Each is made in an embedded cell. Those that a container or its users stop in their own way are made
+in a container too. By day attacks that reach no limit of time share cells, with a worker for each,
+and an honest policy comes after them there. At night each has a cell to itself, in every set-up.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,7 +15,8 @@ import pytest
 
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.trial import Sandbox
-from tests.attacks.attack import Attack
+from simulator.cell.frames import TIME_LIMITS
+from tests.attacks.attack import Attack, behind_honest_by_name
 from tests.attacks.confusing import CONFUSING
 from tests.attacks.escaping import ESCAPING
 from tests.attacks.exhausting import EXHAUSTING
@@ -31,6 +33,9 @@ ON_THE_MACHINE = [
 ]
 """Attacks on memory, processes and files; the others use time, which a container does not limit."""
 ON_THE_CONTAINER = (*PEEKING, *ESCAPING, *ON_THE_MACHINE)
+SHARING = [each for each in ATTACKS if each.body and each.outcomes.isdisjoint(TIME_LIMITS)]
+"""After one that reaches a limit of time a cell tries nothing more."""
+TOGETHER = 12
 BATCH = 24
 SMALL = small_scenario()
 NINE_SECONDS, EVERY_TICK = "duration'] == 9", "policy_calls'] == 'every_tick'"
@@ -52,16 +57,24 @@ SETUPS: dict[str, dict[str, Any]] = {
 """The embedded cell is attacked behind all walls that this machine grants, never behind fewer."""
 
 
-def marks(setup: str, attack: Attack | None = None) -> list[pytest.MarkDecorator]:
-    """Return what a test of this set-up needs, and whether it is one for the night."""
-    if setup == "process":
-        return [pytest.mark.slow]
-    always = setup == "docker-full" and attack in ON_THE_CONTAINER
-    return [pytest.mark.docker] if always else [pytest.mark.docker, pytest.mark.nightly]
+def is_by_day(setup: str, attack: Attack) -> bool:
+    """Return whether an attack is always made in this set-up."""
+    return setup == "process" or (setup == "docker-full" and attack in ON_THE_CONTAINER)
+
+
+def sharing(setup: str) -> list[Attack]:
+    """Return the attacks that are made several to a cell in this set-up."""
+    return [attack for attack in SHARING if is_by_day(setup, attack)]
+
+
+def marks(setup: str, by_day: bool) -> list[pytest.MarkDecorator]:
+    """Return what a test of this set-up needs; without ``by_day`` it is one for the night."""
+    needs = pytest.mark.slow if setup == "process" else pytest.mark.docker
+    return [needs] if by_day else [needs, pytest.mark.nightly]
 
 
 in_every_setup = pytest.mark.parametrize(
-    "setup", [pytest.param(name, marks=marks(name)) for name in SETUPS]
+    "setup", [pytest.param(name, marks=marks(name, name == "process")) for name in SETUPS]
 )
 
 
@@ -99,7 +112,12 @@ def stand(stands: Callable[[str], Stand], setup: str) -> Stand:
 @pytest.mark.parametrize(
     ("setup", "attack"),
     [
-        pytest.param(setup, attack, marks=marks(setup, attack), id=f"{setup}-{attack.name}")
+        pytest.param(
+            setup,
+            attack,
+            marks=marks(setup, is_by_day(setup, attack) and attack not in SHARING),
+            id=f"{setup}-{attack.name}",
+        )
         for setup in SETUPS
         for attack in ATTACKS
     ],
@@ -108,17 +126,51 @@ def test_attack_is_contained(stand: Stand, attack: Attack) -> None:
     trial = stand.sandbox.try_unscreened(attack.source, [SMALL])
 
     (ended,) = trial.evaluations
-    assert ended.outcome in attack.outcomes, ended
-    assert_told(attack, ended)
-    assert_bounded(ended)
-    if ended.outcome is not Outcome.OK:
-        assert (ended.stats, ended.metrics, ended.decision_sha256) == (None, None, None)
-    elif attack.honest:
-        assert_same_figures(ended, stand.honest)
+    assert_contained(attack, ended, stand.honest)
     stand.attempts.append(attack.name)
     if len(stand.attempts) % BATCH == 0:
         again = stand.sandbox.try_policy(HONEST, [SMALL]).evaluations[0]
         assert_same_figures(again, stand.honest)
+
+
+@pytest.fixture(scope="module")
+def shared(stands: Callable[[str], Stand]) -> Callable[[str, int], Sequence[Evaluation]]:
+    """Return what makes a batch of attacks in one cell, each in a scenario, and then none."""
+
+    @cache
+    def tried(setup: str, batch: int) -> Sequence[Evaluation]:
+        attacks = sharing(setup)[batch * TOGETHER :][:TOGETHER]
+        scenarios = [small_scenario(each.name, ids=f"{each.name} p") for each in attacks]
+        with Sandbox(QUICK, ready=False, **SETUPS[setup]) as own:
+            *ended, honest = own.try_unscreened(
+                behind_honest_by_name(attacks), [*scenarios, SMALL]
+            ).evaluations
+        assert_same_figures(honest, stands(setup).honest)
+        return ended
+
+    return tried
+
+
+@pytest.mark.parametrize(
+    ("setup", "attack"),
+    [
+        pytest.param(setup, attack, marks=marks(setup, True), id=f"{setup}-{attack.name}")
+        for setup in SETUPS
+        for attack in sharing(setup)
+    ],
+)
+def test_attack_beside_others_is_contained(
+    stand: Stand,
+    shared: Callable[[str, int], Sequence[Evaluation]],
+    setup: str,
+    attack: Attack,
+) -> None:
+    batch, place = divmod(sharing(setup).index(attack), TOGETHER)
+
+    ended = shared(setup, batch)[place]
+
+    assert ended.scenario == attack.name
+    assert_contained(attack, ended, stand.honest)
 
 
 @in_every_setup
@@ -184,6 +236,16 @@ def test_there_are_many_attacks_and_their_names_are_unique() -> None:
 
     assert len(names) == len(set(names))
     assert len(names) >= 180
+
+
+def assert_contained(attack: Attack, ended: Evaluation, honest: Evaluation) -> None:
+    assert ended.outcome in attack.outcomes, ended
+    assert_told(attack, ended)
+    assert_bounded(ended)
+    if ended.outcome is not Outcome.OK:
+        assert (ended.stats, ended.metrics, ended.decision_sha256) == (None, None, None)
+    elif attack.honest:
+        assert_same_figures(ended, honest)
 
 
 def assert_told(attack: Attack, ended: Evaluation) -> None:

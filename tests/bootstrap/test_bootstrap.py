@@ -63,6 +63,8 @@ def test_a_start_is_written_and_found_right(here: Path, assay) -> None:  # type:
     head, *checks = laws.read_text().split("[[checks]]\n")
     kept = [each for each in checks if any(f'name = "{name}' in each for name in KEPT)]
     laws.write_text("[[checks]]\n".join(["mutants = 2\n" + head, *kept]))
+    contract = here / "queue" / "contract.toml"
+    contract.write_text(contract.read_text().replace("rows = 800", "rows = 80"))
     figures = ["generator,seed,policy,figure,value,spread"]
     figures += [f"busy,{seed},fifo,mean_delay,{value},0" for seed, value in MEASURED.items()]
     (here / "queue" / "figures.csv").write_text("\n".join(figures) + "\n")

@@ -1,7 +1,11 @@
-"""Every attack on the broker in a real cell: who is charged for it, and that it tells nothing."""
+"""Every attack on the broker in a real cell: who is charged for it, and that it tells nothing.
+
+By day simulators that the same policy meets share a cell, two sealed workers for each of them; at
+night each has a cell to itself.
+"""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,11 +14,11 @@ from sandbox.image import image_tag
 from sandbox.image_build import build_image
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.trial import Sandbox
-from simulator.domain import open_domain
+from simulator.domain import Domain, open_domain
 from simulator.sealed.scenarios import Scenario, make_scenario
 from simulator.sealed.shapes import MOST_ACCEPTED, SealedSpec
 from tests.attacks.test_attacks import QUICK
-from tests.sealed.attacks import ATTACKS, FIFO, GOOD, Attack, bad_simulator
+from tests.sealed.attacks import ATTACKS, FIFO, GOOD, STALLING, Attack, bad_simulator
 from tests.support.cells import ROOT
 from tests.support.sealed import accepted, payload, queue_spec
 
@@ -51,6 +55,8 @@ def folder_of(attack: Attack) -> int:
 
 BY_FOLDER = sorted(ATTACKS, key=folder_of)
 """All attacks; those of one folder share a sandbox."""
+SHARING = [attack for attack in BY_FOLDER if attack.policy == FIFO and attack not in STALLING]
+"""Attacks that may be made in one cell; a trial has so much time to sleep in all its scenarios."""
 
 
 class Cells:
@@ -61,24 +67,39 @@ class Cells:
         self._cell = cell
         self._spec = queue_spec()
         self._opened: tuple[int, Sandbox] | None = None
+        self._shared: dict[tuple[int, int], Evaluation] = {}
 
     def try_attack(self, simulator: str, policy: str) -> Evaluation:
-        return self.try_in(*place_of(simulator), policy)
-
-    def try_in(self, folder: int, place: int, policy: str) -> Evaluation:
-        box = self._box(folder)
-        scenario = attacked(self._spec, place)
-        (ended,) = box.try_unscreened(policy, [payload(box.domain, scenario)]).evaluations
+        """Return how the two do in a cell that is theirs alone."""
+        folder, place = place_of(simulator)
+        (ended,) = self._tried(self._box(folder), [place], policy)
         return ended
+
+    def beside_others(self, attack: Attack) -> Evaluation:
+        """Return how a simulator does with FIFO in a cell with the others of its folder."""
+        folder, place = place_of(attack.simulator)
+        if (folder, place) not in self._shared:
+            others = dict.fromkeys(place_of(each.simulator) for each in SHARING)
+            places = [number for where, number in others if where == folder]
+            with Sandbox(QUICK, ready=False, cell=self._cell, domain=self._domain(folder)) as box:
+                ended = self._tried(box, places, FIFO)
+            self._shared |= zip([(folder, each) for each in places], ended, strict=True)
+        return self._shared[folder, place]
+
+    def _tried(self, box: Sandbox, places: list[int], policy: str) -> Sequence[Evaluation]:
+        scenarios = [payload(box.domain, attacked(self._spec, place)) for place in places]
+        return box.try_unscreened(policy, scenarios).evaluations
 
     def _box(self, folder: int) -> Sandbox:
         if self._opened is None or self._opened[0] != folder:
             self.close()
-            where = self.home / str(folder)
-            domain = open_domain(where) if where.exists() else accepted(where, *FOLDERS[folder])
-            box = Sandbox(QUICK, cell=self._cell, domain=domain)
+            box = Sandbox(QUICK, cell=self._cell, domain=self._domain(folder))
             self._opened = (folder, box.__enter__())
         return self._opened[1]
+
+    def _domain(self, folder: int) -> Domain:
+        where = self.home / str(folder)
+        return open_domain(where) if where.exists() else accepted(where, *FOLDERS[folder])
 
     def close(self) -> None:
         if self._opened is not None:
@@ -102,11 +123,25 @@ def honest(cells: Cells) -> Evaluation:
     return ended
 
 
-@pytest.mark.parametrize("attack", BY_FOLDER, ids=lambda attack: attack.name)
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(each, marks=pytest.mark.nightly if each in SHARING else ())
+        for each in BY_FOLDER
+    ],
+    ids=lambda attack: attack.name,
+)
 def test_an_attack_is_contained_and_charged_to_whom_it_is_due(
     cells: Cells, honest: Evaluation, attack: Attack
 ) -> None:
     assert_contained(attack, cells.try_attack(attack.simulator, attack.policy), honest)
+
+
+@pytest.mark.parametrize("attack", SHARING, ids=lambda attack: attack.name)
+def test_a_simulator_in_a_cell_with_others_is_contained(
+    cells: Cells, honest: Evaluation, attack: Attack
+) -> None:
+    assert_contained(attack, cells.beside_others(attack), honest)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +164,12 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cells]:
 def test_a_container_stops_in_its_own_way_what_it_can(
     contained: Cells, honest: Evaluation, attack: Attack
 ) -> None:
-    assert_contained(attack, contained.try_attack(attack.simulator, attack.policy), honest)
+    if attack in SHARING:
+        ended = contained.beside_others(attack)
+    else:
+        ended = contained.try_attack(attack.simulator, attack.policy)
+
+    assert_contained(attack, ended, honest)
 
 
 def test_what_an_attack_looks_for_can_be_found_where_it_is(cells: Cells) -> None:

@@ -45,9 +45,9 @@ def step(s, results, pipelines):
 
 
 def small_scenario(
-    name: str = "small", duration: int = 10, policy_calls: str = "on_change"
+    name: str = "small", duration: int = 10, policy_calls: str = "on_change", ids: str = "p"
 ) -> Payload:
-    """Return eight pipelines of two operators on one small pool."""
+    """Return eight pipelines of two operators on one small pool; their names begin with ``ids``."""
     params = Params(
         duration=duration,
         ticks_per_second=10,
@@ -60,7 +60,7 @@ def small_scenario(
     work = (Segment(baseline_cpu_seconds=0.4, memory_gb=1.0, storage_read_gb=2.0),)
     pipelines = tuple(
         Pipeline(
-            id=f"p{number}",
+            id=f"{ids}{number}",
             priority=Priority(1 + number % 3),
             arrival_tick=5 * number,
             operators=(

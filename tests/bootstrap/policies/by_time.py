@@ -1,19 +1,23 @@
 """Goes from one moment to the next, and looks at everything in each."""
 
+import bisect
+
 
 @register_simulator(key="by-time")
 def simulate(scenario, parameters, rng, log):
-    ends = {}
-    arrivals = {job.number: job.arrival for job in scenario.jobs}
-    while ends or arrivals:
-        now = min([*ends.values(), *arrivals.values()])
-        for number in [each for each in sorted(ends) if ends[each] == now]:
-            del ends[number]
+    arrivals, ends = {}, {}
+    for job in scenario.jobs:
+        arrivals.setdefault(job.arrival, []).append(job.number)
+    moments = sorted(arrivals)
+    while moments:
+        now = moments.pop(0)
+        for number in sorted(ends.pop(now, [])):
             log("finished", now, job=number)
-        for number in [each for each in arrivals if arrivals[each] == now]:
-            del arrivals[number]
+        for number in arrivals.pop(now, []):
             log("arrived", now, job=number)
         for decision in (yield):
             log("started", now, job=decision.job)
-            service = scenario.jobs[decision.job].service
-            ends[decision.job] = now + service + parameters.overhead
+            end = now + scenario.jobs[decision.job].service + parameters.overhead
+            if end not in moments:
+                bisect.insort(moments, end)
+            ends.setdefault(end, []).append(decision.job)
