@@ -45,7 +45,6 @@ SLOW = (
     "tests/flows/test_store.py",
     "tests/flows/test_store_load",
     "tests/domains/test_domains_command",
-    "tests/docs/test_faas_cookbook",
     "tests/docs/test_faas_guide",
     "tests/docs/test_history_page",
     "tests/docs/test_offline_page",

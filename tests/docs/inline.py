@@ -50,8 +50,9 @@ IN_OTHER_TESTS = {
     "assay run --suite real.toml": "tests/domains/pipelines/test_traces_suite.py",
     "assay evaluate POLICY.py --suite real.toml": "tests/domains/pipelines/test_traces_suite.py",
     "python -m simulator run --domain faas --scenario": "tests/docs/test_faas_page.py",
-    'assay sql "..."': "tests/docs/test_faas_cookbook.py",
+    'assay sql "..."': "tests/docs/test_sql_cookbook.py",
     "assay show --only source": "tests/flows/test_cli_show.py",
+    "assay show NAME": "tests/flows/test_cli_show.py",
     "assay run --proposer openai --prompts": "tests/docs/test_prompts_page.py",
 }
 """Beginnings of commands, and the test that types them: as a part of what stands in a block."""

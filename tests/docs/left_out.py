@@ -81,9 +81,8 @@ LEFT_OUT = {
     ),
     f"{FAAS_SEARCH} --candidates 200 --slots 2 --seed 1": LeftOut(
         reason="it takes 40 minutes; the same search with fewer candidates is typed",
-        file="tests/docs/test_faas_cookbook.py",
-        line='"assay run --direct --domain faas --suite small-faas.toml --strategy evolve '
-        '--candidates 3 "',
+        file="tests/docs/test_faas_guide.py",
+        line='"--candidates 200": "--candidates 3 --baseline break-even",',
     ),
     "assay compare paper shortest-first naive --suite paper --slots 2": LeftOut(
         reason="it compares what that search found; library policies are compared so",

@@ -17,14 +17,23 @@ EVALUATOR = DOCS / "evaluator.md"
 @pytest.mark.slow
 @follows(DOCS / "compare.md", "sh")
 def test_the_commands_of_the_page_about_comparing_work(tmp_path: Path) -> None:
-    typed_in = follow(DOCS / "compare.md", tmp_path, embedded=True)
-    first, paper, _ = [shown.output for shown in typed_in]
+    short = {"--suite paper": f"--suite {write_suite(tmp_path)} --split train"}
+
+    typed_in = follow(DOCS / "compare.md", tmp_path, changes=short, embedded=True)
+    first, second, _ = [shown.output for shown in typed_in]
 
     compared = json.loads((tmp_path / "compared.json").read_text(encoding="utf-8"))
     assert "right-size is significantly better than my_policy.py" in first
-    assert "    fifo-one: +592.2 % (1.7, naive 0.246)" in paper
+    assert "fifo-one" in second and "difference from priority" in second
     assert compared["first"] == "my_policy.py"
     assert compared["policies"][0]["against_first"] is None
+
+
+@pytest.mark.nightly
+def test_a_library_policy_in_the_papers_setting_gains_what_it_gained(tmp_path: Path) -> None:
+    output = type_in("assay compare fifo-one priority --suite paper --cell process", tmp_path)
+
+    assert "    fifo-one: +592.2 % (1.7, naive 0.246)" in output
 
 
 @pytest.mark.slow

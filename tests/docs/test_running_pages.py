@@ -7,16 +7,17 @@ import pytest
 
 from flows.cli.watching import FIGURES
 from tests.docs.pages import DOCS, follow, follows
-
-EMBEDDED = {"ASSAY_CELL": "process"}
+from tests.support.small_suite import write_suite
 
 
 @pytest.mark.slow
 @follows(DOCS / "running.md", "sh", "toml")
 @follows(DOCS / "report.md", "sh")
 def test_a_reader_of_the_two_pages_gets_a_search_a_verdict_and_a_report(tmp_path: Path) -> None:
+    short = {"ASSAY_CELL": "process", "ASSAY_SUITE": str(write_suite(tmp_path))}
+
     run, verdict, completion = [
-        shown.output for shown in follow(DOCS / "running.md", tmp_path, EMBEDDED)
+        shown.output for shown in follow(DOCS / "running.md", tmp_path, short)
     ]
     [report] = [shown.output for shown in follow(DOCS / "report.md", tmp_path)]
 
