@@ -23,7 +23,7 @@ CHECK_SECONDS = 300.0
 """For each promise that is checked."""
 
 
-@click.group(short_help="List, show and check domains: the systems that policies schedule.")
+@click.group(short_help="List, show and check domains: what is simulated.")
 def domains() -> None:
     """List the domains, show one, and check a folder with one of your own.
 

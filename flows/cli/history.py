@@ -284,7 +284,7 @@ def _print_fitting(table: Table) -> None:
     left = table.columns[count:]
     if left:
         how_many = f"{len(left)} more column{'s do' if left[1:] else ' does'}"
-        print_line(
+        print_prose(
             f"{how_many} not fit here: {', '.join(left[:NAMED])}"
             f"{', ...' if left[NAMED:] else ''}; name those that you want, or add --format json"
         )

@@ -387,7 +387,11 @@ _BEST = (
     _ATTEMPTS + "WHERE experiment_id = ? AND improved ORDER BY iteration DESC, slot DESC LIMIT 1"
 )
 _AT_PLACE = _ATTEMPTS + "WHERE experiment_id = ? AND iteration = ? AND slot = ?"
-_BY_NAME = _ATTEMPTS + "WHERE experiment_id = ? AND name = ? ORDER BY iteration, slot LIMIT 1"
+_BY_NAME = (
+    _ATTEMPTS + "WHERE name = ? AND (? IS NULL OR experiment_id = ?) "
+    "ORDER BY max(created_at) OVER (PARTITION BY experiment_id) DESC, experiment_id, iteration, "
+    "slot LIMIT 1"
+)
 _BY_SHA256 = (
     _ATTEMPTS
     + """
@@ -425,9 +429,9 @@ def find_at(ask: Ask, experiment_id: str, iteration: int, slot: int) -> Found | 
     return _first(ask(_AT_PLACE, [experiment_id, iteration, slot]).rows)
 
 
-def find_named(ask: Ask, experiment_id: str, name: str) -> Found | None:
-    """Return the first attempt of an experiment whose candidate is called so."""
-    return _first(ask(_BY_NAME, [experiment_id, name]).rows)
+def find_named(ask: Ask, name: str, experiment_id: str | None = None) -> Found | None:
+    """Return the first attempt whose candidate is called so, in the newest experiment with one."""
+    return _first(ask(_BY_NAME, [name, experiment_id, experiment_id]).rows)
 
 
 def find_candidate(ask: Ask, prefix: str, experiment_id: str | None = None) -> Found | None:

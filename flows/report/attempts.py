@@ -79,9 +79,9 @@ def _find(ask: Ask, home: Path, name: str, experiment: str | None) -> Found:
     elif place is not None:
         found = find_at(ask, where, int(place[1]), int(place[2]))
     else:
-        found = find_named(ask, where, name) or find_candidate(
-            ask, name.lower(), where if experiment else None
-        )
+        only = where if experiment else None
+        found = find_named(ask, name, where) or find_named(ask, name, only)
+        found = found or find_candidate(ask, name.lower(), only)
     if found is None:
         there = where if experiment or place else home
         raise UserError(

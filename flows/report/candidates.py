@@ -75,7 +75,7 @@ def _table_row(data: ReportData, order: int, row: CandidateRow) -> TableRow:
         standing=one_line(_standing(data, row), 20),
         seconds=number(row.seconds),
         seconds_key=row.seconds,
-        problem=one_line(problem, 140),
+        problem=one_line(problem, 200),
         kind=kind,
     )
 

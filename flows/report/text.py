@@ -121,13 +121,24 @@ def moment(text: str | None) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
+FLAGS = {
+    **{key: key for key in "name domain suite strategy objective seed slots cell".split()},
+    **{f"budget.{key}": key for key in "candidates evaluations minutes dollars tokens".split()},
+    "proposer.kind": "proposer",
+    "proposer.base_url": "base-url",
+    "proposer.model": "model",
+}
+"""Flags of ``assay run`` that take the same text as the key of a setting."""
+
+
 def command_line(config: Mapping[str, Any]) -> str:
     """The command that runs the same search, with what differs from the defaults."""
     words = ["assay", "run"]
     usual = SearchConfig().model_dump(mode="json")
     for key, value in _different(config, usual, ""):
         text = "" if value is None else value if isinstance(value, str) else toml_text.value(value)
-        words += ["--set", f"{key}={text}"]
+        known = key in FLAGS and value is not None
+        words += [f"--{FLAGS[key]}", text] if known else ["--set", f"{key}={text}"]
     return shlex.join(words)
 
 

@@ -164,7 +164,7 @@ def _on_board(rank: int, row: Sequence[Any]) -> Ranked:
         called=one_line(called, 80),
         title=one_line(title or "", 200) if title != called else "",
         origin=one_line(origin or "", 40),
-        standing=standing or "",
+        standing="" if origin == "baseline" else standing or "",
         times=times,
         scores=(score_text(test), score_text(validation), score_text(train)),
     )
@@ -227,7 +227,7 @@ class OverTime:
 def failures(ask: Ask, wanted: TimeWanted) -> OverTime:
     """Return how many attempts failed of what, over time."""
     given = [wanted.experiment] * 2
-    step = _step(ask, "candidates", _FAILED, given, wanted.step)
+    step = _step(ask, "candidates", f"{_FAILED} AND outcome <> 'ok'", given, wanted.step)
     counts = ask(_FAILURES.format(step=_INTERVALS[step]), given).rows
     tried = sum(row[2] for row in counts)
     kinds = ask(_KINDS, given).rows
@@ -391,6 +391,10 @@ def _payload(
     return {"drawings": {"bars": drawing} if bars else {}, "panels": {}}
 
 
+CLOCK = {"minutes": "%H:%M", "hours": "%H:%M"}
+"""How an axis of time says hours; days and months it says as usual."""
+
+
 def stacked_bars(what: str, description: str) -> Chart:
     """Return a chart of amounts over time, in parts that stand on each other."""
     places = list(range(COLOURS))
@@ -410,10 +414,15 @@ def stacked_bars(what: str, description: str) -> Chart:
                         "type": "temporal",
                         "title": "time, UTC",
                         "scale": {"type": "utc"},
-                        "axis": {"grid": False},
+                        "axis": {"grid": False, "format": CLOCK},
                     },
                     "x2": {"field": "to"},
-                    "y": {"field": "low", "type": "quantitative", "title": what},
+                    "y": {
+                        "field": "low",
+                        "type": "quantitative",
+                        "title": what,
+                        "axis": {"tickMinStep": 1} if what == "attempts" else {},
+                    },
                     "y2": {"field": "high"},
                     "color": {
                         "field": "place",

@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 from flows import assay_version
 from flows.errors import UserError
-from flows.history.store import PLACE, Ask, Found, find_at, find_candidate, find_experiment
+from flows.history.store import (
+    PLACE,
+    Ask,
+    Found,
+    find_at,
+    find_candidate,
+    find_experiment,
+    find_named,
+)
 from flows.prompting.templates import render_html
 from flows.report import frame
 from flows.report.data import slot_name, slot_of
@@ -183,18 +191,20 @@ def compare(ask: Ask, named: Sequence[str]) -> Page:
 
 
 def _found(ask: Ask, name: str) -> Found:
-    """Return the attempt that ``EXPERIMENT:3/0``, or the beginning of a sha256, names."""
-    experiment_name, _, place = name.rpartition(":")
+    """Return the attempt that ``EXPERIMENT:3/0`` or a candidate's name or sha256 names."""
+    experiment_name, _, called = name.rpartition(":")
     found = None
-    if at := PLACE.fullmatch(place):
+    if at := PLACE.fullmatch(called):
         known = find_experiment(ask, experiment_name or None)
         found = find_at(ask, known, int(at[1]), int(at[2])) if known else None
     elif not experiment_name:
-        found = find_candidate(ask, name)
+        found = find_named(ask, called) or find_candidate(ask, called)
+    elif known := find_experiment(ask, experiment_name):
+        found = find_named(ask, called, known)
     if found is None:
         raise UnknownError(
             f"there is no attempt {name[:200]!r}: expected EXPERIMENT:3/0, an experiment's name or "
-            "id and the attempt, or the first characters of a sha256"
+            "id and the attempt, EXPERIMENT:brisk-otter, or the first characters of a sha256"
         )
     return found
 

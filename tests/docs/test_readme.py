@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.searches import demo_config
+from flows.settings.search import experiment_id
+from sandbox.provider import DOCKER
 from simulator.domains.pipelines.contract import CONTRACT
 from simulator.driver import PolicyDriver
-from tests.docs.pages import PAGES, ROOT, blocks, follows, type_in, typed
+from tests.docs.pages import PAGES, ROOT, SHOWN, blocks, follows, type_in, typed
 from tests.support.model_server import ModelServer, policy
 from tests.support.prefect_machine import give_database
 from tests.support.small_suite import write_suite
@@ -57,6 +60,35 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
 @follows(README, "sh", holding="make ")
 def test_the_two_commands_of_the_beginning_are_left_out_by_name() -> None:
     assert typed(blocks(README, "sh")[1], {}) == ""
+
+
+def test_the_files_of_the_demo_are_named_as_they_are(tmp_path: Path) -> None:
+    assert f"/{experiment_id(demo_config(tmp_path, fresh=False))}/" in shown_demo()
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_the_demo_ends_as_it_is_shown(tmp_path: Path) -> None:
+    """Names, scores, verdict and files: all but the id, which the kind of the cell is a part of."""
+    here, there = (
+        experiment_id(demo_config(tmp_path, fresh=False, cell=cell)) for cell in ("process", DOCKER)
+    )
+    table, _, end = shown_demo().replace(there, here).partition("\n\n")
+    rows = [line for line in table.splitlines() if line.strip()[:1].isdigit()]
+    sentences = re.split(r"\n(?=[a-z ]+:)", end.strip())
+
+    output = type_in("assay demo --direct --cell process", tmp_path)
+
+    printed = [" ".join(line.split()) for line in output.splitlines()]
+    assert len(rows) == 4 and len(sentences) == 5
+    shown = [" ".join(line.split()) for line in rows + sentences]
+    assert [line for line in shown if line not in printed] == []
+
+
+def shown_demo() -> str:
+    """What the page shows of the demo's end."""
+    [shown] = [block.text for block in blocks(README, SHOWN) if "rank" in block.text]
+    return shown
 
 
 @follows(README, "python")

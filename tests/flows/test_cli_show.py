@@ -109,9 +109,13 @@ def test_an_attempt_is_shown_with_everything(
 
 def test_an_attempt_is_found_by_its_name(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = command(capsys, "show", spoken(CHILD), "--only", "source")
+    elsewhere = command(capsys, "show", spoken("cccc3333"))
+    not_there = command(capsys, "show", spoken("cccc3333"), "--experiment", "night")
     unknown = command(capsys, "show", "no-otter")
 
     assert (done.code, done.out[:5]) == (0, "a = 1")
+    assert elsewhere.code == 0 and "title: elsewhere" in elsewhere.out
+    assert not_there.code == 2
     assert unknown.code == 2 and "a name such as brisk-otter" in unknown.err
 
 

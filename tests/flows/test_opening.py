@@ -91,7 +91,7 @@ def test_next_comes_a_longer_search_unless_the_best_is_better() -> None:
 
     assert unsure.next_steps[0].command.startswith("assay show ")
     assert [step.command for step in longer.next_steps if "longer" in step.words] == [
-        "assay run --set name=made-up --set budget.candidates=96"
+        "assay run --name made-up --candidates 96"
     ]
     assert not any("longer" in step.words for step in better.next_steps)
 
@@ -102,7 +102,7 @@ def test_a_search_that_runs_says_how_to_continue_it() -> None:
 
     steps = opening(replace(data, experiment=row, events=())).next_steps
 
-    assert steps[0].command == "assay run --set name=made-up"
+    assert steps[0].command == "assay run --name made-up"
 
 
 def test_what_no_search_made_is_neither_continued_nor_searched_longer() -> None:

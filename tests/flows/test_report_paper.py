@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.cli.searches import KEYS, overrides, run_command
 from flows.history.records import EvaluationRow
 from flows.judging.splits import library_evaluations, suite_scenarios
 from flows.report.compare import contenders, published_tables
@@ -111,12 +112,14 @@ def test_the_command_in_the_report_gives_the_same_configuration() -> None:
     command = command_line(config.model_dump(mode="json"))
 
     words = shlex.split(command)
-    assert words[:2] == ["assay", "run"]
-    assert set(words[2::2]) == {"--set"}
-    assert load_config(None, assignments(words[3::2])) == config
+    assert words[:2] == ["assay", "run"] and "--candidates" in words
+    with run_command.make_context("run", words[2:]) as context:
+        flags = {key: value for key, value in context.params.items() if key in KEYS}
+    given = {**assignments(context.params["settings"]), **overrides(flags)}
+    assert load_config(None, given) == config
 
 
 def test_the_command_of_an_ordinary_search_is_short() -> None:
     config = load_config(None, {"seed": 3})
 
-    assert command_line(config.model_dump(mode="json")) == "assay run --set seed=3"
+    assert command_line(config.model_dump(mode="json")) == "assay run --seed 3"

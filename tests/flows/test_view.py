@@ -142,7 +142,7 @@ def test_a_report_and_two_attempts_of_different_experiments_side_by_side(tmp_pat
 
     with client_of(tmp_path) as client:
         report = client.get("/experiment/first").text
-        wanted = [("c", "first:1/0"), ("c", "second:2/0")]
+        wanted = [("c", "first:1/0"), ("c", f"second:{name_of(other.attempts[1])}")]
         pair = client.get(f"/compare?{urlencode(wanted)}").text
         swapped = client.get(f"/compare?{urlencode(wanted[::-1])}").text
         alone = client.get("/compare", params={"c": f"{data.attempts[0].candidate}"[:12]}).text
