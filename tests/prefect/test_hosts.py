@@ -23,7 +23,7 @@ from sandbox.errors import CellFailed, SandboxUnavailable
 from sandbox.outcome import Outcome, Trial
 from tests.support.cells import HONEST, small_scenario
 from tests.support.dask_workers import Cluster, counted, dask_cluster
-from tests.support.prefect_machine import ROOT, awaited
+from tests.support.prefect_machine import ROOT, Machine, awaited
 
 CONFIG = CompareConfig(policies=("naive",), cell="process")
 WANTED = wanted_for(CONFIG)
@@ -32,9 +32,9 @@ SMALL = small_scenario()
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with dask_cluster(tmp_path_factory.mktemp("cluster")) as running:
+@pytest.fixture
+def cluster(server: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with dask_cluster(tmp_path_factory.mktemp("cluster"), server.programs) as running:
         yield running
 
 

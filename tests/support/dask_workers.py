@@ -13,17 +13,6 @@ from flows.orchestration.hosts import Job, Missing, Wanted, work
 from sandbox.outcome import Trial
 from sandbox.provider import host_name
 from tests.support.prefect_machine import ROOT, awaited
-from tests.support.warm import warm_programs
-
-WARM = (
-    "distributed.cli.dask_worker",
-    "flows.orchestration.hosts",
-    "sandbox.process_cells",
-    "sandbox.trial",
-    "simulator.domains.pipelines.cell",
-    "tests.support.dask_workers",
-)
-"""What workers import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +23,14 @@ class Cluster:
     address: str
     folder: Path
     programs: Path
+    """Where ``dask-worker`` is."""
     ends: ExitStack
 
-    def start(self, host: str, *, threads: int = 1, root: Path = ROOT) -> "subprocess.Popen[bytes]":
+    def start(
+        self, host: str, *, threads: int = 1, root: Path = ROOT, **environment: str
+    ) -> "subprocess.Popen[bytes]":
         """Start a worker that runs the code below ``root``, and wait until it is connected."""
+        code = {} if root == ROOT else {"PYTHONPATH": str(root)}
         before = len(self.workers())
         log = self.ends.enter_context((self.folder / f"{host}.log").open("ab"))
         process = subprocess.Popen(
@@ -46,7 +39,7 @@ class Cluster:
                 *("--no-nanny", "--no-dashboard", "--local-directory", str(self.folder)),
             ],
             cwd=root,
-            env={**os.environ, "ASSAY_HOST": host, "PYTHONPATH": str(root)},
+            env={**os.environ, "ASSAY_HOST": host, **code, **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -77,17 +70,15 @@ def counted(wanted: Wanted, job: Job) -> tuple[str, int, Trial | Missing]:
 
 
 @contextmanager
-def dask_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a scheduler without workers."""
+def dask_cluster(folder: Path, programs: Path) -> Iterator[Cluster]:
+    """Start a scheduler without workers, which are started from a folder of ``programs``."""
     from distributed import Client, LocalCluster
 
     start, connect = cast(Any, LocalCluster), cast(Any, Client)
     local = start(n_workers=0, dashboard_address="127.0.0.1:0", protocol="tcp")
-    ours = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (
         local,
         connect(local, set_as_default=False) as client,
-        warm_programs("dask-worker", modules=WARM, environment=ours) as programs,
         ExitStack() as ends,
     ):
         yield Cluster(

@@ -34,6 +34,7 @@ WORKER_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 OUR_PORTS = (12_000, 32_000)
 BUSY = 503
+WARM_PROGRAMS = ("assay", "prefect", "dask-worker")
 WARM = (
     *MODULES,
     "prefect.main",
@@ -42,7 +43,9 @@ WARM = (
     "prefect.cli.work_pool",
     "prefect.cli.worker",
     "prefect.workers.process",
+    "distributed.cli.dask_worker",
     "flows.orchestration.prefect_flows",
+    "tests.support.dask_workers",
 )
 """What commands that use a server import; Prefect alone takes seconds."""
 MIGRATED = ROOT / ".assay-setup" / f"prefect-{version('prefect')}.db"
@@ -63,7 +66,7 @@ class Machine:
     url: str
     environment: Mapping[str, str]
     programs: Path = Path()
-    """A folder with ``assay`` and ``prefect`` that start at once, in this environment."""
+    """A folder with ``assay``, ``prefect`` and ``dask-worker``, which start at once and find it."""
     typed: tuple[str, ...] = ()
     """The commands of docs/prefect.md that were typed to make it what it is."""
 
@@ -181,7 +184,7 @@ def machine(folder: Path) -> Iterator[Machine]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
     try:
-        with warm_programs("assay", "prefect", modules=WARM, environment=read) as programs:
+        with warm_programs(*WARM_PROGRAMS, modules=WARM, environment=read) as programs:
             awaited(lambda: is_healthy(url) or None, f"the server ({folder}/server.log)")
             yield Machine(
                 url=url, environment=environment, programs=programs, typed=tuple(shown.lines())
