@@ -7,7 +7,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from flows.errors import ConfigError, UserError
-from flows.history.store import Ask, Found, answers, find_best, find_candidate, find_experiment
+from flows.history.store import (
+    Ask,
+    Found,
+    answers,
+    find_best,
+    find_candidate,
+    find_experiment,
+    find_named,
+)
 from flows.home import home_folder
 from sandbox.outcome import Evaluation, Outcome, Problem, Trial
 from sandbox.source import candidate_id
@@ -163,7 +171,9 @@ def _recorded(ask: Ask, name: str) -> Contender | None:
         return _from_history(found, (found.candidate or "")[:SHORT_SHA256])
     experiment = find_experiment(ask, name)
     if experiment is None:
-        return None
+        found = find_named(ask, name)
+        # Policies of libraries and files, which are called by their titles, are found there.
+        return _from_history(found, name) if found is not None and found.title != name else None
     found = find_best(ask, experiment)
     if found is None:
         raise UserError(f"experiment {experiment} has no best policy yet: continue it first")

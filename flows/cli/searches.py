@@ -25,6 +25,7 @@ from flows.cli.options import (
     complete_experiments,
     complete_library_policies,
 )
+from flows.cli.progress import working
 from flows.cli.terminal import print_line, print_prose, print_table
 from flows.errors import ConfigError, OrchestratorUnavailable
 from flows.home import home_folder, make_folder
@@ -323,7 +324,7 @@ def show_prompt(
     return 0
 
 
-QUESTION = "select rank, name, score, title, experiment from leaderboard order by rank limit 10"
+QUESTION = "from leaderboard order by rank limit 10"
 REPLAY = "proposer.replay_of"
 KEYS = {
     "name": "name",
@@ -436,7 +437,7 @@ def print_end(finished: Finished, *, judged: bool = True) -> None:
     if judged:
         print_prose(f"verdict: {result.verdict}")
     if judged:
-        print_line(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
+        print_prose(f"best policy: {short_path(finished.best_policy)}{_whose(result)}")
     print_line(f"report:      {short_path(finished.report)}")
     print_line(f'try:         assay sql "{QUESTION}"')
 
@@ -554,7 +555,9 @@ def _server(port: int) -> Iterator[None]:
         yield
         return
     print_line(f"starting Prefect's server on port {port}, which takes 12-70 s")
-    with running_server(os.environ, START_SECONDS, port) as url:
+    with ExitStack() as server:
+        with working("starting Prefect's server"):
+            url = server.enter_context(running_server(os.environ, START_SECONDS, port))
         os.environ["PREFECT_API_URL"] = url
         yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from flows.cli.options import (
     FILE,
     SUITE,
 )
+from flows.cli.progress import working
 from flows.cli.terminal import print_line, print_prose, print_table
 from flows.errors import UserError
 from flows.home import home_folder, make_folder
@@ -194,7 +195,8 @@ def _run(
             return run_sweep(config, home, run_experiment, watching)
         check_runner(config.runner)
         tell = (lambda _: None) if quiet else print_line
-        orchestrate = searches.orchestrated(home, verbose, START_SECONDS, tell)
+        with nullcontext() if quiet else working("preparing Prefect"):
+            orchestrate = searches.orchestrated(home, verbose, START_SECONDS, tell)
         standings: tuple[Standing, ...] = orchestrate.sweep_through_prefect(config, watching)
         return standings
 

@@ -133,9 +133,10 @@ def compare_policies(
 ) -> int:
     """Compare policies on the same scenarios, with confidence intervals and a verdict.
 
-    Each POLICY is a file, a library policy's name, the beginning of a candidate's sha256, or an
-    experiment, which stands for its best policy. Others are measured against the first; a single
-    one against the domain's reference policy. A failed scenario counts with its penalty.
+    Each POLICY is a file, a library policy's name, a candidate's name or the beginning of its
+    sha256, or an experiment, which stands for its best policy. Others are measured against the
+    first; a single one against the domain's reference policy. A failed scenario counts with its
+    penalty.
 
     \b
       assay compare my_policy.py right-size

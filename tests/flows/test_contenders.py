@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.errors import UserError
+from flows.names import spoken
 from flows.policies import find_contender, find_contenders, read_policy
 from simulator.domains.pipelines.library import PIPELINES, policy_source
 from tests.support.history_rows import candidate, experiment, remember
@@ -68,6 +69,12 @@ def test_the_beginning_of_a_sha256_is_enough(home: Path) -> None:
     found = find_contender("a1b2c", PIPELINES)
 
     assert (found.label, found.text.source) == (FIRST[:8], "first = 1\n")
+
+
+def test_the_name_that_reports_call_a_candidate_is_enough(home: Path) -> None:
+    found = find_contender(spoken(SECOND), PIPELINES)
+
+    assert (found.label, found.text.source) == (spoken(SECOND), "second = 2\n")
 
 
 def test_a_beginning_of_several_candidates_is_refused(home: Path) -> None:
