@@ -1,7 +1,9 @@
 """How tests share two processes, a file in one of them, and how random examples repeat."""
 
 import os
+import re
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +68,25 @@ SLOW = (
     "tests/flows/test_evaluation_budget.py::test_killed",
     "tests/flows/test_history_check",
     "tests/flows/test_history_damage",
+    "tests/bootstrap/test_acceptance_resumed",
+    "tests/cluster/test_two_hosts",
+    "tests/prefect/test_hosts",
+    "tests/domains/faas/test_differential",
+    "tests/domains/faas/test_fresh",
+    "tests/domains/faas/test_library_figures",
+    "tests/domains/faas/test_objective",
+    "tests/domains/faas/test_second_implementation",
+    "tests/domains/pipelines/test_paper",
+    "tests/domains/pipelines/test_traces_header",
+    "tests/flows/test_docs_command",
+    "tests/flows/test_held_back",
+    "tests/flows/test_interrupted",
+    "tests/flows/test_ledger_size",
+    "tests/flows/test_mcp",
+    "tests/flows/test_report_paper",
+    "tests/flows/test_sweep.py",
+    "tests/flows/test_view.py::test_text_of_policies",
+    "tests/flows/test_view_attacks",
 )
 """Beginnings of tests that start cells, searches or many programs, make many databases, or
 simulate a great deal."""
@@ -101,6 +122,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Try fewer generated examples where what is nightly is left out."""
     if "not nightly" in config.option.markexpr:
         settings.load_profile("by day")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file whose every test is left out: that takes seconds in each process."""
+    marks = config.option.markexpr
+    if collection_path.suffix != ".py" or not re.fullmatch(r"not \w+( and not \w+)*", marks):
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    of_all = re.findall(r"mark\.(\w+)", text.partition("\npytestmark = ")[2].partition("\n\n")[0])
+    if collection_path.relative_to(config.rootpath).as_posix().startswith(SLOW):
+        of_all.append("slow")
+    return True if set(of_all) & set(re.findall(r"not (\w+)", marks)) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before the marks decide what is left out

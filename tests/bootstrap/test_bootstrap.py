@@ -53,7 +53,8 @@ def assay(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     run = command_at(here / "home", monkeypatch, capsys)
     monkeypatch.chdir(here)
     monkeypatch.setenv("OPENAI_API_KEY", "key")
-    monkeypatch.setattr(calibration, "GENERATIONS", 2)
+    monkeypatch.setattr(calibration, "GENERATIONS", 1)
+    monkeypatch.setattr(calibration, "CHILDREN", 9)
     return run
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
 
 from flows.agents.tools import Tools
 from flows.cli.policies import starter_policy
@@ -34,6 +32,9 @@ def test_every_tool_is_on_the_page_with_its_own_name() -> None:
 @pytest.mark.slow
 @follows(PAGE, "json")
 def test_the_configuration_of_a_client_starts_a_server(tmp_path: Path) -> None:
+    from mcp import Client  # takes a second, which tests that are left out need not cost
+    from mcp.client.stdio import StdioServerParameters
+
     (block,) = blocks(PAGE, "json")
     entry: dict[str, Any] = json.loads(block.take())["mcpServers"]["assay"]
     assert (entry["command"], list(entry["env"])) == ("assay", ["ASSAY_HOME"])

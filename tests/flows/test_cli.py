@@ -143,7 +143,13 @@ def test_a_home_that_cannot_be_a_folder_is_told_before_anything_starts(
             assert (done.code, told in done.err) == (2, True), done.err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sql", "select 1"], ["traces", "list"]])
+of_several_commands = pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["sql", "select 1"], pytest.param(["traces", "list"], marks=pytest.mark.nightly)],
+)
+
+
+@of_several_commands
 def test_output_that_cannot_be_written_is_said_in_one_line(
     tmp_path: Path, arguments: list[str]
 ) -> None:
@@ -154,7 +160,7 @@ def test_output_that_cannot_be_written_is_said_in_one_line(
     assert (done.returncode, done.stderr) == (1, told)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sql", "select 1"], ["traces", "list"]])
+@of_several_commands
 def test_output_that_nobody_reads_is_no_error(tmp_path: Path, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -297,7 +297,7 @@ def test_a_full_disk_is_reported_and_making_room_repairs_it(tmp_path: Path, room
     assert not (tmp_path / "old-build.duckdb").exists()
 
 
-ROWS = 120
+ROWS = 90
 COUNT = "SELECT count(*), count(DISTINCT source), count(DISTINCT candidate) FROM candidates"
 BOTH = (build_path, published_path)
 Find = Callable[[Path], Path]
@@ -348,15 +348,18 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
 
 
+BY_DAY = [((build_path,), "header"), ((published_path,), "middle"), (BOTH, "middle")]
+ANYWHERE = [
+    (files, where)
+    for files in ((build_path,), (published_path,), BOTH)
+    for where in ("header", "first third", "middle", "end")
+]
+
+
 @pytest.mark.parametrize(
-    "where",
-    [
-        "header",
-        "middle",
-        *(pytest.param(n, marks=pytest.mark.nightly) for n in ("first third", "end")),
-    ],
+    ("files", "where"),
+    [pytest.param(*each, marks=() if each in BY_DAY else pytest.mark.nightly) for each in ANYWHERE],
 )
-@pytest.mark.parametrize("files", [(build_path,), (published_path,), BOTH])
 def test_damage_anywhere_is_repaired_by_the_next_command(
     home: Path, tmp_path: Path, files: tuple[Find, ...], where: str
 ) -> None:
@@ -383,7 +386,11 @@ def says_so(notes: tuple[str, ...]) -> bool:
     )
 
 
-@pytest.mark.parametrize("ask", ["sql", "check", "export", "parquet", "vacuum"])
+@pytest.mark.parametrize(
+    "ask",
+    ["sql", "export", "vacuum"]
+    + [pytest.param(each, marks=pytest.mark.nightly) for each in ("check", "parquet")],
+)
 def test_each_command_repairs_a_damaged_build_and_says_so(
     home: Path, tmp_path: Path, ask: str
 ) -> None:

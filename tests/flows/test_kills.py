@@ -28,7 +28,7 @@ SETTINGS = """
 suite = "{suite}"
 cell = "process"
 baselines = ["naive"]
-budget.candidates = 4
+budget.candidates = 3
 guards.resamples = 1000
 """
 
@@ -103,7 +103,7 @@ def a_search(zygote: Zygote, settings: Path, home: Path, slots: int) -> Search:
     return Search(zygote, home, "--config", settings, "--slots", slots)
 
 
-@pytest.mark.parametrize("enough", [4, pytest.param(FLOW_KILLS, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("enough", [2, pytest.param(FLOW_KILLS, marks=pytest.mark.nightly)])
 def test_a_search_killed_again_and_again_has_the_history_of_an_undisturbed_one(
     zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path, enough: int
 ) -> None:
@@ -127,7 +127,7 @@ def test_a_search_killed_again_and_again_has_the_history_of_an_undisturbed_one(
     assert_same_history(search.home, calm)
 
 
-@pytest.mark.parametrize("enough", [2, pytest.param(CELL_KILLS, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("enough", [1, pytest.param(CELL_KILLS, marks=pytest.mark.nightly)])
 def test_a_search_whose_cells_are_killed_has_the_history_of_an_undisturbed_one(
     zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path, enough: int
 ) -> None:
@@ -173,8 +173,8 @@ ROWS = (
 @pytest.mark.parametrize(
     ("files", "kills"),
     [
-        pytest.param(OF_INGEST, 5, id="ingest"),
-        pytest.param(OF_PUBLISHING, 2, id="publish"),
+        pytest.param(OF_INGEST, 3, id="ingest"),
+        pytest.param(OF_PUBLISHING, 1, id="publish"),
         pytest.param(OF_INGEST, 18, id="ingest-18", marks=pytest.mark.nightly),
         pytest.param(OF_PUBLISHING, 12, id="publish-12", marks=pytest.mark.nightly),
     ],
@@ -209,7 +209,7 @@ def test_one_home_in_which_every_ingest_but_the_last_is_killed_is_well(
     journals(tmp_path)
     moments = random.Random(f"{SEED} again")
 
-    for _ in range(4):
+    for _ in range(3):
         zygote.start(
             *(INGEST, tmp_path, f"{OF_INGEST} {OF_PUBLISHING}", moments.randrange(1, 250)),
             output=tmp_path / "output",

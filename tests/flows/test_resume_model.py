@@ -18,13 +18,13 @@ from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
 from tests.support.zygote import Zygote
 
-SEED, CANDIDATES, SLOTS = 20260301, 4, 2
+SEED, CANDIDATES, SLOTS = 20260301, 3, 2
 IDEAS = ("shortest-first", "priority", "fifo-one", "right-size", "backfill", "overbook")
 SETTINGS = """
 suite = "{suite}"
 cell = "process"
 baselines = ["naive"]
-budget.candidates = 4
+budget.candidates = 3
 guards.resamples = 1000
 guards.test = false
 [proposer]
@@ -48,7 +48,7 @@ def zygote() -> Iterator[Zygote]:
         yield started
 
 
-@pytest.mark.parametrize("enough", [2, pytest.param(5, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("enough", [1, pytest.param(5, marks=pytest.mark.nightly)])
 def test_a_reply_that_was_recorded_is_never_asked_for_again(
     zygote: Zygote, tmp_path: Path, enough: int
 ) -> None:

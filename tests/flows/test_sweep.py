@@ -28,7 +28,7 @@ from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
 
 ROOT = Path(__file__).resolve().parents[2]
-SPLITS = {"train": (1, 2), "validation": (3, 4), "test": (5, 6)}
+SPLITS = {"train": (1,), "validation": (3,), "test": (5, 6)}
 SWEEP = """
 name = "four"
 suite = "{suite}"

@@ -10,7 +10,6 @@ from typing import Any
 
 from flows.agents.limits import SessionLimits
 from flows.agents.notebook import Notebook
-from flows.agents.protocol import Door
 from flows.agents.tools import Offer, Tools
 from flows.clock import SystemClock
 from flows.history.held_back import OpenHistory
@@ -32,6 +31,8 @@ def in_process(
     cell: str = "process",
 ) -> Iterator[Any]:
     """Yield a server that a client of the package connects to without a process between them."""
+    from flows.agents.protocol import Door  # it imports mcp, which takes a second
+
     offer = Offer(domains={"pipelines": find_domain()}, suites={"small": str(suite)}, splits=splits)
     limits = SessionLimits(trials, seconds, slots)
     with (

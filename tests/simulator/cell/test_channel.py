@@ -10,7 +10,7 @@ import pytest
 from simulator.cell.frames import NOT_TRIED, TIME_LIMITS, CellLimits, Tried
 from tests.support.cells import HONEST, TIGHT, small_scenario, try_in_process
 
-LIMITS = TIGHT.for_cell()
+LIMITS = dataclasses.replace(TIGHT.for_cell(), call_cpu_seconds=0.25)
 GET = "import enum\nsys = enum.sys\nos = sys.modules['os']\n"
 
 
@@ -30,7 +30,7 @@ def tried(body: str, limits: CellLimits = LIMITS, isolation: str = "one-uid") ->
 @pytest.mark.parametrize(
     ("body", "outcome", "told"),
     [
-        ("while True: pass", "call_timeout", "one call used more than 1 CPU seconds"),
+        ("while True: pass", "call_timeout", "one call used more than 0.25 CPU seconds"),
         ("os._exit(7)", "worker_died", "ended itself (exit 7)"),
         ("os.close(3)", "worker_died", ""),
         ("sys.modules['ctypes'].string_at(0)", "worker_died", "SIGSEGV"),
@@ -89,7 +89,7 @@ def test_a_worker_that_waits_for_its_turn_on_a_busy_machine_is_not_asleep() -> N
     os.sched_setaffinity(0, {min(ours)})
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
     try:
-        ended = tried("sum(range(400_000)); return _step(s, results, pipelines)", limits)
+        ended = tried("sum(range(200_000)); return _step(s, results, pipelines)", limits)
     finally:
         os.sched_setaffinity(0, ours)
         for other in others:
@@ -143,14 +143,18 @@ def test_a_message_larger_than_any_frame_is_still_the_policys_error() -> None:
 @pytest.mark.parametrize(
     ("source", "outcome", "told"),
     [
-        ("while True: pass\n", "call_timeout", "loading the policy used more than 1 CPU seconds"),
+        (
+            "while True: pass\n",
+            "call_timeout",
+            "loading the policy used more than 0.25 CPU seconds",
+        ),
         ("print('x')\n1 / 0\n", "load_error", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_policy_that_cannot_be_loaded_is_loaded_once(
     source: str, outcome: str, told: str
 ) -> None:
-    first, *others = try_in_process(source, [small_scenario(name) for name in "abc"]).tried
+    first, *others = try_in_process(source, [small_scenario(name) for name in "abc"], LIMITS).tried
 
     assert (first.outcome, first.message) == (outcome, told)
     assert first.policy_cpu_seconds > 0
@@ -163,7 +167,7 @@ def test_a_policy_that_cannot_be_loaded_is_loaded_once(
 
 @pytest.mark.parametrize("body", ["while True: pass", "os.read(3, 1)"])
 def test_after_a_limit_of_time_the_rest_is_not_tried(body: str) -> None:
-    limits = dataclasses.replace(LIMITS, call_cpu_seconds=0.5, blocked_seconds=0.5)
+    limits = dataclasses.replace(LIMITS, blocked_seconds=0.5)
     scenarios = [small_scenario(name) for name in "abc"]
 
     first, *others = try_in_process(that_does(body), scenarios, limits).tried
@@ -177,8 +181,8 @@ def test_after_a_limit_of_time_the_rest_is_not_tried(body: str) -> None:
 
 
 def test_a_candidate_has_one_budget_of_cpu_time_for_all_scenarios() -> None:
-    limits = dataclasses.replace(LIMITS, candidate_cpu_seconds=1.0)
-    work = "s.busy = s.busy or sum(range(10_000_000)); return _step(s, results, pipelines)"
+    limits = dataclasses.replace(LIMITS, candidate_cpu_seconds=0.3)
+    work = "s.busy = s.busy or sum(range(3_000_000)); return _step(s, results, pipelines)"
     source = that_does(work).replace("s.waiting = []", "s.waiting = []; s.busy = 0")
 
     tried = try_in_process(source, [small_scenario(f"s{n}") for n in range(24)], limits).tried
@@ -187,7 +191,7 @@ def test_a_candidate_has_one_budget_of_cpu_time_for_all_scenarios() -> None:
     limit = outcomes.index("cpu_limit")
     assert 0 < limit < 23
     assert outcomes == ["ok"] * limit + ["cpu_limit"] + [NOT_TRIED] * (23 - limit)
-    assert "more than 1 CPU seconds over all scenarios" in (tried[limit].message or "")
+    assert "more than 0.3 CPU seconds over all scenarios" in (tried[limit].message or "")
 
 
 def test_a_candidate_has_one_budget_of_wall_time_for_all_scenarios() -> None:
