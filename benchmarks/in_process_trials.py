@@ -1,9 +1,11 @@
 """Tries policies of the library and of the offline proposer without a cell: they are ours."""
 
 import hashlib
+import pickle
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from flows.search.ledger import without_long_lists
 from sandbox.outcome import CellInfo, Evaluation, Outcome, Problem, Trial
@@ -59,11 +61,34 @@ class InProcessTrials:
 
 
 class KnownTrials(InProcessTrials):
-    """Remembers what each source did on each scenario, without what only a report draws."""
+    """Remembers what each source did on each scenario, without what only a report draws.
 
-    def __init__(self) -> None:
+    With ``kept``, a file, it also remembers what was known when ``keep`` was called before.
+    """
+
+    def __init__(self, kept: Path | None = None) -> None:
         super().__init__()
+        self.cells = self.calls = 0
+        """What all trials so far would have taken: cells, and calls of policies."""
+        self._kept = kept
         self._known: dict[tuple[bytes, str], Evaluation] = {}
+        if kept is not None and kept.exists():
+            self._known = pickle.loads(kept.read_bytes())
+
+    def try_policy(self, source: str, scenarios: Sequence[Payload]) -> Trial:
+        """Return how the policy did on each scenario; a repeat is tried in another cell."""
+        trial = super().try_policy(source, scenarios)
+        self.cells += 1 + (len(set(scenarios)) < len(scenarios))
+        self.calls += sum(each.policy_calls for each in trial.evaluations)
+        return trial
+
+    def keep(self) -> None:
+        """Write all that is known to the file, if there is one."""
+        if self._kept is not None:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            written = self._kept.with_suffix(".part")
+            written.write_bytes(pickle.dumps(self._known))
+            written.replace(self._kept)
 
     def _one(self, source: str, payload: Payload) -> Evaluation:
         key = hashlib.sha256(source.encode()).digest(), payload.name

@@ -102,25 +102,27 @@ def race(
 
 def is_spared(number: int) -> bool:
     """Return whether the candidate of that number, from 1, is tried on all scenarios anyway."""
-    return SPARED_EVERY > 0 and number % SPARED_EVERY == 0
+    return number % SPARED_EVERY == 0
 
 
 def rungs_that_pay(costs: Sequence[float], ends: Sequence[Sequence[bool]]) -> tuple[int, ...]:
     """Return after how many scenarios to compare, so that the attempts known so far cost least.
 
     ``costs`` are those of the scenarios in order. ``ends`` says of each attempt whether it is
-    stopped after one scenario, two and so on, short of all. Rungs are added one by one, each where
-    it saves most, until none saves enough, the start of the cell that it takes included.
+    stopped after one scenario, two and so on, short of all; some are spared. Rungs are added one by
+    one, each where it saves most, until none saves enough, the cells that it takes included.
     """
     spent = list(accumulate(costs))
     open_places = list(range(max(1, len(costs) // FIRST_SHARE), len(costs)))
 
     def cost(rungs: Sequence[int]) -> float:
+        whole = spent[-1] + START_CALLS * (len(rungs) + 1)
+        spared = spent[-1] + START_CALLS * min(2, len(rungs) + 1)
         total = 0.0
         for each in ends:
-            starts = next((n for n, rung in enumerate(rungs, 1) if each[rung - 1]), 0)
-            last = rungs[starts - 1] if starts else len(costs)
-            total += spent[last - 1] + START_CALLS * (starts or len(rungs) + 1)
+            at = next((n for n, rung in enumerate(rungs) if each[rung - 1]), None)
+            stopped = whole if at is None else spent[rungs[at] - 1] + START_CALLS * (at + 1)
+            total += (spared + (SPARED_EVERY - 1) * stopped) / SPARED_EVERY
         return total
 
     rungs: list[int] = []

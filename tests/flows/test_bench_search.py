@@ -92,19 +92,23 @@ def test_a_short_search_gives_a_curve_with_a_figure_for_each_candidate() -> None
 
 
 def test_racing_is_compared_seed_by_seed() -> None:
-    plain = Searched(tries=400, stopped=0, confirmed=20, validation=2.0, test=3.0)
+    plain = Searched(tries=400, work=9000, stopped=0, confirmed=20, validation=2.0, test=3.0)
     pairs = [
-        Pair(seed=seed, plain=plain, raced=replace(plain, tries=100, stopped=9, test=3.0 * gain))
+        Pair(
+            seed=seed,
+            plain=plain,
+            raced=replace(plain, tries=100, work=4500, stopped=9, test=3.0 * gain),
+        )
         for seed, gain in enumerate((1.1, 1.2, 1.3))
     ]
 
     lines = bench_racing.table(pairs)
 
     assert lines[2] == (
-        "| no | 400 (400 to 400) | 0 (0 to 0) | 20 (20 to 20) | 2.00 (2.00 to 2.00) | "
+        "| no | 400 (400 to 400) | 9 (9 to 9) | 0 (0 to 0) | 20 (20 to 20) | 2.00 (2.00 to 2.00) | "
         "3.00 (3.00 to 3.00) |"
     )
     assert (
         lines[-1]
-        == "| gain, paired | 25 % | | | +0.0 % (+0.0 to +0.0) | +19.7 % (+10.0 to +30.0) |"
+        == "| gain, paired | 25 % | 50 % | | | +0.0 % (+0.0 to +0.0) | +19.7 % (+10.0 to +30.0) |"
     )
