@@ -107,6 +107,7 @@ def comparable(lines: Iterable[Json]) -> list[Json]:
         if row["table"] == "candidate":
             row["code"] = _code(row["source"] or "")
             row["prompt"] = prompts.get(row["prompt_sha256"])
+            row.pop("name", None)  # it follows from the hash; rows are called by their place
         if row["table"] == "artifact" and row["kind"] == "report":
             del row["sha256"]
     return [
