@@ -219,7 +219,11 @@ def seed_line(pair: Pair) -> str:
 
 def share_of(found: Sequence[Pair], key: str) -> float:
     """Return the tries or the work of all searches with racing as a share of those without."""
-    return sum(getattr(p.raced, key) for p in found) / sum(getattr(p.plain, key) for p in found)
+    raced, plain = (
+        sum(getattr(each, key) for each in ends)
+        for ends in ([p.raced for p in found], [p.plain for p in found])
+    )
+    return float(raced / plain)
 
 
 def _spread(values: Sequence[float], form: str) -> str:

@@ -1,11 +1,10 @@
 """Where trials happen: side by side in cells of this process, or where an orchestrator says."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 from flows.clock import Clock
@@ -78,10 +77,30 @@ def in_this_process(config: Machinery) -> Iterator[Trials]:
         yield sandbox
 
 
-def shares(things: Sequence[T], count: int) -> list[list[T]]:
-    """Return ``things`` in order in ``count`` parts of nearly equal length, at least one."""
-    ends = [len(things) * part // max(1, count) for part in range(max(1, count) + 1)]
-    return [list(things[start:end]) for start, end in pairwise(ends)]
+def shares(costs: Mapping[T, float], count: int) -> list[set[T]]:
+    """Return the things that have ``costs`` in up to ``count`` parts, at least one, of like cost.
+
+    The dearest goes first, each to the part that costs least so far.
+    """
+    parts: list[tuple[float, set[T]]] = [(0.0, set()) for _ in range(max(1, count))]
+    for thing in sorted(costs, key=lambda each: -costs[each]):
+        place = min(range(len(parts)), key=lambda number: (parts[number][0], len(parts[number][1])))
+        spent, part = parts[place]
+        parts[place] = spent + costs[thing], part | {thing}
+    return [part for _, part in parts if part]
+
+
+def rejoined(trials: Sequence[Trial], scenarios: Sequence[str]) -> Trial:
+    """Return the trials of one candidate, each on some of ``scenarios``, as one of one cell.
+
+    Each has its scenarios in that order, so the result does not depend on how they were shared.
+    """
+    left: dict[str, list[Evaluation]] = {name: [] for name in scenarios}
+    for each in (each for trial in trials for each in trial.evaluations):
+        left[each.scenario].append(each)
+    every = tuple(left[name].pop(0) for name in scenarios)
+    first, *others = (replace(trial, evaluations=()) for trial in trials)
+    return joined([replace(first, evaluations=every), *others])
 
 
 def joined(trials: Sequence[Trial]) -> Trial:

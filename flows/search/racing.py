@@ -45,7 +45,7 @@ class Race:
     rungs: tuple[int, ...]
     """After how many scenarios a candidate is compared, ascending; all of them is none of these."""
     to_beat: Scores
-    """The scores of the attempt that a candidate has to beat."""
+    """The scores of the attempt that a candidate has to beat, see ``to_beat``."""
     lifts: tuple[float, ...]
     """For each rung: how far the other scenarios lift the mean log of the ratios, at most."""
     confidence: float
@@ -62,9 +62,9 @@ class Race:
         if behind + lift >= 0.0:
             return ""
         return (
-            f"after {len(own)} of {len(self.order)} scenarios: could no longer become the best on "
-            f"train ({_percent(-math.expm1(behind))} behind it there; for "
-            f"{self.confidence * 100:g} % of earlier attempts the others made up at most "
+            f"after {len(own)} of {len(self.order)} scenarios: could no longer become the best "
+            f"({_percent(-math.expm1(behind))} behind what it has to beat on train; for "
+            f"{self.confidence * 100:g} % of earlier attempts the other scenarios made up at most "
             f"{_percent(math.expm1(lift))})"
         )
 
@@ -98,6 +98,18 @@ def race(
         lifts=tuple(lifts[rung - 1] for rung in rungs),
         confidence=confidence,
     )
+
+
+def to_beat(past: Sequence[Scores], best: Scores, confidence: float) -> Scores:
+    """Return what a candidate has to beat on train: ``best``, the best policy, and a bit more.
+
+    Where as many attempts as a bound needs (``fewest_attempts``) are better on train than ``best``
+    and none of them was promoted, one behind all of them will hardly be. So the last of these is
+    to be beaten.
+    """
+    place = fewest_attempts(confidence) - 1
+    ranked = sorted(past, key=_mean_log, reverse=True)
+    return max([best, *ranked[place : place + 1]], key=_mean_log)
 
 
 def is_spared(number: int) -> bool:
@@ -198,6 +210,10 @@ def _lift(
         found.append(fmean(ratios) - fmean(ratios[:rung]))
     place = math.ceil((len(found) + 1) * confidence - 1e-9)
     return sorted(found)[place - 1]
+
+
+def _mean_log(scores: Scores) -> float:
+    return fmean(map(math.log, scores.values()))
 
 
 def _variance(values: Sequence[float]) -> float:

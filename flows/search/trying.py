@@ -12,7 +12,6 @@ from flows.judging.scoring import (
     References,
     Verdict,
     behaviour,
-    geometric_mean,
     judge,
     judge_repeats,
     normalised_sha256,
@@ -22,9 +21,9 @@ from flows.judging.splits import audited
 from flows.names import spoken
 from flows.search.ledger import Ledger
 from flows.search.progress import Working
-from flows.search.racing import Race, is_spared, race
+from flows.search.racing import Race, is_spared, race, to_beat
 from flows.search.session import Session
-from flows.trials import completed, has_limit, in_one, joined, shares, side_by_side
+from flows.trials import completed, has_limit, in_one, rejoined, shares, side_by_side
 from sandbox.errors import CellFailed
 from sandbox.outcome import Outcome, Trial
 from sandbox.source import candidate_id
@@ -40,13 +39,14 @@ def race_before(session: Session, iteration: int) -> Race | None:
     if not settings.enabled:
         return None
     names, ledger = [each.name for each in session.services.scenarios.train], session.ledger
+    best = ledger.best_before(iteration)
     past, stopped = ledger.complete_before(iteration, names), ledger.stopped_before(iteration)
-    if not past:
+    if best is None or (best.iteration, best.slot) not in past:
         return None
-    best = max(past.values(), key=lambda scores: geometric_mean(list(scores.values())))
+    known = list(past.values())
     latest = [past.get(key) or stopped[key] for key in sorted(past | stopped) if key[0] > 0]
-    costs = ledger.calls_before(iteration, names)
-    return race(costs, list(past.values()), latest, best, settings.confidence)
+    bar = to_beat(known, past[best.iteration, best.slot], settings.confidence)
+    return race(ledger.calls_before(iteration, names), known, latest, bar, settings.confidence)
 
 
 def try_on_train(
@@ -154,10 +154,7 @@ def _run_rung(session: Session, by: Race, cells: int, runner: _Runner) -> _Runne
     scenarios = {each.name: each for each in train}
     part = [scenarios[name] for name in runner.left[0]]
     runner = replace(runner, left=runner.left[1:])
-    if not runner.left and train[0] in part:
-        part.remove(train[0])
-        part = [train[0], train[0], *part]  # neighbours share a cell, or a share of the scenarios
-    elif not runner.left and _repeats(runner.trials, train[0]):
+    if not runner.left and (train[0] in part or _repeats(runner.trials, train[0])):
         part.append(train[0])
     hop = _rung_name(runner.trials, part, train)
     attempt, trial = _timed(session, runner.attempt, hop, part, cells)
@@ -312,7 +309,8 @@ def try_in_cells(
 ) -> Trial:
     """Return the trial of a source on ``scenarios``, distributed over up to ``cells`` cells.
 
-    A cell's share is retried when the failure is not the policy's.
+    Their shares cost about the same, as earlier attempts tell. A cell's share is retried when the
+    failure is not the policy's.
     """
     source = attempt.source
     assert source is not None, "only what has a source is tried"
@@ -320,14 +318,17 @@ def try_in_cells(
     name = attempt.title if attempt.is_baseline else spoken(candidate_id(source))
     session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=name))
     label = f"{format_key(attempt.key)} {hop.removeprefix('try')}".replace("  ", " ").strip()
-    parts = shares(session.payloads(scenarios), min(cells, len(scenarios) // FEWEST_PER_CELL))
+    count = min(cells, len(scenarios) // FEWEST_PER_CELL)
+    costs = session.ledger.calls_before(iteration, [each.name for each in scenarios])
+    parts = [[e for e in scenarios if e.name in names] for names in shares(costs, count)]
 
     def run(number: int) -> Trial:
         name = label if len(parts) == 1 else f"{label} {number + 1}/{len(parts)}"
-        sandbox, part = session.services.sandbox, parts[number]
+        sandbox, part = session.services.sandbox, session.payloads(parts[number])
         return session.around("try", name, lambda: sandbox.try_policy(source, part))
 
-    return joined(side_by_side(run, range(len(parts))))
+    tried = side_by_side(run, range(len(parts)))
+    return rejoined(tried, [each.name for each in scenarios])
 
 
 def _try_elite(session: Session, attempt: Attempt) -> Attempt:

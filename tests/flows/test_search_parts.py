@@ -2,9 +2,12 @@
 
 import threading
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.history.records import CandidateRow
 from flows.judging.leaderboard import HEADERS, board, leaderboard, scores_text
@@ -29,9 +32,10 @@ from flows.search.progress import (
     spend_text,
     time_left_seconds,
 )
-from flows.trials import side_by_side
+from flows.trials import joined, rejoined, shares, side_by_side
 from flows.untrusted import for_log
-from tests.support.search_fakes import config
+from sandbox.outcome import Outcome
+from tests.support.search_fakes import config, evaluation, failure, trial
 
 
 def row(iteration: int, slot: int = 0, **changes: Any) -> CandidateRow:
@@ -61,6 +65,34 @@ def row(iteration: int, slot: int = 0, **changes: Any) -> CandidateRow:
         **changes,
     }
     return CandidateRow(**fields)
+
+
+SHORT = st.sampled_from([Outcome.OK, Outcome.OK, Outcome.POLICY_ERROR, Outcome.CPU_LIMIT])
+TRIED = st.lists(st.tuples(st.floats(0.0, 9.0), SHORT), min_size=2, max_size=9)
+
+
+@given(TRIED, st.integers(2, 4))
+def test_however_scenarios_are_shared_the_trial_is_that_of_one_cell(
+    tried: list[tuple[float, Outcome]], count: int
+) -> None:
+    costs = {f"s{number}": cost for number, (cost, _) in enumerate(tried)}
+    found = [
+        evaluation(name) if outcome is Outcome.OK else failure(name, outcome)
+        for name, (_, outcome) in zip(costs, tried, strict=True)
+    ]
+
+    parts = shares(costs, count)
+    cells = [trial("x", [each for each in found if each.scenario in part]) for part in parts]
+    one = joined([replace(trial("x", found), cell=None), trial("x", [])])
+
+    assert sorted(name for part in parts for name in part) == list(costs)
+    assert all(len(part) < len(costs) for part in parts)
+    whole = rejoined(cells, list(costs))
+    assert (whole.evaluations, whole.outcome) == (one.evaluations, one.outcome)
+
+
+def test_shares_cost_about_the_same() -> None:
+    assert shares({"a": 1.0, "b": 5.0, "c": 3.0, "d": 3.0}, 2) == [{"b", "a"}, {"c", "d"}]
 
 
 def test_calls_run_at_the_same_time_and_answer_in_order() -> None:

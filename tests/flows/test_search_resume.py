@@ -41,6 +41,12 @@ def answer(request: ProposalRequest) -> Proposal:
     return proposal(f"latency = {45 - request.iteration - request.slot / 4}  # {seen} {best}")
 
 
+def answer_racing(request: ProposalRequest) -> Proposal:
+    """Propose good ones in the first slot and hopeless ones in the second."""
+    better = f"latency = {45 - request.iteration}"
+    return proposal(better if request.slot == 0 else f"latency = {90 + request.iteration}")
+
+
 OF_ONE_RUN = ("started", "resumed")
 FEW = Splits(train=SPLITS.train, validation=SPLITS.validation[:1], test=SPLITS.test[:1])
 """So few scenarios that warnings are recorded at the beginning."""
@@ -72,7 +78,8 @@ def run(splits: Splits, candidates: int, earlier: list[Row]) -> list[Row]:
         return [ledger.experiment]
     journal = FakeJournal()
     changes = {"scenarios": splits, "journal": journal, "earlier": tuple(earlier)}
-    assert run_search(settings, services(FakeProposer(answer), **changes)).status == "finished"
+    proposer = FakeProposer(answer_racing if settings.racing.enabled else answer)
+    assert run_search(settings, services(proposer, **changes)).status == "finished"
     return journal.rows
 
 
@@ -87,7 +94,7 @@ def undisturbed(splits: Splits, budgets: Sequence[int]) -> tuple[list[Row], list
 
 
 MANY = replace(SPLITS, train=tuple(scenario(name) for name in ("one", "two", "three", "four")))
-"""So many train scenarios that candidates are raced."""
+"""So many train scenarios that candidates are raced, and one is stopped."""
 SEARCHES = {
     "plain": (SPLITS, [7]),
     "raised": (SPLITS, [3, 7]),
@@ -111,6 +118,8 @@ def whole_search(name: str) -> tuple[list[Row], list[int]]:
 @pytest.mark.parametrize("name", SEARCHES)
 def test_killed_after_any_row_a_second_run_gives_the_same_history(name: str, step: int) -> None:
     (whole, ends), (splits, budgets) = whole_search(name), SEARCHES[name]
+    standings = {row.standing for row in whole if isinstance(row, CandidateRow)}
+    assert ("stopped" in standings) == (name == "raced")
 
     differing = []
     for kept in range(1, len(whole) + 1, step):
