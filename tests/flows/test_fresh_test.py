@@ -63,7 +63,9 @@ def touched(home: Path) -> list[EventRow]:
     return [row for row in rows if isinstance(row, EventRow) and row.kind == "test"]
 
 
-@pytest.mark.parametrize("suite", ["smoke", "mixed", "paper"])
+@pytest.mark.parametrize(
+    "suite", ["smoke", "paper", pytest.param("mixed", marks=pytest.mark.nightly)]
+)
 def test_every_test_scenario_of_a_shipped_suite_is_drawn_anew(suite: str) -> None:
     splits = suite_splits(suite, PIPELINES, fresh_test=SEED)
     assert splits.fresh is not None

@@ -102,24 +102,26 @@ def test_a_journal_that_is_gone_is_missed_before_and_by_a_rebuild(tmp_path: Path
     )
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ('"v":1', '"v":2', "journal version 2: this assay reads 1, a newer one can: upgrade assay"),
-        ('"kind":"candidate"', '"kind":"thought"', "unknown kind 'thought'"),
-        ('"slot":0', '"slot":"first"', "slot"),
-        ("{", "", "not JSON"),
-    ],
-)
-def test_a_line_that_gives_no_row_is_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+def test_each_line_that_gives_no_row_is_named(tmp_path: Path) -> None:
+    wrong = {
+        "journal version 2: this assay reads 1, a newer one can: upgrade assay": ('"v":1', '"v":2'),
+        "unknown kind 'thought'": ('"kind":"candidate"', '"kind":"thought"'),
+        "slot": ('"slot":0', '"slot":"first"'),
+        "not JSON": ("{", ""),
+    }
     path = remember(tmp_path, [attempt(0), attempt(1)])
-    path.write_text(path.read_text().replace(old, new, 1))
+    first, *others = path.read_text().splitlines(keepends=True)
+    lines = [first.replace(old, new, 1) for old, new in wrong.values()]
+    path.write_text("".join([*lines, *others]))
 
     report = check(tmp_path)
 
     assert not report.ok
-    assert f"{path.name}, byte 0: " in report.problems[0]
-    assert words in report.problems[0]
+    begin = 0
+    for line, words, problem in zip(lines, wrong, report.problems, strict=False):
+        assert f"{path.name}, byte {begin}: " in problem
+        assert words in problem
+        begin += len(line.encode())
 
 
 def test_of_many_damaged_lines_some_are_named_and_all_counted(tmp_path: Path) -> None:

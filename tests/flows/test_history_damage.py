@@ -50,9 +50,8 @@ def test_a_torn_last_line_waits_until_it_is_whole(tmp_path: Path) -> None:
     assert (torn, count(tmp_path)) == (1, 2)
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
+def test_a_line_that_gives_no_row_is_reported_and_stops_nothing(tmp_path: Path) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"v": 2}, "journal version 2"),
         ({"kind": "thought"}, "unknown kind 'thought'"),
         ({"at": "someday"}, "someday"),
@@ -64,24 +63,27 @@ def test_a_torn_last_line_waits_until_it_is_whole(tmp_path: Path) -> None:
         ({"row": {"created_at": "0001-01-01T00:00:00+14:00"}}, "range"),
         ({"row": {"parents": "ca"}}, "parents"),
         ({"row": {"experiment_id": None}}, "experiment_id"),
-    ],
-)
-def test_a_line_that_gives_no_row_is_reported_and_stops_nothing(
-    tmp_path: Path, line: dict, reason: str
-) -> None:
+    ]
     path = remember(tmp_path, [candidate(), candidate(slot=1)])
     first = json.loads(path.read_bytes().splitlines()[0])
-    row = line.get("row", {})
-    changed = {**first, **line, "row": None if row is None else {**first["row"], **row}}
-    path.write_bytes(json.dumps(changed).encode() + b"\n" + path.read_bytes())
+    lines = []
+    for line, _ in wrong:
+        row = line.get("row", {})
+        changed = {**first, **line, "row": None if row is None else {**first["row"], **row}}
+        lines.append(json.dumps(changed).encode() + b"\n")
+    path.write_bytes(b"".join([*lines, path.read_bytes()]))
 
     report = ingest(tmp_path)
 
-    assert [reason in skipped.reason for skipped in report.skipped] == [True]
-    assert "1 journal lines gave no row" in report.notes[0]
+    for (line, reason), skipped in zip(wrong, report.skipped, strict=True):
+        assert reason in skipped.reason, line
+    assert f"{len(wrong)} journal lines gave no row" in report.notes[0]
     assert count(tmp_path) == 2
-    noted = query(tmp_path, "SELECT reason, start_byte FROM bookkeeping.skipped_lines").rows
-    assert noted == ((report.skipped[0].reason, 0),)
+    noted = query(
+        tmp_path, "SELECT reason, start_byte FROM bookkeeping.skipped_lines ORDER BY start_byte"
+    ).rows
+    begins = [sum(map(len, lines[:number])) for number in range(len(lines))]
+    assert noted == tuple(zip([each.reason for each in report.skipped], begins, strict=True))
 
 
 def test_what_an_older_reader_left_out_gets_in_with_the_next_reader(tmp_path: Path) -> None:

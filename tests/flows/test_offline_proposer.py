@@ -191,6 +191,7 @@ def test_policies_run_on_tiny_and_fractional_clusters() -> None:
         assert run.metrics["pipelines_completed"] > 0
 
 
+@pytest.mark.nightly
 def test_twenty_candidates_beat_naive_clearly_and_priority() -> None:
     naive = [latency(policy_source("naive"), scenario)[0] for scenario in scenarios()]
     priority, _ = scored(policy_source("priority"), naive)

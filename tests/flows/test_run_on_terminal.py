@@ -96,6 +96,7 @@ def test_a_program_gets_one_object_a_line_and_may_stop_the_search(
     assert "Traceback" not in errors
 
 
+@pytest.mark.nightly
 def test_the_end_for_a_program_is_the_whole_result(tmp_path: Path, suite: Path) -> None:
     done = subprocess.run(
         command(suite, "--json", "--candidates", "1", "--set", "guards.test=false"),

@@ -147,12 +147,13 @@ class InterruptedJournal(FakeJournal):
             raise KeyboardInterrupt
 
 
-def test_ctrl_c_while_a_row_is_written_costs_no_other_row() -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.nightly)])
+def test_ctrl_c_while_a_row_is_written_costs_no_other_row(every: int) -> None:
     (whole, _), (splits, [candidates]) = whole_search("plain"), SEARCHES["plain"]
     settings = settings_of(splits, candidates)
 
     differing = []
-    for kept in range(1, len(whole) + 1):
+    for kept in range(1, len(whole) + 1, every):
         journal = InterruptedJournal(kept)
         with pytest.raises(KeyboardInterrupt):
             run_search(settings, services(FakeProposer(answer), scenarios=splits, journal=journal))

@@ -74,7 +74,9 @@ def erlang_c(load: float, servers: int) -> float:
     return blocked / (1 - load / servers * (1 - blocked))
 
 
-@pytest.mark.parametrize("law", ["exponential", "fixed", "two-point"])
+@pytest.mark.parametrize(
+    "law", ["exponential", "two-point", pytest.param("fixed", marks=pytest.mark.nightly)]
+)
 def test_the_number_busy_without_limits_is_poisson_whatever_the_service(law: str) -> None:
     """M/G/infinity: at moments that are many services apart."""
     services: dict[str, Any] = {

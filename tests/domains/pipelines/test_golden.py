@@ -33,6 +33,7 @@ def test_random_scenarios_are_equal_when_called_on_every_tick(name: str) -> None
     assert run.policy_calls == scenario.params.num_ticks
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", sorted(CHANGE_DRIVEN))
 def test_random_scenarios_are_equal_when_called_on_change(name: str) -> None:
     golden = golden_scenario(name, policy_calls="on_change")
