@@ -131,6 +131,7 @@ def test_the_certificate_tells_all_and_is_computed_again(here: Path, assay) -> N
     assert list(accepted_simulators(here / "queue")) == [0]
 
 
+@pytest.mark.nightly
 def test_a_replay_asks_no_model_and_accepts_the_same_simulator(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
     before = read_certificate(here / "queue" / "certificate.json")
     replay = ("--replay", "bootstrap-queue", "--direct", "--cell", "process")
