@@ -13,7 +13,7 @@ import click
 from flows.cli.errors import BAD_INPUT
 from flows.cli.options import CELLS, FILE, FOLDER
 from flows.cli.progress import working
-from flows.cli.terminal import print_line, print_table
+from flows.cli.terminal import print_line, print_prose, print_table
 from flows.untrusted import counted
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def show_domain(name: str, as_json: bool) -> int:
         if isinstance(value, dict):
             print_line(f"{key}:")
             for name_, text in value.items():
-                print_line(f"  {name_}: {text}")
+                print_prose(f"  {name_}: {text}")
         else:
-            print_line(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
+            print_prose(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
     return 0
 
 
