@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 PREFECT = "tests/prefect"
 CLUSTER = "tests/cluster"
+BROWSER = "tests/browser"
 WITHOUT_SERVER = ("tests/prefect/test_killed_server.py", "tests/prefect/test_serve.py")
 """Files whose tests start servers of their own."""
 ATTACKS = "tests/attacks/test_attacks.py"
@@ -94,6 +95,7 @@ LONGEST_FIRST = (
     PREFECT,
     CLUSTER,
     ATTACKS,
+    BROWSER,
     "tests/docs",
     "tests/peers",
     "tests/sealed",
@@ -162,8 +164,9 @@ def group(nodeid: str) -> str:
     path = nodeid.partition("::")[0]
     if path.startswith(PREFECT) and path not in WITHOUT_SERVER:
         return PREFECT
-    if path.startswith(CLUSTER):
-        return CLUSTER
+    for shared in (CLUSTER, BROWSER):
+        if path.startswith(shared):
+            return shared
     if path == ATTACKS:
         attack = nodeid.partition("[")[2]
         return path + next((cell for cell in CELLS if attack.startswith(cell)), "")

@@ -1,7 +1,6 @@
 """The report in a real browser: clicked, sorted and filtered, in the light, dark and small."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from flows.names import name_of
 from flows.report.data import ReportData
 from flows.report.page import build_view, render
-from tests.support.browser import Browser, browser, draw_all, point_at
+from tests.support.browser import Browser, draw_all, point_at
 from tests.support.guarded_rows import guarded_rows
 
 pytestmark = pytest.mark.browser
@@ -21,12 +20,6 @@ HOSTILE = (
     "\"'><svg onload=window.attacked=1> \u202etxt.exe \x00\x1b[31m {{ 7*7 }}"
 )
 CANDIDATES = "#table tr.candidate:not([hidden])"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,17 @@
 """The page of a sweep in a real browser: drawn, pointed at, in the dark and on a phone."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.report.sweep_page import build_sweep, render
-from tests.support.browser import Browser, browser, draw_all, point_at
+from tests.support.browser import Browser, draw_all, point_at
 from tests.support.sweep_searches import sweep_searches
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = "</script><script>window.attacked = 1</script><img src=x onerror='window.attacked = 1'>"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from flows.history.journal import Journal
 from flows.home import experiment_folder, only_one
 from flows.names import spoken
 from tests.browser.test_report_in_browser import HOSTILE
-from tests.support.browser import Browser, browser, draw_all
+from tests.support.browser import Browser, draw_all
 from tests.support.guarded_rows import guarded_rows
 from tests.support.history_rows import candidate, experiment, remember
 from tests.support.viewed import remember_many, remember_report, serving
@@ -19,12 +19,6 @@ pytestmark = pytest.mark.browser
 TAB, ENTER, CONTROL = "\ue004", "\ue007", "\ue009"
 TOKEN = "a-token-of-this-test-alone"
 LIVE = "//*[contains(@class, 'live') and contains(@class, ' on')]"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -220,9 +220,9 @@ def _metrics(score: float, rng: random.Random) -> dict[str, Any]:
         "oom_by_request": [[16, 20.5, 2], [8, 9.0, 1]],
         "timeline": {
             "seconds_per_sample": 1.0,
-            "allocated_cpu": [min(64, 20 * score + rng.randint(0, 20)) for _ in range(SECONDS)],
+            "allocated_cpu": [min(64, 20 * score + int(21 * rng.random())) for _ in range(SECONDS)],
             "allocated_ram_gb": [90 + 40 * rng.random() for _ in range(SECONDS)],
-            "queued_query": [rng.randint(0, 3) for _ in range(SECONDS)],
+            "queued_query": [int(4 * rng.random()) for _ in range(SECONDS)],
             "queued_interactive": [int(second / 40 / score) for second in range(SECONDS)],
             "queued_batch": [int(second / 10 / score) for second in range(SECONDS)],
         },
