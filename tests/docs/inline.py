@@ -25,7 +25,6 @@ TYPED: Mapping[str, str] = {
     "assay policies show right-size": "",
     "assay reap": "",
     "assay run --help": "",
-    "python -m flows.history.schema_page": "",
     "python -m flows.history.schema_page > docs/history-schema.md": "",
     "python -m simulator.domains.pipelines.contract_page": "",
     "python -m simulator trace --params ...": "",

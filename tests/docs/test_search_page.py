@@ -22,12 +22,15 @@ PAGE = DOCS / "search.md"
 @follows(PAGE, "sh", "python")
 def test_the_commands_and_the_snippet_of_the_page_show_what_it_says(tmp_path: Path) -> None:
     suite = write_suite(tmp_path, {"train": [1, 2, 3], "validation": [4, 5, 6], "test": [7, 8]})
-    short = {"--name guarded": f"--name guarded --suite {suite}"}
+    short = {
+        "--name guarded": f"--name guarded --suite {suite}",
+        "--candidates 4": "--candidates 2",
+    }
 
     snippet, searched, confirmed, tries, raced, told = follow(PAGE, tmp_path, changes=short)
 
     assert snippet.output in [block.text for block in blocks(PAGE, "text")]
-    assert "finished: all 4 candidates were tried" in searched.output
+    assert "finished: all 2 candidates were tried" in searched.output
     assert "promoted" in confirmed.output
     assert "naive" not in confirmed.output.split("standing_detail")[0]
     for purpose in ("score", "repeat", "elite", "audit"):

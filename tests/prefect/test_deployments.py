@@ -138,7 +138,7 @@ def test_a_worker_runs_what_is_scheduled_and_cancels_what_comes_too_soon(
             "suite": str(write_faas_suite(tmp_path)),
             "cell": "process",
             "baselines": ["break-even"],
-            "budget": {"candidates": 2},
+            "budget": {"candidates": 1},
             "proposer": proposer,
         }
         asked = {"config": config, "dated": True}

@@ -77,14 +77,14 @@ def test_a_search_leaves_its_board_and_an_event_for_each_new_best(
     from flows.orchestration.prefect_flows import search
 
     chosen = config(
-        suite=str(write_suite(tmp_path)), cell="process", name="shown", budget__candidates=2
+        suite=str(write_suite(tmp_path)), cell="process", name="shown", budget__candidates=1
     )
 
     state: Any = search(chosen, return_state=True)
 
     run = str(state.state_details.flow_run_id)
     identity = state.result().result.experiment_id
-    assert (state.name, state.message) == ("Finished", "all 2 candidates were tried")
+    assert (state.name, state.message) == ("Finished", "all 1 candidates were tried")
     kinds = {each["key"]: each["type"] for each in artifacts(server, run)}
     assert kinds == {
         "candidates-tried": "progress",

@@ -11,8 +11,7 @@ from tests.support.report_rows import AT, EXPERIMENT, search_rows
 
 KEPT = 300
 ALIKE = 20
-"""So many attempts later another one has the same containers: to make some takes longer than to draw
-them."""
+"""So many attempts later another one has the same containers: to make them takes long."""
 
 
 def guarded_rows(
