@@ -93,6 +93,8 @@ def refuse(message: str, step: int | None) -> Never:
 
 def plain_number(value: Any, what: str, step: int | None) -> int | float:
     """Return a number that a message can carry; refuse anything else."""
+    if type(value) is float or (type(value) is int and -MOST <= value <= MOST):
+        return value  # nearly all are
     if isinstance(value, float):
         return float(value)
     if hasattr(value, "__index__"):
@@ -104,6 +106,8 @@ def plain_number(value: Any, what: str, step: int | None) -> int | float:
 
 def whole_number(value: Any, what: str, step: int | None) -> int:
     """Return a whole number that a message can carry; refuse anything else."""
+    if type(value) is int and -MOST <= value <= MOST:
+        return value
     found = plain_number(value, what, step)
     if not math.isfinite(found) or found != int(found) or not -MOST <= found <= MOST:
         refuse(f"{what}={shown(value)}, expected a whole number", step)

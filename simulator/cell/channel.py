@@ -13,13 +13,17 @@ from simulator.cell.crew import Member
 from simulator.cell.evidence import MemoryKills, is_asleep, memory_kills
 from simulator.cell.frames import CellLimits
 from simulator.cell.seal import CPU_SLACK_SECONDS
-from simulator.cell.wire import HEADER, Kind, frame
+from simulator.cell.wire import AT_ONCE, HEADER, Kind
 from simulator.errors import Failure, PolicyFailure
 
 _CALLER_FD = 0
 """The job came in here, and it stays open for as long as anyone waits for the report."""
 _CHUNK = 1 << 16
+_KIND_AT = HEADER.size - 1
+"""Where the kind stands in a frame: it is the last byte of the header."""
 _LAST_MOMENTS_SECONDS = 1.0
+_AT_FIRST_MS = 1
+"""How long an answer is waited for before anyone works out what could go wrong meanwhile."""
 _LOOK_SECONDS = 0.25
 """How often a worker that does not answer is looked at, to see whether it sleeps."""
 _CALLS = {Kind.LOAD: "loading the policy", Kind.START: "its init function"}
@@ -102,12 +106,15 @@ class Channel:
         self._poll.register(_CALLER_FD, 0)  # only its end is reported
         self._clock = (~member.pid << 3) | 2  # the kernel's number for a process's CPU clock
         self._sequence = 0
-        self._call = ""
+        self._kind = Kind.LOAD
+        """Of the open call."""
         self._cpu_at_start = time.clock_gettime(self._clock)
         self._cpu_at_call = self._cpu_at_start
         self._cpu_seconds = 0.0
         self._allowed = math.inf
-        self._wall_deadline = time.monotonic() + budget.wall_seconds
+        self._ready_at = time.monotonic()
+        """When the socket was found ready last."""
+        self._wall_deadline = self._ready_at + budget.wall_seconds
         self._waited_seconds = 0.0
         """How long answers were waited for since the worker was last looked at."""
         self._cpu_at_look = self._cpu_at_start
@@ -142,15 +149,23 @@ class Channel:
         """Send a question that starts a call and return the worker's answer to it."""
         self._cpu_at_call = self._cpu_at_start + self._cpu_seconds
         self._sequence += 1
-        self._call = _CALLS.get(kind, "one call")
+        self._kind = kind
         return self.tell(kind, payload)
 
     def tell(self, kind: Kind, payload: bytes) -> Answer:
         """Send a message within the open call and return the worker's next answer."""
-        self._send(frame(self._sequence, kind, payload))
-        answer = self._receive()
-        self._check_limits()
-        return answer
+        sequence = self._sequence
+        self._send(HEADER.pack(len(payload), sequence, kind) + payload)
+        data = self._read()
+        if len(data) < HEADER.size or HEADER.unpack_from(data)[:2] != (
+            len(data) - HEADER.size,
+            sequence,
+        ):
+            data = self._rest_of(data)
+        elif len(data) - HEADER.size > self._limits.message_bytes:
+            self._check_header(len(data) - HEADER.size, sequence)
+        self._check_limits(self._ready_at)
+        return Answer(data[_KIND_AT], data[HEADER.size :])
 
     def close(self) -> None:
         """End the worker, whatever it is doing, and collect its last prints and its CPU time."""
@@ -174,11 +189,11 @@ class Channel:
             except (BrokenPipeError, ConnectionResetError):
                 raise self._death() from None
 
-    def _receive(self) -> Answer:
-        data = self._read()
+    def _rest_of(self, data: bytes) -> bytes:
+        """Return the whole answer that begins with ``data``, or refuse it."""
         while len(data) < HEADER.size:
             data += self._read()
-        length, sequence, kind = HEADER.unpack_from(data)
+        length, sequence, _ = HEADER.unpack_from(data)
         self._check_header(length, sequence)
         needed = HEADER.size + length
         if len(data) < needed:  # few answers come in more than one piece
@@ -188,13 +203,16 @@ class Channel:
             data = bytes(pieces)
         if len(data) > needed:
             raise _protocol(f"the worker sent {len(data) - needed} bytes more than its answer")
-        return Answer(kind, data[HEADER.size :])
+        return data
+
+    def _call(self) -> str:
+        return _CALLS.get(self._kind, "one call")
 
     def _read(self) -> bytes:
         while True:
             self._await(select.POLLIN)
             try:
-                chunk = os.read(self._socket, _CHUNK)
+                chunk = os.read(self._socket, AT_ONCE)
             except BlockingIOError:
                 continue
             except ConnectionResetError:
@@ -217,8 +235,8 @@ class Channel:
             self._poll.modify(self._socket, event)
         began = time.monotonic()
         try:
+            ready = self._poll.poll(_AT_FIRST_MS)
             while True:
-                ready = self._poll.poll(self._patience_ms())
                 if len(ready) == 1 and ready[0][0] == self._socket:
                     return
                 for fd, _ in ready:
@@ -228,22 +246,25 @@ class Channel:
                         self._poll.unregister(fd)
                 if any(fd == self._socket for fd, _ in ready):
                     return
-                self._check_limits()
-                self._look(self._waited_seconds + time.monotonic() - began)
-                began = time.monotonic()
+                now = time.monotonic()
+                self._check_limits(now)
+                self._look(self._waited_seconds + now - began)
+                began = now
+                ready = self._poll.poll(self._patience_ms(now))
         finally:
-            self._waited_seconds += time.monotonic() - began
+            self._ready_at = time.monotonic()
+            self._waited_seconds += self._ready_at - began
             if event != select.POLLIN:
                 self._poll.modify(self._socket, select.POLLIN)
 
-    def _patience_ms(self) -> float:
+    def _patience_ms(self, now: float) -> float:
         """How long nothing can go wrong: a process uses CPU time no faster than time passes."""
         limits = self._limits
         call_left = self._cpu_at_call + limits.call_cpu_seconds - self._cpu_at_start
         candidate_left = limits.candidate_cpu_seconds - self._budget.cpu_seconds
         least = min(call_left, limits.policy_cpu_seconds, candidate_left, self._allowed)
         cpu_left = least - self._cpu_seconds
-        wall_left = self._wall_deadline - time.monotonic()
+        wall_left = self._wall_deadline - now
         look_left = _LOOK_SECONDS - self._waited_seconds
         return max(1.0, 1000.0 * min(cpu_left, wall_left, look_left) + 1.0)
 
@@ -263,24 +284,26 @@ class Channel:
             # However late this look comes, more than a few looks' time was not seen.
             budget.blocked_seconds += max(0.0, min(waited, 2 * _LOOK_SECONDS) - used)
         if budget.blocked_seconds > self._limits.blocked_seconds:
-            told = f"{self._call} waited for something that never comes, for more than"
+            told = f"{self._call()} waited for something that never comes, for more than"
             raise _failed("wall_limit", f"{told} {self._limits.blocked_seconds:g} s")
 
-    def _check_limits(self) -> None:
+    def _check_limits(self, now: float) -> None:
         limits = self._limits
         cpu = time.clock_gettime(self._clock)
         self._cpu_seconds = cpu - self._cpu_at_start
         if cpu - self._cpu_at_call > limits.call_cpu_seconds:
-            used = f"{self._call} used more than {limits.call_cpu_seconds:g} CPU seconds"
+            used = f"{self._call()} used more than {limits.call_cpu_seconds:g} CPU seconds"
             raise _failed("call_timeout", used)
         if self._cpu_seconds > self._allowed:
-            raise _failed("call_timeout", f"{self._call} used all CPU seconds that it was allowed")
+            raise _failed(
+                "call_timeout", f"{self._call()} used all CPU seconds that it was allowed"
+            )
         if self._cpu_seconds > limits.policy_cpu_seconds:
             used = f"the policy used more than {limits.policy_cpu_seconds:g} CPU seconds"
             raise _failed("cpu_limit", used)
         if self._budget.cpu_seconds + self._cpu_seconds > limits.candidate_cpu_seconds:
             raise self._budget.cpu_limit_reached()
-        if time.monotonic() > self._wall_deadline:
+        if now > self._wall_deadline:
             raise self._budget.wall_limit_reached()
 
     def _drain_prints(self) -> bool:

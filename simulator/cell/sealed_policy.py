@@ -14,6 +14,9 @@ from simulator.messages import MessageError, decode, encode
 
 T = TypeVar("T")
 
+_DECIDE, _DECISION = Kind.DECIDE, Kind.DECISION
+"""By names of their own: a class of names is slow to look into, and these are asked for always."""
+
 ADMITTED = ("load_error", "policy_error", "invalid_decision", "memory_limit")
 """The failures that a worker may report of itself; every other kind is found by PID 1."""
 
@@ -55,16 +58,15 @@ class SealedPolicy:
         """Return the policy's decision on ``observation``, well-formed but not yet judged."""
         first, last = observation.step, observation.quiet_until
         self._step, self._quiet_until = first, last
-        came = self._exchange(self._channel.ask, Kind.DECIDE, encode(observation))
+        came = self._exchange(self._channel.ask, _DECIDE, encode(observation))
+        if came.kind == _DECISION:
+            return self._checked(came, first, last)
         if came.kind == Kind.QUERY and self._reply_type is not None:
             reply = answer(self._queried_step(came, first, last))
             came = self._exchange(self._channel.tell, Kind.REPLY, encode(reply))
         if came.kind != Kind.DECISION:
             raise self._unexpected(came)
-        decision = self._decoded(came.payload, self._decision_type)
-        self._check(decision, first, last)
-        self.calls += decision.calls
-        return decision
+        return self._checked(came, first, last)
 
     def _exchange(self, talk: Callable[[Kind, bytes], Answer], kind: Kind, data: bytes) -> Answer:
         try:
@@ -78,17 +80,22 @@ class SealedPolicy:
             raise self._failed("protocol_error", f"a query for step {step}, which is not open")
         return step
 
-    def _check(self, decision: Any, first: int, last: int) -> None:
+    def _checked(self, came: Answer, first: int, last: int) -> Any:
+        """Return the decision in an answer."""
+        decision = self._decoded(came.payload, self._decision_type)
         if not first <= decision.step <= last:
             told = f"a decision for step {decision.step}, outside {first} to {last}"
             raise self._failed("protocol_error", told)
-        if not 0 <= decision.calls <= last - first + 1:
-            told = f"{decision.calls} calls reported for {last - first + 1} steps"
+        calls = decision.calls
+        if not 0 <= calls <= last - first + 1:
+            told = f"{calls} calls reported for {last - first + 1} steps"
             raise self._failed("protocol_error", told)
         size = decision.size
         if size > self._limits.decisions_per_call:
             told = f"one call made {size} decisions; {self._limits.decisions_per_call} are allowed"
             raise self._failed("invalid_decision", told)
+        self.calls += calls
+        return decision
 
     def _expect_ready(self, answer: Answer) -> None:
         if answer.kind != Kind.READY or answer.payload:

@@ -9,7 +9,7 @@ import struct
 from enum import IntEnum
 
 HEADER = struct.Struct("<IIB")
-_AT_ONCE = 1 << 14
+AT_ONCE = 1 << 14
 """Bytes asked for at first: nearly every frame comes whole within them, in one call."""
 
 
@@ -48,7 +48,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 def read_frame(fd: int) -> tuple[int, int, bytes]:
     """Return sequence number, kind and message of the next frame, which nothing may follow."""
-    data = os.read(fd, _AT_ONCE)
+    data = os.read(fd, AT_ONCE)
     if len(data) < HEADER.size:
         data += read_exactly(fd, HEADER.size - len(data))
     length, sequence, kind = HEADER.unpack_from(data)

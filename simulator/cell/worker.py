@@ -1,6 +1,5 @@
 """The sealed process that runs a policy: it answers PID 1 and holds nothing worth stealing."""
 
-import contextlib
 import io
 import os
 import random
@@ -17,6 +16,8 @@ from simulator.driver import PolicyDriver
 from simulator.errors import Failure, PolicyFailure
 from simulator.messages import decode, encode
 
+_DECIDE, _DECISION = Kind.DECIDE, Kind.DECISION
+"""By names of their own, since they are asked for in each call."""
 RANDOM_SEED = 0
 """What ``random`` is seeded with before a policy is loaded, so that equal trials are equal."""
 MAX_TOLD_CHARS = 20_000
@@ -29,11 +30,12 @@ def serve(fd: int, prints: TextIO, contract: Contract) -> None:
     random.seed(RANDOM_SEED)
     write_all(fd, frame(0, Kind.READY, b""))
     worker = _Worker(fd, contract)
-    whatever_became_of_prints = contextlib.suppress(OSError, ValueError)
     while True:
         answer = worker.answer(*read_frame(fd))
-        with whatever_became_of_prints:  # a policy may have closed its own
+        try:  # noqa: SIM105 - a block takes longer than all of it
             prints.flush()
+        except (OSError, ValueError):  # a policy may have closed its own
+            pass
         write_all(fd, answer)
 
 
@@ -52,6 +54,10 @@ class _Worker:
             return frame(sequence, Kind.FAILURE, encode(failure_of(error)))
 
     def _act(self, sequence: int, kind: int, payload: bytes) -> bytes:
+        if kind == _DECIDE and self._driver is not None:
+            observation = decode(payload, self._contract.dialogue.observation)
+            decision = self._driver.decide(observation, partial(self._ask, sequence))
+            return frame(sequence, _DECISION, encode(decision))
         if kind == Kind.LOAD:
             self._driver = PolicyDriver(self._contract, payload.decode())
             self._driver.load()
@@ -61,22 +67,14 @@ class _Worker:
         if kind == Kind.START:
             self._driver.start(decode(payload, self._contract.dialogue.setup))
             return frame(sequence, Kind.READY, b"")
-        if kind == Kind.DECIDE:
-            observation = decode(payload, self._contract.dialogue.observation)
-            decision = self._driver.decide(observation, self._reader(sequence))
-            return frame(sequence, Kind.DECISION, encode(decision))
         raise RuntimeError(f"a message of unknown kind {kind}")
 
-    def _reader(self, sequence: int) -> Callable[[int], Any]:
+    def _ask(self, sequence: int, step: int) -> Any:
         reply = self._contract.dialogue.reply
-
-        def ask(step: int) -> Any:
-            if reply is None:
-                raise RuntimeError("this domain answers no queries")
-            write_all(self._fd, frame(sequence, Kind.QUERY, encode(step)))
-            return decode(read_frame(self._fd)[2], reply)
-
-        return ask
+        if reply is None:
+            raise RuntimeError("this domain answers no queries")
+        write_all(self._fd, frame(sequence, Kind.QUERY, encode(step)))
+        return decode(read_frame(self._fd)[2], reply)
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -9,6 +9,7 @@ from simulator.domains.pipelines.agenda import Agenda
 from simulator.domains.pipelines.containers import Container, Pool
 from simulator.domains.pipelines.courses import Courses, Fallout
 from simulator.domains.pipelines.decisions import (
+    Placed,
     Suspension,
     by_pool,
     check_free,
@@ -17,13 +18,13 @@ from simulator.domains.pipelines.decisions import (
 )
 from simulator.domains.pipelines.jobs import Jobs
 from simulator.domains.pipelines.memory import MemoryAccounts
-from simulator.domains.pipelines.messages import (
-    Decision,
-    MemoryReading,
-    NewAssignment,
-    NewContainer,
+from simulator.domains.pipelines.messages import Decision, MemoryReading, NewContainer
+from simulator.domains.pipelines.overflow import (
+    find_overflow,
+    leave_bound,
+    may_overflow,
+    next_check,
 )
-from simulator.domains.pipelines.overflow import find_overflow, leave_bound, next_check
 from simulator.domains.pipelines.params import Params
 from simulator.domains.pipelines.plans import Planner
 from simulator.domains.pipelines.recorder import Recorder
@@ -58,11 +59,9 @@ class Cluster:
         """Run one tick; return whether it gave a result."""
         emitted = len(self.results)
         requests = {}
-        places: dict[int, int] = {}
         if decision is not None:
             requests = by_pool(decision, len(self.pools))
             take_operators(decision, self._jobs, self._cpus_per_pool, self._multi)
-            places = {id(each): place for place, each in enumerate(decision.assignments)}
         order = iter(sorted(requests))
         asked = next(order, NEVER)
         while True:
@@ -73,8 +72,9 @@ class Cluster:
             new: list[Container] = []
             if pool.index == asked:
                 suspensions, assignments = requests[asked]
-                self._suspend(pool, tick, suspensions)
-                new = self._create(pool, tick, assignments, places)
+                if suspensions:
+                    self._suspend(pool, tick, suspensions)
+                new = self._create(pool, tick, assignments)
                 asked = next(order, NEVER)
             self._run_pool(pool, tick, new)
 
@@ -118,24 +118,17 @@ class Cluster:
             self.courses.suspend(container, tick)
             self.moves.append((container.number, "suspending"))
 
-    def _create(
-        self,
-        pool: Pool,
-        tick: int,
-        assignments: list[NewAssignment],
-        places: dict[int, int],
-    ) -> list[Container]:
+    def _create(self, pool: Pool, tick: int, assignments: list[Placed]) -> list[Container]:
         check_free(tick, pool, assignments, self._overcommit)
         new: list[Container] = []
-        for request in assignments:
+        for place, request in assignments:
             self._created += 1
             container = Container(self._created, pool, request, tick)
             self.courses.set_deadline(container)
             pool.free_cpu -= request.cpu
             pool.free_ram -= request.ram
             pool.active.append(container)
-            made = NewContainer(number=container.number, assignment=places[id(request)])
-            self.new_containers.append(made)
+            self.new_containers.append(NewContainer(container.number, place))
             new.append(container)
         if new:
             self.touched_pools.add(pool.index)
@@ -150,7 +143,8 @@ class Cluster:
                 self.courses.step(container, tick, fallout)
         for container in new:
             self.courses.step(container, tick, fallout)
-        self._run_killers(pool, tick, fallout)
+        if fallout.over_limit or fallout.overdue or may_overflow(pool):
+            self._run_killers(pool, tick, fallout)
         if fallout.ended:
             self._remove(pool, tick, fallout.ended)
         check = next_check(pool, tick)
@@ -176,7 +170,8 @@ class Cluster:
         """Emit the results of a tick, give back what was held and start the account anew."""
         if pool.next_sample < tick:
             self.accounts.carry(pool, tick - 1)
-        ended.sort(key=lambda container: container.number)
+        if len(ended) > 1:
+            ended.sort(key=lambda container: container.number)
         for container in ended:
             pool.free_cpu += container.cpu
             pool.free_ram += container.ram

@@ -6,6 +6,9 @@ from simulator.domains.pipelines.messages import NewAssignment, Number
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND, Plan
 from simulator.domains.pipelines.states import NEVER
 
+SLACK = 1e-6
+"""Share of a pool's memory by which the account is taken to be off at most, through rounding."""
+
 PlacedPhase = tuple[int, Number | None, bool]
 """Tick at which it begins, GB or None for growing, and whether the step to it is smooth."""
 
@@ -59,7 +62,8 @@ class Container:
         self.end = tick + plan.ticks - 1
         self.oom = tick + plan.oom
         self.cap_gb = plan.cap_gb
-        self.forget_phases(self.pool.base_tick)
+        if len(self.phases) > 1:
+            self.forget_phases(self.pool.base_tick)
         for start, gb, smooth in plan.phases:
             self.phases.append((tick + start, gb, smooth))
 
@@ -105,6 +109,7 @@ class Pool:
         "index",
         "next_sample",
         "ram_gb",
+        "safe_gb",
         "samples",
         "stale_gb",
         "suspended",
@@ -117,6 +122,8 @@ class Pool:
         self.index: Final = index
         self.cpus: Final = cpus
         self.ram_gb: Final = ram_gb
+        self.safe_gb: Final = ram_gb * (1 - SLACK)
+        """Up to here an account is below the pool's memory, whatever its rounding errors."""
         self.free_cpu = cpus
         self.free_ram = ram_gb
         self.active: list[Container] = []

@@ -1,7 +1,5 @@
 """The course of a container: its operators start, end, or are killed, one after the other."""
 
-from dataclasses import dataclass, field
-
 from simulator.domains.pipelines.agenda import Agenda
 from simulator.domains.pipelines.containers import Container, Pool
 from simulator.domains.pipelines.decisions import refuse
@@ -11,13 +9,15 @@ from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND, Planner, whole
 from simulator.domains.pipelines.states import NEVER
 
 
-@dataclass(slots=True)
 class Fallout:
     """What one tick left behind in a pool for the killers and for the results."""
 
-    ended: list[Container] = field(default_factory=list)
-    over_limit: list[Container] = field(default_factory=list)
-    overdue: list[Container] = field(default_factory=list)
+    __slots__ = ("ended", "over_limit", "overdue")
+
+    def __init__(self) -> None:
+        self.ended: list[Container] = []
+        self.over_limit: list[Container] = []
+        self.overdue: list[Container] = []
 
 
 class Courses:
@@ -88,18 +88,19 @@ class Courses:
         container.deadline = min(deadlines, default=NEVER)
 
     def _start_operator(self, container: Container, tick: int) -> None:
-        operator = container.ops[container.position]
-        obstacle = self._jobs.unfinished_parent(operator)
+        jobs, operator = self._jobs, container.ops[container.position]
+        work = jobs.work[operator]
+        obstacle = jobs.unfinished_parent(operator) if work.parents else None
         if obstacle is not None:
             refuse(
                 tick,
-                f"dependencies not satisfied: operator {self._jobs.name(operator)} cannot start in "
+                f"dependencies not satisfied: operator {jobs.name(operator)} cannot start in "
                 f"container c{container.number} as {obstacle}",
             )
-        self._jobs.start(operator, tick)
-        self._set_suspendable(container, False)
-        segments = self._jobs.segments(operator)
-        plan = self._planner.plan(segments, container.cpu, container.ram)
+        jobs.start(operator, tick)
+        if container.suspendable:
+            self._set_suspendable(container, False)
+        plan = self._planner.plan(work.segments, container.cpu, container.ram)
         pool: Pool = container.pool
         pool.cap_gb += plan.cap_gb - container.cap_gb
         container.begin(plan, tick)

@@ -10,6 +10,10 @@ from simulator.domains.pipelines.states import FAILED, PENDING, STATE_NAMES
 from simulator.errors import Failure, PolicyFailure
 
 Suspension = tuple[str, int]
+Placed = tuple[int, NewAssignment]
+"""An assignment and its place in the decision."""
+
+ASSIGNABLE = (PENDING, FAILED)
 
 LEAST_CPUS = 0.01
 """The smallest container, in CPUs; in a pool that has less, all of it."""
@@ -22,17 +26,19 @@ def refuse(tick: int, message: str) -> Never:
     raise PolicyFailure(Failure(kind="invalid_decision", message=message, step=tick))
 
 
-def by_pool(
-    decision: Decision, num_pools: int
-) -> dict[int, tuple[list[Suspension], list[NewAssignment]]]:
+def by_pool(decision: Decision, num_pools: int) -> dict[int, tuple[list[Suspension], list[Placed]]]:
     """Return suspensions and assignments by pool; refuse pools that do not exist."""
-    grouped: dict[int, tuple[list[Suspension], list[NewAssignment]]] = {}
+    grouped: dict[int, tuple[list[Suspension], list[Placed]]] = {}
     for suspension in decision.suspensions:
-        _check_pool(decision.tick, "suspension", suspension[1], num_pools)
-        grouped.setdefault(suspension[1], ([], []))[0].append(suspension)
-    for assignment in decision.assignments:
-        _check_pool(decision.tick, "assignment", assignment.pool, num_pools)
-        grouped.setdefault(assignment.pool, ([], []))[1].append(assignment)
+        pool = suspension[1]
+        if not 0 <= pool < num_pools:
+            _refuse_pool(decision.tick, "suspension", pool, num_pools)
+        grouped.setdefault(pool, ([], []))[0].append(suspension)
+    for placed in enumerate(decision.assignments):
+        pool = placed[1].pool
+        if not 0 <= pool < num_pools:
+            _refuse_pool(decision.tick, "assignment", pool, num_pools)
+        grouped.setdefault(pool, ([], []))[1].append(placed)
     return grouped
 
 
@@ -51,16 +57,16 @@ def take_operators(
         if assignment.priority not in (1, 2, 3):
             refuse(tick, f"assignment has priority {assignment.priority!r}, expected 1, 2 or 3")
         for operator in assignment.operators:
-            _take(tick, operator, jobs)
+            if not 0 <= operator < len(jobs.states) or jobs.states[operator] not in ASSIGNABLE:
+                _refuse_operator(tick, operator, jobs)
+            jobs.assign(operator)
 
 
-def check_free(
-    tick: int, pool: Pool, assignments: Sequence[NewAssignment], overcommit: bool
-) -> None:
+def check_free(tick: int, pool: Pool, assignments: Sequence[Placed], overcommit: bool) -> None:
     """Refuse assignments to one pool that ask for more than is free in it."""
     cpu: Number = 0
     ram: Number = 0
-    for assignment in assignments:
+    for _, assignment in assignments:
         cpu += assignment.cpu
         ram += assignment.ram
     if cpu > pool.free_cpu:
@@ -83,9 +89,8 @@ def check_free(
         )
 
 
-def _check_pool(tick: int, what: str, pool: int, num_pools: int) -> None:
-    if not 0 <= pool < num_pools:
-        refuse(tick, f"{what} names pool {pool!r}, expected 0 to {num_pools - 1}")
+def _refuse_pool(tick: int, what: str, pool: int, num_pools: int) -> Never:
+    refuse(tick, f"{what} names pool {pool!r}, expected 0 to {num_pools - 1}")
 
 
 def _refuse_size(tick: int, assignment: NewAssignment, what: str, least: str) -> Never:
@@ -105,14 +110,11 @@ def _check_count(tick: int, assignment: NewAssignment, multi_operator_containers
         )
 
 
-def _take(tick: int, operator: int, jobs: Jobs) -> None:
+def _refuse_operator(tick: int, operator: int, jobs: Jobs) -> Never:
     if not 0 <= operator < len(jobs.states):
         refuse(tick, f"assignment names operator number {operator}, which has not arrived")
-    state = jobs.states[operator]
-    if state not in (PENDING, FAILED):
-        refuse(
-            tick,
-            f"cannot assign operator {jobs.name(operator)}: it is {STATE_NAMES[state]}, "
-            "expected pending or failed",
-        )
-    jobs.assign(operator)
+    refuse(
+        tick,
+        f"cannot assign operator {jobs.name(operator)}: it is "
+        f"{STATE_NAMES[jobs.states[operator]]}, expected pending or failed",
+    )

@@ -17,6 +17,7 @@ from simulator.domains.pipelines.messages import (
     Decision,
     MemoryReading,
     NewPipeline,
+    Number,
     Observation,
     Setup,
 )
@@ -170,10 +171,10 @@ class _Simulation:
     def _observe(self, tick: int, quiet_until: int, arrivals: list[NewPipeline]) -> Observation:
         """Return what became visible, and begin collecting anew."""
         cluster, jobs = self.cluster, self.jobs
-        pools = [
-            (index, cluster.pools[index].free_cpu, cluster.pools[index].free_ram)
-            for index in sorted(cluster.touched_pools)
-        ]
+        pools: list[tuple[int, Number, Number]] = []
+        for index in sorted(cluster.touched_pools):
+            pool = cluster.pools[index]
+            pools.append((index, pool.free_cpu, pool.free_ram))
         observation = Observation(  # in order: fields by name take twice as long
             tick,
             quiet_until,

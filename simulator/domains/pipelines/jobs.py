@@ -13,7 +13,7 @@ from simulator.domains.pipelines.states import (
     STATE_NAMES,
     SUSPENDING,
 )
-from simulator.domains.pipelines.workload import Operator, Pipeline, Segment
+from simulator.domains.pipelines.workload import Operator, Pipeline
 
 NOT_YET = -1
 
@@ -29,6 +29,8 @@ class Jobs:
         self.pipelines = pipelines
         self.max_job_ticks = max_job_ticks
         self.changes: list[tuple[int, int]] = []
+        self.work: list[Operator] = []
+        """What each operator truly is."""
         self.states = bytearray()
         self.pipeline_of = array("i")
         self.first_operator = array("i")
@@ -55,6 +57,7 @@ class Jobs:
         size = len(pipeline.operators)
         self.first_operator.append(len(self.states))
         self.states.extend(bytes(size))
+        self.work += pipeline.operators
         self.pipeline_of.extend([number] * size)
         self.unfinished_operators.append(size)
         self.held_operators.append(0)
@@ -79,23 +82,15 @@ class Jobs:
             operators=operators,
         )
 
-    def segments(self, operator: int) -> Sequence[Segment]:
-        """Return the true needs of an operator."""
-        number = self.pipeline_of[operator]
-        position = operator - self.first_operator[number]
-        return self.pipelines[number].operators[position].segments
-
     def name(self, operator: int) -> str:
         """Return the id of an operator as policies read it."""
         number = self.pipeline_of[operator]
-        pipeline = self.pipelines[number]
-        return f"{pipeline.id}/{pipeline.operators[operator - self.first_operator[number]].id}"
+        return f"{self.pipelines[number].id}/{self.work[operator].id}"
 
     def unfinished_parent(self, operator: int) -> str | None:
         """Return what keeps an operator from starting, None if all its parents are completed."""
-        number = self.pipeline_of[operator]
-        first = self.first_operator[number]
-        for parent in self.pipelines[number].operators[operator - first].parents:
+        first = self.first_operator[self.pipeline_of[operator]]
+        for parent in self.work[operator].parents:
             state = self.states[first + parent]
             if state != COMPLETED:
                 return f"its parent {self.name(first + parent)} is {STATE_NAMES[state]}"
@@ -111,7 +106,8 @@ class Jobs:
 
     def start(self, operator: int, tick: int) -> None:
         """ASSIGNED to RUNNING."""
-        self._set(operator, RUNNING)
+        self.states[operator] = RUNNING
+        self.changes.append((operator, RUNNING))
         number = self.pipeline_of[operator]
         if self.started_tick[number] == NOT_YET:
             self.started_tick[number] = tick

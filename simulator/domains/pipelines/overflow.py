@@ -5,12 +5,9 @@ per pool bounds the account from above, so that it is looked at only where it ma
 taken to the last bit only where it is closer to the limit than its errors could be.
 """
 
-from simulator.domains.pipelines.containers import Container, Pool
+from simulator.domains.pipelines.containers import SLACK, Container, Pool
 from simulator.domains.pipelines.memory import MemoryAccounts
 from simulator.domains.pipelines.states import NEVER
-
-SLACK = 1e-6
-"""Share of a pool's memory by which the account is taken to be off at most, through rounding."""
 
 
 def enter_bound(container: Container, tick: int) -> None:
@@ -32,11 +29,11 @@ def leave_bound(container: Container) -> None:
 
 def next_check(pool: Pool, tick: int) -> int:
     """Return a tick after ``tick`` before which the pool cannot overflow by itself."""
-    if not _may_overflow(pool):
+    if not may_overflow(pool):
         return NEVER
     check = pool.bound_until
     if pool.bound_rate > 0:
-        spare = _safe_gb(pool) - pool.stale_gb - pool.bound_base
+        spare = pool.safe_gb - pool.stale_gb - pool.bound_base
         check = int(min(check, spare / pool.bound_rate))
     return max(check, tick + 1)
 
@@ -46,14 +43,14 @@ def find_overflow(pool: Pool, tick: int, accounts: MemoryAccounts) -> list[Conta
 
     The largest ``memory * (memory / allocation)`` goes first, of equals the oldest.
     """
-    if not _may_overflow(pool):
+    if not may_overflow(pool):
         return []
     bound = pool.stale_gb + pool.bound_base + pool.bound_rate * tick
-    if bound <= _safe_gb(pool) and tick < pool.bound_until:
+    if bound <= pool.safe_gb and tick < pool.bound_until:
         return []
     memory = _renew_bound(pool, tick, accounts.tick_seconds)
     used = pool.stale_gb + sum(gb for gb, _ in memory)
-    if used <= _safe_gb(pool):
+    if used <= pool.safe_gb:
         return []
     ranked = [(gb * (gb / container.ram), gb, container) for gb, container in memory if gb > 0]
     ranked.sort(key=lambda each: each[0], reverse=True)
@@ -78,13 +75,9 @@ def _victims(
     return victims
 
 
-def _may_overflow(pool: Pool) -> bool:
+def may_overflow(pool: Pool) -> bool:
     """Whether the present operators of a pool could ever use all of its memory."""
-    return pool.stale_gb + pool.cap_gb > _safe_gb(pool)
-
-
-def _safe_gb(pool: Pool) -> float:
-    return pool.ram_gb * (1 - SLACK)
+    return pool.stale_gb + pool.cap_gb > pool.safe_gb
 
 
 def _outlook(container: Container, tick: int) -> tuple[float, float, int]:

@@ -58,22 +58,22 @@ class Planner:
         self._over: dict[float, int] = {}
         """By GB of RAM: the first tick of a scan that needs more."""
 
-    def _keep_few(self) -> None:
-        """Forget all when it gets too much: a policy may ask for a new size each time."""
-        if len(self._plans) + len(self._courses) + len(self._over) > MOST_KEPT:
-            self._plans.clear()
-            self._courses.clear()
-            self._speedups.clear()
-            self._over.clear()
+    def _forget_all(self) -> None:
+        """Begin anew when it gets too much: a policy may ask for a new size each time."""
+        self._plans.clear()
+        self._courses.clear()
+        self._speedups.clear()
+        self._over.clear()
 
     def plan(self, segments: Sequence[Segment], cpus: float, ram_gb: float) -> Plan:
         """Return the plan of an operator in a container with ``cpus`` and ``ram_gb``."""
         key = (id(segments), cpus, ram_gb)
         plan = self._plans.get(key)
         if plan is None:
-            self._keep_few()
-            course = self.course(segments, cpus)
-            plan = self._limit(course.phases, course.ticks, ram_gb)
+            if len(self._plans) + len(self._courses) + len(self._over) > MOST_KEPT:
+                self._forget_all()
+            phases, ticks = self.course(segments, cpus)
+            plan = self._limit(phases, ticks, ram_gb)
             if key[:2] in self._courses:
                 self._plans[key] = plan
         return plan
@@ -85,9 +85,11 @@ class Planner:
         if found is not None:
             return found[0]
         course = self._lay_out(segments, cpus)
-        if not any(callable(segment.cpu_scaling) for segment in segments):
-            # The segments are kept with the course, so that their identity stays theirs.
-            self._courses[key] = (course, segments)
+        for segment in segments:
+            if callable(segment.cpu_scaling):
+                return course
+        # The segments are kept with the course, so that their identity stays theirs.
+        self._courses[key] = (course, segments)
         return course
 
     def _lay_out(self, segments: Sequence[Segment], cpus: float) -> Course:
