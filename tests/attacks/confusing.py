@@ -15,7 +15,14 @@ def step(s, results, pipelines):
 
 
 def step(name: str, body: str, *outcomes: Outcome, **rest: object) -> Attack:
-    return module(name, REGISTERED.format(body=body), *outcomes, **rest)
+    """Return an attack that is made instead of deciding, in each call."""
+    text = f"""
+    global _honest_step
+    def instead(s, results, pipelines):
+        {body}
+    _honest_step = instead
+    """
+    return fatal(name, text, *outcomes, **rest)
 
 
 CONFUSING: tuple[Attack, ...] = (

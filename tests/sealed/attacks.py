@@ -1,5 +1,6 @@
 """Attacks on the broker: by simulators, by policies, and by both together. Each says what holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import dedent, indent
 from typing import Any
@@ -69,6 +70,8 @@ class Attack:
     honest: bool = False
     outside: bool = False
     """Whether a container, or the split of users, stops it in its own way."""
+    body: str = ""
+    """What the policy does in its first call, before it is FIFO."""
 
 
 def lie(name: str, body: str, says: str) -> Attack:
@@ -87,9 +90,29 @@ def bad_simulator(name: str, body: str, says: str = "", **rest: Any) -> Attack:
 
 def bad_policy(name: str, body: str, *outcomes: Outcome, says: str = "", **rest: Any) -> Attack:
     """Return a policy that does ``body`` in its first call, and is fair after it."""
-    once = "    if not done:\n        done.append(1)\n" + indent(dedent(body).strip("\n"), " " * 8)
-    text = HELP + "done = []\n" + FIFO.replace("    waiting =", once + "\n    waiting =", 1)
-    return Attack(name=name, policy=text, outcomes=frozenset(outcomes), says=says, **rest)
+    policy = _once(indent(dedent(body).strip("\n"), " " * 8))
+    kinds = frozenset(outcomes)
+    return Attack(name=name, policy=policy, outcomes=kinds, says=says, body=body, **rest)
+
+
+def _once(body: str) -> str:
+    once = "    if not done:\n        done.append(1)\n" + body
+    return HELP + "done = []\n" + FIFO.replace("    waiting =", once + "\n    waiting =", 1)
+
+
+def one_of(bodies: Sequence[str]) -> str:
+    """Return the policy that does one of these in its first call, and is fair after it.
+
+    It does the one whose number is what the first job is estimated to take.
+    """
+    made = "".join(
+        f"def body_{number}(state):\n{indent(dedent(body).strip(chr(10)) or 'pass', '    ')}\n"
+        for number, body in enumerate(bodies, start=1)
+    )
+    return made + _once(
+        "        found = globals()[f'body_{state.row(\"jobs\", 0).estimate}'](state)\n"
+        "        if found is not None:\n            return found\n"
+    )
 
 
 def fair(**rest: object) -> dict[str, Any]:
@@ -368,6 +391,7 @@ def together(name: str, simulator: str, policy: str, **rest: Any) -> Attack:
         name=name,
         simulator=first.simulator,
         policy=second.policy,
+        body=second.body,
         **fair(**rest),
     )
 

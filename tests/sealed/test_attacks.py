@@ -1,6 +1,6 @@
 """Every attack on the broker in a real cell: who is charged for it, and that it tells nothing.
 
-By day simulators that the same policy meets share a cell, two sealed workers for each of them; at
+By day attacks that reach no limit of time share cells, two sealed workers for each of them; at
 night each has a cell to itself.
 """
 
@@ -14,11 +14,12 @@ from sandbox.image import image_tag
 from sandbox.image_build import build_image
 from sandbox.outcome import Evaluation, Outcome
 from sandbox.trial import Sandbox
+from simulator.cell.frames import TIME_LIMITS
 from simulator.domain import Domain, open_domain
 from simulator.sealed.scenarios import Scenario, make_scenario
 from simulator.sealed.shapes import MOST_ACCEPTED, SealedSpec
 from tests.attacks.test_attacks import QUICK
-from tests.sealed.attacks import ATTACKS, FIFO, GOOD, STALLING, Attack, bad_simulator
+from tests.sealed.attacks import ATTACKS, FIFO, GOOD, STALLING, Attack, bad_simulator, one_of
 from tests.support.cells import ROOT
 from tests.support.sealed import accepted, payload, queue_spec
 
@@ -33,11 +34,11 @@ FOLDERS = [SIMULATORS[n : n + MOST_ACCEPTED] for n in range(0, len(SIMULATORS), 
 also stops are all in the first one, so that one image holds them."""
 
 
-def attacked(spec: SealedSpec, simulator: int) -> Scenario:
+def attacked(spec: SealedSpec, simulator: int, estimate: int = 5) -> Scenario:
     """Return three jobs whose hidden times, later arrivals and seed are rare numbers."""
-    jobs = [[0, 7_654_321, 5], [1_000_000, 7_654_321, 5], [50_000_001, 7_654_321, 5]]
+    jobs = [[0, 7_654_321, estimate], [1_000_000, 7_654_321, 5], [50_000_001, 7_654_321, 5]]
     values = {"horizon": 60_000_000, "servers": 1}
-    name, seed = f"attacked-{simulator}", 987_654_321
+    name, seed = f"attacked-{simulator}-{estimate}", 987_654_321
     return make_scenario(
         spec, values, {"jobs": jobs}, where=name, name=name, seed=seed, simulator=simulator
     )
@@ -55,40 +56,52 @@ def folder_of(attack: Attack) -> int:
 
 BY_FOLDER = sorted(ATTACKS, key=folder_of)
 """All attacks; those of one folder share a sandbox."""
-SHARING = [attack for attack in BY_FOLDER if attack.policy == FIFO and attack not in STALLING]
+SHARING = [
+    attack
+    for attack in BY_FOLDER
+    if attack not in STALLING and attack.outcomes.isdisjoint(TIME_LIMITS)
+]
 """Attacks that may be made in one cell; a trial has so much time to sleep in all its scenarios."""
+TOGETHER = 16
 
 
 class Cells:
     """Sandboxes on the folders of simulators, opened when they are needed, one at a time."""
 
-    def __init__(self, home: Path, cell: str) -> None:
+    def __init__(self, home: Path, cell: str, sharing: Sequence[Attack] = SHARING) -> None:
         self.home = home
         self._cell = cell
+        self._sharing = sharing
         self._spec = queue_spec()
         self._opened: tuple[int, Sandbox] | None = None
-        self._shared: dict[tuple[int, int], Evaluation] = {}
+        self._shared: dict[str, Evaluation] = {}
 
     def try_attack(self, simulator: str, policy: str) -> Evaluation:
         """Return how the two do in a cell that is theirs alone."""
         folder, place = place_of(simulator)
-        (ended,) = self._tried(self._box(folder), [place], policy)
+        box = self._box(folder)
+        scenario = payload(box.domain, attacked(self._spec, place))
+        (ended,) = box.try_unscreened(policy, [scenario]).evaluations
         return ended
 
     def beside_others(self, attack: Attack) -> Evaluation:
-        """Return how a simulator does with FIFO in a cell with the others of its folder."""
-        folder, place = place_of(attack.simulator)
-        if (folder, place) not in self._shared:
-            others = dict.fromkeys(place_of(each.simulator) for each in SHARING)
-            places = [number for where, number in others if where == folder]
-            with Sandbox(QUICK, ready=False, cell=self._cell, domain=self._domain(folder)) as box:
-                ended = self._tried(box, places, FIFO)
-            self._shared |= zip([(folder, each) for each in places], ended, strict=True)
-        return self._shared[folder, place]
+        """Return how an attack ends in a cell with others of its folder."""
+        if attack.name not in self._shared:
+            folder = folder_of(attack)
+            others = [each for each in self._sharing if folder_of(each) == folder]
+            first = others.index(attack) // TOGETHER * TOGETHER
+            self._try_together(folder, others[first : first + TOGETHER])
+        return self._shared[attack.name]
 
-    def _tried(self, box: Sandbox, places: list[int], policy: str) -> Sequence[Evaluation]:
-        scenarios = [payload(box.domain, attacked(self._spec, place)) for place in places]
-        return box.try_unscreened(policy, scenarios).evaluations
+    def _try_together(self, folder: int, attacks: Sequence[Attack]) -> None:
+        policy = one_of([each.body for each in attacks])
+        with Sandbox(QUICK, ready=False, cell=self._cell, domain=self._domain(folder)) as box:
+            scenarios = [
+                payload(box.domain, attacked(self._spec, place_of(each.simulator)[1], number))
+                for number, each in enumerate(attacks, start=1)
+            ]
+            ended = box.try_unscreened(policy, scenarios).evaluations
+        self._shared |= zip([each.name for each in attacks], ended, strict=True)
 
     def _box(self, folder: int) -> Sandbox:
         if self._opened is None or self._opened[0] != folder:
@@ -138,7 +151,7 @@ def test_an_attack_is_contained_and_charged_to_whom_it_is_due(
 
 
 @pytest.mark.parametrize("attack", SHARING, ids=lambda attack: attack.name)
-def test_a_simulator_in_a_cell_with_others_is_contained(
+def test_an_attack_in_a_cell_with_others_is_contained(
     cells: Cells, honest: Evaluation, attack: Attack
 ) -> None:
     assert_contained(attack, cells.beside_others(attack), honest)
@@ -147,7 +160,8 @@ def test_a_simulator_in_a_cell_with_others_is_contained(
 @pytest.fixture(scope="module")
 def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cells]:
     """Cells in containers, of an image that is removed after the tests."""
-    found = Cells(tmp_path_factory.mktemp("contained"), "docker")
+    sharing = [attack for attack in OUTSIDE if attack in SHARING]
+    found = Cells(tmp_path_factory.mktemp("contained"), "docker", sharing)
     domain = accepted(found.home / "0", *FOLDERS[0])
     base = subprocess.run(
         [ROOT / "scripts/base-image.sh", "--name"], capture_output=True, text=True
