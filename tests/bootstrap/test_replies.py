@@ -10,7 +10,7 @@ from sandbox.screen import screen
 from tests.support.systems import NAMES, SYSTEMS, system, verdict
 
 QUICK = ("run", "random", "worked", "determinism", "reference")
-CPU_SECONDS = 1.5
+CPU_SECONDS = 0.8
 """Of one of these checks; a hostile reply takes all of them."""
 REPLIES = sorted(path for name in NAMES for path in (SYSTEMS / name / "replies").glob("*.md"))
 LABEL = "<!-- Written by hand for the tests, as a model might have answered: "

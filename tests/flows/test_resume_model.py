@@ -44,7 +44,7 @@ def answer(received: Received) -> Sent:
 
 @pytest.fixture
 def zygote() -> Iterator[Zygote]:
-    with Zygote(*MODULES) as started:
+    with Zygote(*MODULES, "flows.proposers.model") as started:
         yield started
 
 

@@ -9,13 +9,12 @@ from tests.support.zygote import Zygote
 
 MODULES = (
     "flows.cli.searches",
-    "flows.proposers.model",
     "flows.proposers.offline.proposer",
     "flows.report.page",
     "flows.history.store",
     "sandbox.trial",
 )
-"""What a search imports sooner or later."""
+"""What a search without a model imports sooner or later."""
 
 SEARCH = "from flows.cli.main import main; import sys; main(sys.argv[1:])"
 
