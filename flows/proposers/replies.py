@@ -370,9 +370,13 @@ def _runs(text: str, reader: Reader) -> Iterator[Piece]:
 
 
 def _run(lines: Sequence[str], begin: int, reader: Reader) -> tuple[int, str]:
-    """Return the longest Python from a line on, without formulas after it, and where it ends."""
-    end = len(lines)
-    for _ in range(4):
+    """Return the longest Python from a line on, without formulas after it, and where it ends.
+
+    Where there is none, what can be Python ends with the decorators from there on up to the first
+    mistake: from each of these the same mistake would be met.
+    """
+    end, first = len(lines), begin
+    for turn in range(4):
         text = "\n".join(lines[begin:end])
         tree = reader.tree(text)
         if tree is not None:
@@ -381,11 +385,16 @@ def _run(lines: Sequence[str], begin: int, reader: Reader) -> tuple[int, str]:
         if wrong is None:
             break
         end = begin + min(wrong, end - begin) - 1
+        if turn == 0:
+            first = end
         while end > begin and (not lines[end].strip() or lines[end][:1] in " \t)]}"):
             end -= 1  # the wrong statement may have started on an earlier line
         if end <= begin:
             break
-    return begin, ""
+    after = begin
+    while after < first and lines[after].startswith("@"):
+        after += 1
+    return after, ""
 
 
 def _trimmed(text: str, tree: ast.Module, reader: Reader) -> str:

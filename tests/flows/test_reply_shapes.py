@@ -51,6 +51,8 @@ SHAPES = {
     "\nscore = work / time\n",
     "bare and indented": f"Here it is:\n\n{textwrap.indent(POLICY, '    ')}\nIt is short.",
     "bare, with a call in a docstring": f"Here:\n\n{CALLED}\nThat is all.",
+    "bare, after names with a sign before them": f"@alice\n@bob: as you asked\n\n{POLICY}",
+    "bare, after decorators of nothing": f"@alice\n@bob\nas you asked\n@c\n{POLICY}",
     "bare, with a note that parses": f"Policy: mine\n\n{POLICY}\nNote: done\n",
     "JSON in prose": f"Sure!\n{json.dumps({'idea': 'x {y}', 'policy': POLICY})}\nGood luck.",
     "JSON in a plain fence": f"```\n{json.dumps({'policy': POLICY})}\n```",
@@ -84,7 +86,7 @@ def test_the_policy_is_found_in_what_models_write() -> None:
         not in (POLICY, CALLED)
     ]
 
-    assert len(SHAPES) == 41 and not missed
+    assert len(SHAPES) == 43 and not missed
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ HOSTILE = {
     "classes": "class A:\n    x = 1\n",
 }
 LONG = 1_000_000
-SHORT = 5_000
+SHORT = 10_000
 TRIES = 5
 
 
@@ -202,7 +204,7 @@ def test_the_time_for_a_text_grows_no_faster_than_the_text(work: Callable[[str],
             began = process_time()
             work(many)
             seconds.append(process_time() - began)
-        return seconds[1] / max(seconds[0], 0.006)
+        return seconds[1] / max(seconds[0], 0.025)
 
     for name, unit in HOSTILE.items():
         # Others on the machine only add to it, so the least of several counts; the square is 64.
