@@ -5,6 +5,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from flows.judging.objectives import (
     Reference,
@@ -129,6 +130,7 @@ def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values)) if values else 1.0
 
 
+@lru_cache(maxsize=256)  # a search asks for the same source about six times
 def normalised_sha256(source: str) -> str:
     """Return a hash that layout, comments and docstrings do not change."""
     try:
