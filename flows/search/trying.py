@@ -99,7 +99,10 @@ def prove(session: Session, attempt: Attempt) -> Attempt:
 def run_on_train(
     session: Session, attempts: Sequence[Attempt], by: Race | None = None
 ) -> list[Attempt]:
-    """Try on train, the first scenario twice, each source once that was not tried before."""
+    """Try on train, the first scenario twice, each source once that was not tried before.
+
+    Slots without work take a share of the scenarios.
+    """
     fresh: dict[str, Attempt] = {}
     for each in attempts:
         if each.source is not None and session.ledger.same_source(each.source) is None:
@@ -109,8 +112,10 @@ def run_on_train(
     if by is not None:
         return _replaced(attempts, _run_race(session, list(fresh.values()), by))
 
+    cells = session.config.slots // max(1, len(fresh))
+
     def run(attempt: Attempt) -> Attempt:
-        attempt, trial = _timed(session, attempt, "try", [*train, train[0]])
+        attempt, trial = _timed(session, attempt, "try", [*train, train[0]], cells)
         return replace(attempt, trial=trial)
 
     return _replaced(attempts, side_by_side(run, list(fresh.values())))
@@ -333,13 +338,14 @@ def try_in_cells(
 
 def _try_elite(session: Session, attempt: Attempt) -> Attempt:
     assert attempt.train is not None, "what is promoted was judged"
-    attempt, trial = _timed(session, attempt, "elite", session.services.scenarios.train)
+    train, slots = session.services.scenarios.train, session.config.slots
+    attempt, trial = _timed(session, attempt, "elite", train, slots)
     if trial is None or attempt.train is None:
         return attempt
-    train = _repeated(attempt.train, trial, session.references())
-    ruling = rule_alone(train)
+    verdict = _repeated(attempt.train, trial, session.references())
+    ruling = rule_alone(verdict)
     if ruling.standing:
-        return replace(attempt, elite=trial, train=train, ruling=ruling)
+        return replace(attempt, elite=trial, train=verdict, ruling=ruling)
     return replace(attempt, elite=trial)
 
 
