@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from traceback import walk_tb
+from types import CodeType
 
 from jinja2 import (
+    BytecodeCache,
     Environment,
     FileSystemLoader,
     FunctionLoader,
@@ -16,6 +18,7 @@ from jinja2 import (
     meta,
     nodes,
 )
+from jinja2.bccache import Bucket
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flows.errors import ConfigError
@@ -25,6 +28,8 @@ SYSTEM, USER = "system.md.j2", "user.md.j2"
 SUFFIX = ".j2"
 MOST_BYTES = 400_000
 """Of one template; a prompt of that length would not fit into any budget."""
+MOST_COMPILED = 64
+"""Templates whose compiled form is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +123,32 @@ def check_names(texts: Mapping[str, str], name: str, known: Iterable[str]) -> No
         )
 
 
+class _Compiled(BytecodeCache):
+    """Compiled templates by their text: a prompt is rendered again and again until it fits.
+
+    Each text has an environment of its own all the same, so that no template carries anything from
+    one prompt to the next.
+    """
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if len(self._code) >= MOST_COMPILED:
+            self._code.clear()
+        if bucket.code is not None:
+            self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+_compiled = _Compiled()
+
+
 def _own(texts: Mapping[str, str]) -> Environment:
     return ImmutableSandboxedEnvironment(
+        bytecode_cache=_compiled,
         loader=FunctionLoader(lambda name: (texts[name], name, None) if name in texts else None),
         undefined=StrictUndefined,
         trim_blocks=True,

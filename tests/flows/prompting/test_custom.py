@@ -7,7 +7,7 @@ import pytest
 from flows.errors import ConfigError, UserError
 from flows.prompting.custom import check_prompts, copy_templates, refuse_changed_templates
 from flows.prompting.prompts import render_prompt
-from flows.prompting.templates import SYSTEM, USER, load_templates
+from flows.prompting.templates import SYSTEM, USER, load_templates, render_own
 from flows.search.recording import prompt_row
 from flows.settings.search import SearchConfig
 from tests.flows.prompting.test_prompts import PAST, SCENARIOS
@@ -155,3 +155,17 @@ def test_the_first_prompt_is_shown_and_templates_are_checked_for_the_domain_that
     assert (shown.code, checked.code) == (0, 0)
     assert "register_platform" in shown.out and "keep-alive-10min" in shown.out
     assert "register_scheduler" not in shown.out
+
+
+def test_a_template_carries_nothing_from_one_prompt_to_the_next() -> None:
+    counting = "{% set seen = namespace(n=0) %}{% macro one() %}{% set seen.n = seen.n + 1 %}"
+    texts = {
+        "counting.j2": counting + "{{ seen.n }}{% endmacro %}",
+        "page.j2": "{% import 'counting.j2' as c %}{{ word }}{{ c.one() }}{{ c.one() }}",
+    }
+
+    written = [render_own(texts, "page.j2", {"word": word}) for word in "abab"]
+    other = render_own({**texts, "page.j2": "no longer {{ word }}"}, "page.j2", {"word": "c"})
+
+    assert written == ["a12", "b12", "a12", "b12"]
+    assert other == "no longer c"
