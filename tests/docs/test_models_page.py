@@ -62,13 +62,14 @@ def test_the_file_with_prices_is_read(tmp_path: Path) -> None:
 def test_the_commands_of_the_page_run_against_a_local_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As they are written, but for the server's address, a small suite and one candidate."""
+    """As they are written, but for the server's address, a small suite and one candidate, which is
+    no better than the baseline: what is better is tried more often."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ASSAY_HOME", str(tmp_path / ".assay"))
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-ones-own")
     files = saved(tmp_path)
     few = f"--direct --candidates 1 --cell process --baseline naive --suite {write_suite(tmp_path)}"
-    with ModelServer(server.policy(policy_source("priority"))) as running:
+    with ModelServer(server.policy(policy_source("naive") + "# mine\n")) as running:
         lines = [_cut_short(line, few, files).replace(LOCAL, running.url) for line in _commands()]
         done = [command(capsys, *shlex.split(line)[1:]) for line in lines]
 

@@ -50,7 +50,7 @@ def test_the_commands_of_the_page_run_against_a_local_server(
     file, suite = saved(tmp_path), write_suite(tmp_path)
     lines = [line for block in blocks(PAGE, "sh") for line in block.take().splitlines()]
     few = f"--candidates 1 --cell process --suite {suite} --set baselines=[]"
-    with ModelServer(server.policy(find_domain().policy_source("priority"))) as running:
+    with ModelServer(server.policy(find_domain().policy_source("naive") + "# mine\n")) as running:
         text = file.read_text(encoding="utf-8").replace(LOCAL, running.url)
         prices = "{ input_per_million = 1.0, output_per_million = 2.0 }"
         text = text.replace('model = "gpt-5', f'prices = {prices}\nmodel = "gpt-5')
