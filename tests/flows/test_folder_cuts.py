@@ -27,7 +27,13 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize("claims", ["noted", "not noted", "gone"])
-@pytest.mark.parametrize("kept", range(1, LINES + 1))
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(kept, marks=pytest.mark.nightly if kept % 2 else ())
+        for kept in range(1, LINES + 1)
+    ],
+)
 def test_killed_after_any_line_the_next_run_tries_what_is_missing_and_nothing_else(
     calm: tuple[Path, str], tmp_path: Path, kept: int, claims: str
 ) -> None:

@@ -19,12 +19,18 @@ def remember(home: Path, data: ReportData) -> None:
         journal.append_all([data.experiment, *(row for part in (*rows, *more) for row in part)])
 
 
-def test_the_report_lies_beside_the_best_policy(tmp_path: Path) -> None:
-    remember(tmp_path, search_rows(6))
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with one search of twelve attempts, which no test here changes."""
+    found = tmp_path_factory.mktemp("home")
+    remember(found, search_rows(12))
+    return found
 
-    path = write_report(tmp_path, EXPERIMENT)
 
-    assert path == tmp_path / "experiments" / EXPERIMENT / "report.html"
+def test_the_report_lies_beside_the_best_policy(home: Path) -> None:
+    path = write_report(home, EXPERIMENT)
+
+    assert path == home / "experiments" / EXPERIMENT / "report.html"
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [item.name for item in path.parent.iterdir()] == ["report.html"]
 
@@ -47,10 +53,8 @@ def test_what_was_recorded_is_what_the_report_reads(tmp_path: Path) -> None:
     }
 
 
-def test_metrics_are_read_for_the_best_and_the_baselines_only(tmp_path: Path) -> None:
-    remember(tmp_path, search_rows(12))
-
-    read = load(tmp_path, EXPERIMENT)
+def test_metrics_are_read_for_the_best_and_the_baselines_only(home: Path) -> None:
+    read = load(home, EXPERIMENT)
 
     assert read.best is not None
     measured = {(row.iteration, row.slot) for row in read.evaluations if row.metrics is not None}
@@ -66,19 +70,16 @@ def test_other_experiments_do_not_show_up(tmp_path: Path) -> None:
     assert "a stranger" not in write_report(tmp_path, EXPERIMENT).read_text(encoding="utf-8")
 
 
-def test_a_report_goes_where_it_is_sent(tmp_path: Path) -> None:
-    remember(tmp_path, search_rows(2))
+def test_a_report_goes_where_it_is_sent(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "new folder" / "page.html"
 
-    assert write_report(tmp_path, EXPERIMENT, out) == out
+    assert write_report(home, EXPERIMENT, out) == out
     assert out.stat().st_size > 10_000
 
 
-def test_an_unknown_experiment_is_named_with_the_nearest_known_one(tmp_path: Path) -> None:
-    remember(tmp_path, search_rows(1))
-
+def test_an_unknown_experiment_is_named_with_the_nearest_known_one(home: Path) -> None:
     with pytest.raises(ReportError, match=rf"did you mean '{EXPERIMENT}'\?"):
-        write_report(tmp_path, "made-up-1a2b3c4")
+        write_report(home, "made-up-1a2b3c4")
 
 
 def test_an_empty_history_says_how_to_start(tmp_path: Path) -> None:
@@ -86,18 +87,15 @@ def test_an_empty_history_says_how_to_start(tmp_path: Path) -> None:
         write_report(tmp_path, "anything")
 
 
-def test_a_place_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path: Path) -> None:
-    remember(tmp_path, search_rows(1))
-
+def test_a_place_that_cannot_be_written_is_an_error_with_a_way_out(home: Path) -> None:
     with pytest.raises(ReportError, match="name another file or make the folder writable"):
-        write_report(tmp_path, EXPERIMENT, tmp_path)
+        write_report(home, EXPERIMENT, home)
 
 
 def test_a_report_that_cannot_be_written_says_so_where_nothing_can_be_removed_either(
-    tmp_path: Path,
+    home: Path, tmp_path: Path
 ) -> None:
-    remember(tmp_path, search_rows(2))
     (tmp_path / "file").touch()
 
     with pytest.raises(ReportError, match=r"file/page\.html cannot be written: .*name another"):
-        write_report(tmp_path, EXPERIMENT, tmp_path / "file" / "page.html")
+        write_report(home, EXPERIMENT, tmp_path / "file" / "page.html")
