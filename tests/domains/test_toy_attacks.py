@@ -19,7 +19,7 @@ from tests.attacks.test_attacks import QUICK, assert_bounded, assert_same_figure
 from tests.support.domains import toy
 
 ABOUT_PIPELINES = {"s", "results", "pipelines"}
-EVERY = 8
+EVERY = 16
 """So many attacks come to one that always runs; the others run nightly."""
 
 

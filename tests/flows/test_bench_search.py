@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from benchmarks import bench_racing
 from benchmarks.bench_racing import Pair, Searched
 from benchmarks.bench_search import STRATEGIES, best_so_far, search_config, search_one
@@ -83,6 +85,7 @@ def test_a_policy_that_fails_without_a_cell_is_an_outcome() -> None:
     assert trial.evaluations[0].problem is not None
 
 
+@pytest.mark.nightly
 def test_a_short_search_gives_a_curve_with_a_figure_for_each_candidate() -> None:
     curve = search_one(search_config("smoke", "evolve", 3, 2))
 

@@ -74,7 +74,11 @@ def test_a_killed_search_goes_on_and_ends_like_an_undisturbed_one(
     assert ask(tmp_path / "killed", ESSENCE) == ask(tmp_path / "calm", ESSENCE)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.nightly), signal.SIGTERM],
+    ids=lambda each: each.name,
+)
 def test_a_signal_keeps_everything_and_says_how_to_go_on(
     number: signal.Signals, tmp_path: Path, suite: Path
 ) -> None:

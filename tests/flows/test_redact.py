@@ -134,7 +134,13 @@ def rows_full_of(key: str) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("key", ["planted-key-0042", *PLANTED.values()])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "planted-key-0042",
+        *(pytest.param(key, marks=pytest.mark.nightly) for key in PLANTED.values()),
+    ],
+)
 def test_a_planted_key_is_nowhere_in_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:

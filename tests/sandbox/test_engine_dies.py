@@ -67,7 +67,11 @@ class Background:
             self.error = error
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)],
+    ids=lambda number: number.name,
+)
 def test_an_engine_that_ends_in_the_middle_of_a_trial_is_our_error_and_the_next_trial_counts(
     engine: OwnEngine, box: Sandbox, number: signal.Signals
 ) -> None:

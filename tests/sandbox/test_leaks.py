@@ -31,9 +31,18 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    ("doing", "number"),
+    [
+        pytest.param(
+            doing,
+            number,
+            marks=pytest.mark.nightly if (doing == TRYING) == (number == signal.SIGTERM) else (),
+            id=f"{'in a trial' if doing == TRYING else 'while waiting'}-{number.name}",
+        )
+        for doing in (PREPARED, TRYING)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    ],
 )
-@pytest.mark.parametrize("doing", [PREPARED, TRYING], ids=["while waiting", "in a trial"])
 def test_a_caller_that_is_ended_leaves_no_cell(doing: str, number: signal.Signals) -> None:
     """Cells that run end by themselves; one that was made but not started waits for the reaper."""
     with Caller(doing) as caller:
