@@ -88,7 +88,7 @@ def another_assay(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.prefect
 def test_a_host_with_another_version_image_or_domain_is_refused_by_name_before_any_trial(
     alpha: Cluster, tmp_path: Path
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_host_with_another_version_image_or_domain_is_refused_by_name_before_a
     assert warning.count("then start its worker again") == 3
 
 
-@pytest.mark.slow
+@pytest.mark.prefect
 def test_scenarios_go_to_a_worker_once_and_again_to_one_that_takes_its_place(
     cluster: Cluster,
 ) -> None:
@@ -132,7 +132,7 @@ def test_scenarios_go_to_a_worker_once_and_again_to_one_that_takes_its_place(
     assert [len(job.data) for job in search.sent] == [0, 1, 0, 0, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.prefect
 def test_two_searches_on_two_workers_have_no_more_cells_at_a_time_than_workers_have_threads(
     cluster: Cluster,
 ) -> None:
