@@ -34,12 +34,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from simulator.contract import Contract, Policy
-from simulator.domain_spec import DomainSpec, read_spec
 from simulator.errors import InputError
 from simulator.textfile import read_text, show
+
+if TYPE_CHECKING:  # no cell needs the data of its domain
+    from simulator.domain_spec import DomainSpec
 
 SHIPPED = Path(__file__).resolve().parent / "domains"
 DEFAULT = "pipelines"
@@ -180,13 +182,13 @@ class Domain:
     role: str = POLICIES
 
     @cached_property
-    def spec(self) -> DomainSpec:
+    def spec(self) -> "DomainSpec":
         if self.role == BOOTSTRAP:
-            return cast(DomainSpec, self._generic("bootstrap.domain_spec").domain_spec(self))
+            return cast("DomainSpec", self._generic("bootstrap.domain_spec").domain_spec(self))
         if self.is_sealed:
             read = self._generic("sealed.spec").read_contract
-            return cast(DomainSpec, read(self.root / SEALED_FILE))
-        return read_spec(self.root / SPEC_FILE)
+            return cast("DomainSpec", read(self.root / SEALED_FILE))
+        return cast("DomainSpec", self._generic("domain_spec").read_spec(self.root / SPEC_FILE))
 
     @cached_property
     def is_sealed(self) -> bool:
@@ -425,25 +427,29 @@ def domain_files(root: Path) -> Iterator[tuple[str, Path]]:
 
     Raise ``InputError`` where something in the folder is no plain file or folder.
     """
+    top = os.path.join(root, "")  # noqa: PTH118 - names in the folder follow it
     total = 0
     found = []
-    for entries, path in enumerate(_below(root, LEFT_OUT), start=1):
+    for entries, entry in enumerate(_below(root, LEFT_OUT), start=1):
         if entries > MAX_DOMAIN_ENTRIES:
             raise InputError(
                 f"{root}: more than {MAX_DOMAIN_ENTRIES} files and folders are in it; keep nothing "
                 "but the domain in this folder"
             )
-        if not _FILE_NAME.fullmatch(path.name):
+        if not _FILE_NAME.fullmatch(entry.name):
             raise InputError(
-                f"{root}: a file in it is named {show(path.name)}, expected at most 100 letters, "
+                f"{root}: a file in it is named {show(entry.name)}, expected at most 100 letters, "
                 "digits, spaces and _ . + -"
             )
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            kind = "a symbolic link" if path.is_symlink() else "neither a file nor a folder"
-            raise InputError(f"{path}: is {kind}, expected a file in the domain's folder itself")
-        if path.is_file():
-            total += path.stat().st_size
-            found.append((path.relative_to(root).as_posix(), path))
+        is_file = entry.is_file(follow_symlinks=False)
+        if not (is_file or entry.is_dir(follow_symlinks=False)):
+            kind = "a symbolic link" if entry.is_symlink() else "neither a file nor a folder"
+            raise InputError(
+                f"{entry.path}: is {kind}, expected a file in the domain's folder itself"
+            )
+        if is_file:
+            total += entry.stat(follow_symlinks=False).st_size
+            found.append((entry.path[len(top) :], Path(entry.path)))
     if total > MAX_DOMAIN_BYTES:
         raise InputError(
             f"{root}: {total} bytes are more than the allowed {MAX_DOMAIN_BYTES}; keep scenarios "
@@ -452,18 +458,18 @@ def domain_files(root: Path) -> Iterator[tuple[str, Path]]:
     yield from sorted(found)
 
 
-def _below(folder: Path, left_out: tuple[str, ...] = ()) -> Iterator[Path]:
+def _below(folder: str | Path, left_out: tuple[str, ...] = ()) -> Iterator["os.DirEntry[str]"]:
     """Yield files and folders at any depth, but what is hidden, compiled or ``left_out``."""
     try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - paths come after the names are judged
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {(error.strerror or '').lower()}") from None
-    for name in names:
-        if not name.startswith(".") and name not in ("__pycache__", *left_out):
-            path = folder / name
-            yield path
-            if path.is_dir():
-                yield from _below(path)
+    for entry in entries:
+        if not entry.name.startswith(".") and entry.name not in ("__pycache__", *left_out):
+            yield entry
+            if entry.is_dir():
+                yield from _below(entry.path)
 
 
 def _bytes_of(path: Path) -> bytes:

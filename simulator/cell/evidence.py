@@ -4,7 +4,8 @@ Whether it sleeps, who died for memory, and which protections are in force.
 """
 
 import os
-import platform
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,8 @@ def _is_limited(path: Path) -> bool:
 
 
 def _count_in(path: Path) -> int | None:
-    for line in _text_of(path).splitlines():
-        name, _, value = line.partition(" ")
-        if name == _COUNT and value.strip().isdigit():
-            return int(value)
-    return None
+    found = re.search(rf"^{_COUNT} +(\d+) *$", _text_of(path), re.MULTILINE | re.ASCII)
+    return int(found[1]) if found else None
 
 
 def _text_of(path: Path) -> str:
@@ -134,8 +132,8 @@ def isolation_report(isolation: str, worker: Standing, trusted: Standing) -> dic
         "read_only_root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "fixed_addresses": addresses_are_fixed(),
         "interfaces": _interfaces(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
+        "machine": os.uname().machine,
+        "python": sys.version.split()[0],
     }
 
 

@@ -114,11 +114,11 @@ def find_clocks() -> Clocks | None:
     code = [(first, last) for first, last, _, name in regions if name == "[vdso]"]
     if len(code) != 1:
         return None
-    targets, pages, pointers = range(code[0][0] + 1, code[0][1]), [], list[int]()
+    (begin, end), pages, pointers = code[0], [], list[int]()
     for first, last, rights, name in regions:
-        if rights.startswith("r--") and Path(name).name.startswith("ld-"):
-            words = (ctypes.c_uint64 * ((last - first) // _POINTER_BYTES)).from_address(first)
-            found = [place for place, value in enumerate(words) if value in targets]
+        if rights.startswith("r--") and name.rpartition("/")[2].startswith("ld-"):
+            words = memoryview(ctypes.string_at(first, last - first)).cast("Q")
+            found = [place for place, value in enumerate(words) if begin < value < end]
             pointers += [first + _POINTER_BYTES * place for place in found]
             if found:
                 pages.append((first, last - first))

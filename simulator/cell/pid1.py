@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from simulator.cell import crew, kernel, seal
 from simulator.cell.frames import LENGTH, MAX_JOB_BYTES, CellReport, pack_report, unpack_job
+from simulator.cell.lean import without_needless
 from simulator.cell.wire import read_exactly, write_all
 from simulator.domain import DEFAULT, POLICIES, ROLES, SHIPPED, Domain
 
@@ -55,8 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     notes = crew.Notes(read_exactly(0, LENGTH.size))  # nothing that a worker sees depends on it
     members = crew.fork_workers(notes, worker_seal, contracts)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # rights are given up by each thread for itself
-    trying = importlib.import_module("simulator.cell.trying")
-    _ = domain.cell, domain.sha256
+    with without_needless():
+        trying = importlib.import_module("simulator.cell.trying")
+        _ = domain.cell, domain.sha256
     seal.shed_privileges(options.isolation)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 

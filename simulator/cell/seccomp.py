@@ -8,7 +8,7 @@ the process.
 """
 
 import ctypes
-import platform
+import os
 from dataclasses import dataclass
 
 from simulator.cell.kernel import PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, prctl
@@ -101,7 +101,7 @@ _FILTER_MODE = 2
 
 def install_filter() -> None:
     """Put this process under the filter of its machine, for good."""
-    program = filter_program(architecture_of(platform.machine()))
+    program = filter_program(architecture_of(os.uname().machine))
     entries = (_Entry * len(program))(*(_Entry(*entry) for entry in program))
     header = _Program(len(program), entries)
     prctl(PR_SET_NO_NEW_PRIVS, 1)

@@ -7,15 +7,18 @@ container leaves, the account starts anew from the exact memory of the others.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.domains.pipelines.containers import Container, Pool
 from simulator.domains.pipelines.messages import Number
 from simulator.domains.pipelines.plans import SCAN_GB_PER_SECOND
 from simulator.domains.pipelines.states import NEVER
 from simulator.exact_sums import float_sum
+
+if TYPE_CHECKING:  # a cell starts without them
+    import numpy.typing as npt
 
 BLOCK_CELLS = 1 << 17
 """Additions made in one array operation: bounds memory, and stays within the processor's cache."""
@@ -149,7 +152,7 @@ class MemoryAccounts:
             self._sample(pool, pool.next_sample, float(cells[pool.next_sample - first, -1]))
         pool.consumed = float(sums[-1])
 
-    def _growth_between(self, first: int, last: int) -> npt.NDArray[np.float64]:
+    def _growth_between(self, first: int, last: int) -> "npt.NDArray[np.float64]":
         """Return by how much a scan grows in each of its ticks ``first`` to ``last``."""
         if last >= TABLE_TICKS:
             return self._growth_table(first, last)
@@ -157,6 +160,6 @@ class MemoryAccounts:
             self._growth = self._growth_table(0, max(2 * last, 1024))
         return self._growth[first : last + 1]
 
-    def _growth_table(self, first: int, last: int) -> npt.NDArray[np.float64]:
+    def _growth_table(self, first: int, last: int) -> "npt.NDArray[np.float64]":
         grown = (np.arange(first, last + 2) * self.tick_seconds) * SCAN_GB_PER_SECOND
         return np.diff(grown)

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.domains.pipelines.containers import Pool
 from simulator.domains.pipelines.jobs import NOT_YET, Jobs
@@ -27,7 +26,10 @@ from simulator.domains.pipelines.stats import (
     timed_out,
 )
 
-IntArray = npt.NDArray[np.int64]
+if TYPE_CHECKING:  # a cell starts without them
+    import numpy.typing as npt
+
+    IntArray = npt.NDArray[np.int64]
 
 OOM_SIZES_SHOWN = 5
 
@@ -186,7 +188,7 @@ def _unfinished(
     return rows
 
 
-def _ticks_since(moments: IntArray, ends: IntArray) -> IntArray:
+def _ticks_since(moments: "IntArray", ends: "IntArray") -> "IntArray":
     """Return for each end how many ticks have passed since all sorted moments before, in sum."""
     sums = np.concatenate(([0], np.cumsum(moments)))
     before = np.searchsorted(moments, ends)
