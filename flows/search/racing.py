@@ -17,6 +17,9 @@ Scores = Mapping[str, float]
 Costs = Mapping[str, float]
 """What a try costs by train scenario: the calls of a policy, on average."""
 
+PLACES = 4
+"""A candidate goes on while it can become one of so many best on train. More than half of the
+parents of later candidates are among these, where 12 breed by rank."""
 FIRST_SHARE = 5
 """No rung has less than 1/``FIRST_SHARE`` of the scenarios."""
 START_CALLS = 2000
@@ -62,9 +65,9 @@ class Race:
         if behind + lift >= 0.0:
             return ""
         return (
-            f"after {len(own)} of {len(self.order)} scenarios: could no longer become the best "
-            f"({_percent(-math.expm1(behind))} behind what it has to beat on train; for "
-            f"{self.confidence * 100:g} % of earlier attempts the other scenarios made up at most "
+            f"after {len(own)} of {len(self.order)} scenarios: could no longer become one of the "
+            f"{PLACES} best on train ({_percent(-math.expm1(behind))} behind the last of them; "
+            f"for {self.confidence * 100:g} % of earlier attempts the others made up at most "
             f"{_percent(math.expm1(lift))})"
         )
 
@@ -100,16 +103,13 @@ def race(
     )
 
 
-def to_beat(past: Sequence[Scores], best: Scores, confidence: float) -> Scores:
-    """Return what a candidate has to beat on train: ``best``, the best policy, and a bit more.
+def to_beat(past: Sequence[Scores]) -> Scores:
+    """Return the last of the best ``PLACES`` attempts, of all where there are fewer.
 
-    Where as many attempts as a bound needs (``fewest_attempts``) are better on train than ``best``
-    and none of them was promoted, one behind all of them will hardly be. So the last of these is
-    to be beaten.
+    A race for the first place alone would leave the search without parents as long as a baseline
+    is far ahead of all candidates.
     """
-    place = fewest_attempts(confidence) - 1
-    ranked = sorted(past, key=_mean_log, reverse=True)
-    return max([best, *ranked[place : place + 1]], key=_mean_log)
+    return sorted(past, key=_mean_log, reverse=True)[:PLACES][-1]
 
 
 def is_spared(number: int) -> bool:

@@ -39,14 +39,13 @@ def race_before(session: Session, iteration: int) -> Race | None:
     if not settings.enabled:
         return None
     names, ledger = [each.name for each in session.services.scenarios.train], session.ledger
-    best = ledger.best_before(iteration)
     past, stopped = ledger.complete_before(iteration, names), ledger.stopped_before(iteration)
-    if best is None or (best.iteration, best.slot) not in past:
+    if not past:
         return None
     known = list(past.values())
     latest = [past.get(key) or stopped[key] for key in sorted(past | stopped) if key[0] > 0]
-    bar = to_beat(known, past[best.iteration, best.slot], settings.confidence)
-    return race(ledger.calls_before(iteration, names), known, latest, bar, settings.confidence)
+    costs = ledger.calls_before(iteration, names)
+    return race(costs, known, latest, to_beat(known), settings.confidence)
 
 
 def try_on_train(
