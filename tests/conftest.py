@@ -152,6 +152,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let all of it go at the end, or libraries in C say that it leaks."""
+    gc.unfreeze()
+
+
 @pytest.hookimpl(tryfirst=True)  # before the marks decide what is left out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest groups, so that no process is left alone with one at the end."""
