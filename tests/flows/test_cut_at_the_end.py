@@ -8,9 +8,10 @@ import pytest
 
 from flows.history.journal import journal_files, read_rows
 from flows.history.records import ArtifactRow
-from tests.support.killing import MODULES, Search
+from tests.support.killing import Search
 from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
+from tests.support.warm import MODULES
 from tests.support.zygote import Zygote
 
 SETTINGS = """

@@ -18,8 +18,8 @@ from flows.toml_text import document
 from simulator.domains.pipelines.traces.header import generate
 from tests.support.history_rows import candidate, one_of_each, remember
 from tests.support.import_files import azure_2021_rows, swf_log
-from tests.support.killing import MODULES
 from tests.support.sample_history import write_sample_history
+from tests.support.warm import MODULES
 from tests.support.zygote import Zygote
 
 INTERRUPTED = 130
@@ -127,7 +127,7 @@ SQL = {"candidates": "from candidates select candidate, iteration, title order b
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
-    with Zygote(*MODULES, "flows.cli.main") as started:
+    with Zygote(*MODULES) as started:
         yield started
 
 

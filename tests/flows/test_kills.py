@@ -16,9 +16,10 @@ import pytest
 from flows.history.check import check
 from flows.history.store import query
 from tests.support.history_rows import candidate, evaluation, remember
-from tests.support.killing import MODULES, Search
+from tests.support.killing import Search
 from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
+from tests.support.warm import MODULES
 from tests.support.zygote import Zygote
 
 SEED = 20260301

@@ -12,10 +12,11 @@ import pytest
 
 from flows.history.store import query
 from simulator.domains.pipelines.library import policy_source
-from tests.support.killing import MODULES, Search
+from tests.support.killing import Search
 from tests.support.model_server import ModelServer, Received, Sent, policy, prose
 from tests.support.same_history import assert_same_history
 from tests.support.small_suite import write_suite
+from tests.support.warm import MODULES
 from tests.support.zygote import Zygote
 
 SEED, CANDIDATES, SLOTS = 20260301, 3, 2
@@ -44,7 +45,7 @@ def answer(received: Received) -> Sent:
 
 @pytest.fixture
 def zygote() -> Iterator[Zygote]:
-    with Zygote(*MODULES, "flows.proposers.model") as started:
+    with Zygote(*MODULES) as started:
         yield started
 
 

@@ -7,15 +7,6 @@ from pathlib import Path
 from flows.history.journal import journal_files
 from tests.support.zygote import Zygote
 
-MODULES = (
-    "flows.cli.searches",
-    "flows.proposers.offline.proposer",
-    "flows.report.page",
-    "flows.history.store",
-    "sandbox.trial",
-)
-"""What a search without a model imports sooner or later."""
-
 SEARCH = "from flows.cli.main import main; import sys; main(sys.argv[1:])"
 
 

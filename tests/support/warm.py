@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
@@ -26,16 +26,31 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
     "flows.cli.main",
+    "flows.cli.watching",
+    "flows.experiment",
+    "flows.history.export",
+    "flows.history.store",
+    "flows.judging.comparison",
+    "flows.orchestration.server",
     "flows.proposers.model",
     "flows.proposers.offline.proposer",
+    "flows.proposers.replay",
+    "flows.report.attempts",
     "flows.report.page",
-    "flows.history.store",
-    "flows.experiment",
     "sandbox.docker_cells",
+    "sandbox.doctor",
     "sandbox.process_cells",
     "sandbox.trial",
-    "simulator.domains.pipelines.cell",
     "simulator.domains.faas.cell",
+    "simulator.domains.faas.host",
+    "simulator.domains.pipelines.cell",
+    "simulator.domains.pipelines.contract",
+    "simulator.domains.pipelines.host",
+    "encodings.utf_8_sig",
+    "filelock",
+    "numpy.ma",
+    "rich.live",
+    "rich.table",
 )
 """What commands import sooner or later; never Prefect, which reads settings when imported."""
 PROGRAMS = {
@@ -139,13 +154,7 @@ def _started(
 
 def serve(address: str, *modules: str) -> Mapping[str, object] | None:
     """Fork for every command that is asked for; return its wish in the process that is its own."""
-    for module in modules:
-        import_module(module)
-    with suppress(import_module("sandbox.errors").SandboxUnavailable):
-        limits = import_module("sandbox.limits").Limits()
-        import_module("sandbox.process_cells").ProcessCells(limits).open()  # finds the walls once
-    gc.collect()
-    gc.freeze()
+    warm_up(modules)
     with socket.socket(socket.AF_UNIX) as door, selectors.DefaultSelector() as ready:
         door.bind(address)
         door.listen()
@@ -160,6 +169,17 @@ def serve(address: str, *modules: str) -> Mapping[str, object] | None:
             while waited():
                 pass
     return None
+
+
+def warm_up(modules: Iterable[str]) -> None:
+    """Do once what each program would do when it starts; every child has it."""
+    for module in modules:
+        import_module(module)
+    with suppress(import_module("sandbox.errors").SandboxUnavailable):
+        limits = import_module("sandbox.limits").Limits()
+        import_module("sandbox.process_cells").ProcessCells(limits).open()  # finds the walls once
+    gc.collect()
+    gc.freeze()
 
 
 def waited() -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.warm import warm_up
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -73,8 +75,7 @@ class Zygote:
 
 def serve(modules: list[str]) -> None:
     """Fork for each order that arrives; answer with the process id, when asked with its end."""
-    for module in modules:
-        __import__(module)
+    warm_up(modules)
     while order := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
