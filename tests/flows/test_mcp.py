@@ -1,17 +1,16 @@
 """The server for agents, spoken to by the client of the official package."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 import pytest
-from mcp.client.client import Client
-from mcp.client.stdio import StdioServerParameters
-from mcp_types import Implementation
 
 from flows.cli.policies import starter_policy
 from flows.history.store import query
@@ -32,9 +31,12 @@ from tests.support.agents import (
 from tests.support.secret_history import ON_TEST, ON_VALIDATION, remember_secrets
 from tests.support.small_suite import write_suite
 
+if TYPE_CHECKING:  # it takes a second, in each process that collects tests
+    from mcp.client.client import Client
+
 STARTER = starter_policy(find_domain())
 NAIVE = find_domain().policy_source("naive")
-Talk = Callable[[Client], Awaitable[None]]
+Talk = Callable[["Client"], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,9 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def client_of(server: Any, name: str = "test-agent", mode: str = "auto") -> Client:
+    from mcp.client.client import Client
+    from mcp_types import Implementation
+
     return Client(server, client_info=Implementation(name=name, version="1"), mode=mode)
 
 
@@ -266,6 +271,8 @@ async def ask_to_spin(client: Client) -> None:
 def test_over_stdio_a_client_hears_of_progress_and_leaves_nothing_behind(
     suite: Path, tmp_path: Path
 ) -> None:
+    from mcp.client.stdio import StdioServerParameters
+
     program, *rest = arguments(suite)
     server = StdioServerParameters(command=program, args=rest, env=environment(tmp_path))
     heard: list[str] = []
