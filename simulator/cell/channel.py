@@ -22,8 +22,8 @@ _CHUNK = 1 << 16
 _KIND_AT = HEADER.size - 1
 """Where the kind stands in a frame: it is the last byte of the header."""
 _LAST_MOMENTS_SECONDS = 1.0
-_AT_FIRST_MS = 1
-"""How long an answer is waited for before anyone works out what could go wrong meanwhile."""
+_GLANCE_EVERY = 64
+"""Calls after which prints and the caller are looked at, however quickly answers come."""
 _LOOK_SECONDS = 0.25
 """How often a worker that does not answer is looked at, to see whether it sleeps."""
 _CALLS = {Kind.LOAD: "loading the policy", Kind.START: "its init function"}
@@ -113,7 +113,7 @@ class Channel:
         self._cpu_seconds = 0.0
         self._allowed = math.inf
         self._ready_at = time.monotonic()
-        """When the socket was found ready last."""
+        """When the last answer came."""
         self._wall_deadline = self._ready_at + budget.wall_seconds
         self._waited_seconds = 0.0
         """How long answers were waited for since the worker was last looked at."""
@@ -209,16 +209,28 @@ class Channel:
         return _CALLS.get(self._kind, "one call")
 
     def _read(self) -> bytes:
+        """Return what comes next from the worker.
+
+        The socket waits itself for a moment, in which most answers come: to ask for all that may
+        happen instead, with a time limit, takes as long again as the answer to an easy call.
+        """
+        at_once = self._sequence % _GLANCE_EVERY != 0
         while True:
-            self._await(select.POLLIN)
+            if not at_once:
+                self._await(select.POLLIN)
+            began = time.monotonic()
             try:
                 chunk = os.read(self._socket, AT_ONCE)
             except BlockingIOError:
+                self._waited_seconds += time.monotonic() - began
+                at_once = False
                 continue
             except ConnectionResetError:
                 chunk = b""
             if not chunk:
                 raise self._death()
+            self._ready_at = time.monotonic()
+            self._waited_seconds += self._ready_at - began
             return chunk
 
     def _check_header(self, length: int, sequence: int) -> None:
@@ -235,8 +247,8 @@ class Channel:
             self._poll.modify(self._socket, event)
         began = time.monotonic()
         try:
-            ready = self._poll.poll(_AT_FIRST_MS)
             while True:
+                ready = self._poll.poll(self._patience_ms(began))
                 if len(ready) == 1 and ready[0][0] == self._socket:
                     return
                 for fd, _ in ready:
@@ -250,10 +262,8 @@ class Channel:
                 self._check_limits(now)
                 self._look(self._waited_seconds + now - began)
                 began = now
-                ready = self._poll.poll(self._patience_ms(now))
         finally:
-            self._ready_at = time.monotonic()
-            self._waited_seconds += self._ready_at - began
+            self._waited_seconds += time.monotonic() - began
             if event != select.POLLIN:
                 self._poll.modify(self._socket, select.POLLIN)
 

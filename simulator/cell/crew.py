@@ -8,6 +8,7 @@ import os
 import resource
 import select
 import socket
+import struct
 import sys
 import traceback
 from array import array
@@ -22,6 +23,8 @@ from simulator.domain import Domain
 SEAL_SECONDS = 30.0
 _SOCKET_FD = 3
 _FIRST_OTHER_FD = 4
+_SOON = struct.pack("@ll", 0, 1000)
+"""Seconds and microseconds that PID 1 waits on a socket itself; see ``simulator.cell.channel``."""
 MAX_WORKERS = 4096
 REHEARSALS = 2
 """How many processes are made before the first worker until each finds the memory of the last."""
@@ -146,7 +149,8 @@ def _fork_one(notes: Notes) -> bool:
     del theirs  # the last made goes first, so that the next pair is made where this one was
     os.close(prints_write)
     os.set_blocking(prints_read, False)
-    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SOON)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SOON)
     notes.add(pid, ours.detach(), prints_read)
     return False
 

@@ -180,6 +180,21 @@ def test_a_cell_gives_up_when_its_caller_is_gone() -> None:
     assert report.fault == "CallerGone: whoever gave the job is gone"
 
 
+def test_a_cell_gives_up_when_its_caller_is_gone_though_the_policy_answers_at_once() -> None:
+    wakeful = HONEST.replace("    s.waiting.ext", "    s.wake_in(0)\n    s.waiting.ext")
+    job = Job(
+        nonce=NONCE,
+        domain_sha256=PIPELINES.sha256,
+        source=wakeful,
+        scenarios=[small_scenario(duration=1_000_000).data],
+        limits=CellLimits(),
+    )
+
+    report = run_pid1(pack_job(job), hang_up=True).report()
+
+    assert report.fault == "CallerGone: whoever gave the job is gone"
+
+
 def test_a_cell_without_a_job_ends_itself() -> None:
     command = [sys.executable, "-m", "simulator.cell.pid1"]
     idle = subprocess.Popen(
