@@ -16,6 +16,7 @@ from flows.proposers.offline.proposer import OfflineProposer
 from simulator.domain import find_domain
 from simulator.domains.pipelines.contract import local_policy
 from tests.support.attempts import attempt
+from tests.support.examples import at_night
 
 SPACE = EditSpace(find_domain("pipelines"))
 POLICY = '''\
@@ -50,7 +51,7 @@ def code(source: str) -> str:
     return normalised_sha256(source)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=at_night(30), deadline=None)
 @given(seeds, numbers)
 def test_whatever_is_made_of_the_library_parses_and_can_be_changed_again(
     seed: int, number: int

@@ -32,6 +32,7 @@ from flows.settings.search import config_sha256
 from flows.trials import completed
 from sandbox.outcome import Outcome
 from simulator.domain import BOOTSTRAP
+from tests.support.examples import at_night
 from tests.support.search_fakes import (
     DOMAIN,
     SPLITS,
@@ -69,7 +70,7 @@ def stopped_at(found: Race, own: dict[str, float]) -> int | None:
     return None
 
 
-@settings(max_examples=60)
+@settings(max_examples=at_night(60))
 @given(pasts)
 def test_of_recorded_attempts_that_beat_the_best_no_more_are_stopped_than_the_confidence_allows(
     past: list[dict[str, float]],
@@ -84,7 +85,7 @@ def test_of_recorded_attempts_that_beat_the_best_no_more_are_stopped_than_the_co
             assert len(wrongly) <= 0.05 * (len(past) + 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=at_night(60))
 @given(pasts)
 def test_the_order_is_of_all_scenarios_and_follows_from_the_attempts(
     past: list[dict[str, float]],

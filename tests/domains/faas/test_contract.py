@@ -23,6 +23,7 @@ from simulator.errors import InputError, PolicyFailure
 from simulator.messages import decode, encode
 from tests.domains.faas.random_worlds import random_policy, worlds
 from tests.domains.faas.support import Played, function, play, world
+from tests.support.examples import at_night
 
 FAAS = find_domain("faas")
 
@@ -66,7 +67,7 @@ class Watched(Played):
         assert [each.number for each in p.queue] == waits
 
 
-@settings(max_examples=50)
+@settings(max_examples=at_night(50))
 @given(worlds(), st.integers(0, 1000))
 def test_the_policy_sees_exactly_the_state_of_the_engine(scenario: World, seed: int) -> None:
     acts = random_policy(seed)
@@ -81,7 +82,7 @@ def test_the_policy_sees_exactly_the_state_of_the_engine(scenario: World, seed: 
     watched.simulation.run()
 
 
-@settings(max_examples=50)
+@settings(max_examples=at_night(50))
 @given(worlds(), st.integers(0, 1000))
 def test_nothing_hidden_reaches_a_policy(scenario: World, seed: int) -> None:
     """Whatever has not been seen when a decision is made may change: what was sent does not."""
@@ -125,7 +126,7 @@ def test_the_setup_names_nothing_hidden() -> None:
 RAW = st.tuples(st.integers(-2, 10), *[st.integers(-3, 6) | st.integers(-(1 << 63), 1 << 62)] * 3)
 
 
-@settings(max_examples=100)
+@settings(max_examples=at_night(100))
 @given(worlds(most=12), st.lists(st.lists(RAW, max_size=3), max_size=30))
 def test_any_decision_is_carried_out_or_refused(
     scenario: World, decisions: list[list[tuple[int, int, int, int]]]
@@ -332,7 +333,7 @@ def test_an_error_in_a_policy_names_its_line() -> None:
     assert (caught.value.failure.kind, caught.value.failure.line) == ("policy_error", 8)
 
 
-@settings(max_examples=30)
+@settings(max_examples=at_night(30))
 @given(worlds())
 def test_a_scenario_survives_its_bytes(world_: World) -> None:
     scenario = make_scenario(world_, name="x", family="y", split="test")

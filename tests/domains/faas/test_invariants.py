@@ -14,9 +14,10 @@ from simulator.domains.faas.nodes import NEVER
 from simulator.domains.faas.world import US, World
 from tests.domains.faas.random_worlds import random_policy, worlds
 from tests.domains.faas.support import Played, function, keeping, play, serve, world
+from tests.support.examples import at_night
 
 
-@settings(max_examples=60)
+@settings(max_examples=at_night(60))
 @given(worlds(), st.integers(0, 1000))
 def test_nothing_is_lost(scenario: World, seed: int) -> None:
     """Every invocation has one fate, all memory over time has one use, and Little's law holds."""
@@ -49,7 +50,7 @@ def test_nothing_is_lost(scenario: World, seed: int) -> None:
     assert number_over_time == ran
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_night(40))
 @given(worlds(), st.integers(0, 5))
 def test_three_times_as_slow_is_three_times_as_long(scenario: World, keep: int) -> None:
     bare = msgspec.structs.replace(

@@ -19,6 +19,7 @@ from simulator.domains.faas.policy_api import Platform
 from simulator.domains.faas.world import US, World
 from tests.domains.faas.random_worlds import random_policy, worlds
 from tests.domains.faas.support import Played, figures, function, play, world
+from tests.support.examples import at_night
 
 AMPLE = [Node("n", 1 << 20, 0, 100)]
 
@@ -54,7 +55,7 @@ def keeping(seconds: float) -> Any:
     return init
 
 
-@settings(max_examples=150)
+@settings(max_examples=at_night(150))
 @given(worlds(), st.integers(0, 1000))
 def test_no_policy_beats_the_bound_or_exceeds_the_worst_cost(scenario: World, seed: int) -> None:
     rng = random.Random(seed)
@@ -68,7 +69,7 @@ def test_no_policy_beats_the_bound_or_exceeds_the_worst_cost(scenario: World, se
         assert lower_bound_us(scenario) <= cost <= worst_cost_us(scenario)
 
 
-@settings(max_examples=100)
+@settings(max_examples=at_night(100))
 @given(worlds(most=8), st.integers(0, 10**6))
 def test_a_clairvoyant_that_prewarms_does_not_beat_the_bound(scenario: World, seed: int) -> None:
     """It knows all arrivals: it has an instance ready at each, and stops it after its work."""
@@ -107,7 +108,7 @@ FATES = st.sampled_from(["serve", "reject", "ignore", "abandon", 0.5, 4.0, 8.5, 
 number is how many seconds it is held back before an instance is started for it."""
 
 
-@settings(max_examples=100)
+@settings(max_examples=at_night(100))
 @given(
     st.lists(
         st.tuples(st.integers(0, 90), st.integers(0, 2), st.integers(1, 30), FATES),
@@ -163,7 +164,7 @@ def test_where_memory_suffices_neither_dropping_nor_delaying_nor_starving_pays(
     assert exact_cost_us(honest) <= exact_cost_us(cheat)
 
 
-@settings(max_examples=100)
+@settings(max_examples=at_night(100))
 @given(worlds(), st.integers(0, 1000))
 def test_what_never_began_costs_at_least_a_cold_start_of_its_own(
     scenario: World, seed: int

@@ -20,6 +20,7 @@ from simulator.domains.faas.messages import Image, Node, Package, Tenant
 from simulator.domains.faas.offline.space import CHOICES, GENES, Genome
 from simulator.domains.faas.offline.vary import NEAREST, advice
 from tests.domains.faas.support import figures, function, world
+from tests.support.examples import at_night
 
 NAMES = GENES.names
 canonical = GENES.canonical
@@ -48,7 +49,7 @@ def test_a_genome_is_read_back_from_the_policy_it_makes(genome: Genome) -> None:
     assert offline.from_source(emit(genome)) == genome
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_night(40))
 @given(genomes, st.sampled_from(NAMES), st.integers(-3, 3))
 def test_a_change_of_a_gene_changes_the_policy_or_nothing(
     genome: Genome, name: str, rungs: int
@@ -174,7 +175,7 @@ def test_policies_are_formatted_and_linted_like_the_project(tmp_path: Path) -> N
     assert (formatted.returncode, linted.returncode) == (0, 0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=at_night(30))
 @given(genomes)
 def test_advice_is_of_the_space_and_differs(genome: Genome) -> None:
     for measured in (MOSTLY_IDLE, MOSTLY_COLD):

@@ -14,6 +14,7 @@ from simulator.domains.faas.world import World
 from tests.domains.faas.naive import Naive
 from tests.domains.faas.random_worlds import random_policy, worlds
 from tests.domains.faas.support import Played
+from tests.support.examples import at_night
 
 Step = Callable[..., list[Any]]
 
@@ -41,7 +42,7 @@ def check_same(world: World, make_step: Callable[[], Step]) -> None:
     assert simulation.digest.hexdigest() == digest.hexdigest()
 
 
-@settings(max_examples=150)
+@settings(max_examples=at_night(150))
 @given(worlds(), st.integers(0, 1000))
 def test_both_agree_on_random_scenarios_and_policies(world: World, seed: int) -> None:
     check_same(world, lambda: random_policy(seed))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from simulator.__main__ import main
 from simulator.domains.pipelines.tracefile import COLUMNS
 from simulator.domains.pipelines.workload import SCALINGS
+from tests.support.examples import at_night
 from tests.support.golden_data import FOLDER, paper_figures, scenario_figures
 
 GOOD = """
@@ -222,7 +223,7 @@ odd_row = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_night(60), deadline=None)
 @given(odd_params, st.lists(odd_row, max_size=4))
 def test_odd_figures_end_in_a_result_a_failure_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, params: dict[str, Any], rows: list[tuple[str, ...]]

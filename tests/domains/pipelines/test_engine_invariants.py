@@ -18,6 +18,7 @@ from simulator.domains.pipelines.workload import (
     Workload,
 )
 from tests.support.engine_cases import Watched
+from tests.support.examples import at_night
 
 RESTLESS = """
 import random
@@ -100,7 +101,7 @@ def _run(seed: int, options: dict[str, object]) -> tuple[Params, Run, Watched]:
     return params, simulate(_workload(seed, params), params, policy), policy
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_night(60), deadline=None)
 @given(seed=st.integers(0, 10**6), options=PARAMS)
 def test_capacity_is_never_exceeded_and_all_of_it_comes_back(
     seed: int, options: dict[str, object]
@@ -113,7 +114,7 @@ def test_capacity_is_never_exceeded_and_all_of_it_comes_back(
         assert all(-1e-9 <= gb <= params.ram_gb_per_pool + 1e-9 for _, _, gb in free)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_night(60), deadline=None)
 @given(seed=st.integers(0, 10**6), options=PARAMS)
 def test_no_operator_starts_before_its_parents_end(seed: int, options: dict[str, object]) -> None:
     _, _, policy = _run(seed, options)
@@ -132,7 +133,7 @@ def test_no_operator_starts_before_its_parents_end(seed: int, options: dict[str,
             parents += [[first + each for each in new.parents] for new in arrival.operators]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_night(60), deadline=None)
 @given(seed=st.integers(0, 10**6), options=PARAMS)
 def test_everything_that_arrived_is_accounted_for(seed: int, options: dict[str, object]) -> None:
     _, outcome, policy = _run(seed, options)
@@ -151,7 +152,7 @@ def test_everything_that_arrived_is_accounted_for(seed: int, options: dict[str, 
     assert rows["containers_completed"] + rows["failures"] <= rows["assignments"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=at_night(30), deadline=None)
 @given(seed=st.integers(0, 10**6), options=PARAMS)
 def test_the_same_request_gives_the_same_bytes(seed: int, options: dict[str, object]) -> None:
     _, first, _ = _run(seed, options)

@@ -23,6 +23,7 @@ from simulator.driver import PolicyDriver
 from simulator.errors import Failure, PolicyFailure
 from simulator.messages import decode, encode
 from tests.support.engine_cases import pipeline, run, work
+from tests.support.examples import at_night
 
 ADMITTED = ("invalid_decision", "policy_error")
 INT64 = 2**63
@@ -141,7 +142,7 @@ def ended(policy: Encoded | Sends, overcommit: bool) -> Run | Failure:
         return error.failure
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=at_night(150), deadline=None)
 @given(
     sizes=st.lists(st.tuples(numbers, numbers, st.one_of(st.sampled_from([0, 1]), numbers)),
                    min_size=1, max_size=6),
@@ -158,7 +159,7 @@ def test_every_size_that_a_policy_can_write_ends_in_a_result_or_its_failure(
         encode(result)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=at_night(150), deadline=None)
 @given(
     sent=st.lists(st.builds(NewAssignment, operators=st.lists(whole, max_size=2), cpu=carried,
                             ram=carried, pool=whole, priority=whole), max_size=4),

@@ -16,6 +16,7 @@ from simulator.domains.pipelines.importers.swf import import_swf
 from simulator.domains.pipelines.importers.wfcommons import import_wfcommons
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
 from simulator.errors import TraceError
+from tests.support.examples import at_night
 from tests.support.import_files import SAMPLES
 
 IMPORTERS: dict[str, Callable[[list[Path]], Imported]] = {
@@ -32,7 +33,7 @@ PIECES = st.sampled_from(
 )
 DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES), min_size=1, max_size=4)
 QUICK = settings(
-    max_examples=120,
+    max_examples=at_night(120),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

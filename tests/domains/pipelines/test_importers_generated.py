@@ -11,10 +11,11 @@ from simulator.domains.pipelines.importers.records import NOT_SAMPLED, Imported,
 from simulator.domains.pipelines.tracefile import parse_trace, render_trace
 from simulator.domains.pipelines.traces.imports import FORMATS
 from simulator.errors import TraceError
+from tests.support.examples import at_night
 from tests.support.workload_files import WRITERS, Made
 
 QUICK = settings(
-    max_examples=40,
+    max_examples=at_night(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from simulator.domains.pipelines.importers.swf import import_swf
 from simulator.errors import TraceError
 from simulator.readers.files import MAX_PAX_BYTES, read_lines, read_object
+from tests.support.examples import at_night
 
 LOG = b"1 7 0 100 4 -1 -1 4 200 -1 1 1 1 1 1 1 -1 -1\n" * 50
 
@@ -139,7 +140,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
 
 
 @settings(
-    max_examples=150,
+    max_examples=at_night(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

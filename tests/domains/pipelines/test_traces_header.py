@@ -12,6 +12,7 @@ from flows.cli.traces import describe_traces
 from flows.toml_text import document
 from simulator.domains.pipelines.traces.checks import check_file
 from simulator.errors import InputError
+from tests.support.examples import at_night
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
@@ -30,7 +31,7 @@ TRACE = (
     "memory_gb,storage_read_gb\np1,0.5,QUERY,op1,,1.0,const,,2.0\n"
 )
 QUICK = settings(
-    max_examples=150,
+    max_examples=at_night(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -26,6 +26,7 @@ from simulator.domain import find_domain
 from simulator.domains.pipelines.offline.space import GENES, Genome
 from tests.flows.prompting.test_prompts import WIDE
 from tests.support.attempts import attempt, baseline, evaluation, failure
+from tests.support.examples import at_night
 from tests.support.offline import emit
 
 FAMILIES = {"one": "wide", "two": "deep"}
@@ -149,7 +150,7 @@ def test_policies_of_the_offline_proposer_are_compared_by_their_genes() -> None:
     assert told == ("larger `cpus`: +10 % (10 to 10), 6 pairs",)
 
 
-@settings(max_examples=20)
+@settings(max_examples=at_night(20))
 @given(st.permutations(GROWING), st.integers(0, 2**32))
 def test_the_order_in_which_attempts_are_given_changes_nothing(
     order: list[Tried], seed: int
@@ -188,7 +189,7 @@ def test_an_effect_that_is_not_there_is_told_no_more_often_than_the_level_allows
 TEXTS = st.text(min_size=1, max_size=80)
 
 
-@settings(max_examples=30)
+@settings(max_examples=at_night(30))
 @given(TEXTS, TEXTS, TEXTS)
 def test_no_name_that_a_policy_chose_leaves_its_place_in_a_line(
     key: str, entry: str, name: str
