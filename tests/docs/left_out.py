@@ -120,7 +120,7 @@ LEFT_OUT = {
     "python examples/gepa/optimize.py my_policy.py": LeftOut(
         reason="it asks a model of OpenAI a hundred times; its function is called with another one",
         file="tests/peers/test_gepa_and_shinka.py",
-        line="result = improve(source, model, calls=12)",
+        line="result = improve(source, model, calls=9)",
     ),
     "pip install --require-hashes -r requirements.lock": LeftOut(
         reason="it would install into the environment of the tests, which was made in this way",

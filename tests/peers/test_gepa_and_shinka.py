@@ -26,7 +26,7 @@ replies = [
 def model(prompt):
     prompts.append(str(prompt))
     return "```\\n" + replies[(len(prompts) - 1) % len(replies)] + "```"
-result = improve(source, model, calls=12)
+result = improve(source, model, calls=9)
 print("candidates", len(result.candidates))
 print("best", max(result.val_aggregate_scores))
 print("told", any("weakest scenarios" in prompt for prompt in prompts))
