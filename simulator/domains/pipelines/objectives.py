@@ -76,13 +76,14 @@ def best_possible(
 def _critical_path_ticks(pipeline: Pipeline, planner: Planner, cpus: float) -> int:
     ends: list[int] = []
     for operator in pipeline.operators:
-        start = max([ends[parent] for parent in operator.parents], default=0)
+        start = max([ends[parent] for parent in operator.parents]) if operator.parents else 0
         ends.append(start + _fewest_ticks(operator.segments, planner, cpus) - 1)
     return max(ends, default=0)
 
 
 def _fewest_ticks(segments: Sequence[Segment], planner: Planner, cpus: float) -> int:
     """Every named law is fastest on the most cpus; of a function nothing is known."""
-    if any(callable(segment.cpu_scaling) for segment in segments):
-        return 1
-    return planner.course(segments, cpus).ticks
+    for segment in segments:
+        if callable(segment.cpu_scaling):
+            return 1
+    return planner.ticks(segments, cpus)

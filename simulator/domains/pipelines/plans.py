@@ -92,6 +92,10 @@ class Planner:
         self._courses[key] = (course, segments)
         return course
 
+    def ticks(self, segments: Sequence[Segment], cpus: float) -> int:
+        """Return how many ticks an operator takes with ``cpus`` and memory to spare."""
+        return sum(self._segment_ticks(segment, cpus)[1] for segment in segments) or 1
+
     def _lay_out(self, segments: Sequence[Segment], cpus: float) -> Course:
         phases: list[Phase] = []
         end = 0

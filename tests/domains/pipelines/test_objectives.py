@@ -3,7 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator.domains.pipelines.objectives import (
     Fate,
@@ -12,7 +15,7 @@ from simulator.domains.pipelines.objectives import (
     jain_index,
     weighted_latency,
 )
-from simulator.domains.pipelines.stats import adjusted_latency
+from simulator.domains.pipelines.stats import adjusted_latency, percentile_seconds
 from simulator.domains.pipelines.workload import Operator, Pipeline, Priority
 from tests.support.engine_cases import pipeline, run, work
 
@@ -197,3 +200,8 @@ def test_adjusted_latency_can_charge_unfinished_work_instead() -> None:
 
 def test_adjusted_latency_without_a_completion_is_none() -> None:
     assert adjusted_latency(_stats(query=(3, 0, None))) is None
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=300), st.sampled_from([50, 95, 99]))
+def test_percentiles_have_the_bits_of_numpys(ticks: list[int], percent: int) -> None:
+    assert percentile_seconds(ticks, percent, 1000) == float(np.percentile(ticks, percent) / 1000)
