@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from flows.history.records import EventRow
 from tests.support.command import NO_ENGINE
 from tests.support.in_process import command_at
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 RIGHT = Path(__file__).parent / "policies" / "right.py"
 MUTANTS = 5
@@ -29,18 +28,13 @@ FIGURES = "\n".join(
 Stage = tuple[str, int, signal.Signals]
 """The step, how much of it is done, and what is sent then."""
 MUTANT_STEP = "mutants tried"
-STAGES: list[Any] = [
+STAGES: list[Stage] = [
     (MUTANT_STEP, 3, signal.SIGKILL),
-    *(
-        pytest.param(stage, marks=pytest.mark.nightly)
-        for stage in (
-            (MUTANT_STEP, 1, signal.SIGINT),
-            ("generations of parameters tried", 2, signal.SIGKILL),
-            ("generations of parameters tried", 3, signal.SIGINT),
-            ("final checks tried", 0, signal.SIGKILL),
-            ("final checks tried", 0, signal.SIGINT),
-        )
-    ),
+    (MUTANT_STEP, 1, signal.SIGINT),
+    ("generations of parameters tried", 2, signal.SIGKILL),
+    ("generations of parameters tried", 3, signal.SIGINT),
+    ("final checks tried", 0, signal.SIGKILL),
+    ("final checks tried", 0, signal.SIGINT),
 ]
 BOOTSTRAP = ("bootstrap", "queue", "--direct", "--cell", "process", "--baseline", "right")
 

@@ -173,7 +173,7 @@ def test_a_second_one_is_another_program_beside_the_first(here: Path, assay) -> 
         same = assay(*words, "--candidates", "1")
         other = assay(*words, "--candidates", "1", "--name", "second")
 
-    assert same.code == 3
+    assert same.code == 3 and "accepted:    no simulator" in same.out
     assert "rejected" in same.out and "it is simulator.py once more" in same.out
     assert other.code == 0, other.err + other.out
     assert "certificate: queue/certificate-2.json" in other.out
@@ -186,6 +186,7 @@ def test_a_second_one_is_another_program_beside_the_first(here: Path, assay) -> 
         path.unlink()
 
 
+@pytest.mark.nightly
 def test_what_no_check_accepts_is_told_and_leaves_no_file(here: Path, assay) -> None:  # type: ignore[no-untyped-def]
     with ModelServer(behaves.policy(WRONG)) as server:
         asked = ("--proposer", "openai", "--model", "any", "--base-url", server.url)

@@ -47,7 +47,7 @@ def a_search(zygote: Zygote, home: Path, settings: Path, candidates: int) -> Sea
 
 
 @pytest.mark.parametrize(
-    "lost", [2, 5, *(pytest.param(n, marks=pytest.mark.nightly) for n in (1, 3, 4))]
+    "lost", [5, *(pytest.param(n, marks=pytest.mark.nightly) for n in (1, 2, 3, 4))]
 )
 def test_killed_near_its_end_a_search_ends_as_if_nothing_had_happened(
     zygote: Zygote, calm: Path, tmp_path: Path, lost: int

@@ -128,7 +128,8 @@ def test_a_search_killed_again_and_again_has_the_history_of_an_undisturbed_one(
     assert_same_history(search.home, calm)
 
 
-@pytest.mark.parametrize("enough", [1, pytest.param(CELL_KILLS, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("enough", [1, CELL_KILLS])
 def test_a_search_whose_cells_are_killed_has_the_history_of_an_undisturbed_one(
     zygote: Zygote, settings: Path, undisturbed: tuple[int, Path], tmp_path: Path, enough: int
 ) -> None:

@@ -49,7 +49,8 @@ def zygote() -> Iterator[Zygote]:
         yield started
 
 
-@pytest.mark.parametrize("enough", [1, pytest.param(5, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("enough", [1, 5])
 def test_a_reply_that_was_recorded_is_never_asked_for_again(
     zygote: Zygote, tmp_path: Path, enough: int
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_terminal_shows_curve_outcomes_rate_and_time_left(tmp_path: Path, suit
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown), "NO_COLOR is respected"
 
 
+@pytest.mark.nightly
 def test_a_dumb_terminal_shows_a_line_for_each_attempt(tmp_path: Path, suite: Path) -> None:
     shown = on_terminal(command(suite, "--candidates", "1"), environment(tmp_path, "dumb"))
 

@@ -12,7 +12,11 @@ from tests.support.command import NO_ENGINE, assay
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param("docker", marks=pytest.mark.docker), "process"]
+    scope="module",
+    params=[
+        pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("process", marks=pytest.mark.nightly),  # typed as its page has it by day
+    ],
 )
 def report(request: pytest.FixtureRequest) -> Report:
     """All checks of a kind of cell; those of embedded ones are made where no engine answers."""
