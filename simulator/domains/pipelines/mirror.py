@@ -1,6 +1,6 @@
 """The policy's side of the simulation: turns observations into the objects a policy reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simulator.contract import plain_number, refuse, shown, whole_number
@@ -36,7 +36,8 @@ class Mirror:
 
     def __init__(self, setup: Setup, algo_name: str) -> None:
         self.clock = Clock(setup.ticks_per_second)
-        self.memory = MemoryMirror(self.clock)
+        self._containers: dict[int, Container] = {}
+        self.memory = MemoryMirror(self.clock, self._containers)
         pools = [
             ResourcePool(
                 index,
@@ -58,7 +59,6 @@ class Mirror:
         self._operators: list[Operator | None] = []
         """By number; None while the operators of a pipeline have not been asked for."""
         self._num_pipelines = 0
-        self._containers: dict[int, Container] = {}
         self._successful: list[PipelineRuntimeStatus] = []
 
     def decide(
@@ -87,23 +87,22 @@ class Mirror:
         suspensions, assignments = _unpack(answer, tick)
         wake_tick = self.wake.after(tick)
         if not suspensions and not assignments:
-            return Decision(tick=tick, calls=calls, wake_tick=wake_tick)
-        typed = [_typed_assignment(each, tick, self) for each in assignments]
-        self.returned = [(each, new.pool) for each, new in zip(assignments, typed, strict=True)]
-        return Decision(
-            tick=tick,
-            calls=calls,
-            suspensions=[_typed_suspension(each, tick) for each in suspensions],
-            assignments=typed,
-            wake_tick=wake_tick,
-        )
+            return Decision(tick, calls, [], [], wake_tick)
+        typed: list[NewAssignment] = []
+        self.returned = []
+        for each in assignments:
+            new = _typed_assignment(each, tick, self._operators)
+            typed.append(new)
+            self.returned.append((each, new.pool))
+        suspended = [_typed_suspension(each, tick) for each in suspensions] if suspensions else []
+        return Decision(tick, calls, suspended, typed, wake_tick)
 
     def apply(
         self, observation: Observation, read_memory: ReadMemory
     ) -> tuple[list[ExecutionResult], list[Pipeline]]:
         """Bring the mirror up to date; return the results and the pipelines for the policy."""
         self.clock.tick = observation.tick
-        self.memory.open(self._pools, self._containers, read_memory)
+        self.memory.read = read_memory
         for made in observation.containers:
             assignment, index = self.returned[made.assignment]
             pool = self._pools[index]
@@ -126,19 +125,11 @@ class Mirror:
             self._pools[index].avail_cpu_pool = cpus
             self._pools[index].avail_ram_pool = ram_gb
         results = [self._end(number, error) for number, error in observation.results]
-        if results:
+        if results and self._successful:
             for status in self._successful:
                 status.finish_tick = observation.tick - 1
             self._successful.clear()
         return results, [self._arrive(pipeline) for pipeline in observation.arrivals]
-
-    def operator_number(self, operator: object) -> int | None:
-        """Return the number of an operator of this simulation, None for anything else."""
-        if isinstance(operator, Operator):
-            number = operator._number
-            if number < len(self._operators) and self._operators[number] is operator:
-                return number
-        return None
 
     def _move(self, container: Container, place: str) -> None:
         pool = container.pool
@@ -196,23 +187,17 @@ class Mirror:
 class MemoryMirror:
     """Memory in use, asked for when a policy first reads it and then carried along quiet ticks."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, known: Mapping[int, Container]) -> None:
         self._clock = clock
         self._tick_seconds = 1.0 / clock.ticks_per_second
-        self._pools: list[ResourcePool] = []
-        self._known: dict[int, Container] = {}
-        self._read: ReadMemory | None = None
+        self._known = known
+        self.read: ReadMemory | None = None
+        """Set when an observation came: what was read before is out of date."""
         self._tick = -1
         self._consumed: list[float] = []
         self._containers: dict[int, float] = {}
         self._growing: list[tuple[int, int, int]] = []
         """(pool, container, its next tick of growth), in the order of the account."""
-
-    def open(
-        self, pools: list[ResourcePool], known: dict[int, Container], read: ReadMemory
-    ) -> None:
-        """Begin an observation: what was read before is out of date."""
-        self._pools, self._known, self._read = pools, known, read
 
     def pool_gb(self, index: int) -> float:
         """Return the memory in use in a pool at the end of the tick before."""
@@ -226,9 +211,9 @@ class MemoryMirror:
 
     def _bring_forward(self) -> None:
         tick = self._clock.tick
-        if self._read is not None:
-            reading = self._read(tick)
-            self._read = None
+        if self.read is not None:
+            reading = self.read(tick)
+            self.read = None
             self._tick = tick
             self._consumed = list(reading.consumed)
             self._containers = dict(reading.containers)
@@ -275,22 +260,22 @@ def _typed_suspension(request: Any, tick: int) -> tuple[str, int]:
     return str(name), whole_number(request.pool_id, "Suspend has pool_id", tick)
 
 
-def _typed_assignment(request: Any, tick: int, mirror: Mirror) -> NewAssignment:
+def _typed_assignment(request: Any, tick: int, known: Sequence[Operator | None]) -> NewAssignment:
     if not isinstance(request, Assignment):
         refuse(f"assignments hold {shown(request)}, expected Assignment objects", tick)
     operators: list[int] = []
     for operator in request.ops:
-        place = mirror.operator_number(operator)
-        if place is None:
+        place = operator._number if isinstance(operator, Operator) else len(known)
+        if place >= len(known) or known[place] is not operator:
             refuse(f"Assignment has {shown(operator)} in ops, expected arrived operators", tick)
         operators.append(place)
     priority: object = request.priority
     if not isinstance(priority, Priority):
         refuse(f"Assignment has priority={shown(priority)}, expected a Priority", tick)
     return NewAssignment(
-        operators=operators,
-        cpu=plain_number(request.cpu, "Assignment has cpu", tick),
-        ram=plain_number(request.ram, "Assignment has ram", tick),
-        pool=whole_number(request.pool_id, "Assignment has pool_id", tick),
-        priority=int(priority._value_),
+        operators,
+        plain_number(request.cpu, "Assignment has cpu", tick),
+        plain_number(request.ram, "Assignment has ram", tick),
+        whole_number(request.pool_id, "Assignment has pool_id", tick),
+        int(priority._value_),
     )
