@@ -124,6 +124,8 @@ def test_scenarios_go_to_a_worker_once_and_again_to_one_that_takes_its_place(
     before.send_signal(signal.SIGKILL)
     awaited(lambda: not cluster.workers() or None, "the end of alpha")
     after = cluster.start("beta")
+    there = set(cluster.workers())
+    awaited(lambda: set(search.hosts.ready()) == there or None, "the search to know of beta")
     hosts.append(search.hosts_of_a_trial())
     after.terminate()
     awaited(lambda: not cluster.workers() or None, "the end of beta")
