@@ -17,9 +17,6 @@ Scores = Mapping[str, float]
 Costs = Mapping[str, float]
 """What a try costs by train scenario: the calls of a policy, on average."""
 
-PLACES = 4
-"""A candidate goes on while it can become one of so many best on train. More than half of the
-parents of later candidates are among these, where 12 breed by rank."""
 FIRST_SHARE = 5
 """No rung has less than 1/``FIRST_SHARE`` of the scenarios."""
 START_CALLS = 2000
@@ -65,9 +62,9 @@ class Race:
         if behind + lift >= 0.0:
             return ""
         return (
-            f"after {len(own)} of {len(self.order)} scenarios: could no longer become one of the "
-            f"{PLACES} best on train ({_percent(-math.expm1(behind))} behind the last of them; "
-            f"for {self.confidence * 100:g} % of earlier attempts the others made up at most "
+            f"after {len(own)} of {len(self.order)} scenarios: could no longer become the best "
+            f"on train ({_percent(-math.expm1(behind))} behind it there; for "
+            f"{self.confidence * 100:g} % of earlier attempts the others made up at most "
             f"{_percent(math.expm1(lift))})"
         )
 
@@ -104,12 +101,8 @@ def race(
 
 
 def to_beat(past: Sequence[Scores]) -> Scores:
-    """Return the last of the best ``PLACES`` attempts, of all where there are fewer.
-
-    A race for the first place alone would leave the search without parents as long as a baseline
-    is far ahead of all candidates.
-    """
-    return sorted(past, key=_mean_log, reverse=True)[:PLACES][-1]
+    """Return the best attempt on train, promoted or not; of equal ones the earliest."""
+    return max(past, key=_mean_log)
 
 
 def is_spared(number: int) -> bool:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from operator import ge, gt
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from flows.search.ledger import Ledger
 from flows.search.loop import run_search
 from flows.search.progress import attempt_line
 from flows.search.racing import (
-    PLACES,
     START_CALLS,
     Race,
     fewest_attempts,
@@ -106,12 +104,8 @@ def test_what_ranks_like_all_at_the_least_cost_comes_first_and_ties_go_by_the_su
 
 
 @given(pasts)
-def test_the_last_of_the_best_is_to_be_beaten(past: list[dict[str, float]]) -> None:
-    found = to_beat(past)
-
-    better, as_good = (sum(test(mean(e), mean(found)) for e in past) for test in (gt, ge))
-    assert better < PLACES <= as_good
-    assert to_beat(past[:2]) == min(past[:2], key=mean)
+def test_the_best_is_to_be_beaten(past: list[dict[str, float]]) -> None:
+    assert mean(to_beat(past)) == max(map(mean, past))
 
 
 def test_too_few_attempts_or_scenarios_race_nobody() -> None:
@@ -174,7 +168,7 @@ def test_what_can_no_longer_become_the_best_is_stopped_and_passes_no_guard() -> 
     stopped, better = rows[5:]
 
     assert (stopped.standing, stopped.outcome, stopped.score) == ("stopped", "ok", None)
-    assert stopped.standing_detail.startswith("after 1 of 6 scenarios: could no longer become one")
+    assert stopped.standing_detail.startswith("after 1 of 6 scenarios: could no longer become the")
     assert (stopped.improved, stopped.validation_score) == (False, None)
     assert [row.purpose for row in tried(journal.rows, 6)] == ["score"]
     assert all(row.score for row in tried(journal.rows, 6))
@@ -242,7 +236,7 @@ def test_the_model_is_told_what_was_tried_and_why_it_was_stopped() -> None:
     attempt, first = ledger.attempt((6, 0)), ledger.attempt((0, 0))
 
     assert headline(attempt).startswith(
-        "6/0 `a policy`: stopped after 1 of 6 scenarios: could no longer become one of the 4 best"
+        "6/0 `a policy`: stopped after 1 of 6 scenarios: could no longer become the best on train"
     )
     told = "\n".join(diagnose(attempt, first, DOMAIN))
     assert "weakest scenarios" in told and len(attempt.evaluations) == 1
