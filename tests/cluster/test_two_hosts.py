@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.cluster.cluster import open_cluster
 from tests.cluster.searches import hosts_of, kept, write_config
 from tests.support.command import assay
-
-pytestmark = pytest.mark.nightly
 
 
 def test_a_search_on_two_hosts_keeps_what_one_on_one_host_keeps(tmp_path: Path) -> None:
