@@ -39,6 +39,7 @@ def test_the_file_of_the_page_has_the_searches_that_it_says(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # by day tests/flows/test_sweep.py and tests/prefect/test_sweep_flow.py
 @follows(PAGE, "sh", "toml")
 def test_the_commands_of_the_page_run_against_a_local_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -46,9 +46,8 @@ def a_search(zygote: Zygote, home: Path, settings: Path, candidates: int) -> Sea
     return Search(zygote, home, "--config", settings / "search.toml", "--candidates", candidates)
 
 
-@pytest.mark.parametrize(
-    "lost", [5, *(pytest.param(n, marks=pytest.mark.nightly) for n in (1, 2, 3, 4))]
-)
+@pytest.mark.nightly  # by day tests/flows/test_search_resume.py: killed after any row
+@pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
 def test_killed_near_its_end_a_search_ends_as_if_nothing_had_happened(
     zygote: Zygote, calm: Path, tmp_path: Path, lost: int
 ) -> None:

@@ -45,6 +45,7 @@ def environment(suite: Path) -> Mapping[str, str]:
     return {**os.environ, "ASSAY_EVALUATOR_SUITE": str(suite)}
 
 
+@pytest.mark.nightly
 def test_gepa_goes_on_after_a_candidate_that_would_end_its_process(
     tmp_path: Path, suite: Path
 ) -> None:

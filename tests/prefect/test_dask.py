@@ -17,7 +17,10 @@ from tests.support.histories import essence, lines_of
 from tests.support.prefect_machine import Machine, awaited
 from tests.support.small_suite import write_suite
 
-pytestmark = [pytest.mark.prefect, pytest.mark.docker, pytest.mark.timeout(1200)]
+pytestmark = [
+    *(pytest.mark.prefect, pytest.mark.docker, pytest.mark.timeout(1200)),
+    pytest.mark.nightly,  # by day tests/cluster/test_two_hosts.py
+]
 
 CREATED = re.compile(r"/containers/create\?name=([\w-]+)")
 
@@ -105,7 +108,6 @@ def test_two_dask_workers_give_the_history_of_threads_and_leave_no_cells(
     assert len(cells_of(proxy)) >= 3
 
 
-@pytest.mark.nightly
 def test_a_cluster_that_the_search_starts_itself_does_the_same(
     server: Machine, suite: Path, threads: dict[Any, Any], tmp_path: Path
 ) -> None:
