@@ -21,9 +21,9 @@ def main() -> None:
     print("ready", flush=True)
     while os.read(0, 1):
         pass
-    with suppress(ProcessLookupError):  # there is nobody else
-        os.kill(-1, signal.SIGKILL)
     while sum(path.name.isdigit() for path in Path("/proc").iterdir()) > 1:
+        with suppress(ProcessLookupError):  # they have ended meanwhile
+            os.kill(-1, signal.SIGKILL)  # again: somebody may just be entering
         time.sleep(0.01)
     files, *groups = map(Path, sys.argv[1:])
     for group in groups:
