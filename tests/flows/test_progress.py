@@ -105,26 +105,27 @@ def test_work_that_ends_soon_or_is_told_to_be_silent_shows_nothing(
 
 
 def test_a_search_that_is_silent_for_long_says_what_it_does(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    said, printed = io.StringIO(), io.StringIO()  # see above
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(sys, "stdout", printed)
     monkeypatch.delenv("ASSAY_PROGRESS", raising=False)
     monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.001)
     config = load_config(None, {"suite": "smoke"})
 
-    said, printed = "", ""
     with watching() as shown:
         shown(Preparing(step="loading Prefect"))
-        while "loading Prefect: " not in said:
-            said += capfd.readouterr().err
+        while "loading Prefect: " not in said.getvalue():
+            pass
         shown(Began(experiment_id="night", config=config, scenarios=3))
         shown(Working(iteration=1, slot=0, hop="try", title="brisk-otter"))
-        while "try brisk-otter" not in said:
-            out, err = capfd.readouterr()
-            said, printed = said + err, printed + out
+        while "try brisk-otter" not in said.getvalue():
+            pass
 
     at_work = r"assay: 0 of 24 candidates tried after \d+ s, now 1/0 try brisk-otter\n"
-    assert re.search(at_work, said)
-    assert "assay:" not in printed
+    assert re.search(at_work, said.getvalue())
+    assert "assay:" not in printed.getvalue()
 
 
 def test_how_much_of_files_is_read_is_seen_from_outside(tmp_path: Path) -> None:
