@@ -42,16 +42,8 @@ def working(what: str, files: Sequence[Path] = ()) -> Iterator[Told]:
     reads one after the other, has been read is seen from outside.
     """
     work = _Work(what, files)
-    if os.environ.get(VARIABLE) == "no":
+    with _beside(work.show, work.over.set):
         yield work.told
-        return
-    shown = Thread(target=work.show, name="progress", daemon=True)
-    shown.start()
-    try:
-        yield work.told
-    finally:
-        work.over.set()
-        shown.join()
 
 
 @contextmanager
@@ -61,15 +53,22 @@ def breaking_silence(words: Callable[[], str]) -> Iterator[Callable[[], None]]:
     ``words`` returns what goes on. The block calls what it is given with each line of its own.
     """
     silence = _Silence(words)
-    if os.environ.get(VARIABLE) == "no":
+    with _beside(silence.keep, silence.end):
         yield silence.broken
+
+
+@contextmanager
+def _beside(show: Callable[[], None], end: Callable[[], None]) -> Iterator[None]:
+    """Let a thread ``show`` something beside the block, until ``end`` is called after it."""
+    if os.environ.get(VARIABLE) == "no":
+        yield
         return
-    shown = Thread(target=silence.keep, name="silence", daemon=True)
+    shown = Thread(target=show, name="progress", daemon=True)
     shown.start()
     try:
-        yield silence.broken
+        yield
     finally:
-        silence.end()
+        end()
         shown.join()
 
 

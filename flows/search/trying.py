@@ -323,8 +323,10 @@ def try_in_cells(
     session.watch(Working(iteration=iteration, slot=slot, hop=hop, title=name))
     label = f"{format_key(attempt.key)} {hop.removeprefix('try')}".replace("  ", " ").strip()
     count = min(cells, len(scenarios) // FEWEST_PER_CELL)
-    costs = session.ledger.calls_before(iteration, [each.name for each in scenarios])
-    parts = [[e for e in scenarios if e.name in names] for names in shares(costs, count)]
+    parts = [list(scenarios)]
+    if count > 1:
+        costs = session.ledger.calls_before(iteration, [each.name for each in scenarios])
+        parts = [[e for e in scenarios if e.name in names] for names in shares(costs, count)]
 
     def run(number: int) -> Trial:
         name = label if len(parts) == 1 else f"{label} {number + 1}/{len(parts)}"
